@@ -1,0 +1,111 @@
+"""Color spaces: sRGB, linear light, CIE XYZ and CIELUV, for D65 and the 2 degree observer.
+
+Arrays have shape (..., 3). sRGB is encoded, 0..1; CIELUV has L* 0..100. Distances in CIELUV are
+Euclidean and written dE*uv (CIE 15:2004). The color key computes the same in one pass in its
+kernel; here the steps stand apart, to be read and to check against.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "linear_from_srgb",
+    "luv_from_srgb",
+    "luv_from_xyz",
+    "parse_color",
+    "srgb_from_linear",
+    "srgb_from_luv",
+    "xyz_from_linear",
+]
+
+# IEC 61966-2-1, linear sRGB to XYZ, to the digits that scikit-image uses.
+XYZ_FROM_RGB = np.array(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+)
+WHITE_D65 = np.array([0.95047, 1.0, 1.08883])  # ASTM E308, 2 degree observer
+
+# The sixteen colors of HTML 4.01.
+NAMES = {
+    "black": 0x000000, "silver": 0xC0C0C0, "gray": 0x808080, "grey": 0x808080, "white": 0xFFFFFF,
+    "maroon": 0x800000, "red": 0xFF0000, "purple": 0x800080, "fuchsia": 0xFF00FF, "green": 0x008000,
+    "lime": 0x00FF00, "olive": 0x808000, "yellow": 0xFFFF00, "navy": 0x000080, "blue": 0x0000FF,
+    "teal": 0x008080, "aqua": 0x00FFFF,
+}  # fmt: skip
+
+
+def parse_color(text: str) -> tuple[float, float, float] | None:
+    """Return the sRGB color, 0..1, that ``#rgb``, ``#rrggbb`` or a name stands for, or None.
+
+    >>> parse_color("#f00")
+    (1.0, 0.0, 0.0)
+    """
+    if text.lower() in NAMES:
+        value = NAMES[text.lower()]
+    elif re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        value = int(text[1:], 16)
+    elif re.fullmatch(r"#[0-9a-fA-F]{3}", text):
+        value = int("".join(digit * 2 for digit in text[1:]), 16)
+    else:
+        return None
+    return (value >> 16) / 255, (value >> 8 & 255) / 255, (value & 255) / 255
+
+
+def linear_from_srgb(srgb: ArrayLike) -> NDArray[np.float64]:
+    """Undo the sRGB transfer curve (IEC 61966-2-1): 0..1 to 0..1."""
+    srgb = np.asarray(srgb, np.float64)
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+def srgb_from_linear(linear: ArrayLike) -> NDArray[np.float64]:
+    """Apply the sRGB transfer curve (IEC 61966-2-1): 0..1 to 0..1."""
+    linear = np.asarray(linear, np.float64)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def xyz_from_linear(linear: ArrayLike) -> NDArray[np.float64]:
+    """Return CIE XYZ, with Y = 1 for white, of linear sRGB."""
+    return np.asarray(linear, np.float64) @ XYZ_FROM_RGB.T
+
+
+def luv_from_xyz(xyz: ArrayLike) -> NDArray[np.float64]:
+    """Return CIELUV (CIE 15:2004, 8.2.1 and 8.2.2) of XYZ; black has u* = v* = 0."""
+    x, y, z = np.moveaxis(np.asarray(xyz, np.float64), -1, 0)
+    lightness = np.where(y > (6 / 29) ** 3, 116 * np.cbrt(y) - 16, (29 / 3) ** 3 * y)
+    denominator = x + 15 * y + 3 * z
+    safe = np.where(denominator > 0, denominator, 1.0)
+    white_u, white_v = _white_uv()
+    u = np.where(denominator > 0, 4 * x / safe - white_u, 0.0)
+    v = np.where(denominator > 0, 9 * y / safe - white_v, 0.0)
+    return np.stack([lightness, 13 * lightness * u, 13 * lightness * v], -1)
+
+
+def luv_from_srgb(srgb: ArrayLike) -> NDArray[np.float64]:
+    """Return CIELUV of encoded sRGB.
+
+    >>> luv_from_srgb([1.0, 1.0, 1.0]).round(1) + 0
+    array([100.,   0.,   0.])
+    """
+    return luv_from_xyz(xyz_from_linear(linear_from_srgb(srgb)))
+
+
+def srgb_from_luv(luv: ArrayLike) -> NDArray[np.float64]:
+    """Return encoded sRGB of CIELUV, clipped to 0..1."""
+    lightness, u_star, v_star = np.moveaxis(np.asarray(luv, np.float64), -1, 0)
+    white_u, white_v = _white_uv()
+    safe = np.where(lightness > 0, lightness, 1.0)
+    u, v = u_star / (13 * safe) + white_u, v_star / (13 * safe) + white_v
+    y = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness * (3 / 29) ** 3)
+    v = np.where(v > 1e-9, v, 1e-9)
+    xyz = np.stack([y * 9 * u / (4 * v), y, y * (12 - 3 * u - 20 * v) / (4 * v)], -1)
+    linear = np.where(lightness[..., None] > 0, xyz, 0.0) @ np.linalg.inv(XYZ_FROM_RGB).T
+    return srgb_from_linear(np.clip(linear, 0, 1))
+
+
+def _white_uv() -> tuple[float, float]:
+    x, y, z = WHITE_D65
+    total = x + 15 * y + 3 * z
+    return 4 * x / total, 9 * y / total

@@ -1,0 +1,220 @@
+"""Layers: the arrays of one picture, checked once and then never changed.
+
+Every array shares the picture's (M, N) and is held as a read-only, C-contiguous view. A stage
+returns one new array; :meth:`Layers.put` makes new layers of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from os import PathLike
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bgkit.errors import LayerError
+
+__all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "enter"]
+
+Array = NDArray[Any]
+
+BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255  # the values of a trimap
+
+
+class _Kind(NamedTuple):
+    dtype: type
+    channels: tuple[int, ...]  # empty for a plain (M, N)
+    meaning: str
+
+
+LAYERS: Mapping[str, _Kind] = MappingProxyType(
+    {
+        "image": _Kind(np.float32, (3,), "sRGB-encoded RGB, 0..1, upright"),
+        "plate": _Kind(np.float32, (3,), "the same scene photographed empty, 0..1"),
+        "strokes": _Kind(np.uint8, (), "user strokes: 0 background, 255 foreground, 128 elsewhere"),
+        "opacity": _Kind(np.float32, (), "the picture's own alpha channel, 0..1; multiplies into every alpha"),
+        "mask": _Kind(np.float32, (), "probability of foreground, 0..1"),
+        "trimap": _Kind(np.uint8, (), "0 background, 128 unknown, 255 foreground"),
+        "alpha": _Kind(np.float32, (), "opacity of the subject, 0..1"),
+        "foreground": _Kind(np.float32, (3,), "subject color, sRGB-encoded, not multiplied by alpha, 0..1"),
+        "result": _Kind(np.float32, (3, 4), "the finished picture, 0..1; its size may differ"),
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """The arrays of one picture.
+
+    Shapes and dtypes are checked here; values (range, NaN) are checked by :meth:`of`, where data
+    enters. ``facts`` holds what stages had to say, by stage name: a solver's residual, the network
+    that ran; and under ``"input"`` what the file said of itself.
+    """
+
+    image: Array
+    plate: Array | None = None
+    strokes: Array | None = None
+    opacity: Array | None = None
+    mask: Array | None = None
+    trimap: Array | None = None
+    alpha: Array | None = None
+    foreground: Array | None = None
+    result: Array | None = None
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, kind in LAYERS.items():
+            array = getattr(self, name)
+            if array is None and name != "image":
+                continue
+            _check_form(name, array, kind)
+            if name != "result" and array.shape[:2] != self.image.shape[:2]:
+                raise LayerError(
+                    f"{name}: expected the picture's size {_size(self.image)}, got {_size(array)}; resize it first"
+                )
+            view = array.view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+        object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
+
+    @classmethod
+    def of(cls, image: ArrayLike, **others: ArrayLike | None) -> Self:
+        """Make layers of arrays from outside: any usual dtype, gray or RGB, with or without alpha.
+
+        Parameters
+        ----------
+        image : array of shape (M, N), (M, N, 1), (M, N, 2), (M, N, 3) or (M, N, 4)
+            uint8, uint16, bool, or float in 0..1. A second or fourth channel becomes ``opacity``.
+        **others : array, optional
+            Further layers by name, in the same dtypes.
+
+        Raises
+        ------
+        LayerError
+            If an array has a wrong shape, holds NaN or leaves its range.
+        """
+        color, own = _split_alpha(np.asarray(image))
+        arrays = {"image": enter("image", color)}
+        if own is not None:
+            arrays["opacity"] = enter("opacity", own)
+        for name, array in others.items():
+            if name not in LAYERS:
+                raise LayerError(f"{name}: no such layer (there are: {', '.join(LAYERS)})")
+            if array is not None:
+                arrays[name] = enter(name, array)
+        return cls(**arrays)
+
+    def put(self, name: str, array: Array) -> Self:
+        """Return new layers in which ``name`` is ``array``."""
+        return replace(self, **{name: array})
+
+    def given(self) -> tuple[str, ...]:
+        """Return the names of the layers that are there, in the table's order."""
+        return tuple(f.name for f in fields(self) if f.name in LAYERS and getattr(self, f.name) is not None)
+
+    def save(self, target: str | PathLike[str], layer: str = "result", *, depth: int | None = None) -> None:
+        """Write one layer to a picture file, whole or not at all.
+
+        Parameters
+        ----------
+        target : path
+            Its ending chooses the format: png, webp, tif, or jpg for a result on a background.
+        layer : str
+            Any layer that is there.
+        depth : {8, 16}, optional
+            Bits per channel, 16 for png and tif only; by default as the input had.
+
+        Raises
+        ------
+        LayerError
+            If the layer was not made.
+        ImageError
+            If the format cannot hold it, or the file cannot be written.
+        """
+        from bgkit.imagefile import write_picture
+
+        array = getattr(self, layer, None) if layer in LAYERS else None
+        if array is None:
+            raise LayerError(f"{layer}: expected one of the layers that were made: {', '.join(self.given())}")
+        source = self.facts.get("input", {})
+        write_picture(target, array, depth=depth, like=source)
+
+
+def enter(name: str, value: ArrayLike) -> Array:
+    """Return ``value`` as the layer ``name`` wants it: dtype, shape, order; a copy only where needed.
+
+    Integers are scaled by their type's maximum. For ``trimap`` and ``strokes``, values up to 10 %
+    mean background, from 90 % on foreground, and all between unknown, as in PyMatting.
+
+    Raises
+    ------
+    LayerError
+        If the shape, the dtype or a value does not fit.
+    """
+    kind = LAYERS[name]
+    array = np.asarray(value)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if kind.channels and array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if kind.dtype is np.uint8 and array.dtype == np.uint8:
+        share = array
+        low, high = 25, 230  # 10 % and 90 % of 255
+    else:
+        share = _share(name, array)
+        low, high = 0.1, 0.9
+    if kind.dtype is np.uint8:
+        array = np.full(share.shape, UNKNOWN, np.uint8)
+        array[share <= low] = BACKGROUND
+        array[share >= high] = FOREGROUND
+    else:
+        array = np.ascontiguousarray(share, np.float32)
+    _check_form(name, array, kind)
+    return array
+
+
+def _share(name: str, array: Array) -> Array:
+    """Return float values in 0..1 of any usual dtype."""
+    if array.dtype == np.bool_:
+        return array.astype(np.float32)
+    if array.dtype in (np.uint8, np.uint16):
+        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    if array.dtype.kind != "f":
+        raise LayerError(f"{name}: expected uint8, uint16, bool or float values, got {array.dtype}")
+    if array.size:
+        low, high = float(array.min()), float(array.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise LayerError(f"{name}: expected finite values, got NaN or infinity")
+        if low < -1e-4 or high > 1 + 1e-4:
+            raise LayerError(f"{name}: expected values in 0..1, got {low:g}..{high:g}; divide by 255, or give uint8")
+        if low < 0 or high > 1:
+            return np.clip(array, 0, 1)
+    return array
+
+
+def _split_alpha(image: Array) -> tuple[Array, Array | None]:
+    if image.ndim == 3 and image.shape[2] in (2, 4):
+        color = image[:, :, :-1]
+        return (color[:, :, 0] if color.shape[2] == 1 else color), image[:, :, -1]
+    return image, None
+
+
+def _check_form(name: str, array: Any, kind: _Kind) -> None:
+    last = " or ".join(map(str, kind.channels))
+    form = f"{np.dtype(kind.dtype).name} of shape (M, N{', ' + last if last else ''})"
+    if not isinstance(array, np.ndarray):
+        raise LayerError(f"{name}: expected an array, {form}, got {type(array).__name__}")
+    fits = array.ndim == (3 if kind.channels else 2) and (not kind.channels or array.shape[2] in kind.channels)
+    if not fits or array.dtype != kind.dtype:
+        raise LayerError(f"{name}: expected {form}, got {array.dtype} of shape {array.shape}")
+    if array.size == 0:
+        raise LayerError(f"{name}: expected at least one pixel, got shape {array.shape}")
+    if not array.flags.c_contiguous:
+        raise LayerError(f"{name}: expected a C-contiguous array; use numpy.ascontiguousarray")
+
+
+def _size(array: Array) -> str:
+    return f"{array.shape[0]} x {array.shape[1]} (rows x columns)"

@@ -1,0 +1,268 @@
+"""Parameters: what a keyword of a stage may be, read from the stage's signature and docstring.
+
+A parameter is a keyword-only argument annotated with ``float``, ``int``, ``bool``, ``str``, a
+``Literal`` or a ``tuple`` of those, in ``Annotated`` with a constraint where one is needed. From
+that one declaration follow the check, the reading of text (``--set``, HTTP), and the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
+
+from bgkit.color import NAMES, parse_color
+from bgkit.errors import ParamError, did_you_mean
+
+__all__ = ["Color", "Constraint", "Param", "Range", "check_values", "read_params", "as_text"]
+
+
+class Constraint(Protocol):
+    """A limit on a value that prints itself, and knows values just outside of it for tests.
+
+    ``accepts`` may also raise a :class:`~bgkit.errors.BgkitError` that tells more than "expected".
+    """
+
+    def accepts(self, value: Any) -> bool: ...
+    def __str__(self) -> str: ...
+    def schema(self) -> dict[str, Any]: ...
+    def bad_values(self) -> list[Any]: ...
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, both included; ``ui`` is the usual part of it, for sliders."""
+
+    low: float
+    high: float
+    unit: str = ""
+    ui: tuple[float, float] | None = None
+
+    def accepts(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:g}..{self.high:g} {self.unit}".rstrip()
+
+    def schema(self) -> dict[str, Any]:
+        limits = {"minimum": self.low, "maximum": self.high}
+        return {name: limit for name, limit in limits.items() if math.isfinite(limit)}
+
+    def bad_values(self) -> list[Any]:
+        return [bad for bad in (self.low - 1, self.high + 1) if math.isfinite(bad)]
+
+
+@dataclass(frozen=True)
+class Color:
+    """A color: ``#rgb``, ``#rrggbb`` or a name; ``also`` lists further words, ``files`` allows a picture's path."""
+
+    also: tuple[str, ...] = ()
+    files: bool = False
+
+    def accepts(self, value: str) -> bool:
+        return value in self.also or parse_color(value) is not None or (self.files and Path(value).is_file())
+
+    def __str__(self) -> str:
+        words = (f"a color (#rrggbb or one of {', '.join(sorted(NAMES))})", *self.also)
+        return ", or ".join((*words, "a picture file that exists") if self.files else words)
+
+    def schema(self) -> dict[str, Any]:
+        return {"format": "color"} if not self.also else {}
+
+    def bad_values(self) -> list[Any]:
+        return ["#12", "no such color"]
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of a stage: its type, default, constraint and the text of the docstring."""
+
+    name: str
+    type: Any
+    default: Any
+    constraint: Constraint | None = None
+    doc: str = ""
+
+    @property
+    def expected(self) -> str:
+        """What a value may be, in words for messages and pages."""
+        return _expected(self.type, self.constraint)
+
+    def check(self, value: Any) -> Any:
+        """Return ``value`` in the parameter's type.
+
+        Raises
+        ------
+        ParamError
+            If the value has another type or is out of range; the message starts with the name.
+        """
+        try:
+            return _convert(value, self.type, self.constraint)
+        except (TypeError, ValueError):
+            shown = repr(value) if isinstance(value, str) else value
+            raise ParamError(f"{self.name}: expected {self.expected}, got {shown}") from None
+
+    def read(self, text: str) -> Any:
+        """Return the value that ``text`` (from ``--set`` or a form) stands for, checked."""
+        try:
+            value = _parse(text, self.type)
+        except ValueError:
+            raise ParamError(f"{self.name}: expected {self.expected}, got {text!r}") from None
+        return self.check(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the value."""
+        return {**_schema(self.type, self.constraint), "default": _plain(self.default), "description": self.doc}
+
+    def bad_values(self) -> list[Any]:
+        """Return values that :meth:`check` must refuse."""
+        bad: list[Any] = [object(), None]
+        if self.constraint is not None:
+            outside = self.constraint.bad_values()
+            bad += [[item] for item in outside] if get_origin(self.type) is tuple else outside
+        if self.type is float:
+            bad += [math.nan, True, "much"]
+        elif self.type is int:
+            bad += [0.5, True, "much"]
+        elif self.type is bool:
+            bad += ["perhaps", 2]
+        elif get_origin(self.type) is Literal:
+            bad += ["no such choice"]
+        return bad
+
+
+def read_params(function: Callable[..., Any]) -> Mapping[str, Param]:
+    """Read the parameters of ``function`` from its signature and its numpydoc ``Parameters`` section."""
+    hints = get_type_hints(function, include_extras=True)
+    texts = _parameter_texts(inspect.getdoc(function) or "")
+    params = {}
+    for name, argument in inspect.signature(function).parameters.items():
+        if argument.kind is not argument.KEYWORD_ONLY:
+            continue
+        if argument.default is argument.empty:
+            raise TypeError(f"{function.__name__}.{name}: a parameter needs a default")
+        kind, constraint = hints[name], None
+        if get_origin(kind) is Annotated:
+            kind, constraint = get_args(kind)[:2]
+        params[name] = Param(name, kind, argument.default, constraint, texts.get(name, ""))
+        params[name].check(argument.default)
+    return MappingProxyType(params)
+
+
+def check_values(params: Mapping[str, Param], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for every parameter: the checked one from ``values``, else the default."""
+    for name in values:
+        if name not in params:
+            known = ", ".join(params) or "none"
+            raise ParamError(f"{name}: no such parameter{did_you_mean(name, params)} (there are: {known})")
+    return {name: param.check(values[name]) if name in values else param.default for name, param in params.items()}
+
+
+def as_text(value: Any) -> str:
+    """Return a value as ``--set`` takes it: ``true``, ``12.5``, ``white``, ``red,blue``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(as_text(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _convert(value: Any, kind: Any, constraint: Constraint | None) -> Any:
+    """Convert without loss, or raise; a tuple's constraint holds for each of its items."""
+    if get_origin(kind) is tuple:
+        if isinstance(value, str) or not isinstance(value, (tuple, list)):
+            value = (value,)
+        kinds = _item_kinds(kind, len(value))
+        return tuple(_convert(item, each, constraint) for item, each in zip(value, kinds, strict=True))
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind) or isinstance(value, bool):
+            raise ValueError
+        return value
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = float(value)
+    elif kind is int and isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value):
+        value = int(value)
+    elif type(value) is not kind and not (kind is str and isinstance(value, str)):
+        raise TypeError
+    if constraint is not None and not constraint.accepts(value):
+        raise ValueError
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError
+    return str(value) if kind is str else value
+
+
+def _item_kinds(kind: Any, length: int) -> tuple[Any, ...]:
+    kinds = get_args(kind)
+    return (kinds[0],) * length if kinds[-1] is Ellipsis else kinds
+
+
+def _parse(text: str, kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        items = [item.strip() for item in text.split(",")] if text else []
+        kinds = _item_kinds(kind, len(items))
+        if len(kinds) != len(items):
+            raise ValueError
+        return tuple(_parse(item, each) for item, each in zip(items, kinds, strict=True))
+    if kind is bool:
+        return {
+            "true": True,
+            "yes": True,
+            "on": True,
+            "1": True,
+            "false": False,
+            "no": False,
+            "off": False,
+            "0": False,
+        }.get(text.lower(), text)
+    if kind in (int, float):
+        return kind(text)
+    if get_origin(kind) is Literal:
+        return next((choice for choice in get_args(kind) if str(choice) == text), text)
+    return text
+
+
+def _expected(kind: Any, constraint: Constraint | None) -> str:
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        item = _expected(kinds[0], constraint)
+        return f"a list of {item}" if kinds[-1] is Ellipsis else f"{len(kinds)} values, each {item}"
+    if get_origin(kind) is Literal:
+        return " or ".join(str(choice) for choice in get_args(kind))
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}[kind]
+    if constraint is None:
+        return words
+    return f"{words} in {constraint}" if kind is int else str(constraint)
+
+
+def _schema(kind: Any, constraint: Constraint | None) -> dict[str, Any]:
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        schema: dict[str, Any] = {"type": "array", "items": _schema(kinds[0], constraint)}
+        return schema if kinds[-1] is Ellipsis else {**schema, "minItems": len(kinds), "maxItems": len(kinds)}
+    if get_origin(kind) is Literal:
+        return {"enum": list(get_args(kind))}
+    name = {float: "number", int: "integer", bool: "boolean", str: "string"}[kind]
+    return {"type": name, **(constraint.schema() if constraint else {})}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _parameter_texts(doc: str) -> dict[str, str]:
+    """Return the texts of a numpydoc ``Parameters`` section by name, each on one line."""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[^\n]*\n-+\n|\Z)", doc, re.MULTILINE | re.DOTALL)
+    texts: dict[str, str] = {}
+    name = ""
+    for line in section.group(1).splitlines() if section else []:
+        if line and not line[0].isspace():
+            name = line.split(":")[0].strip()
+            texts[name] = ""
+        elif name and line.strip():
+            texts[name] = f"{texts[name]} {line.strip()}".strip()
+    return texts
