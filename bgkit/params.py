@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_
 from bgkit.color import NAMES, parse_color
 from bgkit.errors import ParamError, did_you_mean
 
-__all__ = ["Color", "Constraint", "Param", "Range", "check_values", "read_params", "as_text"]
+__all__ = ["Color", "Constraint", "Param", "Range", "as_text", "check_values", "read_params"]
 
 
 class Constraint(Protocol):

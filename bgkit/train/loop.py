@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -80,7 +79,7 @@ def train(data: Path, run: Path, recipe: Recipe, say: Callable[[str], None] = pr
         if name == "last.pt":
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
         torch.save(state, run / (name + ".part"))
-        os.replace(run / (name + ".part"), run / name)
+        (run / (name + ".part")).replace(run / name)
 
     started, started_step, saved = time.monotonic(), step, time.monotonic()
     losses: list[float] = []
