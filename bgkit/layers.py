@@ -97,7 +97,7 @@ class Layers:
             If an array has a wrong shape, holds NaN or leaves its range.
         """
         color, own = _split_alpha(np.asarray(image))
-        arrays = {"image": enter("image", color)}
+        arrays: dict[str, Any] = {"image": enter("image", color)}
         if own is not None:
             arrays["opacity"] = enter("opacity", own)
         for name, array in others.items():
@@ -109,7 +109,8 @@ class Layers:
 
     def put(self, name: str, array: Array) -> Self:
         """Return new layers in which ``name`` is ``array``."""
-        return replace(self, **{name: array})
+        change: dict[str, Any] = {name: array}
+        return replace(self, **change)
 
     def given(self) -> tuple[str, ...]:
         """Return the names of the layers that are there, in the table's order."""
@@ -161,11 +162,9 @@ def enter(name: str, value: ArrayLike) -> Array:
     if kind.channels and array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
     if kind.dtype is np.uint8 and array.dtype == np.uint8:
-        share = array
-        low, high = 25, 230  # 10 % and 90 % of 255
+        share, low, high = array, 25.0, 230.0  # 10 % and 90 % of 255
     else:
-        share = _share(name, array)
-        low, high = 0.1, 0.9
+        share, low, high = _share(name, array), 0.1, 0.9
     if kind.dtype is np.uint8:
         array = np.full(share.shape, UNKNOWN, np.uint8)
         array[share <= low] = BACKGROUND

@@ -62,7 +62,8 @@ class Stage:
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return a value for every word of a step; a wrong one raises ParamError with the stage's name."""
-        return self._named(lambda: check_values(self.words, values))
+        checked: dict[str, Any] = self._named(lambda: check_values(self.words, values))
+        return checked
 
     def read(self, name: str, text: str) -> Any:
         """Return the value of one word from text."""
@@ -106,7 +107,8 @@ def stage(*, gives: str) -> Callable[[Callable[..., Array]], Callable[..., Array
 
 
 def _read(function: Callable[..., Array], gives: str) -> Stage:
-    needs, uses = [], []
+    needs: list[str] = []
+    uses: list[str] = []
     for name, argument in inspect.signature(function).parameters.items():
         if argument.kind is argument.KEYWORD_ONLY:
             continue
