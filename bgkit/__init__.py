@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from bgkit import errors, stages
     from bgkit.errors import BgkitError
     from bgkit.layers import Layers
-    from bgkit.pipeline import Pipeline, load_pipeline, remove
+    from bgkit.pipeline import Pipeline
+    from bgkit.pipelinefile import load_pipeline
+    from bgkit.removal import remove
     from bgkit.threads import set_threads
 
 __version__ = "0.1.0"
@@ -24,8 +26,8 @@ _module_of = {
     "BgkitError": "bgkit.errors",
     "Layers": "bgkit.layers",
     "Pipeline": "bgkit.pipeline",
-    "load_pipeline": "bgkit.pipeline",
-    "remove": "bgkit.pipeline",
+    "load_pipeline": "bgkit.pipelinefile",
+    "remove": "bgkit.removal",
     "set_threads": "bgkit.threads",
 }
 

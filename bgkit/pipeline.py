@@ -1,0 +1,256 @@
+"""Pipelines: a list of stages, checked before the first pixel and run by a loop."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bgkit import stages
+from bgkit.errors import BgkitError, PipelineError, did_you_mean
+from bgkit.layers import LAYERS, Array, Layers
+from bgkit.params import as_text
+from bgkit.stage import Stage, collect_notes
+
+__all__ = ["FORMAT", "OnStep", "Pipeline", "Step", "yaml"]
+
+FORMAT = 1  # the version of the file format
+INPUTS = ("image", "plate", "strokes", "opacity")  # no stage gives these
+
+MERGES: Mapping[str, Callable[[Array, Array], Array]] = {
+    "min": np.minimum,
+    "max": np.maximum,
+    "mean": lambda new, old: (new + old) * np.float32(0.5),
+    "product": np.multiply,
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a pipeline with a value for each of its parameters."""
+
+    stage: Stage
+    values: Mapping[str, Any]
+    place: str = ""  # file:line:column, for messages
+
+    @property
+    def name(self) -> str:
+        return self.stage.name
+
+    @property
+    def makes_from_nothing(self) -> bool:
+        """Whether the step gives its layer without having needed it: a source, not a refinement."""
+        return self.stage.gives not in self.stage.needs
+
+    def apply(self, layers: Layers) -> Layers:
+        """Run the stage and return the layers with what it gave."""
+        info = self.stage
+        given = {name: getattr(layers, name) for name in (*info.needs, *info.uses)}
+        values = {name: value for name, value in self.values.items() if name != "merge"}
+        with collect_notes() as facts:
+            try:
+                array = info.function(**given, **values)
+                merge = self.values.get("merge", "replace")
+                if merge != "replace" and layers.mask is not None:
+                    array = MERGES[merge](array, layers.mask)
+                if info.gives == "alpha" and layers.opacity is not None:
+                    array = array * layers.opacity
+                made = layers.put(info.gives, array)
+            except BgkitError as error:
+                raise error.at(self.name) from None
+        return replace(made, facts={**made.facts, info.name: facts}) if facts else made
+
+
+OnStep = Callable[[Step, Layers, float], None]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A checked list of steps. Build one with :func:`load_pipeline`."""
+
+    name: str
+    steps: tuple[Step, ...]
+    description: str = ""
+
+    def run(
+        self,
+        image: ArrayLike | Layers,
+        *,
+        on_step: OnStep | None = None,
+        **brought: ArrayLike | None,
+    ) -> Layers:
+        """Run the stages over one picture.
+
+        Parameters
+        ----------
+        image : array of shape (M, N), (M, N, 3) or (M, N, 4), or Layers
+            sRGB-encoded; uint8, uint16 or float in 0..1. An alpha channel is respected: it
+            multiplies into every alpha.
+        on_step : callable(step, layers, seconds), optional
+            Called after each step; what it raises ends the run.
+        **brought : array, optional
+            Layers of your own: ``plate``, ``strokes``, ``mask``, ``trimap``, ``alpha``. Stages whose
+            only purpose is to make what was brought are left out (:meth:`plan`).
+
+        Returns
+        -------
+        Layers
+            Every layer that was made. Without a matting stage ``alpha`` is the mask.
+
+        Raises
+        ------
+        LayerError
+            If an array does not fit, or a stage refuses what it is given.
+        PipelineError
+            If a layer that is needed is neither made earlier nor brought.
+        """
+        layers = image if isinstance(image, Layers) else Layers.of(image)
+        for name, array in brought.items():
+            if array is not None:
+                other = Layers.of(layers.image, **{name: array})
+                layers = layers.put(name, getattr(other, name))
+        for step in self.plan(layers.given()):
+            if "alpha" in step.stage.needs:
+                layers = _with_alpha(layers)
+            started = time.perf_counter()
+            layers = step.apply(layers)
+            if on_step is not None:
+                on_step(step, layers, time.perf_counter() - started)
+        return _with_alpha(layers)
+
+    def plan(self, given: Iterable[str] = ("image",)) -> tuple[Step, ...]:
+        """Return the steps to run when the layers ``given`` are brought.
+
+        A mask, trimap or alpha that is brought stands in for the steps that would have made it from
+        nothing and for every earlier step that only led there; refinements of it are kept.
+
+        Raises
+        ------
+        PipelineError
+            If a step lacks a layer, or a layer that is brought is of no use to any step.
+        """
+        given = set(given)
+        made = given - set(INPUTS)
+        kept: list[Step] = []
+        wanted = {step.stage.gives for step in self.steps[-1:]}
+        for step in reversed(self.steps):
+            gives = step.stage.gives
+            replaced = gives in made and step.makes_from_nothing
+            if replaced or (made and gives not in wanted):
+                continue
+            kept.append(step)
+            wanted |= {"mask"} if step.values.get("merge", "replace") != "replace" else set()
+            wanted |= {*step.stage.needs, *step.stage.uses}
+            wanted |= {"mask"} if "alpha" in step.stage.needs else set()
+        kept.reverse()
+        self.check_chain(kept, given)
+        return tuple(kept)
+
+    def check(self, given: Iterable[str] = ("image",)) -> None:
+        """Check that the chain holds for the layers ``given``; raises as :meth:`plan` does."""
+        self.plan(given)
+
+    def needs(self) -> tuple[str, ...]:
+        """Return the inputs beside the image that some stage cannot do without (``plate``, ``strokes``)."""
+        required = {name for step in self.steps for name in step.stage.needs}
+        return tuple(name for name in ("plate", "strokes") if name in required)
+
+    def with_values(self, texts: Mapping[str, str]) -> Pipeline:
+        """Return the pipeline with values changed, given as text: ``{"luv_threshold.tolerance": "20"}``.
+
+        A stage that stands in the chain more than once is named ``opening#2`` for its second place.
+        """
+        steps = list(self.steps)
+        for key, text in texts.items():
+            place, dot, word = key.rpartition(".")
+            name, _, number = place.partition("#")
+            if not dot or (number and not number.isdecimal()):
+                raise PipelineError(f"{key!r}: expected STAGE.PARAM")
+            found = [index for index, step in enumerate(steps) if step.name == name]
+            if not found:
+                has = [step.name for step in steps]
+                hint = did_you_mean(name, has) or f" (it has: {', '.join(has)})"
+                raise PipelineError(f"{key}: the pipeline {self.name!r} has no stage {name!r}{hint}")
+            which = int(number or 1)
+            if not 1 <= which <= len(found):
+                raise PipelineError(f"{key}: {name!r} stands {len(found)} time(s) in the pipeline {self.name!r}")
+            index = found[which - 1]
+            value = steps[index].stage.read(word, text)
+            steps[index] = replace(steps[index], values={**steps[index].values, word: value})
+        return replace(self, steps=tuple(steps))
+
+    def dump(self) -> str:
+        """Return the pipeline as YAML with every value written out, so that it outlives changed defaults."""
+        entries = []
+        for step in self.steps:
+            values = {name: list(value) if isinstance(value, tuple) else value for name, value in step.values.items()}
+            entries.append({step.name: values} if values else step.name)
+        text = io.StringIO()
+        yaml("safe").dump({"bgkit": FORMAT, "description": self.description, "stages": entries}, text)
+        return text.getvalue()
+
+    def digest(self) -> str:
+        """Return the SHA-256 of :meth:`dump`: equal for pipelines that do the same."""
+        return hashlib.sha256(self.dump().encode()).hexdigest()
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.description}"]
+        for step in self.steps:
+            values = ", ".join(f"{name}={as_text(value)}" for name, value in step.values.items())
+            lines.append(f"  {step.name}  {values}".rstrip())
+        return "\n".join(lines)
+
+    def check_chain(self, steps: Sequence[Step], given: set[str]) -> None:
+        """Check that each of ``steps`` finds its layers, and that each layer ``given`` finds a use."""
+        there = given | {"image"}
+        for step in steps:
+            if "mask" in there:
+                there.add("alpha")  # an unmatted mask is an opacity
+            for name in step.stage.needs:
+                if name not in there:
+                    raise PipelineError(f"{step.place or self.name}: {step.name}: {_remedy(name)}")
+            there.add(step.stage.gives)
+        used = {name for step in steps for name in (*step.stage.needs, *step.stage.uses)}
+        used |= {step.stage.gives for step in steps if step.values.get("merge", "replace") != "replace"}
+        used |= {"image", "opacity", "alpha"} | ({"mask"} if "alpha" in used else set())
+        for name in sorted(given - used):
+            takers = [taker for taker in stages.names() if name in _takes(taker)]
+            raise PipelineError(
+                f"{name}: brought, but no stage of the pipeline {self.name!r} uses it (these do: {', '.join(takers)})"
+            )
+
+
+def _takes(name: str) -> tuple[str, ...]:
+    info = stages.find(name)
+    return info.needs + info.uses
+
+
+def _remedy(name: str) -> str:
+    if name in INPUTS:
+        return f"needs the layer {name!r} ({LAYERS[name].meaning}); bring one with --{name} or {name}=..."
+    givers = [giver for giver in stages.names() if stages.find(giver).gives == name]
+    return f"needs the layer {name!r}, and no stage before it gives one; put {' or '.join(givers)} earlier, or bring one"
+
+
+def _with_alpha(layers: Layers) -> Layers:
+    """Let the mask serve as alpha where no stage made one."""
+    if layers.alpha is not None or layers.mask is None:
+        return layers
+    return layers.put("alpha", layers.mask if layers.opacity is None else layers.mask * layers.opacity)
+
+
+def yaml(kind: str) -> Any:
+    """Return a YAML 1.2 reader and writer, ``"rt"`` with positions or ``"safe"`` without."""
+    from ruamel.yaml import YAML
+
+    made = YAML(typ=kind, pure=True)
+    made.default_flow_style = None
+    made.sort_base_mapping_type_on_output = False
+    made.width = 110
+    return made

@@ -1,0 +1,200 @@
+"""Pipeline files: YAML to a checked :class:`~bgkit.pipeline.Pipeline`.
+
+A file names its format, may describe itself, and lists its stages::
+
+    bgkit: 1
+    description: Product on white.
+    stages:
+      - luv_threshold: {tolerance: 12}
+      - cnn_mask: {model: coarse, merge: mean}
+      - make_trimap
+      - closed_form_matting
+      - composite: {background: white}
+
+It is a list and no graph: no includes, variables or expressions. Every message carries file, line
+and column.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from bgkit import stages
+from bgkit.errors import BgkitError, PipelineError, did_you_mean
+from bgkit.pipeline import FORMAT, Pipeline, Step, yaml
+from bgkit.stage import Stage
+
+__all__ = ["load_pipeline", "read_pipeline", "shipped"]
+
+FOLDER = Path(__file__).parent / "pipelines"
+
+
+def shipped() -> list[str]:
+    """Return the names of the pipelines that come with bgkit."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_pipeline(source: str | PathLike[str], values: Mapping[str, str] | None = None) -> Pipeline:
+    """Load a pipeline and check it.
+
+    Parameters
+    ----------
+    source : str or path
+        The name of a shipped pipeline (``"studio-white"``), or a YAML file.
+    values : mapping, optional
+        Values to change, as text: ``{"luv_threshold.tolerance": "20"}``.
+
+    Raises
+    ------
+    PipelineError, ParamError
+        With file, line and column, what was expected and what was given.
+    """
+    text = str(source)
+    if text in shipped():
+        pipeline = _shipped(text)
+    elif Path(text).suffix in (".yaml", ".yml") or Path(text).exists():
+        pipeline = read_pipeline(_text_of(Path(text)), Path(text).name, Path(text).stem)
+    else:
+        known = shipped()
+        hint = did_you_mean(text, known)
+        raise PipelineError(f"no pipeline named {text!r}{hint} (shipped: {', '.join(known)}; or give a .yaml file)")
+    return pipeline.with_values(values or {})
+
+
+@functools.cache
+def _shipped(name: str) -> Pipeline:
+    path = FOLDER / f"{name}.yaml"
+    return read_pipeline(_text_of(path), path.name, name)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise PipelineError(f"{path}: expected a pipeline in YAML, got a file that is not text") from None
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def read_pipeline(text: str, file: str = "pipeline", name: str = "pipeline") -> Pipeline:
+    """Read a pipeline from YAML text; ``file`` is what messages call it."""
+    document = _parse(text, file)
+    root = _Node(document, file, 1, 1)
+    root.expect_mapping("a mapping with the keys bgkit and stages")
+    for key in root.value:
+        if key not in ("bgkit", "description", "stages"):
+            known = ("bgkit", "description", "stages")
+            raise PipelineError(f"{root.key_place(key)}: {key}: no such key{did_you_mean(str(key), known)}")
+    version = root.child("bgkit", f"the line 'bgkit: {FORMAT}', the version of the format")
+    if version.value != FORMAT or isinstance(version.value, bool):
+        raise PipelineError(f"{version.place}: bgkit: expected {FORMAT}, got {version.value!r}")
+    description = root.value.get("description", "")
+    if not isinstance(description, str):
+        raise PipelineError(f"{root.key_place('description')}: description: expected text, got {description!r}")
+    listing = root.child("stages", "the key 'stages' with a list of stages")
+    if not isinstance(listing.value, list) or not listing.value:
+        raise PipelineError(f"{listing.place}: stages: expected a list of at least one stage")
+    steps = tuple(_read_step(listing.item(index)) for index in range(len(listing.value)))
+    pipeline = Pipeline(name, steps, str(description))
+    # Every brought layer that could fill a gap is assumed; a gap no user can fill is an error now.
+    pipeline.check_chain(steps, {"image", *pipeline.needs()} | _first_needs(steps))
+    return pipeline
+
+
+def _first_needs(steps: Sequence[Step]) -> set[str]:
+    """Return the layers a first step refines, which a user must bring: a chain may start from a mask."""
+    return {name for name in steps[0].stage.needs if name in ("mask", "trimap", "alpha")}
+
+
+def _read_step(node: _Node) -> Step:
+    if isinstance(node.value, str):
+        info = _find(node.value, node.place)
+        return Step(info, info.check({}), node.place)
+    node.expect_mapping("a stage's name, or a name with its parameters")
+    if len(node.value) != 1:
+        raise PipelineError(
+            f"{node.place}: expected one stage per list item, got {', '.join(map(str, node.value))}; "
+            "indent the parameters below the stage's name, or write {param: value}"
+        )
+    (name,) = node.value
+    info = _find(str(name), node.key_place(name))
+    values = node.child(name, "parameters")
+    if values.value is None:
+        return Step(info, info.check({}), node.place)
+    values.expect_mapping(f"parameters of {name}, as in {name}: {{param: value}}")
+    return Step(info, _checked(info, values.value, values), node.place)
+
+
+def _find(name: str, place: str) -> Stage:
+    try:
+        return stages.find(name)
+    except PipelineError as error:
+        raise error.at(place) from None
+
+
+def _checked(info: Stage, values: Mapping[str, Any], node: _Node) -> dict[str, Any]:
+    """Check one parameter at a time, so that a message can name its line."""
+    for name, value in values.items():
+        try:
+            info.check({str(name): value})
+        except BgkitError as error:
+            place = node.child(name, "").place if name in info.words else node.key_place(name)
+            raise error.at(place) from None
+    return info.check(values)
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A YAML value and where it stands."""
+
+    value: Any
+    file: str
+    line: int
+    column: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def key_place(self, key: Any) -> str:
+        line, column = self.value.lc.key(key)
+        return f"{self.file}:{line + 1}:{column + 1}"
+
+    def child(self, key: Any, expected: str) -> _Node:
+        if key not in self.value:
+            raise PipelineError(f"{self.place}: expected {expected}")
+        line, column = self.value.lc.value(key)
+        return _Node(self.value[key], self.file, line + 1, column + 1)
+
+    def item(self, index: int) -> _Node:
+        line, column = self.value.lc.item(index)
+        return _Node(self.value[index], self.file, line + 1, column + 1)
+
+    def expect_mapping(self, expected: str) -> None:
+        if not isinstance(self.value, dict):
+            shown = "nothing" if self.value is None else repr(self.value)
+            raise PipelineError(f"{self.place}: expected {expected}, got {shown}")
+
+
+def _parse(text: str, file: str) -> Any:
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    if not text.strip():
+        raise PipelineError(f"{file}: expected a pipeline, got an empty file")
+    try:
+        return yaml("rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+        problem = " ".join(str(error.problem or error.context).split("\n")[0].split())
+        if "\\t" in problem or "'\t'" in str(error.problem):
+            problem = "a tab; YAML is indented with spaces"
+        raise PipelineError(f"{place}: not valid YAML: {problem}") from None
+    except YAMLError as error:
+        problem = str(error).split("\n")[0]
+        raise PipelineError(f"{file}: expected a pipeline in YAML, got something else: {problem}") from None
