@@ -135,13 +135,12 @@ class Layers:
         ImageError
             If the format cannot hold it, or the file cannot be written.
         """
-        from bgkit.imagefile import write_picture
-
         array = getattr(self, layer, None) if layer in LAYERS else None
         if array is None:
             raise LayerError(f"{layer}: expected one of the layers that were made: {', '.join(self.given())}")
-        source = self.facts.get("input", {})
-        write_picture(target, array, depth=depth, like=source)
+        from bgkit.imagefile import write_picture
+
+        write_picture(target, array, depth=depth, like=self.facts.get("input", {}))
 
 
 def enter(name: str, value: ArrayLike) -> Array:

@@ -235,7 +235,8 @@ def _remedy(name: str) -> str:
     if name in INPUTS:
         return f"needs the layer {name!r} ({LAYERS[name].meaning}); bring one with --{name} or {name}=..."
     givers = [giver for giver in stages.names() if stages.find(giver).gives == name]
-    return f"needs the layer {name!r}, and no stage before it gives one; put {' or '.join(givers)} earlier, or bring one"
+    earlier = f"put {' or '.join(givers)} earlier, or bring one"
+    return f"needs the layer {name!r}, and no stage before it gives one; {earlier}"
 
 
 def _with_alpha(layers: Layers) -> Layers:
@@ -249,7 +250,7 @@ def yaml(kind: str) -> Any:
     """Return a YAML 1.2 reader and writer, ``"rt"`` with positions or ``"safe"`` without."""
     from ruamel.yaml import YAML
 
-    made = YAML(typ=kind, pure=True)
+    made: Any = YAML(typ=kind, pure=True)
     made.default_flow_style = None
     made.sort_base_mapping_type_on_output = False
     made.width = 110

@@ -1,0 +1,108 @@
+"""Layers: checked once, then read-only; arrays of any usual dtype enter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bgkit.errors import LayerError
+from bgkit.layers import Layers, enter
+
+IMAGE = np.zeros((4, 6, 3), np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64, np.bool_])
+def test_white_enters_as_one(dtype):
+    """The maximum of every dtype is white."""
+    top = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
+    layers = Layers.of(np.full((2, 3, 3), top, dtype))
+    assert layers.image.dtype == np.float32
+    assert (layers.image == 1).all()
+
+
+def test_eight_bits_survive():
+    """Every 8-bit value comes back exactly."""
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert (np.rint(enter("mask", ramp) * 255) == ramp).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "opacity"), [((4, 6), False), ((4, 6, 1), False), ((4, 6, 2), True), ((4, 6, 4), True)]
+)
+def test_gray_and_alpha_channels(shape, opacity):
+    """Gray becomes RGB; a second or fourth channel becomes the opacity."""
+    layers = Layers.of(np.ones(shape, np.float32))
+    assert layers.image.shape == (4, 6, 3)
+    assert (layers.opacity is not None) == opacity
+
+
+def test_arrays_are_read_only():
+    """No stage can change what another sees."""
+    with pytest.raises(ValueError, match="read-only"):
+        Layers.of(IMAGE).image[0, 0] = 1
+
+
+def test_caller_keeps_a_writable_array():
+    """The view is read-only, the caller's array is not."""
+    image = IMAGE.copy()
+    Layers(image)
+    image[0] = 1
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.full((4, 6, 3), np.nan), "finite"),
+        (np.full((4, 6, 3), 200.0), "divide by 255"),
+        (np.full((4, 6, 3), -0.5), "0..1"),
+        (np.zeros((4, 6, 3), np.int64), "int64"),
+        (np.zeros((4, 6, 5)), "shape"),
+        (np.zeros((0, 6, 3)), "at least one pixel"),
+        (np.zeros(7), "shape"),
+    ],
+)
+def test_bad_images_are_refused(array, words):
+    """NaN, wrong range, dtype and shape each have their message."""
+    with pytest.raises(LayerError, match=words):
+        Layers.of(array)
+
+
+def test_other_size_is_refused():
+    """All layers share the picture's size, and the message names both."""
+    with pytest.raises(LayerError, match=r"mask: expected the picture's size 4 x 6.*got 6 x 4"):
+        Layers.of(IMAGE, mask=np.zeros((6, 4)))
+
+
+def test_result_may_have_another_size():
+    """Framing changes the size of the result."""
+    assert Layers(IMAGE, result=np.zeros((9, 9, 4), np.float32)).result.shape == (9, 9, 4)
+
+
+def test_trimap_snaps_to_three_values():
+    """Up to 10 % is background, from 90 % foreground, between unknown; floats alike."""
+    values = np.array([[0, 25, 26, 128, 229, 230, 255]], np.uint8)
+    want = [[0, 0, 128, 128, 128, 255, 255]]
+    assert enter("trimap", values).tolist() == want
+    assert enter("trimap", values / 255).tolist() == want
+
+
+def test_constructor_wants_the_exact_form():
+    """Inside, nothing is converted."""
+    with pytest.raises(LayerError, match="float32"):
+        Layers(IMAGE.astype(np.float64))
+    with pytest.raises(LayerError, match="contiguous"):
+        Layers(IMAGE, mask=np.zeros((6, 4), np.float32).T)
+
+
+def test_put_makes_new_layers():
+    """The old layers stay as they were."""
+    old = Layers.of(IMAGE)
+    new = old.put("mask", np.ones((4, 6), np.float32))
+    assert old.mask is None
+    assert new.given() == ("image", "mask")
+
+
+def test_saving_an_absent_layer_says_what_there_is(tmp_path):
+    """The message lists the layers that were made."""
+    with pytest.raises(LayerError, match="alpha: expected one of the layers that were made: image"):
+        Layers.of(IMAGE).save(tmp_path / "a.png", "alpha")

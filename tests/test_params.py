@@ -1,0 +1,128 @@
+"""Parameters read from a signature, checked, read from text and described."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import pytest
+
+from bgkit.errors import ParamError
+from bgkit.params import Color, Range, as_text, check_values, read_params
+
+
+def declared(
+    *,
+    tolerance: Annotated[float, Range(0, 200, "dE*uv", ui=(0, 60))] = 18.0,
+    count: Annotated[int, Range(1, 9)] = 3,
+    connected: bool = False,
+    key: Literal["border", "color"] = "border",
+    colors: Annotated[tuple[str, ...], Color()] = (),
+    weights: tuple[float, float] = (1.0, 2.0),
+    background: Annotated[str, Color(also=("none",))] = "white",
+):
+    """Do nothing.
+
+    Parameters
+    ----------
+    tolerance : float
+        Larger takes
+        more for backdrop.
+    count : int
+        How many.
+
+    Returns
+    -------
+    None
+        not a parameter
+    """
+
+
+PARAMS = read_params(declared)
+
+
+def test_every_keyword_becomes_a_parameter():
+    """The signature alone declares."""
+    assert list(PARAMS) == ["tolerance", "count", "connected", "key", "colors", "weights", "background"]
+
+
+def test_text_comes_from_the_docstring():
+    """A text may run over lines and ends where the section ends."""
+    assert PARAMS["tolerance"].doc == "Larger takes more for backdrop."
+    assert PARAMS["count"].doc == "How many."
+
+
+@pytest.mark.parametrize("name", list(PARAMS))
+def test_default_is_accepted(name):
+    """Every default passes its own check."""
+    assert PARAMS[name].check(PARAMS[name].default) == PARAMS[name].default
+
+
+@pytest.mark.parametrize("name", list(PARAMS))
+def test_bad_values_are_refused(name):
+    """Values just outside, and of other types, are refused with the parameter's name."""
+    for bad in PARAMS[name].bad_values():
+        with pytest.raises(ParamError, match=f"^{name}: expected"):
+            PARAMS[name].check(bad)
+
+
+@pytest.mark.parametrize(("name", "value"), [("tolerance", 0), ("tolerance", 200), ("count", 1), ("count", 9.0)])
+def test_limits_are_included(name, value):
+    """A range holds its ends; a whole float is a whole number."""
+    assert PARAMS[name].check(value) == value
+    assert type(PARAMS[name].check(value)) is PARAMS[name].type
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, True, "12", None])
+def test_float_is_not_guessed(bad):
+    """NaN, infinity, booleans and text are no numbers."""
+    with pytest.raises(ParamError):
+        PARAMS["tolerance"].check(bad)
+
+
+def test_message_names_range_unit_and_value():
+    """The message is the one of the design."""
+    with pytest.raises(ParamError, match=r"^tolerance: expected 0\.\.200 dE\*uv, got 900$"):
+        PARAMS["tolerance"].check(900)
+
+
+@pytest.mark.parametrize("name", list(PARAMS))
+def test_text_round_trip(name):
+    """What as_text writes, read takes."""
+    default = PARAMS[name].default
+    assert PARAMS[name].read(as_text(default)) == default
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("connected", "yes", True), ("connected", "off", False), ("colors", "white, #f00", ("white", "#f00"))],
+)
+def test_text_forms(name, text, value):
+    """Booleans have several words, lists are split at commas."""
+    assert PARAMS[name].read(text) == value
+
+
+@pytest.mark.parametrize(("name", "text"), [("count", "2.5"), ("weights", "1"), ("connected", "maybe"), ("key", "x")])
+def test_wrong_text_is_refused(name, text):
+    """Text that does not read as the type is an error of the parameter."""
+    with pytest.raises(ParamError, match=f"^{name}: expected"):
+        PARAMS[name].read(text)
+
+
+def test_unknown_name_suggests_the_nearest():
+    """A misspelt parameter is an error that knows the right one."""
+    with pytest.raises(ParamError, match="did you mean 'tolerance'"):
+        check_values(PARAMS, {"tolerence": 3})
+
+
+def test_missing_values_are_the_defaults():
+    """Values not given are the defaults."""
+    assert check_values(PARAMS, {"count": 5})["tolerance"] == 18.0
+
+
+def test_schema_carries_range_and_text():
+    """The JSON Schema says what the check enforces."""
+    schema = PARAMS["tolerance"].schema()
+    assert (schema["minimum"], schema["maximum"], schema["default"]) == (0, 200, 18.0)
+    assert PARAMS["colors"].schema()["items"]["type"] == "string"
+    assert PARAMS["key"].schema()["enum"] == ["border", "color"]

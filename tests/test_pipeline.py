@@ -1,0 +1,300 @@
+"""Pipelines: read with places, checked before the first pixel, planned around what is brought, run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import bgkit
+from bgkit import stages
+from bgkit.errors import BgkitError, LayerError, ParamError, PipelineError
+from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
+
+CHAIN = """\
+bgkit: 1
+description: A chain for tests.
+stages:
+  - luv_threshold: {tolerance: 12}
+  - opening
+  - make_trimap
+  - closed_form_matting
+  - composite: {background: white}
+"""
+
+
+def names(steps) -> list[str]:
+    return [step.name for step in steps]
+
+
+def test_reads_names_values_and_description():
+    """A file becomes steps with all values filled in."""
+    pipeline = read_pipeline(CHAIN)
+    assert names(pipeline.steps) == ["luv_threshold", "opening", "make_trimap", "closed_form_matting", "composite"]
+    assert pipeline.steps[0].values["tolerance"] == 12.0
+    assert pipeline.description == "A chain for tests."
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_dump_round_trips(name):
+    """What dump() writes reads back as the same pipeline, with every value in it."""
+    pipeline = load_pipeline(name)
+    again = read_pipeline(pipeline.dump(), name=name)
+    assert [(step.name, step.values) for step in again.steps] == [(step.name, step.values) for step in pipeline.steps]
+    assert again.digest() == pipeline.digest()
+    for step in pipeline.steps:
+        assert all(f"{word}:" in pipeline.dump() for word in step.values)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"^f: expected a pipeline, got an empty file"),
+        ("# only a comment\n", r"^f:1:1: expected a mapping with the keys bgkit and stages, got nothing"),
+        ("- opening\n", r"^f:1:1: expected a mapping"),
+        ("stages: [opening]\n", r"^f:1:1: expected the line 'bgkit: 1'"),
+        ("bgkit: 2\nstages: [opening]\n", r"^f:1:8: bgkit: expected 1, got 2"),
+        ("bgkit: 1\nstagse: [opening]\n", r"^f:2:1: stagse: no such key; did you mean 'stages'\?"),
+        ("bgkit: 1\nstages: opening\n", r"^f:2:9: stages: expected a list"),
+        ("bgkit: 1\nstages: []\n", r"^f:2:9: stages: expected a list of at least one"),
+        ("bgkit: 1\nstages:\n  - opnening\n", r"^f:3:5: no stage named 'opnening'; did you mean 'opening'\?"),
+        ("bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 900}\n", r"^f:3:33: luv_threshold\.tolerance: expected 0\.\.200 dE\*uv, got 900"),
+        ("bgkit: 1\nstages:\n  - luv_threshold: {tolerence: 9}\n", r"^f:3:21: luv_threshold\.tolerence: no such parameter; did you mean 'tolerance'"),
+        ("bgkit: 1\nstages:\n  - luv_threshold: 12\n", r"^f:3:20: expected parameters of luv_threshold"),
+        ("bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 9, tolerance: 9}\n", r"^f:3:35: not valid YAML: .*duplicate key"),
+        ("bgkit: 1\nbgkit: 1\nstages: [opening]\n", r"^f:2:1: not valid YAML: .*duplicate key"),
+        ("bgkit: 1\nstages:\n\t- opening\n", r"^f:3:1: not valid YAML: .*tab"),
+        ("bgkit: 1\nstages:\n  - luv_threshold:\n    tolerance: 9\n", r"^f:3:5: expected one stage per list item, got luv_threshold, tolerance; indent"),
+        ("bgkit: 1\nstages:\n  - [opening]\n", r"^f:3:5: expected a stage's name"),
+        ("bgkit: 1\nstages:\n  - {cnn_mask: {merge: no}}\n", r"^f:3:\d+: cnn_mask\.merge: expected replace or min"),
+        ("bgkit: 1\nstages:\n  - luv_threshold\n  - closed_form_matting\n", r"^f:4:5: closed_form_matting: needs the layer 'trimap'.*put make_trimap"),
+        ("a: *b\n", r"^f:1:4: not valid YAML"),
+        ("\x00\x01", r"^f.*: (not valid YAML|expected a pipeline in YAML)"),
+    ],
+)  # fmt: skip
+def test_each_mistake_has_its_place(text, message):
+    """File, line, column, what was expected and the nearest known word."""
+    with pytest.raises(BgkitError) as caught:
+        read_pipeline(text, "f")
+    assert re.search(message, str(caught.value), re.DOTALL), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_is_1_2():
+    """``no`` is a word and ``1e-7`` is a number."""
+    pipeline = read_pipeline("bgkit: 1\ndescription: no\nstages:\n  - closed_form_matting: {epsilon: 1e-7}\n")
+    assert pipeline.description == "no"
+    assert pipeline.steps[0].values["epsilon"] == 1e-7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\x89PNG\r\n\x1a\n\xff\xfe", "not text"), (b"", "empty file")],
+)
+def test_wrong_files(tmp_path, content, message):
+    """A binary or empty file as a pipeline is one clear error."""
+    path = tmp_path / "p.yaml"
+    path.write_bytes(content)
+    with pytest.raises(PipelineError, match=message):
+        load_pipeline(path)
+
+
+def test_unknown_pipeline_suggests(tmp_path):
+    """A misspelt shipped name and an absent file are told apart."""
+    with pytest.raises(PipelineError, match="did you mean 'studio-white'"):
+        load_pipeline("studio-whte")
+    with pytest.raises(PipelineError, match="cannot be read"):
+        load_pipeline(tmp_path / "absent.yaml")
+
+
+def test_values_from_text():
+    """--set changes a value; the place of a stage that stands twice is chosen by number."""
+    pipeline = read_pipeline("bgkit: 1\nstages: [luv_threshold, opening, opening]\n")
+    name = next(iter(pipeline.steps[1].stage.params))
+    high = pipeline.steps[1].stage.params[name].constraint.high
+    changed = pipeline.with_values({"luv_threshold.tolerance": "20", f"opening#2.{name}": f"{high:g}"})
+    assert changed.steps[0].values["tolerance"] == 20.0
+    assert changed.steps[2].values[name] == high != changed.steps[1].values[name]
+    assert pipeline.steps[0].values["tolerance"] != 20.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("tolerance", "3", "expected STAGE.PARAM"),
+        ("lvu_threshold.tolerance", "3", "did you mean 'luv_threshold'"),
+        ("luv_threshold.tolerance", "much", r"luv_threshold\.tolerance: expected 0\.\.200"),
+        ("luv_threshold.tol", "3", "no such parameter"),
+        ("opening#3.radius", "3", "stands 1 time"),
+    ],
+)
+def test_wrong_values_from_text(key, value, message):
+    """A wrong --set is refused with what was expected."""
+    with pytest.raises((PipelineError, ParamError), match=message):
+        read_pipeline(CHAIN).with_values({key: value})
+
+
+def test_run_makes_every_layer(scene):
+    """The chain runs, calls on_step after each step, and gives alpha near the truth."""
+    image, truth = scene
+    seen = []
+    layers = read_pipeline(CHAIN).run(image, on_step=lambda step, layers, seconds: seen.append((step.name, seconds)))
+    assert [name for name, _ in seen] == names(read_pipeline(CHAIN).steps)
+    assert all(seconds >= 0 for _, seconds in seen)
+    assert layers.given() == ("image", "mask", "trimap", "alpha", "result")
+    assert np.abs(layers.alpha - truth).mean() < 0.01
+
+
+def test_on_step_can_end_the_run(scene):
+    """What on_step raises comes out: a deadline is three lines."""
+
+    def stop(step, layers, seconds):
+        raise TimeoutError(step.name)
+
+    with pytest.raises(TimeoutError, match="luv_threshold"):
+        read_pipeline(CHAIN).run(scene[0], on_step=stop)
+
+
+def test_mask_serves_as_alpha(scene):
+    """Without a matting stage the mask is the alpha, for composite and for the caller."""
+    layers = read_pipeline("bgkit: 1\nstages: [luv_threshold, composite]\n").run(scene[0])
+    assert (layers.alpha == layers.mask).all()
+
+
+@pytest.mark.parametrize(
+    ("brought", "left"),
+    [
+        ({"mask"}, ["opening", "make_trimap", "closed_form_matting", "composite"]),
+        ({"trimap"}, ["closed_form_matting", "composite"]),
+        ({"alpha"}, ["composite"]),
+    ],
+)
+def test_plan_leaves_out_what_is_brought(brought, left):
+    """A layer that is brought replaces what would have made it; refinements of it stay."""
+    assert names(read_pipeline(CHAIN).plan({"image"} | brought)) == left
+
+
+def test_brought_layers_are_used(scene):
+    """A mask and a trimap of the user's enter the chain."""
+    image, truth = scene
+    layers = read_pipeline(CHAIN).run(image, trimap=np.where((truth > 0) & (truth < 1), 0.5, truth))
+    assert np.abs(layers.alpha - truth).mean() < 0.01
+    assert layers.mask is None
+
+
+def test_useless_layer_is_an_error(scene):
+    """A plate for a chain that never looks at one is told, with the stages that would."""
+    with pytest.raises(PipelineError, match="plate: brought, but no stage of the pipeline"):
+        read_pipeline("bgkit: 1\nstages: [luv_threshold, opening]\n").run(scene[0], plate=scene[0])
+
+
+def test_own_alpha_multiplies(scene):
+    """The picture's own alpha channel multiplies into the alpha that is found."""
+    image, truth = scene
+    own = np.ones_like(truth)
+    own[:, : own.shape[1] // 2] = 0.5
+    with_own = read_pipeline(CHAIN).run(np.dstack([image, own]))
+    without = read_pipeline(CHAIN).run(image)
+    np.testing.assert_allclose(with_own.alpha, without.alpha * own, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("merge", "value"), [("replace", 1.0), ("min", 0.25), ("max", 1.0), ("mean", 0.625), ("product", 0.25)]
+)
+def test_merge(merge, value):
+    """Two masks meet by the reserved word."""
+    pipeline = read_pipeline(
+        f"bgkit: 1\nstages:\n  - opening\n  - luv_threshold: {{key: color, colors: ['#fff'], merge: {merge}}}\n"
+    )
+    black = np.zeros((8, 8, 3), np.float32)
+    layers = pipeline.steps[1].apply(bgkit.Layers.of(black, mask=np.full((8, 8), 0.25)))
+    assert layers.mask[4, 4] == pytest.approx(value)
+
+
+def test_errors_inside_name_the_stage(scene):
+    """A stage's own error comes out with the stage's name in front."""
+    pipeline = read_pipeline("bgkit: 1\nstages:\n  - luv_threshold\n  - composite\n")
+    with pytest.raises(LayerError, match="^mask: expected the picture's size"):
+        pipeline.run(scene[0], mask=np.zeros((3, 3)))
+
+
+PLUGIN = {
+    "pyproject.toml": """
+        [build-system]
+        requires = ["setuptools"]
+        build-backend = "setuptools.build_meta"
+        [project]
+        name = "bgkit-negative"
+        version = "1"
+        [project.entry-points."bgkit.stages"]
+        negative = "bgkit_negative:negative"
+        [tool.setuptools]
+        py-modules = ["bgkit_negative"]
+    """,
+    "bgkit_negative.py": """
+        from typing import Annotated
+        from bgkit.params import Range
+        from bgkit.stage import stage
+
+        @stage(gives="mask")
+        def negative(mask, *, share: Annotated[float, Range(0, 1)] = 1.0):
+            "Turn the mask round."
+            return (share * (1 - mask)).astype(mask.dtype)
+    """,
+}
+
+
+def test_stages_of_other_packages(tmp_path):
+    """An installed package brings a stage by its entry point, used from YAML like bgkit's own."""
+    source, target = tmp_path / "source", tmp_path / "site"
+    source.mkdir()
+    for name, text in PLUGIN.items():
+        (source / name).write_text(textwrap.dedent(text))
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        target,
+        source,
+    ]
+    subprocess.run(install, check=True, capture_output=True)
+    code = f"""
+        import sys; sys.path.insert(0, {str(target)!r})
+        import numpy as np
+        from bgkit import stages
+        from bgkit.pipelinefile import read_pipeline
+        assert "negative" in stages.names()
+        pipeline = read_pipeline("bgkit: 1\\nstages: [{{negative: {{share: 0.5}}}}]")
+        print(pipeline.run(np.zeros((2, 2, 3)), mask=np.zeros((2, 2))).mask.tolist())
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[[0.5, 0.5], [0.5, 0.5]]"
+
+
+def test_remove_takes_what_users_have(scene, tmp_path):
+    """A path, bytes, a PIL image and an array give the same alpha."""
+    from PIL import Image
+
+    pixels = np.rint(scene[0] * 255).astype(np.uint8)
+    path = tmp_path / "picture.png"
+    Image.fromarray(pixels).save(path)
+    want = bgkit.remove(pixels, "classical").alpha
+    for form in (path, str(path), path.read_bytes(), Image.fromarray(pixels)):
+        assert (bgkit.remove(form, "classical").alpha == want).all()
+    bgkit.remove(path, "classical").save(tmp_path / "cut.png")
+    assert Image.open(tmp_path / "cut.png").size == (pixels.shape[1], pixels.shape[0])
+
+
+def test_find_suggests():
+    """A wrong stage name knows the nearest."""
+    with pytest.raises(PipelineError, match="did you mean 'dense_crf'"):
+        stages.find("dense_cfr")
