@@ -215,10 +215,10 @@ def test_merge(merge, value):
     assert layers.mask[4, 4] == pytest.approx(value)
 
 
-def test_errors_inside_name_the_stage(scene):
-    """A stage's own error comes out with the stage's name in front."""
+def test_brought_layer_of_other_size(scene):
+    """A mask of another size is refused before anything runs."""
     pipeline = read_pipeline("bgkit: 1\nstages:\n  - luv_threshold\n  - composite\n")
-    with pytest.raises(LayerError, match="^mask: expected the picture's size"):
+    with pytest.raises(LayerError, match=r"^mask: expected the picture's size"):
         pipeline.run(scene[0], mask=np.zeros((3, 3)))
 
 

@@ -1,0 +1,60 @@
+# make demo   set up, cut out the sample pictures, say where the results are
+# make test   the whole test suite
+# make lint   ruff, mypy, cython-lint        make bench / bench-quick   the tables of benchmarks/
+# make debug-test   the suite with bounds checked in the kernels
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := setup.py pyproject.toml $(wildcard ext/*)
+# The training tests want PyTorch; any CPU or CUDA build will do.
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test lint bench bench-quick debug-test wheel pictures clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python docs/demo.py demo
+
+test: $(VENV)/.tested
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/cython-lint ext
+
+bench: $(VENV)/.tested
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.tested
+	$(BIN)/python -m benchmarks --quick
+
+debug-test: $(VENV)/.tested
+	BGKIT_DEBUG=1 $(BIN)/python setup.py -q build_ext --inplace --force
+	$(BIN)/python -m pytest; status=$$?; $(BIN)/python setup.py -q build_ext --inplace --force; exit $$status
+
+# A wheel, installed outside the tree, does the main job.
+wheel: $(VENV)/.tested
+	rm -rf build/wheel && $(BIN)/python -m build -q --wheel --outdir build/wheel .
+	rm -rf build/outside && $(PYTHON) -m venv build/outside && build/outside/bin/pip install -q build/wheel/*.whl
+	cd build/outside && bin/python "$(CURDIR)/docs/demo.py" cutouts
+
+pictures: $(VENV)/.installed
+	$(BIN)/python docs/demo.py docs/images --small
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+
+$(VENV)/.installed: $(VENV)/bin/python $(SOURCES)
+	$(BIN)/pip install -q -e .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(BIN)/pip install -q $(TORCH)
+	$(BIN)/pip install -q -e ".[all,test]"
+	touch $@
+
+clean:
+	rm -rf build demo dist $(VENV) bgkit/_ext/*.so ext/*.c
