@@ -19,7 +19,7 @@ def soft_disk(shape, radius, softness):
 @pytest.fixture(scope="module")
 def mixed():
     """Alpha, true foreground (both blurred: the method asks for smooth color) and composite of two natural pictures."""
-    alpha = soft_disk((220, 300), 80, 30)
+    alpha = soft_disk((220, 300), 80, 8)
     foreground = gaussian(data.chelsea()[:220, :300] / 255, 6, channel_axis=2)
     background = gaussian(data.coffee()[:220, :300] / 255, 6, channel_axis=2)
     return alpha, np.float32(foreground), np.float32(alpha[..., None] * (foreground - background) + background)
