@@ -1,0 +1,82 @@
+"""Foreground estimation: the subject's color comes back, and equals the published method's."""
+
+import numpy as np
+import pytest
+from skimage import data
+from skimage.filters import gaussian
+
+from bgkit.stages import estimate_foreground
+from bgkit.threads import set_threads
+
+
+def soft_disk(shape, radius, softness):
+    """Return alpha of a disk in the middle whose edge is ``softness`` pixels wide."""
+    row, col = np.indices(shape)
+    far = np.hypot(row - shape[0] / 2, col - shape[1] / 2) - radius
+    return np.clip(0.5 - far / softness, 0, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """Alpha, true foreground (both blurred: the method asks for smooth color) and composite of two natural pictures."""
+    alpha = soft_disk((220, 300), 80, 8)
+    foreground = gaussian(data.chelsea()[:220, :300] / 255, 6, channel_axis=2)
+    background = gaussian(data.coffee()[:220, :300] / 255, 6, channel_axis=2)
+    return alpha, np.float32(foreground), np.float32(alpha[..., None] * (foreground - background) + background)
+
+
+def test_two_constant_colors():
+    """A red subject on blue is red wherever alpha is not 0."""
+    alpha = soft_disk((60, 70), 15, 12)
+    image = alpha[..., None] * [1, 0, 0] + (1 - alpha[..., None]) * [0, 0, 1]
+    foreground = estimate_foreground(np.clip(image, 0, 1), alpha)
+    np.testing.assert_allclose(foreground[alpha > 0.02], np.float32([[1, 0, 0]] * (alpha > 0.02).sum()), atol=0.02)
+
+
+def test_nearer_to_the_truth_than_the_image(mixed):
+    """In the mixed pixels the error of the color falls to less than half of the picture's own."""
+    alpha, truth, image = mixed
+    band = (alpha > 0) & (alpha < 1)
+    weight = alpha[band, None]
+    error = np.abs(estimate_foreground(image, alpha)[band] - truth[band]) * weight
+    assert error.mean() < 0.5 * (np.abs(image[band] - truth[band]) * weight).mean()
+
+
+def test_opaque_pixels_keep_the_image(mixed):
+    """Where alpha is 1, the foreground is the image, bit for bit."""
+    alpha, _, image = mixed
+    assert (estimate_foreground(image, alpha)[alpha == 1] == image[alpha == 1]).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2), (7, 5)])
+def test_constant_alpha(shape, value):
+    """Any picture with one alpha everywhere gives colors in 0..1; opaque ones give the picture."""
+    image = np.random.default_rng(1).random((*shape, 3), dtype=np.float32)
+    foreground = estimate_foreground(image, np.full(shape, value, np.float32))
+    assert foreground.dtype == np.float32
+    assert foreground.min() >= 0
+    assert foreground.max() <= 1
+    if value == 1:
+        assert (foreground == image).all()
+
+
+def test_threads_change_nothing(mixed):
+    """1, 2 and 4 threads give the same bits."""
+    alpha, _, image = mixed
+    results = []
+    for count in (1, 2, 4):
+        set_threads(count)
+        results.append(estimate_foreground(image, alpha))
+    set_threads(1)
+    assert (results[0] == results[1]).all()
+    assert (results[0] == results[2]).all()
+
+
+def test_equals_pymatting_in_the_band(mixed):
+    """Where alpha is between 0 and 1, PyMatting's multi-level estimate is met within 1/255."""
+    pymatting = pytest.importorskip("pymatting")
+    alpha, _, image = mixed
+    band = (alpha > 0) & (alpha < 1)
+    expected = pymatting.estimate_foreground_ml(image, alpha)
+    assert np.abs(estimate_foreground(image, alpha) - expected)[band].max() <= 1 / 255
