@@ -14,8 +14,12 @@ from bgkit.stage import Stage, plugin, plugin_names
 
 # file -> its stages; a test compares this with what the files define.
 FILES: dict[str, tuple[str, ...]] = {
+    "classical": ("grabcut", "saliency"),
+    "morphology": ("opening", "closing", "fill_holes", "remove_small", "keep_largest"),
+    "trimaps": ("make_trimap",),
     "closed_form": ("closed_form_matting",),
     "foregrounds": ("estimate_foreground",),
+    "compositing": ("composite",),
 }
 
 _file_of = {name: file for file, names in FILES.items() for name in names}
