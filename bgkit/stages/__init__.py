@@ -14,6 +14,7 @@ from bgkit.stage import Stage, plugin, plugin_names
 
 # file -> its stages; a test compares this with what the files define.
 FILES: dict[str, tuple[str, ...]] = {
+    "color_key": ("luv_threshold", "chroma_key"),
     "classical": ("grabcut", "saliency"),
     "morphology": ("opening", "closing", "fill_holes", "remove_small", "keep_largest"),
     "trimaps": ("make_trimap",),

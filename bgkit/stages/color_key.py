@@ -1,0 +1,188 @@
+"""Color keys: what differs from the backdrop in color is the subject.
+
+The backdrop is one color in uneven light, so it is not held against one value but against a smooth
+surface fitted to the picture (:mod:`bgkit.backdrop`). ``luv_threshold`` measures the distance in
+CIELUV, where equal numbers look about equally different; ``chroma_key`` measures how much of a green
+or blue screen's color is missing (Vlahos's color difference). Both are one pass over the picture,
+about 3 ns a pixel on one core.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit._ext import key as _kernels
+from bgkit.backdrop import Backdrop, estimate_backdrop, terms
+from bgkit.color import luv_from_srgb, parse_color, srgb_from_luv
+from bgkit.params import Color, Range
+from bgkit.stage import note, stage
+from bgkit.threads import threads
+
+__all__ = ["chroma_key", "luv_threshold"]
+
+Floats = NDArray[Any]
+
+PRIMARIES = {"green": 1, "blue": 2}  # channel
+
+
+@stage(gives="mask")
+def luv_threshold(
+    image: Floats,
+    *,
+    key: Literal["border", "corners", "color"] = "border",
+    colors: Annotated[tuple[str, ...], Color()] = ("white",),
+    tolerance: Annotated[float, Range(0, 200, "dE*uv", ui=(0, 60))] = 6.0,
+    softness: Annotated[float, Range(0, 200, "dE*uv", ui=(0, 60))] = 30.0,
+    shadow: Annotated[float, Range(0, 1, ui=(0, 0.4))] = 0.1,
+    connected: bool = False,
+) -> Floats:
+    """Mark as foreground what differs in color from the backdrop.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB, 0..1.
+    key : {"border", "corners", "color"}
+        Where the backdrop's color comes from: a smooth surface fitted from the border inwards; the
+        same from the four corners, for subjects that leave little else; or the given ``colors``.
+    colors : tuple of str
+        For ``key="color"``: one or several backdrop colors; the nearest one counts.
+    tolerance : float
+        Distance from the backdrop up to which a pixel is background. Larger swallows more noise and
+        dirt, and more of a subject that resembles the backdrop. Raised for noisy backdrops to
+        ``sqrt(tolerance² + (2 noise)²)``.
+    softness : float
+        Beyond the tolerance, the distance over which the mask rises to 1. Larger gives softer hair and
+        grayer doubtful parts.
+    shadow : float
+        How much darker than the backdrop, as a share of its lightness, still counts as backdrop.
+        Larger removes deeper shadows, and subjects that are merely a darker backdrop color.
+    connected : bool
+        Whether only what is connected to the picture's border is background. On, a shirt button in
+        the backdrop's color stays, and so does the backdrop seen through a handle.
+
+    Returns
+    -------
+    float32 array of shape (M, N)
+        0 background to 1 foreground.
+
+    Notes
+    -----
+    ``mask = clip((d - tolerance) / softness, 0, 1)``, with d the distance in CIELUV to the nearest
+    point of the line from the backdrop's color b to ``(1 - shadow) b``: less light on the same
+    material keeps u' and v', and so moves a color on a line to the origin of L*u*v*.
+
+    It cannot tell a subject of the backdrop's own color from the backdrop; skin before beige or a
+    white shirt before white need ``connected``, or a network beside it (``merge: mean``).
+
+    References
+    ----------
+    CIE 15:2004, Colorimetry, 8.2.1: CIELUV and its color difference.
+
+    Examples
+    --------
+    >>> picture = np.ones((4, 4, 3))
+    >>> picture[1:3, 1:3] = [1, 0, 0]
+    >>> luv_threshold(picture)[1]
+    array([0., 1., 1., 0.], dtype=float32)
+    """
+    if key == "color":
+        targets, noise = _flat_surfaces(colors), 0.0
+    else:
+        backdrop = estimate_backdrop(image, witnesses=key)
+        targets, noise = backdrop.coefficients[None], backdrop.noise
+        note(noise=backdrop.noise, border_share=backdrop.border_share)
+    mask = np.empty(image.shape[:2], np.float32)
+    reach = float(np.hypot(tolerance, 2 * noise))
+    _kernels.luv_key(
+        image, np.ascontiguousarray(targets, np.float32), reach, max(softness, 1e-3), shadow, mask, threads()
+    )
+    return _connected(mask) if connected else mask
+
+
+@stage(gives="mask")
+def chroma_key(
+    image: Floats,
+    *,
+    screen: Literal["auto", "green", "blue"] = "auto",
+    black: Annotated[float, Range(0, 0.45, ui=(0, 0.4))] = 0.15,
+    white: Annotated[float, Range(0.5, 1, ui=(0.5, 1))] = 0.9,
+) -> Floats:
+    """Mark as foreground what lacks the color of a green or blue screen.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB, 0..1.
+    screen : {"auto", "green", "blue"}
+        The screen's primary; ``auto`` takes the one that the picture's border shows.
+    black : float
+        Share of the screen's color that may be missing in the background. Larger removes deeper
+        shadows and creases, and thins the finest hair.
+    white : float
+        Share of the screen's color from which on a pixel is foreground. Smaller closes holes where
+        the screen shines on the subject.
+
+    Returns
+    -------
+    float32 array of shape (M, N)
+        0 background to 1 foreground; near the true opacity where the subject is not greenish (bluish).
+
+    Notes
+    -----
+    With the excess ``k = G - max(R, B)`` for green, in encoded sRGB, and k of the screen as a smooth
+    surface: ``mask = clip((1 - k / k_screen - black) / (white - black), 0, 1)``. A pixel that mixes
+    subject and screen has just that share of the screen's excess if the subject has none of its own.
+    A picture without a screen is foreground throughout.
+
+    References
+    ----------
+    P. Vlahos, "Electronic composite photography", US patent 3,595,987, 1971; A. R. Smith and J. F.
+    Blinn, "Blue screen matting", SIGGRAPH 1996, section 3.
+
+    Examples
+    --------
+    >>> picture = np.full((4, 4, 3), [0.1, 0.7, 0.2])
+    >>> picture[1:3, 1:3] = [0.8, 0.5, 0.4]
+    >>> chroma_key(picture)[1]
+    array([0., 1., 1., 0.], dtype=float32)
+    """
+    backdrop = estimate_backdrop(image)
+    surfaces = {name: _screen(backdrop, image.shape, primary) for name, primary in PRIMARIES.items()}
+    if screen == "auto":
+        screen = "green" if surfaces["green"][0] >= surfaces["blue"][0] else "blue"
+    note(screen=screen, excess=float(surfaces[screen][0]), border_share=backdrop.border_share)
+    mask = np.empty(image.shape[:2], np.float32)
+    excess = surfaces[screen].astype(np.float32)
+    _kernels.color_difference_key(image, PRIMARIES[screen], excess, black, white, mask, threads())
+    return mask
+
+
+def _flat_surfaces(colors: tuple[str, ...]) -> Floats:
+    """Return the colors as surfaces without slope, (T, 3, 6)."""
+    surfaces = np.zeros((len(colors), 3, 6))
+    surfaces[:, :, 0] = [luv_from_srgb(rgb) for color in colors if (rgb := parse_color(color))]
+    return surfaces
+
+
+def _connected(mask: Floats) -> Floats:
+    """Return ``mask`` with 1 where no way leads to the border, 1/2 where only one over half-covered pixels does."""
+    for level, value in ((0.5, 0.5), (1.0, 1.0)):
+        free = np.pad(mask < level, 1, constant_values=True).astype(np.uint8)
+        cv2.floodFill(free, None, (0, 0), 2)
+        enclosed = free[1:-1, 1:-1] == 1
+        mask[enclosed] = np.maximum(mask[enclosed], np.float32(value))
+    return mask
+
+
+def _screen(backdrop: Backdrop, shape: tuple[int, ...], primary: int) -> Floats:
+    """Return the screen's own excess of ``primary`` over the larger other channel, as a surface, (6,)."""
+    coarse = tuple(max(1, 48 * side // max(shape[:2])) for side in shape[:2])
+    rgb = srgb_from_luv(backdrop.luv(coarse))
+    excess = rgb[..., primary] - np.delete(rgb, primary, -1).max(-1)
+    surface: Floats = np.linalg.lstsq(terms(coarse).reshape(-1, 6), excess.ravel(), rcond=None)[0]
+    return surface
