@@ -15,6 +15,7 @@ from bgkit.stage import Stage, plugin, plugin_names
 # file -> its stages; a test compares this with what the files define.
 FILES: dict[str, tuple[str, ...]] = {
     "classical": ("grabcut", "saliency"),
+    "network": ("cnn_mask",),
     "morphology": ("opening", "closing", "fill_holes", "remove_small", "keep_largest"),
     "trimaps": ("make_trimap",),
     "closed_form": ("closed_form_matting",),
