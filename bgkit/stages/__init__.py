@@ -16,6 +16,7 @@ from bgkit.stage import Stage, plugin, plugin_names
 FILES: dict[str, tuple[str, ...]] = {
     "color_key": ("luv_threshold", "chroma_key"),
     "classical": ("grabcut", "saliency"),
+    "network": ("cnn_mask",),
     "morphology": ("opening", "closing", "fill_holes", "remove_small", "keep_largest"),
     "trimaps": ("make_trimap",),
     "closed_form": ("closed_form_matting",),

@@ -1,0 +1,10 @@
+"""Networks: what one is (card), where it lies (store), how it runs (session).
+
+Listing cards and checking names loads neither ONNX Runtime nor OpenCV.
+"""
+
+from bgkit.models.card import Card, parse_card, read_card
+from bgkit.models.known import KnownModel
+from bgkit.models.store import find, list_cards, show
+
+__all__ = ["Card", "KnownModel", "find", "list_cards", "parse_card", "read_card", "show"]

@@ -1,0 +1,87 @@
+"""Whether a card fits the graph it is for, told before anything runs."""
+
+from __future__ import annotations
+
+from bgkit.errors import ModelError
+from bgkit.models.card import CHANNELS, Card
+from bgkit.models.graph import Graph, Value
+
+__all__ = ["check_card", "output_names", "spatial"]
+
+
+def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
+    """Return the graph's input for each of the card's tensors.
+
+    Raises
+    ------
+    ModelError
+        If the graph has no such input or output, or another layout, channel count or size.
+    """
+    listing = "; ".join(map(str, graph.inputs))
+    values = []
+    for tensor in card.tensors:
+        wanted = tensor.name or (graph.inputs[0].name if len(card.tensors) == 1 == len(graph.inputs) else "")
+        value = next((value for value in graph.inputs if value.name == wanted), None)
+        if value is None:
+            raise ModelError(
+                f"{place}: input.name: expected one of the graph's inputs ({listing}), "
+                f"got {repr(tensor.name) if tensor.name else 'nothing'}"
+            )
+        _check_shape(card, tensor.layers, value, place)
+        values.append(value)
+    unfed = [value.name for value in graph.inputs if value not in values]
+    if unfed:
+        raise ModelError(
+            f"{place}: input.tensors: expected a table for each of the graph's inputs ({listing}), got none for "
+            f"{', '.join(unfed)}"
+        )
+    output_names(card, graph, place)
+    return values
+
+
+def _check_shape(card: Card, layers: tuple[str, ...], value: Value, place: str) -> None:
+    if value.dtype not in ("float32", "float16", "float64", "uint8"):
+        raise ModelError(f"{place}: expected an input of floats or uint8, got {value}")
+    if value.shape is None:
+        return
+    channels = sum(CHANNELS[layer] for layer in layers)
+    if len(value.shape) != len(card.layout):
+        raise ModelError(f'{place}: input.layout: expected one that fits {value}, got "{card.layout}"')
+    given = value.shape[card.layout.index("C")]
+    if given is not None and given != channels:
+        raise ModelError(
+            f"{place}: expected {given} channels for {value}, got {channels} ({' + '.join(layers)} in {card.layout}); "
+            "mend input.layout or the layers of input.tensors"
+        )
+    fixed = spatial(value, card.layout)
+    if None not in fixed and card.size.fixed is None and (card.size.short_side or card.size.long_side):
+        raise ModelError(
+            f"{place}: input.size: the graph's input is fixed ({value}); expected size = [{fixed[0]}, {fixed[1]}]"
+        )
+    for axis, (side, wish) in enumerate(zip(fixed, card.size.fixed or fixed, strict=True)):
+        if side is not None and side != wish:
+            raise ModelError(
+                f"{place}: input.size: expected the graph's {side} {('rows', 'columns')[axis]} ({value}), got {wish}"
+            )
+
+
+def spatial(value: Value, layout: str) -> tuple[int | None, int | None]:
+    if value.shape is None:
+        return None, None
+    return value.shape[layout.index("H")], value.shape[layout.index("W")]
+
+
+def output_names(card: Card, graph: Graph, place: str) -> list[str]:
+    names = [value.name for value in graph.outputs]
+    found = card.output.instances
+    wanted = [found.boxes, found.labels, found.scores, found.masks] if found else [card.output.name or names[0]]
+    if found is None and not card.output.name and len(names) > 1:
+        raise ModelError(
+            f"{place}: output.name: expected one of {', '.join(names)}, got nothing; the graph has several"
+        )
+    for name in wanted:
+        if name not in names:
+            raise ModelError(
+                f"{place}: output.name: expected one of the graph's outputs ({', '.join(names)}), got {name!r}"
+            )
+    return wanted

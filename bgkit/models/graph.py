@@ -1,0 +1,155 @@
+"""Read what an ONNX file says of itself: its inputs, outputs and operators, without running it.
+
+The few fields of the format that are needed (onnx.proto3: ModelProto, GraphProto, NodeProto,
+ValueInfoProto) are walked in place, weights skipped, so that a pipeline can be checked against a
+file of any size in milliseconds and without importing onnxruntime.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bgkit.errors import ModelError
+
+__all__ = ["Graph", "Value", "read_graph"]
+
+TYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output: ``shape`` has None for a free dimension, and is None when it is not told."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    def __str__(self) -> str:
+        form = "?" if self.shape is None else ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.name} {self.dtype}[{form}]"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Inputs and outputs of a network, and its operators by the name of what they make."""
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    makers: dict[str, tuple[str, tuple[str, ...]]]  # output name -> (operator, input names)
+
+    def last_operator(self, output: str) -> str:
+        """Return the operator that decides the values of ``output``; what only moves them is passed over."""
+        moving = {"Resize", "Upsample", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Cast", "Identity", "Slice"}
+        name = output
+        while name in self.makers:
+            operator, inputs = self.makers[name]
+            if operator not in moving or not inputs:
+                return operator
+            name = inputs[0]
+        return ""
+
+
+def read_graph(path: Path) -> Graph:
+    """Read the graph of an ONNX file.
+
+    Raises
+    ------
+    ModelError
+        If the file is absent or is no ONNX file.
+    """
+    try:
+        with path.open("rb") as handle:  # the map closes itself when the last view of it is gone
+            return _read(memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)))
+    except OSError as error:
+        raise ModelError(f"{path}: the network cannot be read: {error.strerror}") from None
+    except (_MalformedError, ValueError, IndexError):  # ValueError: an empty file cannot be mapped
+        raise ModelError(f"{path}: expected an ONNX file, got something else; fetch or export it again") from None
+
+
+class _MalformedError(Exception):
+    pass
+
+
+def _read(data: memoryview) -> Graph:
+    graphs = _all(data, 7)
+    if len(graphs) != 1:
+        raise _MalformedError
+    weights = {_text(name) for part in _all(graphs[0], 5) for name in _all(part, 8)}
+    makers: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for part in _all(graphs[0], 1):
+        operator, sources, results = _node(part)
+        makers.update(dict.fromkeys(results, (operator, sources)))
+    # Old files list their weights as inputs with a default.
+    inputs = tuple(value for value in map(_value, _all(graphs[0], 11)) if value.name not in weights)
+    outputs = tuple(map(_value, _all(graphs[0], 12)))
+    if not inputs or not outputs:
+        raise _MalformedError
+    return Graph(inputs, outputs, makers)
+
+
+def _node(part: memoryview) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    operator = "".join(_text(name) for name in _all(part, 4))
+    return operator, tuple(_text(name) for name in _all(part, 1)), tuple(_text(name) for name in _all(part, 2))
+
+
+def _value(part: memoryview) -> Value:
+    name = "".join(_text(text) for text in _all(part, 1))
+    dtype, shape = "?", None
+    for kind in _all(part, 2):
+        for tensor in _all(kind, 1):
+            for number, item in _fields(tensor):
+                if number == 1 and isinstance(item, int):
+                    dtype = TYPES.get(item, f"type {item}")
+                elif number == 2 and isinstance(item, memoryview):
+                    shape = tuple(_dimension(dimension) for dimension in _all(item, 1))
+    return Value(name, dtype, shape)
+
+
+def _dimension(part: memoryview) -> int | None:
+    size = next((item for number, item in _fields(part) if number == 1 and isinstance(item, int)), 0)
+    return size if 0 < size < 1 << 31 else None
+
+
+def _all(part: memoryview, wanted: int) -> list[memoryview]:
+    return [item for number, item in _fields(part) if number == wanted and isinstance(item, memoryview)]
+
+
+def _text(part: memoryview) -> str:
+    return bytes(part).decode()
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yield (field number, content) of a protocol-buffer message."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        if wire == 2:
+            length, at = _varint(data, at)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise _MalformedError
+        if number == 0 or at + length > len(data):
+            raise _MalformedError
+        yield number, data[at : at + length]
+        at += length
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+        if shift > 63:
+            raise _MalformedError

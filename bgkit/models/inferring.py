@@ -1,0 +1,103 @@
+"""A card for an ONNX file that came without one: what the graph tells, and what is assumed aloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bgkit.errors import ModelError
+from bgkit.models.card import Card, Normalization, Output, Size, Tensor
+from bgkit.models.graph import Graph, Value, read_graph
+
+__all__ = ["infer_card"]
+
+IMAGENET = Normalization(1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def infer_card(path: Path) -> Card:
+    """Return a card read from the graph of ``path``.
+
+    The graph tells the names, the layout, the size and whether the output is a probability; it cannot
+    tell the channel order and the normalization: RGB and ImageNet's are assumed, and said so in
+    :attr:`Card.inferred`.
+
+    Raises
+    ------
+    ModelError
+        If the graph leaves a choice (several inputs or outputs, a free size, more than two classes);
+        the message says what a card must say.
+    """
+    graph = read_graph(path)
+    ask = f"{path}: cannot be used without a card: %s; write {path.with_suffix('.toml').name} beside it with %s"
+    if len(graph.inputs) != 1:
+        raise ModelError(ask % (f"it has {len(graph.inputs)} inputs ({_list(graph.inputs)})", "[[input.tensors]]"))
+    source = graph.inputs[0]
+    layout = _layout(source)
+    if layout is None:
+        raise ModelError(
+            ask % (f"its input ({source}) is not a picture of 3 channels", "input.layout or input.tensors")
+        )
+    shape = dict(zip(layout, source.shape or (), strict=True))
+    if shape["H"] is None or shape["W"] is None:
+        raise ModelError(ask % (f"its input ({source}) has no fixed size", "input.size, or short_side and multiple"))
+    target = _main_output(graph, layout)
+    if target is None:
+        raise ModelError(ask % (f"it has {len(graph.outputs)} outputs ({_list(graph.outputs)})", "output.name"))
+    count = target.shape[layout.index("C")] if target.shape and len(target.shape) == len(layout) else None
+    if count is not None and count > 2:
+        raise ModelError(ask % (f"its output ({target}) has {count} classes", "output.classes"))
+    activation = _activation(graph.last_operator(target.name), count)
+    classes = (1,) if count == 2 else (0,)
+    return Card(
+        name=path.stem,
+        summary="A file without a card.",
+        sources=("the file's graph",),
+        file=path.name,
+        url="",
+        sha256="",
+        md5="",
+        bytes=path.stat().st_size,
+        license="unknown",
+        commercial=None,
+        terms="The file says nothing of its terms; ask where it came from.",
+        size=Size(fixed=(shape["H"], shape["W"])),
+        fit="stretch",
+        pad=0.0,
+        order="RGB",
+        layout=layout,  # type: ignore[arg-type]
+        interpolation="area",
+        normalizations={"image": IMAGENET},
+        tensors=(Tensor(source.name, ("image",)),),
+        output=Output(name=target.name, activation=activation, classes=classes),  # type: ignore[arg-type]
+        inferred=(
+            f"read from the graph: input {source} as {layout}, output {target}, activation {activation}"
+            + (", class 1 of 2 as the foreground" if count == 2 else ""),
+            "assumed: RGB, ImageNet's mean and deviation, stretched to the input's size; a card says it for sure",
+        ),
+    )
+
+
+def _layout(value: Value) -> str | None:
+    if value.shape is None:
+        return None
+    for layout in ("NCHW", "NHWC", "CHW"):
+        if len(value.shape) == len(layout) and value.shape[layout.index("C")] == 3:
+            return layout
+    return None
+
+
+def _main_output(graph: Graph, layout: str) -> Value | None:
+    """Return the only output, or the only one that is a map of one channel."""
+    if len(graph.outputs) == 1:
+        return graph.outputs[0]
+    maps = [v for v in graph.outputs if v.shape and len(v.shape) == len(layout) and v.shape[layout.index("C")] == 1]
+    return maps[0] if len(maps) == 1 else None
+
+
+def _activation(operator: str, count: int | None) -> str:
+    if operator in ("Sigmoid", "HardSigmoid", "Softmax", "Clip"):
+        return "none"
+    return "softmax" if count == 2 else "sigmoid"
+
+
+def _list(values: tuple[Value, ...]) -> str:
+    return "; ".join(map(str, values))

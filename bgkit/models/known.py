@@ -1,0 +1,47 @@
+"""The constraint of a stage's ``model`` parameter: a network that is here and fits the stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bgkit.errors import ModelError
+from bgkit.models.fitting import check_card
+from bgkit.models.graph import read_graph
+from bgkit.models.store import find, list_cards
+
+__all__ = ["KnownModel"]
+
+STAGE_OF = {"mask": "cnn_mask", "refinement": "cascade_refine", "matting": "cnn_matting"}
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A network by name, or the path of an ONNX file; ``task`` is what its card must be for.
+
+    ``accepts`` raises :class:`~bgkit.errors.ModelError` with the remedy, so that a pipeline stops
+    before its first picture when a network is unknown, not fetched yet, or not what its card says.
+    """
+
+    task: str = "mask"
+
+    def accepts(self, value: str) -> bool:
+        if not value:
+            return False
+        card, path = find(value)
+        check_card(card, read_graph(path), str(path))
+        if card.task != self.task:
+            raise ModelError(
+                f"model: expected a network for {STAGE_OF[self.task]}, got {value!r}, "
+                f"which needs {', '.join(card.layers)}: use it in {STAGE_OF[card.task]}"
+            )
+        return True
+
+    def __str__(self) -> str:
+        return "the name of a network (bgkit models list) or the path of an ONNX file"
+
+    def schema(self) -> dict[str, Any]:
+        return {"examples": [card.name for card in list_cards() if card.task == self.task]}
+
+    def bad_values(self) -> list[Any]:
+        return [""]

@@ -1,0 +1,110 @@
+"""From layers to a network's input: size, placement, channel order, scale, mean, deviation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.errors import ModelError
+from bgkit.models.card import Card, Normalization, Size
+from bgkit.models.resampling import resample
+
+__all__ = ["Placement", "fill", "place"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where in the network's input, of ``shape``, the resized picture stands."""
+
+    shape: tuple[int, int]
+    top: int
+    left: int
+    rows: int
+    cols: int
+
+
+def place(card: Card, picture: tuple[int, int], graph: tuple[int | None, int | None] = (None, None)) -> Placement:
+    """Return where a picture of (rows, columns) goes; ``graph`` has the sides that are fixed by the file."""
+    fixed = card.size.fixed
+    if fixed is None and None not in graph:
+        fixed = (graph[0] or 0, graph[1] or 0)
+    if fixed is not None:
+        if card.fit == "stretch":
+            return Placement(fixed, 0, 0, *fixed)
+        scale = min(fixed[0] / picture[0], fixed[1] / picture[1])
+        rows, cols = (max(1, min(limit, round(side * scale))) for side, limit in zip(picture, fixed, strict=True))
+        top, left = ((fixed[0] - rows) // 2, (fixed[1] - cols) // 2) if card.fit == "letterbox" else (0, 0)
+        return Placement(fixed, top, left, rows, cols)
+    rows, cols = _free_size(card.size, picture)
+    if card.size.rounding == "pad":
+        step = card.size.multiple
+        return Placement((-(-rows // step) * step, -(-cols // step) * step), 0, 0, rows, cols)
+    rows, cols = (_to_multiple(side, card.size) for side in (rows, cols))
+    return Placement((rows, cols), 0, 0, rows, cols)
+
+
+def _free_size(size: Size, picture: tuple[int, int]) -> tuple[int, int]:
+    """Scale to the short or the long side; MODNet's ``when = "outside"`` leaves what straddles it."""
+    short, long = min(picture), max(picture)
+    if size.short_side is not None:
+        if size.when == "outside" and short <= size.short_side <= long:
+            return picture
+        scale = size.short_side / short
+    elif size.long_side is not None:
+        if size.when == "outside" and long <= size.long_side:
+            return picture
+        scale = size.long_side / long
+    else:
+        return picture
+    rows, cols = (max(1, int(side * scale + 1e-9)) for side in picture)
+    return rows, cols
+
+
+def _to_multiple(side: int, size: Size) -> int:
+    count = {"down": side // size.multiple, "nearest": round(side / size.multiple)}.get(
+        size.rounding, -(-side // size.multiple)
+    )
+    return max(1, count) * size.multiple
+
+
+def fill(card: Card, names: tuple[str, ...], layers: Mapping[str, Array], placed: Placement) -> Array:
+    """Return one input of the network, float32 in the card's layout, batch of one, from the layers ``names``."""
+    planes: list[Array] = []
+    for name in names:
+        if name not in layers:
+            raise ModelError(f"{card.name}: the network needs the layer {name!r}, which was not given")
+        values = resample(as_share(layers[name]), (placed.rows, placed.cols), card.interpolation)
+        rule = card.normalizations.get("image" if name == "plate" else name, Normalization())
+        scale = np.float32(rule.scale) / np.asarray(rule.deviation, np.float32)
+        shift = -np.asarray(rule.mean, np.float32) / np.asarray(rule.deviation, np.float32)
+        channels = [values] if values.ndim == 2 else [values[:, :, c] for c in range(3)]
+        if values.ndim == 3 and card.order == "BGR":
+            channels.reverse()
+        for channel, a, b in zip(channels, scale, shift, strict=True):
+            plane = np.full(placed.shape, card.pad * a + b, np.float32)
+            inside = plane[placed.top : placed.top + placed.rows, placed.left : placed.left + placed.cols]
+            np.multiply(channel, a, out=inside)
+            inside += b
+            planes.append(plane)
+    tensor = np.stack(planes)
+    if card.layout == "NHWC":
+        tensor = np.ascontiguousarray(np.moveaxis(tensor, 0, 2))
+    return tensor if card.layout == "CHW" else tensor[None]
+
+
+def as_share(layer: Array) -> Array:
+    """Return a layer in 0..1: a trimap as 0, 0.5 and 1."""
+    if layer.dtype != np.uint8:
+        return layer
+    return cv2.LUT(layer, _TRIMAP)  # type: ignore[no-any-return]
+
+
+_TRIMAP = np.full(256, 0.5, np.float32)
+_TRIMAP[0], _TRIMAP[255] = 0.0, 1.0

@@ -1,0 +1,111 @@
+"""Change the size of an array as the authors of a network did.
+
+``area``, ``bilinear``, ``bicubic`` and ``nearest`` are OpenCV's: all but ``area`` look at a few
+pixels around each sample, so that strong shrinking skips most of the picture (what torch's
+``interpolate`` and many published scripts do). ``smooth-bilinear``, ``smooth-bicubic`` and
+``lanczos`` are Pillow's: the kernel widens with the shrinking. Float32 in, float32 out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.threads import threads
+
+__all__ = ["resample"]
+
+Array = NDArray[Any]
+
+# Pillow's kernels: (support, function of the distance in output pixels).
+SMOOTH: dict[str, tuple[float, Callable[[Array], Array]]] = {
+    "smooth-bilinear": (1.0, lambda x: np.maximum(0.0, 1 - np.abs(x))),
+    "smooth-bicubic": (2.0, lambda x: _cubic(np.abs(x))),
+    "lanczos": (3.0, lambda x: np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)),
+}
+PLAIN = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "nearest": cv2.INTER_NEAREST_EXACT}
+
+
+def resample(values: Array, shape: tuple[int, int], kind: str) -> Array:
+    """Return ``values``, float32 (M, N) or (M, N, C), resized to ``shape`` (rows, columns).
+
+    ``area`` means the mean of what a pixel covers where a side shrinks, bilinear where it grows.
+    """
+    if values.shape[:2] == tuple(shape):
+        return values
+    if kind in SMOOTH:
+        return _smooth(values, shape, kind)
+    cv2.setNumThreads(threads())
+    if kind == "area":
+        least = (min(values.shape[0], shape[0]), min(values.shape[1], shape[1]))
+        if least != values.shape[:2]:
+            values = _resize(values, least, cv2.INTER_AREA)
+        kind = "bilinear"
+    return values if values.shape[:2] == tuple(shape) else _resize(values, shape, PLAIN[kind])
+
+
+def _resize(values: Array, shape: tuple[int, int], flag: int) -> Array:
+    return cv2.resize(values, (shape[1], shape[0]), interpolation=flag)  # type: ignore[no-any-return]
+
+
+def _smooth(values: Array, shape: tuple[int, int], kind: str) -> Array:
+    """Pillow's separable resampling in float32.
+
+    Above 6 times, whole boxes are averaged first so that 3 times are left, as Pillow's
+    ``reducing_gap=3`` does ("almost indistinguishable from fair resampling"): 12 MP to 320 x 320
+    by Lanczos costs 25 ms instead of 300.
+    """
+    gap = [max(1, int(old / new / 3)) for old, new in zip(values.shape, shape, strict=False)]
+    if max(values.shape[0] / shape[0], values.shape[1] / shape[1]) > 6:
+        whole = (values.shape[0] // gap[0] * gap[0], values.shape[1] // gap[1] * gap[1])
+        box = (0.0, values.shape[0] / gap[0], 0.0, values.shape[1] / gap[1])
+        edge = (-(-values.shape[0] // gap[0]), -(-values.shape[1] // gap[1]))
+        if whole != values.shape[:2]:
+            values = cv2.copyMakeBorder(
+                values,
+                0,
+                edge[0] * gap[0] - values.shape[0],
+                0,
+                edge[1] * gap[1] - values.shape[1],
+                cv2.BORDER_REPLICATE,
+            )
+        values = _resize(values, edge, cv2.INTER_AREA)
+    else:
+        box = (0.0, float(values.shape[0]), 0.0, float(values.shape[1]))
+    flat = values.reshape(values.shape[0], -1)
+    rows = _weights(values.shape[0], shape[0], box[1], kind) @ flat
+    turned = rows.reshape(shape[0], values.shape[1], -1).transpose(1, 0, 2).reshape(values.shape[1], -1)
+    done = (_weights(values.shape[1], shape[1], box[3], kind) @ turned).reshape(shape[1], shape[0], -1)
+    out = np.ascontiguousarray(done.transpose(1, 0, 2), np.float32)
+    return out if values.ndim == 3 else out[:, :, 0]
+
+
+def _weights(old: int, new: int, extent: float, kind: str) -> Any:
+    """Return the sparse (new, old) matrix whose rows are Pillow's normalized kernels over ``extent`` pixels."""
+    from scipy.sparse import csr_array
+
+    support, kernel = SMOOTH[kind]
+    scale = extent / new
+    stretch = max(scale, 1.0)
+    centers = (np.arange(new) + 0.5) * scale
+    reach = math.ceil(2 * support * stretch) + 2
+    first = np.maximum(0, (centers - support * stretch + 0.5).astype(int))
+    columns = first[:, None] + np.arange(reach)
+    last = np.minimum(old, (centers + support * stretch + 0.5).astype(int))
+    weights = kernel((columns + 0.5 - centers[:, None]) / stretch) * (columns < last[:, None])
+    weights /= weights.sum(1, keepdims=True)
+    keep = weights != 0
+    index = (np.repeat(np.arange(new), keep.sum(1)), columns[keep])
+    return csr_array((weights[keep].astype(np.float32), index), shape=(new, old))
+
+
+def _cubic(x: Array) -> Array:
+    """Keys' cubic with a = -0.5, as Pillow's BICUBIC."""
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))

@@ -1,0 +1,185 @@
+"""Run a network as its card says: layers in, one float32 map of the picture's size out.
+
+One session per process and file, shared by all threads; ONNX Runtime is imported when the first
+one is made.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.errors import ModelError
+from bgkit.models.card import Card
+from bgkit.models.fitting import check_card, output_names, spatial
+from bgkit.models.graph import read_graph
+from bgkit.models.preparing import fill, place
+from bgkit.models.reading import read_instances, read_map, to_picture
+from bgkit.models.store import find, sha256_of
+from bgkit.threads import threads
+
+__all__ = ["PROVIDERS", "Network", "network", "providers_here", "start"]
+
+Array = NDArray[Any]
+
+# What a provider is called here -> in ONNX Runtime.
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+
+_log = logging.getLogger(__name__)
+_lock = threading.Lock()
+_networks: dict[tuple[Path, str], Network] = {}
+
+
+def network(model: str, *, provider: str = "cpu") -> Network:
+    """Return the network ``model`` (a name or a path), ready to run; made once per process.
+
+    Raises
+    ------
+    ModelError
+        If it is unknown, not fetched, damaged, or not what its card says, or the provider is absent.
+    """
+    card, path = find(model)
+    state = path.stat()
+    stamp = (state.st_size, state.st_mtime_ns, threads())
+    with _lock:
+        known = _networks.get((path, provider))
+        if known is None or known.stamp != stamp or known.card != card:
+            known = _networks[path, provider] = Network(card, path, provider, stamp)
+        return known
+
+
+def providers_here() -> list[str]:
+    """Return the short names of the providers that the installed ONNX Runtime has."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    return [name for name, full in PROVIDERS.items() if full in available]
+
+
+class Network:
+    """A session with its card. Safe to use from several threads at once."""
+
+    def __init__(self, card: Card, path: Path, provider: str, stamp: tuple[int, ...] = ()) -> None:
+        self.card, self.path, self.provider, self.stamp = card, path, provider, stamp
+        self.graph = read_graph(path)
+        self.inputs = check_card(card, self.graph, str(path))
+        self.outputs = output_names(card, self.graph, str(path))
+        self.sha256 = sha256_of(path)
+        if card.sha256 and self.sha256 != card.sha256:
+            raise ModelError(
+                f"{path}: expected the checksum of the card, sha256 {card.sha256}, got {self.sha256}; "
+                f"the file is damaged or another: bgkit models fetch {card.name}"
+            )
+        for text in card.inferred:
+            _log.warning("%s: %s", path.name, text)
+        self._session = start(path, provider)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a report should say of a run with this network."""
+        return {
+            "model": self.card.name,
+            "sha256": self.sha256,
+            "license": self.card.license,
+            "use": self.card.use,
+            "provider": self.provider,
+        }
+
+    @property
+    def batches(self) -> bool:
+        """Whether several pictures of one size may go through at once."""
+        shapes = [self.inputs[tensor].shape for tensor in range(len(self.inputs))]
+        return self.card.layout != "CHW" and all(shape is not None and shape[0] is None for shape in shapes)
+
+    def run(self, layers: Mapping[str, Array]) -> Array:
+        """Return the map of one picture: float32 (M, N), 0..1.
+
+        Parameters
+        ----------
+        layers : mapping of str to array
+            The layers that the card asks for, of one size; float32 0..1, a trimap uint8.
+        """
+        rows, cols = layers["image"].shape[:2]
+        placed = place(self.card, (rows, cols), self._fixed_size())
+        feeds = [fill(self.card, tensor.layers, layers, placed) for tensor in self.card.tensors]
+        if self.card.output.instances is not None:
+            outputs = self._call(feeds)
+            return read_instances(self.card.output.instances, outputs, placed, (rows, cols))
+        if self.card.mirror:
+            both = self._both_ways(feeds)
+            small = 0.5 * (both[0] + both[1][:, ::-1])
+        else:
+            small = read_map(self.card, self._call(feeds)[0], self.path)
+        return to_picture(self.card, small, placed, (rows, cols))
+
+    def _both_ways(self, feeds: list[Array]) -> list[Array]:
+        """Return the maps of the picture and of its mirror image, in one batch where the graph allows."""
+        axis = {"NCHW": 3, "NHWC": 2, "CHW": 2}[self.card.layout]
+        turned = [np.flip(feed, axis) for feed in feeds]
+        if self.batches:
+            out = self._call([np.concatenate(pair) for pair in zip(feeds, turned, strict=True)])[0]
+            return [read_map(self.card, out[i : i + 1], self.path) for i in range(2)]
+        turned = [np.ascontiguousarray(feed) for feed in turned]
+        return [read_map(self.card, self._call(each)[0], self.path) for each in (feeds, turned)]
+
+    def _call(self, feeds: list[Array]) -> list[Array]:
+        named = {
+            value.name: np.rint(feed).astype(value.dtype) if value.dtype == "uint8" else _as(feed, value.dtype)
+            for value, feed in zip(self.inputs, feeds, strict=True)
+        }
+        try:
+            found: list[Array] = self._session.run(self.outputs, named)
+        except Exception as error:  # ONNX Runtime raises a dozen kinds, all of its own
+            raise ModelError(f"{self.card.name}: the network failed while running: {error}") from error
+        return found
+
+    def _fixed_size(self) -> tuple[int | None, int | None]:
+        return spatial(self.inputs[0], self.card.layout)
+
+
+def _as(feed: Array, dtype: str) -> Array:
+    return feed if feed.dtype == dtype else feed.astype(dtype)
+
+
+def start(path: Path, provider: str) -> Any:
+    """Return an ``onnxruntime.InferenceSession`` on ``provider``, with as many threads as bgkit may use."""
+    import onnxruntime
+
+    here = providers_here()
+    if provider not in here:
+        raise ModelError(
+            f"provider: expected one that this ONNX Runtime has ({', '.join(here)}), got {provider!r}; "
+            "install a build of onnxruntime that has it"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; warnings of old exporters tell a user nothing
+    # Falling back to the processor where an operator is missing is ONNX Runtime's way; a whole
+    # provider that fails to start is told below.
+    names = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=names)
+    except Exception as error:
+        raise ModelError(f"{path}: ONNX Runtime cannot load the network: {error}") from error
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise ModelError(
+            f"provider: {provider!r} is installed but did not start on this machine "
+            f"(ONNX Runtime chose {session.get_providers()[0]}); expected one of {', '.join(here)}"
+        )
+    return session
