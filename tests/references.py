@@ -34,3 +34,57 @@ def closed_form(image, trimap, epsilon=1e-7):
     right = -laplacian[unknown] @ np.where(unknown, 0, alpha)
     alpha[unknown] = np.linalg.solve(laplacian[np.ix_(unknown, unknown)], right)
     return alpha.reshape(trimap.shape)
+
+
+# --- evaluate: matting metrics -------------------------------------------------------------------
+
+
+def gradient_error(alpha, truth, trimap, sigma=1.4):
+    """Rhemann's gradient error with full 9 x 9 filters of unit energy, pixel by pixel."""
+    half = 4
+    offsets = np.arange(-half, half + 1)
+    gauss = np.exp(-(offsets**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
+    kernel = np.outer(gauss, -offsets * gauss / sigma**2)
+    kernel /= np.sqrt((kernel**2).sum())
+
+    def slope(image):
+        padded = np.pad(image, half, mode="edge")
+        out = np.zeros(image.shape)
+        for row, col in np.ndindex(image.shape):
+            window = padded[row : row + 2 * half + 1, col : col + 2 * half + 1]
+            out[row, col] = np.hypot((window * kernel).sum(), (window * kernel.T).sum())
+        return out
+
+    return ((slope(alpha) - slope(truth)) ** 2)[trimap == 128].sum()
+
+
+def connectivity_error(alpha, truth, trimap, theta=0.15):
+    """Rhemann's connectivity error by flood fill."""
+
+    def largest(mask):
+        seen, best = np.zeros(mask.shape, bool), []
+        for start in zip(*np.nonzero(mask), strict=True):
+            piece, stack = [], [start]
+            while stack:
+                row, col = stack.pop()
+                inside = 0 <= row < mask.shape[0] and 0 <= col < mask.shape[1]
+                if inside and mask[row, col] and not seen[row, col]:
+                    seen[row, col] = True
+                    piece.append((row, col))
+                    stack += [(row + 1, col), (row - 1, col), (row, col + 1), (row, col - 1)]
+            best = piece if len(piece) > len(best) else best
+        out = np.zeros(mask.shape, bool)
+        for place in best:
+            out[place] = True
+        return out
+
+    levels = np.full(alpha.shape, -1.0)
+    for number in range(1, 11):
+        source = largest((alpha >= number / 10) & (truth >= number / 10))
+        levels[(levels == -1) & ~source] = (number - 1) / 10
+    levels[levels == -1] = 1
+
+    def connected(values):
+        return 1 - (values - levels) * (values - levels >= theta)
+
+    return np.abs(connected(alpha) - connected(truth))[trimap == 128].sum()

@@ -1,0 +1,175 @@
+"""Error and time of the shipped pipelines on pictures with known truth.
+
+    python benchmarks/quality.py --pipelines auto,fast --sets ecssd,studio --limit 20 --workers 2
+
+Sets (under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout; see its README):
+
+- ``ecssd``: F max, F mean, MAE, IoU of alpha against the mask
+- ``studio``: mean SAD/1000 of alpha over the frame, by kind of shot
+- ``matting``: mean SAD/1000 of alpha over the frame
+
+A plate is handed only to pipelines that use one. Prints a Markdown table and writes it where
+``--output`` says. A pipeline that cannot run gets a line that says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import bgkit
+from bgkit.evaluate.datasets import Dataset, Sample, open_dataset
+from bgkit.evaluate.metrics import Score, score, summarize
+
+SETS = {
+    "ecssd": ("ecssd", "test/ecssd"),
+    "studio": ("studio", "test/studio"),
+    "matting": ("alphamatting", "test/matting"),
+}
+KINDS = ("white", "falloff", "grey", "green")
+MEASURED = ("mae", "f_max", "f_mean", "iou", "sad")
+
+
+@dataclass
+class Run:
+    """What came of one picture."""
+
+    kind: str
+    seconds: float
+    score: Score | None = None
+    error: str = ""
+
+
+def data_folder() -> Path:
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("BGKIT_DATA", default))
+
+
+@functools.cache
+def pipeline(name: str) -> bgkit.Pipeline:
+    return bgkit.load_pipeline(name)
+
+
+def wants_plate(name: str) -> bool:
+    return any("plate" in (*step.stage.needs, *step.stage.uses) for step in pipeline(name).steps)
+
+
+def measure(name: str, sample: Sample) -> Run:
+    """Run one pipeline on one picture; loading and scoring are outside the timed part."""
+    image, truth = sample.read_image(), sample.read_truth()
+    brought = {"plate": sample.read_plate()} if wants_plate(name) else {}
+    started = time.perf_counter()
+    try:
+        layers = pipeline(name).run(image, **brought)
+    except bgkit.BgkitError as error:
+        return Run(sample.kind, time.perf_counter() - started, error=str(error))
+    seconds = time.perf_counter() - started
+    return Run(sample.kind, seconds, score(layers.alpha, truth, names=MEASURED))
+
+
+def prepare_worker(threads: int) -> None:
+    bgkit.set_threads(threads)
+
+
+def run_all(name: str, samples: Iterable[Sample], workers: int) -> list[Run]:
+    if workers == 1:
+        return [measure(name, sample) for sample in samples]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(workers, prepare_worker, (max(1, cores // workers),)) as pool:
+        return pool.map(functools.partial(measure, name), samples, chunksize=1)
+
+
+def row(name: str, dataset: str, runs: list[Run]) -> dict[str, str]:
+    """Return the cells of one line."""
+    done = [run for run in runs if run.score is not None]
+    cells = {"set": dataset, "pipeline": name, "pictures": str(len(done))}
+    if done:
+        figures = summarize([run.score for run in done])
+        if dataset == "ecssd":
+            cells |= {
+                title: f"{figures[key]:.4f}"
+                for key, title in (("f_max", "F max"), ("f_mean", "F mean"), ("mae", "MAE"), ("iou", "IoU"))
+            }
+        else:
+            cells["SAD"] = f"{figures['sad']:.2f}"
+            for kind in KINDS:
+                of_kind = [run.score for run in done if run.kind == kind]
+                if of_kind:
+                    cells[kind] = f"{summarize(of_kind)['sad']:.2f}"
+        cells["s/picture"] = f"{statistics.median(run.seconds for run in done):.3f}"
+    failed = [run for run in runs if run.score is None]
+    if failed:
+        cells["failed"] = f"{len(failed)}: {failed[0].error}"
+    return cells
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    columns = list(dict.fromkeys(name for cells in rows for name in cells))
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += [
+        "| " + " | ".join(cells.get(name, "").replace("|", "/").replace("\n", " ") for name in columns) + " |"
+        for cells in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipelines", help="names or YAML files, by comma; default: all shipped")
+    parser.add_argument("--sets", default="ecssd,studio,matting")
+    parser.add_argument("--limit", type=int, help="at most so many pictures of each set, spread over it")
+    parser.add_argument("--workers", type=int, default=1, help="processes; times are meant for 1")
+    parser.add_argument("--quick", action="store_true", help="4 pictures of each set")
+    parser.add_argument("--output", type=Path, help="write the Markdown here too")
+    options = parser.parse_args()
+    if options.pipelines:
+        names = options.pipelines.split(",")
+    else:
+        from bgkit.pipelinefile import shipped
+
+        names = shipped()
+    limit = 4 if options.quick else options.limit
+    head = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.workers} worker(s)"
+    print(head, file=sys.stderr)
+    tables = []
+    for kind in options.sets.split(","):
+        layout, folder = SETS[kind]
+        samples = spread(open_dataset(layout, data_folder() / folder), limit)
+        rows = []
+        for name in names:
+            try:
+                pipeline(name)
+                rows.append(row(name, kind, run_all(name, samples, options.workers)))
+            except bgkit.BgkitError as error:
+                rows.append({"set": kind, "pipeline": name, "failed": str(error)})
+            print(rows[-1], file=sys.stderr, flush=True)
+        tables.append(markdown(rows))
+    text = f"{head}\n\n" + "\n\n".join(tables) + "\n"
+    print(text)
+    if options.output:
+        options.output.write_text(text)
+    return 0
+
+
+def spread(dataset: Dataset, limit: int | None) -> list[Sample]:
+    """Return at most ``limit`` samples, evenly over the set and over its kinds."""
+    every = sorted(dataset, key=lambda sample: (sample.kind, sample.name))
+    if limit is None or limit >= len(every):
+        return every
+    return [every[index * len(every) // limit] for index in range(limit)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
