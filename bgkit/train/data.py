@@ -6,7 +6,6 @@ depend on which thread made it, nor on whether the run was interrupted before it
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 Bytes = NDArray[np.uint8]
 Picture = NDArray[np.float32]
@@ -44,8 +42,8 @@ def read_pairs(folder: Path) -> tuple[list[Bytes], list[Bytes], list[str]]:
     if not names:
         raise FileNotFoundError(f"{folder}: expected shards train-*.tar with NAME.webp and NAME.png, found none")
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(lambda name: _decode(files[name + ".webp"], "RGB"), names))
-        masks = list(pool.map(lambda name: _decode(files[name + ".png"], "L"), names))
+        images = list(pool.map(lambda name: _decode(files[name + ".webp"]), names))
+        masks = list(pool.map(lambda name: _decode(files[name + ".png"], gray=True), names))
     return images, masks, names
 
 
@@ -53,12 +51,16 @@ def read_backgrounds(folder: Path) -> list[Bytes]:
     """Decode the textures of ``backgrounds.tar``, each of shape (M, N, 3)."""
     with tarfile.open(folder / "backgrounds.tar") as archive:
         members = (archive.extractfile(member) for member in sorted(archive.getmembers(), key=lambda m: m.name))
-        return [_decode(handle.read(), "RGB") for handle in members if handle is not None]
+        return [_decode(handle.read()) for handle in members if handle is not None]
 
 
-def _decode(data: bytes, mode: str) -> Bytes:
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert(mode))
+def _decode(data: bytes, *, gray: bool = False) -> Bytes:
+    """Decode a picture to RGB or gray; these files are 8-bit and upright, so OpenCV does."""
+    flags = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR_RGB
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if picture is None:
+        raise ValueError("a training picture cannot be decoded")
+    return picture
 
 
 def normalize(image: Picture) -> Picture:
