@@ -48,6 +48,11 @@ class Step:
         """Whether the step gives its layer without having needed it: a source, not a refinement."""
         return self.stage.gives not in self.stage.needs
 
+    @property
+    def merges(self) -> bool:
+        """Whether the step's mask meets the mask so far."""
+        return self.values.get("merge", "replace") != "replace"
+
     def apply(self, layers: Layers) -> Layers:
         """Run the stage and return the layers with what it gave."""
         info = self.stage
@@ -56,9 +61,8 @@ class Step:
         with collect_notes() as facts:
             try:
                 array = info.function(**given, **values)
-                merge = self.values.get("merge", "replace")
-                if merge != "replace" and layers.mask is not None:
-                    array = MERGES[merge](array, layers.mask)
+                if self.merges and layers.mask is not None:
+                    array = MERGES[self.values["merge"]](array, layers.mask)
                 if info.gives == "alpha" and layers.opacity is not None:
                     array = array * layers.opacity
                 made = layers.put(info.gives, array)
@@ -139,15 +143,16 @@ class Pipeline:
         made = given - set(INPUTS)
         kept: list[Step] = []
         wanted = {step.stage.gives for step in self.steps[-1:]}
-        for step in reversed(self.steps):
+        for index, step in reversed(list(enumerate(self.steps))):
             gives = step.stage.gives
             replaced = gives in made and step.makes_from_nothing
             if replaced or (made and gives not in wanted):
                 continue
             kept.append(step)
-            wanted |= {"mask"} if step.values.get("merge", "replace") != "replace" else set()
             wanted |= {*step.stage.needs, *step.stage.uses}
-            wanted |= {"mask"} if "alpha" in step.stage.needs else set()
+            matted = "alpha" in made or any(earlier.stage.gives == "alpha" for earlier in self.steps[:index])
+            if step.merges or ("alpha" in step.stage.needs and not matted):
+                wanted.add("mask")
         kept.reverse()
         self.check_chain(kept, given)
         return tuple(kept)
@@ -217,8 +222,8 @@ class Pipeline:
                     raise PipelineError(f"{step.place or self.name}: {step.name}: {_remedy(name)}")
             there.add(step.stage.gives)
         used = {name for step in steps for name in (*step.stage.needs, *step.stage.uses)}
-        used |= {step.stage.gives for step in steps if step.values.get("merge", "replace") != "replace"}
-        used |= {"image", "opacity", "alpha"} | ({"mask"} if "alpha" in used else set())
+        used |= {"mask"} if "alpha" in used or any(step.merges for step in steps) else set()
+        used |= {"image", "opacity", "alpha"}
         for name in sorted(given - used):
             takers = [taker for taker in stages.names() if name in _takes(taker)]
             raise PipelineError(

@@ -62,7 +62,7 @@ def test_dump_round_trips(name):
         ("bgkit: 1\nstages: opening\n", r"^f:2:9: stages: expected a list"),
         ("bgkit: 1\nstages: []\n", r"^f:2:9: stages: expected a list of at least one"),
         ("bgkit: 1\nstages:\n  - opnening\n", r"^f:3:5: no stage named 'opnening'; did you mean 'opening'\?"),
-        ("bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 900}\n", r"^f:3:33: luv_threshold\.tolerance: expected 0\.\.200 dE\*uv, got 900"),
+        ("bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 900}\n", r"^f:3:32: luv_threshold\.tolerance: expected 0\.\.200 dE\*uv, got 900"),
         ("bgkit: 1\nstages:\n  - luv_threshold: {tolerence: 9}\n", r"^f:3:21: luv_threshold\.tolerence: no such parameter; did you mean 'tolerance'"),
         ("bgkit: 1\nstages:\n  - luv_threshold: 12\n", r"^f:3:20: expected parameters of luv_threshold"),
         ("bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 9, tolerance: 9}\n", r"^f:3:35: not valid YAML: .*duplicate key"),
