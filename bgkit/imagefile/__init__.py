@@ -1,0 +1,138 @@
+"""Picture files: the one door through which they come in and go out.
+
+Reading gives sRGB, 0..1, upright, with the file's own alpha apart, or an
+:class:`bgkit.errors.ImageError` that says in one line what is wrong; never a picture half read.
+What a file is, is told by its first bytes, not by its name. Writing is whole or not at all: into a
+file beside the target that then takes its place.
+
+``_decode`` turns a file into samples, ``_profile`` knows color profiles, ``_png`` the chunks of a
+PNG, ``_write`` all outputs. Pillow and the other decoders load on first use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.imagefile._decode import MAX_PIXELS, Source, decode
+from bgkit.imagefile._write import ENDINGS, write_picture
+
+__all__ = ["ENDINGS", "MAX_PIXELS", "Picture", "read_gray", "read_picture", "read_strokes", "write_picture"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as read: pixels, and what the file said of itself."""
+
+    image: NDArray[np.float32]  # (M, N, 3), sRGB-encoded, 0..1, upright
+    alpha: NDArray[np.float32] | None  # (M, N), 0..1
+    depth: int  # bits per sample that the file brought: 8 or 16
+    dpi: tuple[float, float] | None  # across, down
+    format: str  # what it really is: "JPEG", "PNG", ...
+    path: str | None
+    profile: str | None = None  # name of the profile it was converted from; None where it was sRGB already
+
+    @property
+    def like(self) -> dict[str, Any]:
+        """Plain values for ``Layers.facts["input"]``, which :func:`write_picture` takes as ``like``."""
+        return {
+            "path": self.path,
+            "format": self.format,
+            "size": list(self.image.shape[:2]),
+            "depth": self.depth,
+            "dpi": list(self.dpi) if self.dpi else None,
+            "profile": self.profile,
+        }
+
+
+def read_picture(source: Source, *, max_pixels: int | None = None) -> Picture:
+    """Read a picture as upright sRGB.
+
+    Parameters
+    ----------
+    source : path, bytes, binary file or PIL.Image.Image
+        JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF; of an animation or a document the first picture.
+    max_pixels : int, optional
+        Rows times columns above which a picture is refused before it is decoded; by default
+        ``BGKIT_MAX_PIXELS``, else 200 million.
+
+    Returns
+    -------
+    Picture
+        An embedded ICC profile, or gAMA and cHRM of a PNG, are converted to sRGB; CMYK without a
+        profile is taken as plain ink on white. Premultiplied alpha is divided out.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read whole, or is too large; the message names the file and the reason.
+    """
+    raw = decode(source, max_pixels, color_managed=True)
+    image = _share(raw.color)
+    if image.ndim == 2:
+        image = np.repeat(image[:, :, None], 3, axis=2)
+    alpha = None if raw.alpha is None else _share(raw.alpha)
+    return Picture(np.ascontiguousarray(image), alpha, raw.depth, raw.dpi, raw.format, raw.path, raw.profile)
+
+
+def read_gray(source: Source, *, max_pixels: int | None = None) -> NDArray[np.float32]:
+    """Read a mask, a trimap or an alpha that a user brings: numbers, so no profile is applied.
+
+    Returns
+    -------
+    ndarray of shape (M, N), float32
+        The alpha channel, 0..1, where the file has one that is not the same everywhere (a cutout given as its
+        own mask); else gray, else the luma of RGB (Rec. 601).
+
+    Raises
+    ------
+    ImageError
+        As :func:`read_picture`.
+    """
+    raw = decode(source, max_pixels, color_managed=False)
+    if raw.alpha is not None and (raw.alpha != raw.alpha.flat[0]).any():
+        return _share(raw.alpha)
+    color = raw.color
+    if color.ndim == 3 and (color[:, :, 0] == color[:, :, 1]).all() and (color[:, :, 1] == color[:, :, 2]).all():
+        color = color[:, :, 0]  # exact: a sum of weights would shift gray by a rounding
+    gray = _share(color)
+    if gray.ndim == 3:
+        gray = np.clip(gray @ np.array([0.299, 0.587, 0.114], np.float32), 0, 1)
+    return np.ascontiguousarray(gray)
+
+
+def read_strokes(source: Source, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
+    """Read strokes that a user drew: white is foreground, black is background.
+
+    Returns
+    -------
+    ndarray of shape (M, N), uint8
+        255 where every channel is at least 90 %, 0 where every channel is at most 10 %, 128 elsewhere: on
+        grays, on colors (so strokes may be drawn over a photograph's dimmed copy) and where alpha is below one half.
+
+    Raises
+    ------
+    ImageError
+        As :func:`read_picture`.
+    """
+    raw = decode(source, max_pixels, color_managed=False)
+    color = _share(raw.color)
+    color = color[:, :, None] if color.ndim == 2 else color
+    strokes = np.full(color.shape[:2], 128, np.uint8)
+    strokes[color.max(2) <= 0.1] = 0
+    strokes[color.min(2) >= 0.9] = 255
+    if raw.alpha is not None:
+        strokes[_share(raw.alpha) < 0.5] = 128
+    return strokes
+
+
+def _share(samples: Array) -> NDArray[np.float32]:
+    """Return 0..1, correctly rounded: dividing takes no longer than multiplying and gives 255 / 255 = 1."""
+    if samples.dtype == np.float32:
+        return np.ascontiguousarray(samples)
+    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32, order="C")

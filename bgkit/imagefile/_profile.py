@@ -1,0 +1,196 @@
+"""Color profiles: what a picture file says its numbers mean, and the way from there to sRGB.
+
+Eight bits go through LittleCMS (in Pillow) with the perceptual intent, which for the usual
+matrix profiles is the relative colorimetric one. LittleCMS takes no sixteen bits from Pillow, so
+for those the matrix and the curves of the profile (ICC.1:2022, 9.2 and 10.6, 10.18, 10.31) are
+applied here in float. Only :mod:`bgkit.imagefile` uses this module.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Curves", "curves_of_chunks", "curves_of_profile", "describe", "is_srgb", "srgb_profile", "through_lcms"]
+
+# Linear sRGB to XYZ as ICC sees it: adapted to D50 (Bradford), Y = 1 for white. The values of sRGB's own profile.
+_D50_FROM_SRGB = np.array(
+    [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
+)
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_XYZ_FROM_SRGB = np.array(
+    [[0.4123908, 0.3575843, 0.1804808], [0.2126390, 0.7151687, 0.0721923], [0.0193308, 0.1191948, 0.9505322]]
+)
+_SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green, blue
+_ROWS = 64  # rows converted at once: a band of a wide picture stays in the second-level cache
+
+
+class Curves(NamedTuple):
+    """A color space made of one curve to linear light per channel, and a matrix to linear sRGB."""
+
+    tables: tuple[NDArray[np.float32], ...]  # (65536,) each: linear light of every 16-bit sample
+    matrix: NDArray[np.float32]  # (3, 3)
+
+    def to_srgb(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Return encoded sRGB, 0..1, of uint8 or uint16 samples of shape (M, N) or (M, N, 3)."""
+        step = 257 if samples.dtype == np.uint8 else 1
+        tables = [table[::step] for table in self.tables]
+        if samples.ndim == 2:  # gray stays gray, so one table holds the whole way
+            encoded: NDArray[np.float32] = np.take(_encode(tables[0].copy()), samples)
+            return encoded
+        out = np.empty(samples.shape, np.float32)
+        for row in range(0, len(out), _ROWS):
+            band = samples[row : row + _ROWS]
+            linear = np.stack([table[band[:, :, channel]] for channel, table in enumerate(tables)], -1)
+            out[row : row + _ROWS] = _encode(linear @ self.matrix.T)
+        return out
+
+
+def _encode(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Apply the sRGB transfer curve in place, in float32, after clipping to what sRGB holds."""
+    np.clip(linear, 0, 1, out=linear)
+    low = linear <= np.float32(0.0031308)
+    small = linear[low] * np.float32(12.92)
+    np.power(linear, np.float32(1 / 2.4), out=linear)
+    linear *= np.float32(1.055)
+    linear -= np.float32(0.055)
+    linear[low] = small
+    return linear
+
+
+def curves_of_profile(profile: bytes) -> Curves | None:
+    """Return the curves of a gray or RGB matrix profile, or None for one made of tables.
+
+    Raises
+    ------
+    ValueError, struct.error
+        If the profile is broken.
+    """
+    space, connection = profile[16:20], profile[20:24]
+    (count,) = struct.unpack_from(">I", profile, 128)
+    tags = {}
+    for index in range(min(count, 100)):
+        name, offset, size = struct.unpack_from(">4sII", profile, 132 + 12 * index)
+        tags[name] = profile[offset : offset + size]
+    if space == b"GRAY" and b"kTRC" in tags:
+        return Curves((_curve(tags[b"kTRC"]),), np.eye(3, dtype=np.float32))
+    wanted = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
+    if space != b"RGB " or connection != b"XYZ " or b"A2B0" in tags or not all(name in tags for name in wanted):
+        return None
+    columns = [np.array(struct.unpack_from(">3i", tags[name], 8)) / 65536 for name in wanted[:3]]
+    matrix = np.linalg.inv(_D50_FROM_SRGB) @ np.stack(columns, -1)
+    return Curves(tuple(_curve(tags[name]) for name in wanted[3:]), matrix.astype(np.float32))
+
+
+def _curve(tag: bytes) -> NDArray[np.float32]:
+    """Return linear light at 65536 even steps from 0 to 1 (ICC.1:2022, 10.6 curv and 10.18 para)."""
+    x = np.linspace(0, 1, 65536)
+    if tag[:4] == b"curv":
+        (count,) = struct.unpack_from(">I", tag, 8)
+        values = np.array(struct.unpack_from(f">{min(count, 65536)}H", tag, 12))
+        if count < 2:  # none: the identity; one: a gamma
+            curve = x ** (values[0] / 256) if count else x
+        else:
+            curve = np.interp(x, np.linspace(0, 1, len(values)), values / 65535)
+    elif tag[:4] == b"para":
+        (kind,) = struct.unpack_from(">H", tag, 8)
+        if kind > 4:
+            raise ValueError("a parametric curve of unknown kind")
+        given = np.array(struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", tag, 12)) / 65536
+        g, a, b, c, d, e, f = given[0], 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        if kind in (1, 2):  # (a x + b)^g + c from -b/a on, c below
+            a, b = given[1:3]
+            e = f = given[3] if kind == 2 else 0.0
+            d = -b / a
+        elif kind > 2:
+            a, b, c, d = given[1:5]
+            e, f = given[5:7] if kind == 4 else (0.0, 0.0)
+        curve = np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
+    else:
+        raise ValueError("a curve of unknown type")
+    table: NDArray[np.float32] = np.clip(curve, 0, 1).astype(np.float32)
+    return table
+
+
+def curves_of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None) -> Curves | None:
+    """Return what the gAMA and cHRM chunks of a PNG say, or None where they say sRGB or nothing.
+
+    A gamma within 5 % of 1/2.2 is what most programs write when they mean sRGB; it is taken so.
+    """
+    plain = gamma is None or not 0.01 < gamma < 100 or abs(gamma * 2.2 - 1) <= 0.05
+    matrix = np.eye(3)
+    usual = chromaticities is None or np.allclose(chromaticities, _SRGB_CHROMATICITIES, atol=0.005)
+    if plain and usual:
+        return None
+    if not usual:
+        assert chromaticities is not None
+        xy = np.array(chromaticities, np.float64).reshape(4, 2)
+        if (xy[:, 1] <= 0).any():
+            return None
+        xyz = np.column_stack([xy[:, 0], xy[:, 1], 1 - xy.sum(1)]) / xy[:, 1:]
+        primaries = xyz[1:].T
+        if abs(np.linalg.det(primaries)) < 1e-6:
+            return None
+        primaries = primaries * np.linalg.solve(primaries, xyz[0])
+        cones = _BRADFORD @ _XYZ_FROM_SRGB.sum(1), _BRADFORD @ xyz[0]
+        adapt = np.linalg.inv(_BRADFORD) @ np.diag(cones[0] / cones[1]) @ _BRADFORD
+        matrix = np.linalg.inv(_XYZ_FROM_SRGB) @ adapt @ primaries
+    x = np.linspace(0, 1, 65536)
+    if plain or gamma is None:
+        curve = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+    else:
+        curve = x ** (1 / gamma)
+    return Curves((curve.astype(np.float32),) * 3, matrix.astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def srgb_profile() -> bytes:
+    """Return an sRGB profile, the same bytes every time: LittleCMS's own, without the date of making."""
+    from PIL import ImageCms
+
+    made = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    made[24:36] = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+    return bytes(made)
+
+
+def through_lcms(picture: Any, profile: bytes) -> Any:
+    """Return a Pillow picture of mode L, RGB, CMYK or LAB as sRGB, mode RGB, by its profile.
+
+    Raises
+    ------
+    PIL.ImageCms.PyCMSError
+        If the profile is broken, or is for another kind of picture.
+    """
+    from PIL import ImageCms
+
+    return ImageCms.profileToProfile(
+        picture, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+
+
+@lru_cache(maxsize=16)
+def is_srgb(profile: bytes) -> bool:
+    """Tell whether an RGB profile moves no color of a 9 x 9 x 9 grid by more than one level of 255.
+
+    Most files carry sRGB under one of many names; to send those through LittleCMS would cost time
+    and a level here and there.
+    """
+    from PIL import Image
+
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
+    there = np.asarray(through_lcms(Image.fromarray(grid), profile))
+    return int(np.abs(there.astype(int) - grid).max()) <= 1
+
+
+def describe(profile: bytes) -> str:
+    """Return the profile's own name for itself, in one line."""
+    from PIL import ImageCms
+
+    text = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    return " ".join(text.split())[:100]

@@ -1,0 +1,254 @@
+"""From an array to a file: format, depth, profile, and the change of old for new in one step."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.errors import ImageError, LayerError, ParamError
+from bgkit.imagefile._decode import dpi_of, why
+
+__all__ = ["ENDINGS", "write_picture"]
+
+Array = NDArray[Any]
+
+ENDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        ".png": "png",
+        ".webp": "webp",
+        ".tif": "tiff",
+        ".tiff": "tiff",
+        ".jpg": "jpeg",
+        ".jpeg": "jpeg",
+        ".bmp": "bmp",
+        ".avif": "avif",
+    }
+)  # what can be written
+
+_WIDE = ("png", "tiff")  # formats that hold 16 bits
+_OPAQUE = ("jpeg", "bmp")  # formats without alpha
+_MARGIN = 8  # px of color kept around what is visible
+_BAND = 1 << 18  # samples converted at once: 1 MB of float32 stays in the second-level cache
+
+
+def write_picture(
+    target: str | PathLike[str] | IO[bytes],
+    array: Array,
+    *,
+    depth: int | None = None,
+    like: Mapping[str, Any] | None = None,
+    format: str | None = None,
+    quality: int | None = None,
+) -> None:
+    """Write an array as a picture file, whole or not at all.
+
+    Parameters
+    ----------
+    target : path or binary file
+        The ending of a path chooses the format: png, webp, tif, jpg, bmp or avif.
+    array : ndarray of shape (M, N), (M, N, 3) or (M, N, 4)
+        float32, 0..1 (clipped), sRGB-encoded where it is color; or uint8, written as it is.
+    depth : {8, 16}, optional
+        Bits per sample; by default as in ``like`` where the format can, else 8.
+    like : mapping, optional
+        ``Picture.like`` of the input: its depth and dpi carry over.
+    format : str, optional
+        Instead of the ending; a file object without it gets png.
+    quality : int, optional
+        1..100 for jpeg (92), webp (90; 100 is lossless) and avif (80); more is finer and larger.
+
+    Raises
+    ------
+    ImageError
+        If the format cannot hold the array, or the file cannot be written.
+
+    Notes
+    -----
+    Color under wholly clear pixels is kept within 8 px of visible ones and is black beyond: viewers
+    that scale without regard to alpha mix a neighbor in, and black there would show as a dark
+    rim; farther out nothing mixes, and a constant costs no bytes (23.6 MB became 13.6 MB).
+    """
+    like = like or {}
+    path = os.fspath(target) if isinstance(target, (str, PathLike)) else None
+    place = path or "picture"
+    try:
+        form = _output_format(path, format)
+        depth = _output_depth(form, array, depth, like.get("depth"))
+        array = _check_output(form, array)
+        if quality is not None and not 1 <= quality <= 100:
+            raise ParamError(f"quality: expected 1..100, got {quality}")
+        dpi = dpi_of(like)
+        if isinstance(target, (str, PathLike)):
+            with _beside(Path(target)) as file:
+                _encode(file, array, form, depth=depth, dpi=dpi, quality=quality)
+        else:
+            memory = io.BytesIO()
+            _encode(memory, array, form, depth=depth, dpi=dpi, quality=quality)
+            target.write(memory.getvalue())
+    except (ImageError, LayerError) as error:
+        raise error.at(place) from error.__cause__
+    except (OSError, ValueError, OverflowError) as error:
+        if isinstance(error, ParamError):
+            raise
+        raise ImageError(f"{place}: cannot be written: {why(error)}") from error
+
+
+def _output_format(path: str | None, format: str | None) -> str:
+    if format is not None:
+        form = ENDINGS.get("." + format.lower().lstrip("."))
+        if form is None:
+            raise ImageError(f"no format named {format!r}; expected one of png, webp, tif, jpg, bmp, avif")
+        return form
+    if path is None:
+        return "png"
+    form = ENDINGS.get(Path(path).suffix.lower())
+    if form is None:
+        raise ImageError(f"expected a name ending in {', '.join(ENDINGS)}")
+    return form
+
+
+def _output_depth(form: str, array: Array, depth: int | None, like: Any) -> int:
+    if depth not in (None, 8, 16):
+        raise ParamError(f"depth: expected 8 or 16, got {depth}")
+    if depth == 16 and form not in _WIDE:
+        raise ImageError(f"{form} holds 8 bits per sample, not 16; use png or tif")
+    if array.dtype == np.uint8 or form not in _WIDE:
+        return 8
+    return depth or (16 if like == 16 else 8)
+
+
+def _check_output(form: str, array: Array) -> Array:
+    shape = array.shape
+    if array.dtype not in (np.float32, np.uint8) or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))):
+        raise LayerError(
+            f"expected float32 or uint8 of shape (M, N), (M, N, 3) or (M, N, 4), got {array.dtype} of shape {shape}"
+        )
+    if array.size == 0:
+        raise LayerError(f"expected at least one pixel, got shape {shape}")
+    if form in _OPAQUE and len(shape) == 3 and shape[2] == 4:
+        opaque = 255 if array.dtype == np.uint8 else np.float32(1 - 0.5 / 255)
+        if not (array[:, :, 3] >= opaque).all():
+            raise ImageError(f"{form} holds no transparency; put it on a background, or use png")
+        return array[:, :, :3]
+    return array
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file in the same folder; at the end it takes the place of ``path``, or goes."""
+    path = Path(os.path.realpath(path))  # a link stays a link
+    if path.is_dir():
+        raise ImageError("cannot be written: it is a folder")
+    if not path.parent.is_dir():
+        raise ImageError("cannot be written: its folder does not exist")
+    part = path.with_name(f".bgkit-{secrets.token_hex(6)}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _encode(
+    file: IO[bytes], array: Array, form: str, *, depth: int, dpi: tuple[float, float] | None, quality: int | None
+) -> None:
+    from bgkit.imagefile import _png, _profile
+
+    profile = _profile.srgb_profile() if array.ndim == 3 else None
+    if form == "png":
+        _png.write_png(file, array.shape, _bands(array, depth), depth=depth, profile=profile, dpi=dpi)
+        return
+    if form == "tiff":
+        _write_tiff(file, array, depth, profile, dpi)
+        return
+    from PIL import Image
+
+    picture = Image.fromarray(np.concatenate(list(_bands(array, 8))))
+    options: dict[str, Any] = {"dpi": dpi} if dpi and form in ("jpeg", "bmp") else {}
+    if profile is not None and form != "bmp":
+        options["icc_profile"] = profile
+    if form == "jpeg":
+        # 4:4:4, because halved color bleeds across the edge of a subject on a plain background.
+        options |= {"quality": quality or 92, "subsampling": 0}
+    elif form == "webp":
+        options |= {"quality": quality or 90, "method": 2, "lossless": quality == 100}
+    elif form == "avif":
+        options |= {"quality": quality or 80, "speed": 8}
+    picture.save(file, form.upper(), **options)
+
+
+def _bands(array: Array, depth: int) -> Iterator[Array]:
+    """Yield the rows as uint8 or uint16, rounded to nearest, a band of rows at a time."""
+    rows = max(1, _BAND // (array[0].size or 1))
+    near = _near_visible(array, depth) if array.ndim == 3 and array.shape[2] == 4 else None
+    top = np.float32(2**depth - 1)
+    for row in range(0, len(array), rows):
+        band = array[row : row + rows]
+        if band.dtype == np.uint8:
+            samples = np.ascontiguousarray(band)
+        else:
+            scaled = np.multiply(band, top, order="C")
+            if math.isnan(float(scaled.max())):
+                raise LayerError("expected values in 0..1, got NaN")
+            scaled += np.float32(0.5)
+            np.clip(scaled, 0, top, out=scaled)
+            samples = scaled.astype(np.uint8 if depth == 8 else np.uint16)
+        if near is not None:
+            samples = samples * near[row : row + rows, :, None]
+        yield samples
+
+
+def _near_visible(array: Array, depth: int) -> NDArray[np.uint8]:
+    """Return 1 where a pixel with any alpha lies within the margin, else 0."""
+    import cv2
+
+    least = 1 if array.dtype == np.uint8 else np.float32(0.5 / (2**depth - 1))
+    visible = (array[:, :, 3] >= least).astype(np.uint8)
+    return np.asarray(cv2.dilate(visible, np.ones((2 * _MARGIN + 1,) * 2, np.uint8)), np.uint8)
+
+
+def _write_tiff(
+    file: IO[bytes], array: Array, depth: int, profile: bytes | None, dpi: tuple[float, float] | None
+) -> None:
+    """Write strips deflated by ISA-L after horizontal differences (TIFF 6.0, section 14)."""
+    import tifffile
+    from isal import isal_zlib
+
+    rows = max(1, _BAND // (array[0].size or 1))
+
+    def strips() -> Iterator[bytes]:
+        for band in _bands(array, depth):
+            steps = band.copy()
+            steps[:, 1:] -= band[:, :-1]
+            yield isal_zlib.compress(steps.astype(steps.dtype.newbyteorder("<"), copy=False), 1)
+
+    alpha = array.ndim == 3 and array.shape[2] == 4
+    with tifffile.TiffWriter(file, byteorder="<") as writer:
+        writer.write(
+            strips(),
+            shape=array.shape,
+            dtype=np.uint16 if depth == 16 else np.uint8,
+            photometric="rgb" if array.ndim == 3 else "minisblack",
+            extrasamples=["unassalpha"] if alpha else None,
+            compression="adobe_deflate",
+            predictor=2,
+            rowsperstrip=min(rows, len(array)),
+            resolution=dpi,
+            resolutionunit="INCH" if dpi else None,
+            iccprofile=profile,
+            software=False,
+            metadata=None,
+        )
