@@ -118,6 +118,8 @@ def by_levels(mask, hard_operator):
 
 def fill_holes(hard, max_pixels):
     """Fill 4-connected holes of at most ``max_pixels`` that do not touch the border."""
+    from scipy import ndimage
+
     labels, count = ndimage.label(~hard)
     out = hard.copy()
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
@@ -130,6 +132,8 @@ def fill_holes(hard, max_pixels):
 
 def remove_small(hard, min_pixels):
     """Remove 8-connected pieces of fewer than ``min_pixels``."""
+    from scipy import ndimage
+
     labels, count = ndimage.label(hard, np.ones((3, 3)))
     out = hard.copy()
     for label in range(1, count + 1):
@@ -141,5 +145,7 @@ def remove_small(hard, min_pixels):
 
 def keep_touching(hard, core):
     """Keep 8-connected pieces that meet ``core``."""
+    from scipy import ndimage
+
     labels, _ = ndimage.label(hard, np.ones((3, 3)))
     return hard & np.isin(labels, np.unique(labels[core & hard]))

@@ -107,11 +107,18 @@ def test_strength_zero_is_no_shadow():
     np.testing.assert_array_equal(kept, composite(image, alpha, plate=plate))
 
 
-def test_shadow_without_plate_or_backdrop_is_refused(monkeypatch):
+def test_without_a_plate_the_shadow_comes_from_the_fitted_backdrop():
+    """An even backdrop stands in for the plate; the shadow's depth comes out within a few percent."""
+    image, _, alpha, shade = scene()
+    result = composite(image, alpha, shadow="keep")
+    np.testing.assert_allclose(result[alpha == 0][:, 0], shade[alpha == 0], atol=0.08)
+
+
+def test_shadow_without_plate_or_backdrop_is_refused():
     """Where the empty scene cannot be known, the error names the layer that is missing."""
-    monkeypatch.setitem(__import__("sys").modules, "bgkit.backdrop", None)
+    blocks = np.kron(RNG.random((8, 10, 3)), np.ones((12, 12, 1))).astype(np.float32)
     with pytest.raises(LayerError, match="plate"):
-        composite(IMAGE, ALPHA, shadow="keep")
+        composite(blocks, np.zeros(blocks.shape[:2], np.float32), shadow="keep")
 
 
 def test_a_background_that_is_neither_color_nor_file_is_refused():
