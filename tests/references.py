@@ -88,3 +88,64 @@ def connectivity_error(alpha, truth, trimap, theta=0.15):
         return 1 - (values - levels) * (values - levels >= theta)
 
     return np.abs(connected(alpha) - connected(truth))[trimap == 128].sum()
+
+
+# --- morphology ------------------------------------------------------------------------------------------------------
+
+
+def erode(mask, disk):
+    """Return the least value under the footprint, what lies outside the picture left out of account."""
+    radius = disk.shape[0] // 2
+    padded = np.pad(mask, radius, constant_values=np.inf)
+    out = np.full(mask.shape, np.inf, mask.dtype)
+    for row, col in np.argwhere(disk):
+        out = np.minimum(out, padded[row : row + mask.shape[0], col : col + mask.shape[1]])
+    return out
+
+
+def dilate(mask, disk):
+    """Return the greatest value under the footprint."""
+    return -erode(-mask, disk)
+
+
+def by_levels(mask, hard_operator):
+    """Extend an operator on hard masks to soft ones: apply it to every level set and stack what comes out."""
+    out = np.zeros_like(mask)
+    for level in np.unique(mask[mask > 0]):
+        out[hard_operator(mask >= level)] = level  # level sets are nested, so a higher one overwrites a lower
+    return out
+
+
+def fill_holes(hard, max_pixels):
+    """Fill 4-connected holes of at most ``max_pixels`` that do not touch the border."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(~hard)
+    out = hard.copy()
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    for label in range(1, count + 1):
+        hole = labels == label
+        if label not in edge and hole.sum() <= max_pixels:
+            out |= hole
+    return out
+
+
+def remove_small(hard, min_pixels):
+    """Remove 8-connected pieces of fewer than ``min_pixels``."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(hard, np.ones((3, 3)))
+    out = hard.copy()
+    for label in range(1, count + 1):
+        piece = labels == label
+        if piece.sum() < min_pixels:
+            out &= ~piece
+    return out
+
+
+def keep_touching(hard, core):
+    """Keep 8-connected pieces that meet ``core``."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(hard, np.ones((3, 3)))
+    return hard & np.isin(labels, np.unique(labels[core & hard]))

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 
+from bgkit.backdrop import estimate_backdrop
 from bgkit.color import parse_color
 from bgkit.errors import LayerError
 from bgkit.layers import Array
@@ -152,11 +153,14 @@ def _shadow(image: Array, alpha: Array, plate: Array | None) -> Array:
 
 
 def _empty_scene(image: Array) -> Array:
-    try:
-        backdrop = importlib.import_module("bgkit.backdrop")
-    except ImportError:
-        raise LayerError("composite: shadow=keep needs the layer 'plate', the scene photographed empty") from None
-    return backdrop.estimate_backdrop(image)  # type: ignore[no-any-return]
+    """Return the backdrop's smooth surface, if the picture shows enough of one."""
+    backdrop = estimate_backdrop(image)
+    if backdrop.border_share < 0.25:
+        raise LayerError(
+            f"composite: shadow=keep needs the layer 'plate' or an even backdrop along a quarter of the border, "
+            f"found one along {backdrop.border_share:.0%}; give a plate, or drop the shadow"
+        )
+    return backdrop.plate(image.shape)
 
 
 def _smooth(array: Array, sigma: float) -> Array:

@@ -173,7 +173,7 @@ def keep_largest(mask: Array, *, count: Annotated[int, Range(1, 1000, "pieces", 
     Parameters
     ----------
     mask : ndarray of shape (M, N), float32, 0..1
-        Hard or soft. Pieces are 8-connected; of equal ones the first in reading order wins.
+        Hard or soft. Pieces are 8-connected; of equal ones the higher, then the one further left wins.
     count : int
         How many pieces to keep.
 
@@ -193,9 +193,10 @@ def keep_largest(mask: Array, *, count: Annotated[int, Range(1, 1000, "pieces", 
            [1., 1., 0., 0.]], dtype=float32)
     """
     _, labels, stats, _ = cv2.connectedComponentsWithStats((mask >= 0.5).view(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
+    pieces = stats[1:]
+    ranks = np.lexsort((pieces[:, cv2.CC_STAT_LEFT], pieces[:, cv2.CC_STAT_TOP], -pieces[:, cv2.CC_STAT_AREA]))
     stay = np.zeros(len(stats), bool)
-    stay[1 + np.argsort(-areas, kind="stable")[:count]] = True
+    stay[1 + ranks[:count]] = True
     core: Array = stay[labels]
     if _is_hard(mask):
         return np.where(core, mask, np.float32(0))

@@ -1,0 +1,198 @@
+"""Opening, closing, holes and specks: equal to scikit-image and SciPy on hard masks, to level sets on soft ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import references
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+from skimage import morphology as peer
+
+from bgkit.stages import closing, fill_holes, keep_largest, opening, remove_small
+from bgkit.stages.morphology import _disk
+
+SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
+HARD = hnp.arrays(np.bool_, SHAPES)
+SOFT = hnp.arrays(np.float32, SHAPES, elements=st.sampled_from(np.linspace(0, 1, 6, dtype=np.float32).tolist()))
+EIGHT = np.ones((3, 3))
+
+
+def radius_for(mask, pixels):
+    """Return the parameter that means ``pixels`` in this picture, or the largest that is allowed."""
+    return min(1000 * pixels / math.hypot(*mask.shape), 200)
+
+
+def pixels_of(mask, radius):
+    return round(radius / 1000 * math.hypot(*mask.shape))
+
+
+def blobs(shape=(60, 80), seed=0):
+    """Return a soft mask of smooth blobs with plateaus at 0 and 1."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(shape), 3)
+    return np.clip(0.5 + 8 * noise, 0, 1).astype(np.float32)
+
+
+def test_disk_is_the_footprint_of_scikit_image():
+    """The structuring element is the Euclidean disk at every radius."""
+    for radius in range(12):
+        np.testing.assert_array_equal(_disk(radius), peer.disk(radius))
+
+
+@settings(max_examples=80, deadline=None)
+@given(HARD, st.integers(0, 5))
+def test_hard_opening_is_that_of_scikit_image(hard, pixels):
+    """Bit for bit, with the outside of the picture left out of account on both sides."""
+    radius = radius_for(hard, pixels)
+    disk = peer.disk(pixels_of(hard, radius))
+    expected = peer.dilation(peer.erosion(hard, disk, mode="ignore"), disk, mode="ignore")
+    np.testing.assert_array_equal(opening(hard, radius=radius), expected.astype(np.float32))
+
+
+@settings(max_examples=80, deadline=None)
+@given(HARD, st.integers(0, 5))
+def test_hard_closing_is_that_of_scikit_image(hard, pixels):
+    """Bit for bit, with the outside of the picture left out of account on both sides."""
+    radius = radius_for(hard, pixels)
+    disk = peer.disk(pixels_of(hard, radius))
+    expected = peer.erosion(peer.dilation(hard, disk, mode="ignore"), disk, mode="ignore")
+    np.testing.assert_array_equal(closing(hard, radius=radius), expected.astype(np.float32))
+
+
+@settings(max_examples=80, deadline=None)
+@given(SOFT, st.integers(0, 4))
+def test_soft_opening_is_the_least_then_the_greatest_value_in_the_disk(soft, pixels):
+    """Equal to the definition, bit for bit."""
+    radius = radius_for(soft, pixels)
+    disk = peer.disk(pixels_of(soft, radius))
+    np.testing.assert_array_equal(opening(soft, radius=radius), references.dilate(references.erode(soft, disk), disk))
+
+
+@settings(max_examples=80, deadline=None)
+@given(SOFT, st.integers(0, 4))
+def test_soft_closing_is_the_greatest_then_the_least_value_in_the_disk(soft, pixels):
+    """Equal to the definition, bit for bit."""
+    radius = radius_for(soft, pixels)
+    disk = peer.disk(pixels_of(soft, radius))
+    np.testing.assert_array_equal(closing(soft, radius=radius), references.erode(references.dilate(soft, disk), disk))
+
+
+@pytest.mark.parametrize("operator", [opening, closing, fill_holes, remove_small, keep_largest])
+@pytest.mark.parametrize("mask", [blobs(), blobs() > 0.5], ids=["soft", "hard"])
+def test_every_operator_is_idempotent(operator, mask):
+    """A second time changes nothing."""
+    once = operator(mask)
+    np.testing.assert_array_equal(operator(once), once)
+
+
+@pytest.mark.parametrize("operator", [opening, remove_small, keep_largest])
+def test_operators_that_take_away_never_add(operator):
+    """The result is nowhere above the mask."""
+    assert (operator(blobs()) <= blobs()).all()
+
+
+@pytest.mark.parametrize("operator", [closing, fill_holes])
+def test_operators_that_add_never_take_away(operator):
+    """The result is nowhere below the mask."""
+    assert (operator(blobs()) >= blobs()).all()
+
+
+def test_radius_follows_the_size_of_the_picture():
+    """A bar of a hundredth of the diagonal goes, of twice that stays, in small and large pictures alike."""
+    for scale in (1, 4):
+        mask = np.zeros((300 * scale, 400 * scale), np.float32)
+        mask[100 * scale : 104 * scale] = 1
+        mask[200 * scale : 210 * scale] = 1
+        opened = opening(mask, radius=8)
+        assert not opened[: 150 * scale].any()
+        assert opened[200 * scale : 210 * scale].all()
+
+
+def test_opening_does_not_eat_a_subject_cut_off_by_the_frame():
+    """A subject along the picture's edge keeps its edge pixels."""
+    mask = np.zeros((40, 50), np.float32)
+    mask[20:, :] = 1
+    np.testing.assert_array_equal(opening(mask, radius=100), mask)
+
+
+@settings(max_examples=80, deadline=None)
+@given(HARD)
+def test_filling_all_holes_is_that_of_scipy(hard):
+    """Without a limit on the area: binary_fill_holes, bit for bit."""
+    expected = ndimage.binary_fill_holes(hard).astype(np.float32)
+    np.testing.assert_array_equal(fill_holes(hard, max_area=100), expected)
+
+
+@settings(max_examples=80, deadline=None)
+@given(SOFT, st.integers(0, 20))
+def test_soft_holes_are_filled_level_by_level(soft, pixels):
+    """Equal to filling every level set, bit for bit; hard masks take another way to the same."""
+    share = min(100 * (pixels + 0.5) / soft.size, 100)
+    limit = math.floor(share / 100 * soft.size)
+    expected = references.by_levels(soft, lambda level: references.fill_holes(level, limit))
+    np.testing.assert_array_equal(fill_holes(soft, max_area=share), expected)
+
+
+@settings(max_examples=80, deadline=None)
+@given(HARD, st.integers(1, 20))
+def test_small_pieces_are_those_of_scikit_image(hard, pixels):
+    """remove_small_objects with 8 neighbors, bit for bit."""
+    share = min(100 * (pixels - 0.5) / hard.size, 100)
+    limit = math.ceil(share / 100 * hard.size)
+    labels, _ = ndimage.label(hard, EIGHT)
+    areas = np.bincount(labels.ravel())
+    expected = hard & (areas[labels] >= limit)
+    np.testing.assert_array_equal(remove_small(hard, area=share), expected.astype(np.float32))
+
+
+@settings(max_examples=80, deadline=None)
+@given(SOFT, st.integers(1, 20))
+def test_soft_specks_are_removed_level_by_level(soft, pixels):
+    """Equal to removing from every level set, bit for bit."""
+    share = min(100 * (pixels - 0.5) / soft.size, 100)
+    limit = math.ceil(share / 100 * soft.size)
+    expected = references.by_levels(soft, lambda level: references.remove_small(level, limit))
+    np.testing.assert_array_equal(remove_small(soft, area=share), expected)
+
+
+@settings(max_examples=80, deadline=None)
+@given(SOFT)
+def test_what_hangs_on_the_largest_piece_stays(soft):
+    """Equal to keeping, of every level set, what meets the largest piece of mask >= 0.5."""
+    labels, count = ndimage.label(soft >= 0.5, EIGHT)
+    pieces = [labels == label for label in range(1, count + 1)]
+    ranks = [(-piece.sum(), *np.argwhere(piece).min(axis=0)) for piece in pieces]
+    core = pieces[ranks.index(min(ranks))] if count else np.zeros(soft.shape, bool)
+    expected = references.by_levels(soft, lambda level: references.keep_touching(level, core))
+    np.testing.assert_array_equal(keep_largest(soft), expected)
+
+
+def test_count_keeps_that_many_pieces():
+    """Of three pieces the two largest stay."""
+    mask = np.array([[1, 0, 1, 1, 0, 1, 1, 1]], np.float32)
+    np.testing.assert_array_equal(keep_largest(mask, count=2), [[0, 0, 1, 1, 0, 1, 1, 1]])
+
+
+def test_a_mask_without_subject_keeps_nothing():
+    """Where no pixel reaches 0.5 there is no piece to keep."""
+    assert not keep_largest(np.full((4, 5), 0.4, np.float32)).any()
+
+
+@pytest.mark.parametrize("operator", [opening, closing, fill_holes, remove_small])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (5, 6)])
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_constant_masks_stay_as_they_are(operator, shape, value):
+    """Nothing is narrow, enclosed or small in a constant mask."""
+    mask = np.full(shape, value, np.float32)
+    np.testing.assert_array_equal(operator(mask), mask)
+
+
+@pytest.mark.parametrize("operator", [opening, closing, fill_holes, remove_small, keep_largest])
+def test_the_input_is_not_what_is_returned(operator):
+    """A stage returns a new array, also where nothing is to be done."""
+    mask = np.ones((4, 5), np.float32)
+    assert not np.shares_memory(operator(mask), mask)

@@ -1,0 +1,92 @@
+"""Trimaps: the band is where it should be, as wide as it should be, and never all there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN
+from bgkit.stages import make_trimap
+
+
+def half(shape=(120, 160), softness=0.0):
+    """Return a mask whose right half is foreground, with a ramp of ``softness`` pixels."""
+    col = np.arange(shape[1]) - (shape[1] - 1) / 2
+    ramp = np.clip(0.5 + col / softness, 0, 1) if softness else (col > 0).astype(float)
+    return np.broadcast_to(ramp, shape).astype(np.float32)
+
+
+def band(trimap):
+    """Return the number of unknown pixels in the middle row."""
+    return int((trimap[trimap.shape[0] // 2] == UNKNOWN).sum())
+
+
+def test_known_pixels_agree_with_the_mask():
+    """Foreground only where the mask is at least 0.5, background only below."""
+    mask = half(softness=20)
+    trimap = make_trimap(mask)
+    assert (mask[trimap == FOREGROUND] >= 0.5).all()
+    assert (mask[trimap == BACKGROUND] < 0.5).all()
+
+
+def test_every_unsure_pixel_is_unknown():
+    """What lies between margin and 1 - margin is left to matting."""
+    mask = half(softness=30)
+    trimap = make_trimap(mask, margin=0.1, width=0)
+    assert (trimap[(mask > 0.1) & (mask < 0.9)] == UNKNOWN).all()
+
+
+def test_band_of_a_hard_edge_has_the_width_asked_for():
+    """200 pixels of diagonal at 20 per mille: 4 pixels beyond the two contour pixels on each side."""
+    assert band(make_trimap(half(), width=20)) == 2 + 2 * 4
+
+
+def test_band_follows_the_size_of_the_picture():
+    """The same scene at four times the size has about four times the band."""
+    small, large = (band(make_trimap(half((120 * k, 160 * k)), width=20)) for k in (1, 4))
+    assert large == pytest.approx(4 * small, abs=8)
+
+
+def test_band_is_wider_where_the_mask_is_softer():
+    """A soft edge gets more than its own ramp and the hard edge's band together."""
+    hard, soft = half(), half(softness=20)
+    ramp = int(((soft[0] > 0.1) & (soft[0] < 0.9)).sum())
+    assert band(make_trimap(soft, spread=1)) > band(make_trimap(hard, spread=1)) + ramp
+
+
+def test_a_hard_edge_far_from_hair_keeps_its_narrow_band():
+    """Softness at one edge of the subject does not widen the band along the other."""
+    mask = half((120, 400), softness=20)
+    mask = np.minimum(mask, half((120, 400))[:, ::-1][:, np.clip(np.arange(400) - 150, 0, 399)])
+    hard = np.broadcast_to(mask[:1] >= 0.5, mask.shape)
+    right = make_trimap(mask)[:, 300:]
+    np.testing.assert_array_equal(right, make_trimap(hard)[:, 300:])
+
+
+@pytest.mark.parametrize(("value", "label"), [(0, BACKGROUND), (1, FOREGROUND)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (20, 30)])
+def test_constant_masks_have_no_band(value, label, shape):
+    """Nothing found is all background, everything found is all foreground."""
+    assert (make_trimap(np.full(shape, value, np.float32)) == label).all()
+
+
+def test_a_small_subject_keeps_a_core():
+    """A band wider than the subject leaves some foreground for matting to start from."""
+    mask = np.zeros((100, 100), np.float32)
+    mask[50:53, 50:53] = 1
+    trimap = make_trimap(mask, width=100)
+    assert set(np.unique(trimap)) == {BACKGROUND, UNKNOWN, FOREGROUND}
+
+
+def test_a_small_gap_keeps_a_core():
+    """A band wider than the background leaves some background for matting to start from."""
+    mask = np.ones((100, 100), np.float32)
+    mask[50:53, 50:53] = 0
+    trimap = make_trimap(mask, width=100)
+    assert set(np.unique(trimap)) == {BACKGROUND, UNKNOWN, FOREGROUND}
+
+
+def test_turning_the_picture_turns_the_trimap():
+    """Rows and columns are treated alike."""
+    mask = np.clip(half() + np.random.default_rng(0).normal(0, 0.05, (120, 160)), 0, 1).astype(np.float32)
+    np.testing.assert_array_equal(make_trimap(mask.T.copy()), make_trimap(mask).T)
