@@ -19,6 +19,7 @@ __all__ = [
     "ModelError",
     "ParamError",
     "PipelineError",
+    "PlanError",
     "did_you_mean",
 ]
 
@@ -42,6 +43,10 @@ class LayerError(BgkitError, ValueError):
 
 class PipelineError(BgkitError, ValueError):
     """A pipeline cannot be read, or its stages do not fit together."""
+
+
+class PlanError(BgkitError, ValueError):
+    """A batch cannot start: an input is missing, or there is no place for its output."""
 
 
 class ImageError(BgkitError):

@@ -29,7 +29,7 @@ from bgkit.errors import BgkitError, PipelineError, did_you_mean
 from bgkit.pipeline import FORMAT, Pipeline, Step, yaml
 from bgkit.stage import Stage
 
-__all__ = ["load_pipeline", "read_pipeline", "shipped"]
+__all__ = ["file_schema", "load_pipeline", "read_pipeline", "shipped"]
 
 FOLDER = Path(__file__).parent / "pipelines"
 
@@ -198,3 +198,25 @@ def _parse(text: str, file: str) -> Any:
     except YAMLError as error:
         problem = str(error).split("\n")[0]
         raise PipelineError(f"{file}: expected a pipeline in YAML, got something else: {problem}") from None
+
+
+def file_schema() -> dict[str, Any]:
+    """Return the JSON Schema of pipeline files, with which editors complete and check them."""
+    choices: list[dict[str, Any]] = [{"enum": stages.names(), "description": "A stage with its default values."}]
+    for name in stages.names():
+        values = {**stages.find(name).schema(), "type": ["object", "null"]}
+        choices.append(
+            {"type": "object", "properties": {name: values}, "required": [name], "additionalProperties": False}
+        )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "bgkit pipeline",
+        "type": "object",
+        "properties": {
+            "bgkit": {"const": FORMAT, "description": "The version of the format."},
+            "description": {"type": "string"},
+            "stages": {"type": "array", "minItems": 1, "items": {"oneOf": choices}},
+        },
+        "required": ["bgkit", "stages"],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,79 @@
+"""What the parts of a batch tell one another: a job to do, the work on each, an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bgkit.errors import PipelineError
+
+if TYPE_CHECKING:
+    from bgkit.pipeline import Pipeline
+
+__all__ = ["Job", "Outcome", "Work", "shown"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture, where its result goes, and the layers that come with it."""
+
+    picture: Path | bytes
+    output: Path
+    name: str  # of the picture, for messages and reports
+    key: str = "picture"  # unique in a batch, without ending: where intermediate pictures go
+    brought: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done to each picture."""
+
+    pipeline: Pipeline
+    layer: str = "result"
+    steps_folder: Path | None = None
+
+    def check(self, brought: Iterable[str] = (), ending: str = "png") -> None:
+        """See, before the first pixel, that the pipeline runs with what is brought and gives the layer.
+
+        Raises
+        ------
+        PipelineError
+            If it does not, or if the files' format has no transparency and the result needs it.
+        """
+        steps = self.pipeline.plan({"image", *brought})
+        given = {step.stage.gives for step in steps} | set(brought)
+        given |= {"alpha"} if "mask" in given else set()
+        if self.layer not in given:
+            there = ", ".join(sorted(given))
+            raise PipelineError(
+                f"the pipeline {self.pipeline.name!r} makes no layer {self.layer!r} (it makes: {there})"
+            )
+        ground = [step.values["background"] for step in steps if "background" in step.values]
+        if ending in ("jpg", "jpeg") and self.layer == "result" and ground[-1:] == ["none"]:
+            raise PipelineError("a jpg has no transparency; choose a background, as in --background white, or png")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job. ``seconds`` has an entry for reading, each stage and writing."""
+
+    job: Job
+    status: Literal["done", "skipped", "failed"]
+    error: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None  # rows, columns
+    trace: str = ""  # of an error that is bgkit's own fault
+
+
+def shown(name: object) -> str:
+    """Return a file's name for a terminal: on one line, and in characters that can be written.
+
+    >>> print(shown("two\\nlines"))
+    two\\nlines
+    """
+    text = str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,262 @@
+"""Planning: which pictures an argument means, where each result goes, and what comes with it.
+
+Everything is settled here before the first pixel. The rules:
+
+- Below an output folder the tree of the input folder (or of the fixed part of a glob) is kept; of several
+  folders, their common parent counts. Pictures given by name land side by side.
+- Without an output folder a picture's result stands beside it as ``photo-cutout.png``, those of the
+  folder ``shots`` in ``shots-cutout``.
+- Where two results would share a name, each keeps its picture's full old name (``a.jpg.png``,
+  ``a.tif.png``); where that does not tell them apart, they get the folders below their common parent.
+- No result may fall on an input.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from bgkit.batch.finding import ENDINGS, Found, common_parent, find_pictures, inner_path, walk
+from bgkit.batch.jobs import Job, shown
+from bgkit.errors import PlanError
+
+__all__ = ["Plan", "find_brought", "part", "plan", "prepare"]
+
+WRITTEN = (".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs in order, and what there is to say of how they were chosen."""
+
+    jobs: tuple[Job, ...]
+    notes: tuple[str, ...] = ()
+    folder: Path | None = None  # the output folder, where there is one for all
+
+
+def plan(
+    inputs: Sequence[str],
+    out: str | None = None,
+    *,
+    ending: str | None = None,
+    suffix: str = "-cutout",
+    brought: Mapping[str, str] | None = None,
+) -> Plan:
+    """Settle what is done.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Files, folders and globs.
+    out : str, optional
+        A folder, or a file's name with a picture's ending for one input.
+    ending : str, optional
+        The ending of results, as in ``png``; by default that of ``out``, else png.
+    suffix : str
+        Put behind the name of a result that stands beside its picture.
+    brought : mapping, optional
+        Layer to file, or to a folder of files with the pictures' names.
+
+    Raises
+    ------
+    PlanError
+        If an input is missing, nothing is found, or results would fall on inputs or one another.
+    """
+    one_file = _names_a_file(out)
+    folder = None if out is None or one_file else Path(out)
+    pictures, notes = find_pictures(inputs, folder)
+    if one_file and out is not None:
+        jobs = [_job_to(pictures, Path(out), ending)]
+    else:
+        tail = "." + (ending or "png")
+        outputs = _below(pictures, folder, tail) if folder else _beside(pictures, suffix, tail)
+        outputs = _tell_apart(pictures, outputs, folder, "" if folder else suffix, notes)
+        jobs = [Job(each.path, output, str(each.path)) for each, output in zip(pictures, outputs, strict=True)]
+        if folder is None:
+            jobs = _without_results(jobs, notes)
+    jobs = _with_keys(jobs, folder, "" if folder or one_file else suffix)
+    jobs = [replace(job, brought=found) for job, found in zip(jobs, find_brought(jobs, brought or {}), strict=True)]
+    _check_outputs(jobs)
+    return Plan(tuple(jobs), tuple(notes), folder)
+
+
+def _names_a_file(out: str | None) -> bool:
+    return out is not None and Path(out).suffix.lower() in ENDINGS and not Path(out).is_dir()
+
+
+def _job_to(pictures: list[Found], out: Path, ending: str | None) -> Job:
+    if len(pictures) != 1:
+        raise PlanError(f"{shown(out)}: names one picture, but there are {len(pictures)} inputs; give a folder")
+    if out.suffix.lower() not in WRITTEN:
+        raise PlanError(f"{shown(out)}: results are written as {', '.join(WRITTEN)}")
+    if ending is not None and out.suffix.lower() != f".{ending}":
+        raise PlanError(f"{shown(out)}: its ending and the format {ending} contradict each other; leave one out")
+    return Job(pictures[0].path, out, str(pictures[0].path))
+
+
+def _below(pictures: Iterable[Found], folder: Path, tail: str) -> list[Path]:
+    """Return outputs below a folder, the tree kept."""
+    names = (inner_path(each.path, each.root) if each.root is not None else Path(each.path.name) for each in pictures)
+    return [folder / name.parent / (name.stem + tail) for name in names]
+
+
+def _beside(pictures: Iterable[Found], suffix: str, tail: str) -> list[Path]:
+    """Return outputs beside the pictures, or in a folder beside a folder."""
+    outputs = []
+    for each in pictures:
+        if each.folder is None:
+            place, name = each.path.parent, each.path.stem + suffix
+        else:
+            absolute = Path(os.path.abspath(each.folder))  # noqa: PTH100 (resolve() would follow links)
+            if not absolute.name:
+                raise PlanError(f"{shown(each.folder)}: has no folder beside it; give an output folder")
+            root = each.folder if each.folder.name not in ("", "..") else absolute
+            place, name = root.with_name(root.name + suffix) / inner_path(each.path, each.folder).parent, each.path.stem
+        outputs.append(place / (name + tail))
+    return outputs
+
+
+def _tell_apart(
+    pictures: list[Found], outputs: list[Path], folder: Path | None, suffix: str, notes: list[str]
+) -> list[Path]:
+    """Give outputs that share a path the full old name, then the folders below the common parent."""
+    final = list(outputs)
+    renamed: set[int] = set()
+    while groups := [group for group in _groups(final) if not renamed.issuperset(group)]:
+        for group in groups:
+            notes.append(f"{len(group)} pictures want the name {shown(final[group[0]])}: each keeps its full old name")
+            for index in group:
+                cut = suffix if suffix and final[index].stem.endswith(suffix) else ""
+                final[index] = final[index].with_name(pictures[index].path.name + cut + final[index].suffix)
+            renamed.update(group)
+    for group in _groups(final):
+        parent = common_parent([pictures[index].path.parent for index in group])
+        for index in group:
+            inner = inner_path(pictures[index].path, parent).parent
+            final[index] = (folder or final[index].parent) / inner / final[index].name
+    for group in _groups(final):
+        both = " and ".join(shown(pictures[index].path) for index in group)
+        raise PlanError(f"{shown(final[group[0]])}: would be the result of {both}; do them apart")
+    return final
+
+
+def _groups(paths: Sequence[Path]) -> list[list[int]]:
+    """Return the indices of equal paths, where there are two or more."""
+    places = defaultdict(list)
+    for index, path in enumerate(paths):
+        places[os.path.normcase(os.path.abspath(path))].append(index)  # noqa: PTH100
+    return [group for group in places.values() if len(group) > 1]
+
+
+def _without_results(jobs: list[Job], notes: list[str]) -> list[Job]:
+    """Leave out inputs that are results of other inputs: a second run over ``*.png`` meets those of the first."""
+    inputs = {os.path.realpath(str(job.picture)) for job in jobs}
+    results = {os.path.realpath(job.output) for job in jobs} & inputs
+    kept = [job for job in jobs if os.path.realpath(str(job.picture)) not in results]
+    if results and kept:
+        notes.append(f"left out {len(jobs) - len(kept)} inputs that are results of the others")
+    return kept or jobs
+
+
+def _with_keys(jobs: list[Job], folder: Path | None, suffix: str) -> list[Job]:
+    top = folder or common_parent([job.output.parent for job in jobs])
+    inner = [inner_path(job.output, top).with_suffix("") for job in jobs]
+    return [
+        replace(job, key=str(name.with_name(name.name.removesuffix(suffix) or name.name)))
+        for job, name in zip(jobs, inner, strict=True)
+    ]
+
+
+def find_brought(jobs: Sequence[Job], brought: Mapping[str, str]) -> list[dict[str, Path]]:
+    """Return the files that come with each job: one for all, or by name from a folder.
+
+    In a folder, the file for ``sub/photo.jpg`` is ``sub/photo.*`` or ``photo.*``, whichever is found first.
+    """
+    found: list[dict[str, Path]] = [{} for _ in jobs]
+    for layer, text in brought.items():
+        source = Path(text)
+        if not source.exists():
+            raise PlanError(f"--{layer} {shown(text)}: no such file or folder")
+        matches = [source] * len(jobs) if not source.is_dir() else _by_name(jobs, source)
+        missing = [job.name for job, match in zip(jobs, matches, strict=True) if match is None]
+        if missing:
+            some = ", ".join(map(shown, missing[:3])) + (", ..." if len(missing) > 3 else "")
+            raise PlanError(f"--{layer} {shown(text)}: nothing there for {len(missing)} of {len(jobs)} inputs: {some}")
+        for own, match in zip(found, matches, strict=True):
+            if match is not None:
+                own[layer] = match
+    return found
+
+
+def _by_name(jobs: Sequence[Job], folder: Path) -> list[Path | None]:
+    by_key: dict[str, Path] = {}
+    for each in walk(folder, folder, None, []):
+        name = each.path.relative_to(folder)
+        by_key.setdefault(str(name), each.path)
+        by_key.setdefault(str(name.with_suffix("")), each.path)
+    matches = []
+    for job in jobs:
+        stem = Path(job.name).stem
+        keys = (job.key, str(Path(job.key).with_name(stem)), stem)
+        matches.append(next((by_key[key] for key in keys if key in by_key), None))
+    return matches
+
+
+def _check_outputs(jobs: Sequence[Job]) -> None:
+    """Refuse outputs that are inputs or folders."""
+    sources = {os.path.realpath(path) for job in jobs for path in (Path(job.name), *job.brought.values())}
+    for job in jobs:
+        if os.path.realpath(job.output) in sources:
+            raise PlanError(f"{shown(job.output)}: is an input; choose another output")
+        if job.output.is_dir():
+            raise PlanError(f"{shown(job.output)}: is a folder; a picture was to be written there")
+
+
+def part(plan: Plan, if_exists: Literal["skip", "overwrite", "fail"]) -> tuple[list[Job], list[Job]]:
+    """Return the jobs to do and those to skip because their output stands.
+
+    Raises
+    ------
+    PlanError
+        If an output stands and ``if_exists`` is ``fail``.
+    """
+    if if_exists == "overwrite":
+        return list(plan.jobs), []
+    standing = [job for job in plan.jobs if job.output.exists()]
+    if standing and if_exists == "fail":
+        raise PlanError(
+            f"{shown(standing[0].output)}: exists, as do {len(standing) - 1} other outputs; nothing was done"
+            if len(standing) > 1
+            else f"{shown(standing[0].output)}: exists; nothing was done"
+        )
+    skipped = set(map(id, standing))
+    return [job for job in plan.jobs if id(job) not in skipped], standing
+
+
+def prepare(folders: Iterable[Path]) -> None:
+    """Make folders and see that files can be written there.
+
+    Raises
+    ------
+    PlanError
+        With the reason, if not.
+    """
+    wanted = sorted(set(folders))
+    for folder in wanted:
+        there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        if not there.is_dir():
+            raise PlanError(f"{shown(folder)}: cannot be made: {shown(there)} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PlanError(f"{shown(folder)}: cannot be written: no permission to write in {shown(there)}")
+    for folder in wanted:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise PlanError(f"{shown(folder)}: cannot be written: {error.strerror}") from error

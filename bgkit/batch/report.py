@@ -1,0 +1,85 @@
+"""The report of a batch: one JSON object per line and picture, each on the disk before the next picture begins.
+
+A report is appended to: what an earlier run, or one that was killed, wrote there stays. Fields: ``input``,
+``output``, ``status`` (done, skipped, failed), ``error``, ``seconds`` by step, ``size`` (rows, columns), ``facts`` by
+stage, ``warnings``, ``pipeline``, ``digest`` of the pipeline with all its values, ``layer``, ``bgkit`` (the version)
+and ``time`` (UTC).
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from bgkit import __version__
+from bgkit.batch.jobs import Outcome, Work, shown
+from bgkit.errors import PlanError
+
+__all__ = ["Report", "as_record"]
+
+
+def as_record(outcome: Outcome, work: Work, digest: str) -> dict[str, Any]:
+    """Return an outcome as a mapping that JSON can hold; ``digest`` is the pipeline's."""
+    return {
+        "input": outcome.job.name,
+        "output": str(outcome.job.output),
+        "status": outcome.status,
+        "error": outcome.error or None,
+        "seconds": {name: round(duration, 4) for name, duration in outcome.seconds.items()},
+        "size": list(outcome.size) if outcome.size else None,
+        "facts": _plain(outcome.facts),
+        "warnings": list(outcome.warnings),
+        "pipeline": work.pipeline.name,
+        "digest": digest,
+        "layer": work.layer,
+        "bgkit": __version__,
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return facts without what JSON has no form for: bytes (a color profile) are told by their number."""
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if hasattr(value, "tolist"):  # a NumPy number or array
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+class Report:
+    """A report file, open for as long as a batch runs."""
+
+    def __init__(self, path: Path, work: Work) -> None:
+        self.work, self.digest = work, work.pipeline.digest()
+        try:
+            self.file: BinaryIO = path.open("ab+")
+            if self.file.tell():
+                self.file.seek(-1, os.SEEK_END)
+                if self.file.read(1) != b"\n":  # a run was killed in the middle of a line
+                    self.file.write(b"\n")
+        except OSError as error:
+            raise PlanError(f"{shown(path)}: the report cannot be written: {error.strerror}") from error
+
+    def add(self, outcome: Outcome) -> None:
+        """Write one line, and see it to the operating system."""
+        self.file.write(json.dumps(as_record(outcome, self.work, self.digest)).encode() + b"\n")
+        self.file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()

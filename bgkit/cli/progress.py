@@ -1,0 +1,158 @@
+"""How far a batch is, on standard error: a bar on a terminal, lines elsewhere, nothing but errors when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from bgkit.batch.jobs import Outcome, shown
+
+__all__ = ["Bar", "Lines", "Progress", "open_progress"]
+
+
+class Progress:
+    """Says only what went wrong; the others say more."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.started = time.perf_counter()
+        self.outcomes: list[Outcome] = []
+
+    def say(self, text: str) -> None:
+        """Write one line."""
+        click.echo(text, err=True)
+
+    def note(self, text: str) -> None:
+        """Write a line of news that is no error."""
+
+    def step(self, name: str) -> None:
+        """Take in that a step of the picture at work is done."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in an outcome."""
+        self.outcomes.append(outcome)
+        name = shown(outcome.job.name)
+        for text in outcome.warnings:
+            self.note(f"warning: {name}: {text}")
+        if outcome.status == "failed":
+            self.say(f"error: {_reason(outcome)}")
+        elif outcome.status == "done":
+            took = sum(outcome.seconds.values())
+            self.tell(f"{name} -> {shown(outcome.job.output)}  {took:.2f} s")
+
+    def tell(self, text: str) -> None:
+        """Write that a picture is done."""
+
+    def finish(self, stopped: bool = False) -> None:
+        """Write how it went, with each failure by name."""
+        by_status = {
+            status: [o for o in self.outcomes if o.status == status] for status in ("done", "skipped", "failed")
+        }
+        if self.count == 1 and not by_status["skipped"] and not stopped:
+            return  # the one line there is says it all
+        seconds = time.perf_counter() - self.started
+        parts = [f"{len(found)} {status}" for status, found in by_status.items() if found or status == "done"]
+        if stopped:
+            parts.append(f"{self.count - len(self.outcomes)} not begun or given up")
+        self.note(f"{', '.join(parts)}, in {seconds:.1f} s")
+        if by_status["skipped"]:
+            self.note("skipped were pictures whose output exists; --if-exists overwrite does them again")
+        for outcome in by_status["failed"] if self.count > 1 else []:
+            self.note(f"  failed: {_reason(outcome)}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+def _reason(outcome: Outcome) -> str:
+    """Return the failure with the picture's name in front, once."""
+    name, error = shown(outcome.job.name), shown(outcome.error)
+    return error if error.startswith(name) else f"{name}: {error}"
+
+
+class Lines(Progress):
+    """One line for each picture."""
+
+    def note(self, text: str) -> None:
+        self.say(text)
+
+    def tell(self, text: str) -> None:
+        number = f"[{len(self.outcomes)}/{self.count}] " if self.count > 1 else ""
+        self.say(number + text)
+
+
+class Bar(Progress):
+    """A bar with rate and time left; for one picture its steps, for many the pictures."""
+
+    def __init__(self, count: int, steps: int) -> None:
+        super().__init__(count)
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            """Pictures per second, or seconds per picture."""
+
+            def render(self, task: Any) -> Text:
+                speed = task.speed or 0
+                return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each" if speed else "")
+
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+        ]
+        if count > 1:
+            columns += [Rate(), TimeRemainingColumn()]
+        self.bar = RichProgress(
+            *columns, console=Console(stderr=True), transient=True, speed_estimate_period=600, refresh_per_second=5
+        )
+        self.task = self.bar.add_task("removing", total=steps if count == 1 else count)
+
+    def say(self, text: str) -> None:
+        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        self.say(text)
+
+    def tell(self, text: str) -> None:
+        if self.count == 1:
+            self.say(text)
+
+    def step(self, name: str) -> None:
+        if self.count == 1:
+            self.bar.update(self.task, advance=1, description=name)
+
+    def add(self, outcome: Outcome) -> None:
+        super().add(outcome)
+        if self.count > 1:
+            last = shown(outcome.job.name)
+            self.bar.update(self.task, advance=1, description=last if len(last) < 30 else "..." + last[-27:])
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+
+def open_progress(count: int, steps: int, quiet: bool) -> Progress:
+    """Return what fits: ``steps`` is the number of steps of one picture."""
+    if quiet:
+        return Progress(count)
+    if sys.stderr.isatty():
+        return Bar(count, steps)
+    return Lines(count)

@@ -1,0 +1,222 @@
+"""``bgkit remove``: pictures in, pictures out."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bgkit.batch.jobs import Job, shown
+from bgkit.cli.progress import Progress, open_progress
+from bgkit.errors import ParamError, PlanError
+
+if TYPE_CHECKING:
+    from bgkit.batch.jobs import Work
+    from bgkit.batch.planning import Plan
+
+LAYERS = ("result", "alpha", "mask", "trimap", "foreground")
+BROUGHT = {
+    "plate": "The scene photographed empty.",
+    "mask": "A mask of your own: white is subject.",
+    "trimap": "A trimap of your own: black, white, and gray for unknown.",
+    "strokes": "Strokes: white on the subject, black on the background, gray or clear elsewhere.",
+    "alpha": "An alpha of your own, for what comes after matting.",
+}
+
+
+def _brought_options(command: Any) -> Any:
+    for name, text in reversed(BROUGHT.items()):
+        command = click.option(f"--{name}", metavar="FILE|DIR", help=text)(command)
+    return command
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  bgkit remove photo.jpg --background white
+  bgkit remove shots -o cut -p studio-white --report cut.jsonl
+  bgkit remove 'raw/**/*.tif' -o cut --set make_trimap.width=8 --layer alpha
+  bgkit remove shots -o cut -p clean-plate --plate empty.jpg
+  curl -s https://example.org/a.jpg | bgkit remove - > a.png"""
+)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="OUT", help="A folder, a picture's name for one input, or - for a pipe.")
+@click.option("-p", "--pipeline", default="auto", show_default=True, help="A shipped pipeline's name, or a YAML file.")
+@click.option("--set", "settings", metavar="STAGE.PARAM=VALUE", multiple=True, help="Change a value; repeatable.")
+@click.option("--background", metavar="WHAT", help="A color, a picture, blur, or none: sets composite.background.")
+@click.option("--layer", type=click.Choice(LAYERS), default="result", show_default=True, help="What to write.")
+@_brought_options
+@click.option("--format", "ending", type=click.Choice(["png", "webp", "tif", "jpg"]), help="Of results; default png.")
+@click.option(
+    "--if-exists",
+    type=click.Choice(["skip", "overwrite", "fail"]),
+    help="What to do when the output exists; default: overwrite for one picture given by name, else skip, so that "
+    "a batch that was stopped goes on when it is started again.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help="Processes; default: by the cores, for more than a few pictures."
+)
+@click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each picture.")
+@click.option(
+    "--save-steps",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write every layer as it is made, to DIR/NAME/.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def command(
+    *,
+    inputs: tuple[str, ...],
+    output: str | None,
+    pipeline: str,
+    settings: tuple[str, ...],
+    background: str | None,
+    layer: str,
+    ending: str | None,
+    if_exists: str | None,
+    workers: int | None,
+    report: Path | None,
+    save_steps: Path | None,
+    quiet: bool,
+    **brought: str | None,
+) -> int:
+    """Remove the background of pictures.
+
+    INPUT may be files, folders (with all below them), globs (in quotes), or - for a picture from a pipe.
+
+    Without -o, photo.jpg becomes photo-cutout.png beside it (photo-alpha.png with --layer alpha), and the pictures of
+    the folder shots go to shots-cutout. Below an output folder the tree of an input folder is kept. Two pictures that
+    would get the same name keep their full old names: a.jpg.png and a.tif.png. An input is never overwritten.
+
+    --plate, --mask, --trimap, --strokes and --alpha take one file for all pictures, or a folder of files with the
+    pictures' names.
+
+    Everything is checked before the first picture. A picture that fails does not stop the others.
+    """
+    from bgkit.batch.jobs import Work
+    from bgkit.batch.planning import plan
+
+    given = {name: path for name, path in brought.items() if path is not None}
+    work = Work(_load(pipeline, settings, background), layer, save_steps)
+    pipe = "-" in inputs or output == "-"
+    name = Path(output).suffix[1:].lower() if output and not Path(output).is_dir() else ""
+    work.check(given, ending or name or "png")
+    if pipe:
+        return _pipe(inputs, output, work, ending=ending or "png", given=given, report=report, quiet=quiet)
+    suffix = f"-{'cutout' if layer == 'result' else layer}"
+    planned = plan(inputs, output, ending=ending, suffix=suffix, brought=given)
+    one = len(inputs) == 1 and Path(inputs[0]).is_file()
+    if_exists = if_exists or ("overwrite" if one else "skip")
+    return _run(planned, work, if_exists=if_exists, workers=workers, report=report, quiet=quiet)
+
+
+def _load(name: str, settings: Sequence[str], background: str | None) -> Any:
+    """Return the pipeline with the values of ``--set`` and ``--background``."""
+    from bgkit.pipelinefile import load_pipeline
+
+    pipeline = load_pipeline(name)
+    values = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ParamError(f"--set {text}: expected STAGE.PARAM=VALUE")
+        values[key.strip()] = value.strip()
+    if background is not None:
+        count = sum(step.name == "composite" for step in pipeline.steps)
+        if not count:
+            raise ParamError(f"--background: the pipeline {pipeline.name!r} has no stage composite")
+        values[f"composite#{count}.background"] = background
+    return pipeline.with_values(values)
+
+
+def _run(planned: Plan, work: Work, *, if_exists: Any, workers: int | None, report: Path | None, quiet: bool) -> int:
+    """Do what was planned, with progress, report and summary."""
+    from bgkit.batch.engine import default_workers, run_batch
+    from bgkit.batch.jobs import Outcome
+    from bgkit.batch.planning import part, prepare
+    from bgkit.batch.report import Report
+
+    todo, standing = part(planned, if_exists)
+    folders = [planned.folder] if planned.folder else [job.output.parent for job in todo]
+    prepare([*folders, *([work.steps_folder] if work.steps_folder else [])])
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(Report(report, work)) if report else None
+        progress = open_progress(len(planned.jobs), len(work.pipeline.steps) + 2, quiet)
+        stack.enter_context(progress)
+        for text in planned.notes:
+            progress.note(f"note: {text}")
+        skipped = [Outcome(job, "skipped") for job in standing]
+        running = run_batch(todo, work, workers or default_workers(len(todo)), progress.step)
+        stack.callback(running.close)
+        try:
+            for outcome in itertools.chain(skipped, running):
+                _take(outcome, progress, log)
+        except KeyboardInterrupt:
+            running.close()
+            progress.finish(stopped=True)
+            progress.say("stopped; the same command goes on with what is left")
+            return 130
+        progress.finish()
+    return 1 if any(outcome.status == "failed" for outcome in progress.outcomes) else 0
+
+
+def _take(outcome: Any, progress: Progress, log: Any) -> None:
+    progress.add(outcome)
+    if log is not None:
+        log.add(outcome)
+    if outcome.trace and click.get_current_context().find_root().params["debug"]:
+        progress.say(outcome.trace)
+
+
+def _pipe(
+    inputs: Sequence[str],
+    output: str | None,
+    work: Work,
+    *,
+    ending: str,
+    given: dict[str, str],
+    report: Path | None,
+    quiet: bool,
+) -> int:
+    """One picture from standard input, to standard output, or both; only the picture goes there."""
+    from bgkit.batch.planning import find_brought, plan, prepare
+    from bgkit.batch.report import Report
+    from bgkit.batch.running import run_job
+
+    if len(inputs) != 1:
+        raise PlanError("a pipe takes one picture: expected one INPUT")
+    to_pipe = output in (None, "-")
+    if to_pipe and sys.stdout.isatty():
+        raise PlanError("the result would go to the terminal; send it on with > or |, or give -o FILE")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bgkit-"))) if to_pipe else None
+        target = str(folder / f"result.{ending}") if folder else str(output)
+        if inputs[0] == "-":
+            if not to_pipe and (Path(target).is_dir() or not Path(target).suffix):
+                raise PlanError(f"{shown(target)}: a picture from a pipe has no name; give -o FILE")
+            job = Job(b"", Path(target), "stdin", "stdin")
+            job = replace(job, brought=find_brought([job], given)[0])
+        else:
+            job = plan(inputs, target, brought=given).jobs[0]
+            job = replace(job, key=Path(job.name).stem)
+        prepare([job.output.parent, *([work.steps_folder] if work.steps_folder else [])])
+        log = stack.enter_context(Report(report, work)) if report else None
+        progress = stack.enter_context(open_progress(1, len(work.pipeline.steps) + 2, quiet))
+        if inputs[0] == "-":
+            job = replace(job, picture=sys.stdin.buffer.read())
+        outcome = run_job(job, work, progress.step)
+        if to_pipe and outcome.status == "done":
+            with job.output.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+            outcome = replace(outcome, job=replace(job, output=Path("-")))
+        _take(outcome, progress, log)
+    return 1 if outcome.status == "failed" else 0
