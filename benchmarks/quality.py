@@ -62,7 +62,7 @@ def pipeline(name: str) -> bgkit.Pipeline:
 
 
 def wants_plate(name: str) -> bool:
-    return any("plate" in (*step.stage.needs, *step.stage.uses) for step in pipeline(name).steps)
+    return "plate" in pipeline(name).needs()
 
 
 def measure(name: str, sample: Sample) -> Run:
