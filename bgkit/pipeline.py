@@ -23,11 +23,21 @@ __all__ = ["FORMAT", "OnStep", "Pipeline", "Step", "yaml"]
 FORMAT = 1  # the version of the file format
 INPUTS = ("image", "plate", "strokes", "opacity")  # no stage gives these
 
+
+def _odds(new: Array, old: Array) -> Array:
+    """Multiply the odds of two independent witnesses (Bayes): 0.5 has no say, contradiction gives 0.5."""
+    a, b = np.clip(new, 0.001, 0.999), np.clip(old, 0.001, 0.999)
+    yes = a * b
+    combined: Array = yes / (yes + (1 - a) * (1 - b))
+    return combined
+
+
 MERGES: Mapping[str, Callable[[Array, Array], Array]] = {
     "min": np.minimum,
     "max": np.maximum,
     "mean": lambda new, old: (new + old) * np.float32(0.5),
     "product": np.multiply,
+    "odds": _odds,
 }
 
 
@@ -51,7 +61,7 @@ class Step:
     @property
     def merges(self) -> bool:
         """Whether the step's mask meets the mask so far."""
-        return self.values.get("merge", "replace") != "replace"
+        return bool(self.values.get("merge", "replace") != "replace")
 
     def apply(self, layers: Layers) -> Layers:
         """Run the stage and return the layers with what it gave."""

@@ -30,9 +30,9 @@ GROUP = "bgkit.stages"
 
 MERGE = Param(
     "merge",
-    Literal["replace", "min", "max", "mean", "product"],
+    Literal["replace", "min", "max", "mean", "product", "odds"],
     "replace",
-    doc="How the new mask meets the mask so far.",
+    doc="How the new mask meets the mask so far: mean shows contradiction as 0.5; odds too, and lets 0.5 have no say.",
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 import bgkit
 from bgkit import stages
 from bgkit.errors import BgkitError, LayerError, ParamError, PipelineError
+from bgkit.pipeline import MERGES
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
 
 CHAIN = """\
@@ -203,7 +204,8 @@ def test_own_alpha_multiplies(scene):
 
 
 @pytest.mark.parametrize(
-    ("merge", "value"), [("replace", 1.0), ("min", 0.25), ("max", 1.0), ("mean", 0.625), ("product", 0.25)]
+    ("merge", "value"),
+    [("replace", 1.0), ("min", 0.25), ("max", 1.0), ("mean", 0.625), ("product", 0.25), ("odds", 0.997)],
 )
 def test_merge(merge, value):
     """Two masks meet by the reserved word."""
@@ -212,7 +214,15 @@ def test_merge(merge, value):
     )
     black = np.zeros((8, 8, 3), np.float32)
     layers = pipeline.steps[1].apply(bgkit.Layers.of(black, mask=np.full((8, 8), 0.25)))
-    assert layers.mask[4, 4] == pytest.approx(value)
+    assert layers.mask[4, 4] == pytest.approx(value, abs=1e-3)
+
+
+def test_odds_of_no_opinion_and_of_contradiction():
+    """Under ``odds`` 0.5 changes nothing, and two opposite certainties leave 0.5."""
+    some = np.linspace(0.01, 0.99, 9, dtype=np.float32)
+    half = np.full_like(some, 0.5)
+    np.testing.assert_allclose(MERGES["odds"](half, some), some, atol=1e-6)
+    np.testing.assert_allclose(MERGES["odds"](some, 1 - some), half, atol=1e-6)
 
 
 def test_brought_layer_of_other_size(scene):
