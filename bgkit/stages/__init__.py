@@ -13,7 +13,9 @@ from bgkit.errors import PipelineError, did_you_mean
 from bgkit.stage import Stage, plugin, plugin_names
 
 # file -> its stages; a test compares this with what the files define.
-FILES: dict[str, tuple[str, ...]] = {}
+FILES: dict[str, tuple[str, ...]] = {
+    "crf": ("dense_crf",),
+}
 
 _file_of = {name: file for file, names in FILES.items() for name in names}
 

@@ -1,0 +1,17 @@
+/* BGKIT_CLONES: compile a function for several x86-64 levels into one binary; the loader picks at run time.
+   GCC on ELF only (it needs ifunc); elsewhere, and under sanitizers (whose run time starts after the loader), a plain function. */
+#ifndef BGKIT_MULTIVERSION_H
+#define BGKIT_MULTIVERSION_H
+
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 \
+    && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
+#define BGKIT_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define BGKIT_CLONES
+#endif
+
+#if defined(_MSC_VER)
+#define restrict __restrict
+#endif
+
+#endif
