@@ -17,6 +17,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "color_key": ("luv_threshold", "chroma_key"),
     "classical": ("grabcut", "saliency"),
     "network": ("cnn_mask",),
+    "crf": ("dense_crf",),
     "morphology": ("opening", "closing", "fill_holes", "remove_small", "keep_largest"),
     "trimaps": ("make_trimap",),
     "closed_form": ("closed_form_matting",),

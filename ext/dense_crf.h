@@ -1,0 +1,161 @@
+/* The loops of the dense CRF that run over the pixels of a row, written so that the compiler vectorizes them.
+
+   Symbols follow Adams, Baek and Davis, "Fast high-dimensional filtering using the permutohedral lattice" (2010), for
+   d = 5: a pixel's feature (col, row, r, g, b) is a point of the plane H_5 in R^6 where coordinates sum to zero. */
+#ifndef BGKIT_DENSE_CRF_H
+#define BGKIT_DENSE_CRF_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "multiversion.h"
+
+enum { CORNERS = 6, CHUNK = 256, RANK_BITS = 15 };
+
+/* Where the packed 64-bit key of a lattice point keeps coordinate i: (coordinate - lowest[i]) << shift[i]. */
+typedef struct {
+    float scale[5]; /* position and color into H_5, in units of d + 1 = 6, so that lattice points round to integers */
+    int32_t lowest[5];
+    int32_t shift[5];
+} Geometry;
+
+#define ORDER(i, j) { int32_t less = v##i < v##j; rank##i += less; rank##j += 1 - less; }
+#define WRAP(i) { rank##i += sum; int32_t turn = (rank##i < 0) - (rank##i > 5); rank##i += 6 * turn; near##i += turn; \
+                  v##i -= (float)turn; }
+#define SORT(i, j) { float high = v##i < v##j ? v##j : v##i, low = v##i < v##j ? v##i : v##j; v##i = high; v##j = low; }
+#define FIELD(i) ((uint64_t)(uint32_t)(near##i - geometry->lowest[i]) << geometry->shift[i])
+
+/* Find the simplex that encloses each of `count` <= CHUNK pixels of a row, from column `col` on.
+
+   key: the nearest remainder-0 point, packed, with the ranks of the first five coordinates in the low bits: two pixels
+   share a simplex exactly if they share this key. weight: barycentric coordinates, six a pixel, by remainder. */
+BGKIT_CLONES
+static void find_simplices(const float *restrict rgb, ptrdiff_t row, ptrdiff_t col, ptrdiff_t count,
+                           const Geometry *restrict geometry, uint64_t *restrict key, float *restrict weight)
+{
+    float bary[CORNERS][CHUNK];
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer on every processor */
+    const float y = (float)row * geometry->scale[1];
+    for (ptrdiff_t p = 0; p < count; p++) {
+        /* Elevate (the matrix E of the paper's section 3.1, from the last coordinate up). */
+        float x = (float)(int32_t)(col + p) * geometry->scale[0];
+        float r = rgb[3 * p] * geometry->scale[2], g = rgb[3 * p + 1] * geometry->scale[3];
+        float b = rgb[3 * p + 2] * geometry->scale[4];
+        float v5 = -5 * b, v4 = b - 4 * g, gb = b + g, v3 = gb - 3 * r, rgb_sum = gb + r, v2 = rgb_sum - 2 * y;
+        float yrgb = rgb_sum + y, v1 = yrgb - x, v0 = yrgb + x;
+        /* The nearest point whose coordinates are multiples of 6; v keeps what is left. */
+        float f0 = (v0 + magic) - magic, f1 = (v1 + magic) - magic, f2 = (v2 + magic) - magic;
+        float f3 = (v3 + magic) - magic, f4 = (v4 + magic) - magic, f5 = (v5 + magic) - magic;
+        int32_t near0 = (int32_t)f0, near1 = (int32_t)f1, near2 = (int32_t)f2;
+        int32_t near3 = (int32_t)f3, near4 = (int32_t)f4, near5 = (int32_t)f5;
+        int32_t sum = near0 + near1 + near2 + near3 + near4 + near5;
+        v0 -= f0, v1 -= f1, v2 -= f2, v3 -= f3, v4 -= f4, v5 -= f5;
+        /* Rank 0 for the largest remainder. */
+        int32_t rank0 = 0, rank1 = 0, rank2 = 0, rank3 = 0, rank4 = 0, rank5 = 0;
+        ORDER(0, 1) ORDER(0, 2) ORDER(0, 3) ORDER(0, 4) ORDER(0, 5)
+        ORDER(1, 2) ORDER(1, 3) ORDER(1, 4) ORDER(1, 5)
+        ORDER(2, 3) ORDER(2, 4) ORDER(2, 5)
+        ORDER(3, 4) ORDER(3, 5)
+        ORDER(4, 5)
+        /* Rounding may have left the plane (sum != 0): walk back along the largest or smallest remainders. */
+        WRAP(0) WRAP(1) WRAP(2) WRAP(3) WRAP(4) WRAP(5)
+        key[p] = FIELD(0) | FIELD(1) | FIELD(2) | FIELD(3) | FIELD(4)
+            | (uint64_t)(uint32_t)(rank0 | rank1 << 3 | rank2 << 6 | rank3 << 9 | rank4 << 12);
+        /* Sorted remainders (a network of 12 comparators) give the barycentric coordinates as differences. */
+        SORT(1, 2) SORT(4, 5) SORT(0, 2) SORT(3, 5) SORT(0, 1) SORT(3, 4) SORT(2, 5) SORT(0, 3) SORT(1, 4)
+        SORT(2, 4) SORT(1, 3) SORT(2, 3)
+        bary[0][p] = 1 + v5 - v0;
+        bary[1][p] = v4 - v5;
+        bary[2][p] = v3 - v4;
+        bary[3][p] = v2 - v3;
+        bary[4][p] = v1 - v2;
+        bary[5][p] = v0 - v1;
+    }
+    for (ptrdiff_t p = 0; p < count; p++)
+        for (int k = 0; k < CORNERS; k++)
+            weight[CORNERS * p + k] = bary[k][p];
+}
+
+/* A simplex's line of 16 floats: what its corners hold in 0..5, what was splatted to them in 8..13.
+   One cache line, so a pixel that is sliced, updated and splatted again touches memory once. */
+enum { LINE = 16, SUMS = 8 };
+
+/* value[p] = sum over corners of weight * what the corner holds. */
+BGKIT_CLONES
+static void slice_row(const int32_t *restrict simplex, const float *restrict weight, const float *restrict lines,
+                      ptrdiff_t count, float *restrict value)
+{
+    for (ptrdiff_t p = 0; p < count; p++) {
+        const float *line = lines + (ptrdiff_t)LINE * simplex[p], *w = weight + CORNERS * p;
+        value[p] = (w[0] * line[0] + w[1] * line[1]) + (w[2] * line[2] + w[3] * line[3]) + (w[4] * line[4] + w[5] * line[5]);
+    }
+}
+
+/* Add weight * value[p] to the sums of the corners. Lanes 6 and 7 take the next pixel's weights and are never read. */
+BGKIT_CLONES
+static void splat_row(const int32_t *restrict simplex, const float *restrict weight, const float *restrict value,
+                      ptrdiff_t count, float *restrict lines)
+{
+    for (ptrdiff_t p = 0; p < count; p++) {
+        float *sums = lines + (ptrdiff_t)LINE * simplex[p] + SUMS;
+        const float *w = weight + CORNERS * p;
+        for (int k = 0; k < 8; k++)
+            sums[k] += w[k] * value[p];
+    }
+}
+
+/* out[c] = taps[0] * rows[0][c] + sum over t of taps[t] * (rows[-t][c] + rows[t][c]), where rows[t] lies `stride` floats
+   on: stride 1 blurs along a row padded on both sides, stride N down a column. `above` and `below` limit the reach. */
+BGKIT_CLONES
+static void blur_row(const float *restrict middle, ptrdiff_t stride, const float *restrict taps, ptrdiff_t above,
+                     ptrdiff_t below, ptrdiff_t count, float *restrict out)
+{
+    for (ptrdiff_t c = 0; c < count; c++)
+        out[c] = taps[0] * middle[c];
+    ptrdiff_t both = above < below ? above : below, t = 1;
+    for (; t + 1 <= both; t += 2) {
+        const float *restrict a = middle - t * stride, *restrict b = middle + t * stride;
+        const float *restrict d = a - stride, *restrict e = b + stride;
+        const float first = taps[t], second = taps[t + 1];
+        for (ptrdiff_t c = 0; c < count; c++)
+            out[c] += first * (a[c] + b[c]) + second * (d[c] + e[c]);
+    }
+    for (; t <= above || t <= below; t++) {
+        if (t <= above)
+            for (ptrdiff_t c = 0; c < count; c++)
+                out[c] += taps[t] * middle[c - t * stride];
+        if (t <= below)
+            for (ptrdiff_t c = 0; c < count; c++)
+                out[c] += taps[t] * middle[c + t * stride];
+    }
+}
+
+/* One mean-field update of Q1 - Q0 (Kraehenbuehl and Koltun 2011, algorithm 1, for two labels): return the largest change.
+
+   The log odds are the unary's plus both messages, and Q1 - Q0 = tanh(log odds / 2). From |log odds|, so that exchanging
+   the labels negates the result bit for bit. exp by Cody and Waite's reduction and a polynomial of degree 5: 2 ulp. */
+BGKIT_CLONES
+static float update_row(const float *restrict unary, const float *restrict bilateral, const float *restrict norm,
+                        float bilateral_weight, const float *restrict spatial, const float *restrict norm_col,
+                        float spatial_weight, ptrdiff_t count, float *restrict balance)
+{
+    const float magic = 12582912.0f;
+    float largest = 0;
+    for (ptrdiff_t p = 0; p < count; p++) {
+        float odds = unary[p] + bilateral_weight * norm[p] * bilateral[p] + spatial_weight * norm_col[p] * spatial[p];
+        float x = -fabsf(odds);
+        x = x < -80.0f ? -80.0f : x;
+        float n = (x * 1.44269504f + magic) - magic;
+        float f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+        float e = 1 + f * (1 + f * (0.5f + f * (0.166666655f + f * (0.0416657962f + f * (0.00833345205f + f * 0.00139819994f)))));
+        union { int32_t bits; float value; } power = { ((int32_t)n + 127) << 23 };
+        e *= power.value;
+        float next = copysignf((1 - e) / (1 + e), odds);
+        float change = fabsf(next - balance[p]);
+        largest = change > largest ? change : largest;
+        balance[p] = next;
+    }
+    return largest;
+}
+
+#endif
