@@ -159,6 +159,17 @@ def _first_byte(answer: Any) -> int:
     return int(found.group(1)) if found else -1
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follow redirects to http and https only; the base class would go to FTP as well."""
+
+    def redirect_request(  # noqa: PLR0917 - the base class has it so
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
+        if not newurl.startswith(("http://", "https://")):
+            raise urllib.error.HTTPError(newurl, code, f"with a redirect that is not allowed: {newurl}", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _opener() -> urllib.request.OpenerDirector:
     """Return an opener of http and https alone: a redirect to a file or to FTP is refused."""
     opener = urllib.request.OpenerDirector()
@@ -168,7 +179,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPHandler,
         urllib.request.HTTPSHandler,
         urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPRedirectHandler,
+        _Redirects,
         urllib.request.HTTPErrorProcessor,
     ):
         opener.add_handler(handler())
