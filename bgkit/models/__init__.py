@@ -5,6 +5,17 @@ Listing cards and checking names loads neither ONNX Runtime nor OpenCV.
 
 from bgkit.models.card import Card, parse_card, read_card
 from bgkit.models.known import KnownModel
-from bgkit.models.store import find, list_cards, show
+from bgkit.models.store import add, fetch, find, list_cards, show, verify
 
-__all__ = ["Card", "KnownModel", "find", "list_cards", "parse_card", "read_card", "show"]
+__all__ = [
+    "Card",
+    "KnownModel",
+    "add",
+    "fetch",
+    "find",
+    "list_cards",
+    "parse_card",
+    "read_card",
+    "show",
+    "verify",
+]

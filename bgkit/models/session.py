@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from bgkit.errors import ModelError
 from bgkit.models.card import Card
+from bgkit.models.checksums import digest_of, matches
 from bgkit.models.fitting import check_card, output_names, spatial
 from bgkit.models.graph import read_graph
 from bgkit.models.preparing import fill, place
 from bgkit.models.reading import read_instances, read_map, to_picture
-from bgkit.models.store import find, sha256_of
+from bgkit.models.store import find
 from bgkit.threads import threads
 
 __all__ = ["PROVIDERS", "Network", "network", "providers_here", "start"]
@@ -79,12 +80,10 @@ class Network:
         self.graph = read_graph(path)
         self.inputs = check_card(card, self.graph, str(path))
         self.outputs = output_names(card, self.graph, str(path))
-        self.sha256 = sha256_of(path)
-        if card.sha256 and self.sha256 != card.sha256:
-            raise ModelError(
-                f"{path}: expected the checksum of the card, sha256 {card.sha256}, got {self.sha256}; "
-                f"the file is damaged or another: bgkit models fetch {card.name}"
-            )
+        wrong = matches(path, sha256=card.sha256, md5=card.md5)
+        if wrong:
+            raise ModelError(f"{path}: {wrong}; the file is damaged or another: bgkit models fetch {card.name}")
+        self.sha256 = card.sha256 or digest_of(path)
         for text in card.inferred:
             _log.warning("%s: %s", path.name, text)
         self._session = start(path, provider)

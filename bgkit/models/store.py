@@ -1,20 +1,27 @@
 """Where networks lie: the cards and weights that ship with bgkit, and those brought or fetched.
 
 ``BGKIT_HOME`` (default ``~/.local/share/bgkit``) holds one folder for each network under
-``models/``: the ONNX file, and the card where the user brought one.
+``models/``: the ONNX file, the card where the user brought one, and the consent where one was
+asked for. Nothing here touches the net but :func:`fetch`, and that not while ``BGKIT_OFFLINE`` is set.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
+import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bgkit.errors import ModelError, did_you_mean
-from bgkit.models.card import Card, read_card
+from bgkit.models.card import Card, parse_card, read_card
+from bgkit.models.checksums import digest_of, matches
+from bgkit.models.fitting import check_card
+from bgkit.models.graph import read_graph
 
-__all__ = ["find", "home", "list_cards", "path_of", "sha256_of", "show"]
+__all__ = ["add", "fetch", "find", "home", "list_cards", "path_of", "show", "verify"]
 
 CARDS = Path(__file__).parent / "cards"
 WEIGHTS = Path(__file__).parent / "weights"
@@ -89,9 +96,10 @@ def find(model: str) -> tuple[Card, Path]:
     path = path_of(card)
     if not path.is_file():
         size = f" ({card.bytes / 1e6:.0f} MB)" if card.bytes else ""
-        how = f"bgkit models fetch {card.name}" if card.url else f"bgkit models add {card.file} --card {card.name}"
-        raise ModelError(f"the network {model!r} is not here yet: {how}{size}")
-    return card, path
+        how = f"bgkit models fetch {card.name}{size}" if card.url else f"bgkit models add FILE --card {card.name}"
+        raise ModelError(f"the network {model!r} is not here yet: {how}{_terms_of(card)}")
+    _check_consent(card, path.parent, accept=False)
+    return _with_checksum(card, path), path
 
 
 def _find_file(path: Path) -> tuple[Card, Path]:
@@ -103,7 +111,157 @@ def _find_file(path: Path) -> tuple[Card, Path]:
     return (read_card(beside) if beside.is_file() else infer_card(path)), path.resolve()
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def fetch(
+    name: str, on_progress: Callable[[int, int | None], None] | None = None, *, accept_license: bool = False
+) -> Path:
+    """Download the file of the network ``name`` unless it is here, and return where it lies.
+
+    Parameters
+    ----------
+    name : str
+        A known network.
+    on_progress : callable, optional
+        Called with the bytes so far and the bytes in all (None where nobody knows).
+    accept_license : bool
+        Consent to terms that forbid commercial use. Asked for once and remembered.
+
+    Raises
+    ------
+    ModelError
+        If it is unknown, has no address, or cannot be fetched whole and right; if its terms forbid commercial
+        use and nobody consented; while ``BGKIT_OFFLINE`` is set.
+    """
+    from bgkit.models.fetching import download
+
+    card = show(name)
+    path = path_of(card)
+    if path.parent == WEIGHTS:
+        return path
+    with _locked(home() / "models" / card.name) as folder:
+        _check_consent(card, folder, accept=accept_license)
+        if path.is_file() and not _wrong(card, path):
+            return path
+        if not card.url:
+            raise ModelError(
+                f"the network {name!r} has no address to fetch from; get {card.file} yourself "
+                f"({card.sources[0]}), then: bgkit models add {card.file} --card {name}"
+            )
+        if os.environ.get("BGKIT_OFFLINE", "0") not in ("", "0"):
+            raise ModelError(f"the network {name!r} is not here, and BGKIT_OFFLINE forbids to fetch it; unset it first")
+        download(card.url, path, sha256=card.sha256, md5=card.md5, size=card.bytes, on_progress=on_progress)
+    return path
+
+
+def add(file: str | Path, card: str | Path, *, accept_license: bool = False, replace_old: bool = False) -> Card:
+    """Copy an ONNX file into the store under the name its card gives it, and return the card.
+
+    Parameters
+    ----------
+    file : path
+        The ONNX file; it is checked against the card, and against the card's checksum where there is one.
+    card : path or str
+        A card of yours, or the name of a known network whose file you have.
+    accept_license : bool
+        Consent to terms that forbid commercial use.
+    replace_old : bool
+        Replace a network of that name that was added before.
+
+    Raises
+    ------
+    ModelError
+        If the card is wrong, does not fit the file, or its name is taken.
+    """
+    file, card_file = Path(file), Path(card)
+    known = (CARDS / f"{card}.toml").is_file() and not card_file.is_file()
+    text = "" if known else _card_text(card_file)
+    described = show(str(card)) if known else parse_card(text, str(card_file))
+    if not known and (CARDS / f"{described.name}.toml").is_file():
+        raise ModelError(f"{card_file}: name: {described.name!r} is a network that bgkit knows; choose another name")
+    check_card(described, read_graph(file), str(file))
+    wrong = matches(file, sha256=described.sha256, md5=described.md5, size=described.bytes)
+    if wrong:
+        raise ModelError(f"{file}: {wrong}, as its card says; this is another file, or a damaged one")
+    with _locked(home() / "models" / described.name) as folder:
+        if (folder / "card.toml").is_file() and not replace_old:
+            raise ModelError(f"a network named {described.name!r} was added before; replace it, or choose another name")
+        _check_consent(described, folder, accept=accept_license)
+        part = folder / (described.file + ".part")
+        shutil.copyfile(file, part)
+        if not known:
+            (folder / "card.toml.part").write_text(text, "utf-8")
+            (folder / "sha256.part").write_text(digest_of(part), "utf-8")
+            (folder / "card.toml.part").replace(folder / "card.toml")
+            (folder / "sha256.part").replace(folder / "sha256")
+        part.replace(folder / described.file)
+    return described
+
+
+def verify(name: str) -> dict[str, str]:
+    """Check that the file of the network ``name`` is whole and is what its card says, and return its facts.
+
+    Raises
+    ------
+    ModelError
+        If it is absent, damaged, or another than the card describes.
+    """
+    card, path = find(name)
+    wrong = _wrong(card, path)
+    if wrong:
+        raise ModelError(f"{path}: {wrong}; the file is damaged or another: bgkit models fetch {card.name}")
+    check_card(card, read_graph(path), str(path))
+    checked = "sha256" if card.sha256 else "md5" if card.md5 else "the graph alone; the card has no checksum"
+    return {
+        "model": card.name,
+        "path": str(path),
+        "sha256": digest_of(path),
+        "checked": checked,
+        "license": card.license,
+        "use": card.use,
+    }
+
+
+def _card_text(path: Path) -> str:
+    read_card(path)  # for its messages
+    return path.read_text("utf-8")
+
+
+def _wrong(card: Card, path: Path) -> str:
+    return matches(path, sha256=card.sha256, md5=card.md5, size=card.bytes)
+
+
+def _with_checksum(card: Card, path: Path) -> Card:
+    """A card of the user's without checksum has the one its file had when it was added."""
+    kept = path.parent / "sha256"
+    if card.sha256 or card.md5 or not kept.is_file():
+        return card
+    return replace(card, sha256=kept.read_text("utf-8").strip())
+
+
+def _terms_of(card: Card) -> str:
+    return f"; {card.license}: {card.use}, needs --accept-license" if card.commercial is False else ""
+
+
+def _check_consent(card: Card, folder: Path, *, accept: bool) -> None:
+    """Remember a consent, or ask for it where the terms forbid commercial use."""
+    kept = folder / "license-accepted"
+    if card.commercial is not False or kept.is_file():
+        return
+    if not accept:
+        raise ModelError(
+            f"the network {card.name!r} is under {card.license}: {card.use}. {card.terms} "
+            f"To use it for what its terms allow: bgkit models fetch {card.name} --accept-license"
+        )
+    kept.write_text(f"{card.license}\n{card.terms}\n", "utf-8")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """Hold the folder's lock: a second process waits, then finds what the first one fetched."""
+    from filelock import FileLock
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            yield folder
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be written: {error.strerror}; set BGKIT_HOME to another folder") from None
