@@ -8,7 +8,8 @@ Sets (under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout; s
 - ``studio``: mean SAD/1000 of alpha over the frame, by kind of shot
 - ``matting``: mean SAD/1000 of alpha over the frame
 
-A plate is handed only to pipelines that use one. Prints a Markdown table and writes it where
+A plate is handed only to pipelines that cannot do without (with ``--plates`` also to those that may
+use one). Prints a Markdown table and writes it where
 ``--output`` says. A pipeline that cannot run gets a line that says why.
 """
 
@@ -61,14 +62,15 @@ def pipeline(name: str) -> bgkit.Pipeline:
     return bgkit.load_pipeline(name)
 
 
-def wants_plate(name: str) -> bool:
-    return "plate" in pipeline(name).needs()
+def wants_plate(name: str, optional: bool) -> bool:
+    uses = any("plate" in step.stage.uses for step in pipeline(name).steps)
+    return "plate" in pipeline(name).needs() or (optional and uses)
 
 
-def measure(name: str, sample: Sample) -> Run:
+def measure(name: str, plates: bool, sample: Sample) -> Run:
     """Run one pipeline on one picture; loading and scoring are outside the timed part."""
     image, truth = sample.read_image(), sample.read_truth()
-    brought = {"plate": sample.read_plate()} if wants_plate(name) else {}
+    brought = {"plate": sample.read_plate()} if wants_plate(name, plates) else {}
     started = time.perf_counter()
     try:
         layers = pipeline(name).run(image, **brought)
@@ -82,13 +84,14 @@ def prepare_worker(threads: int) -> None:
     bgkit.set_threads(threads)
 
 
-def run_all(name: str, samples: Iterable[Sample], workers: int) -> list[Run]:
+def run_all(name: str, samples: Iterable[Sample], workers: int, plates: bool) -> list[Run]:
+    one = functools.partial(measure, name, plates)
     if workers == 1:
-        return [measure(name, sample) for sample in samples]
+        return [one(sample) for sample in samples]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(workers, prepare_worker, (max(1, cores // workers),)) as pool:
-        return pool.map(functools.partial(measure, name), samples, chunksize=1)
+        return pool.map(one, samples, chunksize=1)
 
 
 def row(name: str, dataset: str, runs: list[Run]) -> dict[str, str]:
@@ -131,6 +134,7 @@ def main() -> int:
     parser.add_argument("--sets", default="ecssd,studio,matting")
     parser.add_argument("--limit", type=int, help="at most so many pictures of each set, spread over it")
     parser.add_argument("--workers", type=int, default=1, help="processes; times are meant for 1")
+    parser.add_argument("--plates", action="store_true", help="hand the plate to every pipeline that takes one")
     parser.add_argument("--quick", action="store_true", help="4 pictures of each set")
     parser.add_argument("--output", type=Path, help="write the Markdown here too")
     options = parser.parse_args()
@@ -151,7 +155,7 @@ def main() -> int:
         for name in names:
             try:
                 pipeline(name)
-                rows.append(row(name, kind, run_all(name, samples, options.workers)))
+                rows.append(row(name, kind, run_all(name, samples, options.workers, options.plates)))
             except bgkit.BgkitError as error:
                 rows.append({"set": kind, "pipeline": name, "failed": str(error)})
             print(rows[-1], file=sys.stderr, flush=True)

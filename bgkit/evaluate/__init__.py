@@ -1,0 +1,20 @@
+"""Measuring results: metrics, data sets with truth, predictions of any tool against truth."""
+
+from bgkit.evaluate.datasets import Dataset, Sample, open_dataset
+from bgkit.evaluate.metrics import METRICS, Score, score, summarize
+from bgkit.evaluate.scoring import evaluate
+from bgkit.evaluate.table import Problem, Row, Table
+
+__all__ = [
+    "METRICS",
+    "Dataset",
+    "Problem",
+    "Row",
+    "Sample",
+    "Score",
+    "Table",
+    "evaluate",
+    "open_dataset",
+    "score",
+    "summarize",
+]

@@ -7,7 +7,7 @@ Nothing is downloaded; an absent set says where to get it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, ParamError, did_you_mean
+from bgkit.evaluate.files import PICTURES, by_name, read_matte
 
-__all__ = ["LAYOUTS", "PICTURES", "Dataset", "Layout", "Sample", "by_stem", "open_dataset"]
+__all__ = ["LAYOUTS", "Dataset", "Layout", "Sample", "open_dataset"]
 
 Array = NDArray[np.float32]
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,10 @@ class Sample:
         """Return the true mask or alpha (M, N), 0..1."""
         if self.truth is None:
             raise ImageError(f"{self.name}: the set has no truth for this picture")
-        truth = _read_gray(self.truth)
-        return (truth > 0).astype(np.float32) if self.instances else truth
+        if self.instances:  # a palette's colors: gray would make dark red a weak maybe
+            colors = replace(self, image=self.truth).read_image()
+            return np.asarray(colors.max(axis=2) > 0, np.float32)
+        return read_matte(self.truth)
 
     def read_trimap(self, number: int = 0) -> NDArray[np.uint8] | None:
         """Return a trimap (M, N) of 0, 128, 255, or None where there is none of that number."""
@@ -57,7 +58,7 @@ class Sample:
             return None
         from bgkit.layers import enter
 
-        return enter("trimap", _read_gray(self.trimaps[number]))
+        return enter("trimap", read_matte(self.trimaps[number]))
 
     def read_plate(self) -> Array | None:
         """Return the empty scene (M, N, 3), or None."""
@@ -236,15 +237,6 @@ def open_dataset(name: str, folder: str | PathLike[str]) -> Dataset:
     )
 
 
-def by_stem(folder: Path, suffixes: Sequence[str] = PICTURES) -> dict[str, list[Path]]:
-    """Return the picture files of a folder by name without ending, sorted; hidden files are left out."""
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
-            found.setdefault(path.stem, []).append(path)
-    return found
-
-
 def _under(root: Path, wanted: str) -> Path | None:
     """Return ``root/wanted``, in whatever case it is written."""
     for part in wanted.split("/"):
@@ -264,9 +256,9 @@ def _pair_up(name: str, layout: Layout, root: Path, images: Path, truths: Path) 
     alone: list[Path] = []
     for images_here, truths_here, kind in _places(layout, images, truths):
         if images_here == truths_here:  # MSRA10K: photographs are JPEG, truths PNG, in one folder
-            pictures, true = by_stem(images_here, (".jpg", ".jpeg")), by_stem(truths_here, (".png",))
+            pictures, true = _named(images_here, (".jpg", ".jpeg")), _named(truths_here, (".png",))
         else:
-            pictures, true = by_stem(images_here), by_stem(truths_here) if truths_here.is_dir() else {}
+            pictures, true = _named(images_here), _named(truths_here)
         for stem, paths in pictures.items():
             alone += paths[1:] + true.get(stem, [])[1:]
             if stem in true:
@@ -292,8 +284,8 @@ def _with_extras(name: str, layout: Layout, root: Path, samples: list[Sample]) -
     for places in layout.trimaps:
         there = [folder for folder in (_under(root, place) for place in places) if folder]
         if there:
-            trimaps.append(by_stem(there[0]))
-    plates, colors = _stems(root, "plates"), _stems(root, "foregrounds")
+            trimaps.append(_named(there[0]))
+    plates, colors = _named(_under(root, "plates")), _named(_under(root, "foregrounds"))
     for sample in samples:
         given = tuple(files[sample.name][0] for files in trimaps if sample.name in files)
         if name != "studio":
@@ -311,12 +303,5 @@ def _with_extras(name: str, layout: Layout, root: Path, samples: list[Sample]) -
         )
 
 
-def _stems(root: Path, part: str) -> dict[str, list[Path]]:
-    folder = _under(root, part)
-    return by_stem(folder) if folder else {}
-
-
-def _read_gray(path: Path) -> Array:
-    from bgkit.imagefile import read_gray
-
-    return read_gray(path)
+def _named(folder: Path | None, endings: tuple[str, ...] = PICTURES) -> dict[str, list[Path]]:
+    return by_name(folder, endings)[0] if folder and folder.is_dir() else {}

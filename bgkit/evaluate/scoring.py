@@ -1,0 +1,176 @@
+"""Score the results of any tool: a folder of predictions against a folder of truths.
+
+Predictions may be masks, alphas or cutouts with an alpha channel; they are matched to truths by
+name, without folder and ending. Whatever cannot be scored is listed, never left out in silence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from numpy.typing import NDArray
+
+from bgkit.errors import BgkitError, ImageError, ParamError
+from bgkit.evaluate.datasets import Dataset, Sample
+from bgkit.evaluate.files import PICTURES, by_name, read_matte
+from bgkit.evaluate.metrics import check_names, score, summarize
+from bgkit.evaluate.table import Problem, Row, Table
+from bgkit.threads import threads
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    predictions: str | PathLike[str],
+    truth: str | PathLike[str] | Dataset,
+    *,
+    trimaps: str | PathLike[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    stretch: bool = True,
+    workers: int | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> Table:
+    """Score every prediction that has a truth.
+
+    Parameters
+    ----------
+    predictions : path
+        Folder of pictures, also in folders within. Of a cutout the alpha channel counts, of a mask its gray.
+    truth : path or Dataset
+        Folder of true masks or alphas, or a set from :func:`bgkit.evaluate.datasets.open_dataset`.
+    trimaps : path, optional
+        Folder of trimaps; the matting metrics then look at their unknown pixels alone.
+    metrics : sequence of str, optional
+        Names from :data:`bgkit.evaluate.metrics.METRICS`, by default all.
+    stretch : bool
+        Stretch predictions to 0..1 for the salient-object metrics, as the field does.
+    workers : int, optional
+        Threads, by default one per core. The figures do not depend on it.
+    on_done : callable(done, total), optional
+        Called in the caller's thread after each picture.
+
+    Returns
+    -------
+    Table
+        A row per picture, the set's figures, and every file that was not scored with the reason.
+
+    Raises
+    ------
+    ParamError
+        If a metric is unknown.
+    ImageError
+        If a folder is absent or holds no picture.
+    """
+    names = check_names(metrics)
+    count = threads() if workers is None else workers
+    if count < 1:
+        raise ParamError(f"workers: expected 1 or more, got {count}")
+    pairs, problems = _match(Path(predictions), truth, trimaps)
+
+    def measure(pair: tuple[Path, Sample]) -> Row | Problem:
+        return _measure(*pair, names=names, stretch=stretch, with_trimap=trimaps is not None)
+
+    rows: list[Row] = []
+    with ThreadPoolExecutor(count) as pool:
+        for done, result in enumerate(pool.map(measure, pairs), 1):
+            if isinstance(result, Row):
+                rows.append(result)
+            else:
+                problems.append(result)
+            if on_done is not None:
+                on_done(done, len(pairs))
+    kinds = sorted({row.kind for row in rows if row.kind})
+    return Table(
+        names,
+        tuple(rows),
+        summarize([row.score for row in rows]),
+        tuple(sorted(problems)),
+        {kind: summarize([row.score for row in rows if row.kind == kind]) for kind in kinds},
+    )
+
+
+def _match(
+    predictions: Path, truth: str | PathLike[str] | Dataset, trimaps: str | PathLike[str] | None
+) -> tuple[list[tuple[Path, Sample]], list[Problem]]:
+    """Pair predictions with truths, and say what has no partner."""
+    problems: list[Problem] = []
+    predicted = _one_each(predictions, "predictions", problems)
+    if isinstance(truth, Dataset):
+        samples = {sample.name: sample for sample in truth}
+        problems += [Problem(path.stem, str(path), "without a partner in the data set") for path in truth.unmatched]
+    else:
+        samples = {name: Sample(name, path, path) for name, path in _one_each(Path(truth), "truth", problems).items()}
+    if trimaps is not None:
+        given = _renamed(_one_each(Path(trimaps), "trimaps", problems), samples)
+        samples = {
+            name: replace(sample, trimaps=(given[name],) if name in given else ()) for name, sample in samples.items()
+        }
+        problems += _alone(given, samples, "trimap without a truth")
+    predicted = _renamed(predicted, samples)
+    problems += _alone(predicted, samples, "prediction without a truth")
+    truths = {name: sample.truth or sample.image for name, sample in samples.items()}
+    problems += _alone(truths, predicted, "truth without a prediction")
+    return [(path, samples[name]) for name, path in predicted.items() if name in samples], problems
+
+
+def _one_each(folder: Path, what: str, problems: list[Problem]) -> dict[str, Path]:
+    """Return the pictures of a folder by name; what is no picture, or shares its name, is a problem."""
+    if not folder.is_dir():
+        raise ImageError(f"{what}: expected a folder, got {folder}")
+    found, others = by_name(folder, deep=True)
+    if not found:
+        raise ImageError(f"{what}: expected pictures ({', '.join(PICTURES)}) in {folder}, found none")
+    problems += [Problem(path.stem, str(path), "not a picture, by its ending") for path in others]
+    for name, paths in found.items():
+        if len(paths) > 1:
+            problems += [Problem(name, str(path), f"one of {len(paths)} {what} of this name") for path in paths]
+    return {name: paths[0] for name, paths in found.items() if len(paths) == 1}
+
+
+def _renamed(files: dict[str, Path], samples: Mapping[str, Sample]) -> dict[str, Path]:
+    """Let a file that lies in another folder than its truth take the truth's name, if only one can be meant."""
+
+    def by_stem(names: Iterable[str]) -> dict[str, str]:
+        stems = [(PurePosixPath(name).name, name) for name in names]
+        count = Counter(stem for stem, _ in stems)
+        return {stem: name for stem, name in stems if count[stem] == 1}
+
+    theirs = by_stem(samples.keys() - files.keys())
+    ours = by_stem(files.keys() - samples.keys())
+    new_name = {name: theirs[stem] for stem, name in ours.items() if stem in theirs}
+    return dict(sorted((new_name.get(name, name), path) for name, path in files.items()))
+
+
+def _alone(files: Mapping[str, Path], partners: Container[str], reason: str) -> list[Problem]:
+    return [Problem(name, str(path), reason) for name, path in files.items() if name not in partners]
+
+
+def _measure(path: Path, sample: Sample, names: tuple[str, ...], stretch: bool, with_trimap: bool) -> Row | Problem:
+    """Score one prediction, or say why it cannot be."""
+    file = path
+    try:
+        prediction = read_matte(path)
+        file = sample.truth or sample.image
+        truth = sample.read_truth()
+        file = sample.trimaps[0] if sample.trimaps else file
+        trimap = sample.read_trimap() if with_trimap else None
+    except BgkitError as error:
+        return Problem(sample.name, str(file), str(error).removeprefix(f"{file}: "))
+    if with_trimap and trimap is None:
+        return Problem(sample.name, str(path), "its truth has no trimap")
+    for which, array in ((path, prediction), (file, trimap)):
+        if array is not None and array.shape != truth.shape:
+            turned = "; turned by 90 degrees?" if array.shape == truth.shape[::-1] else ""
+            reason = f"expected the truth's {_size(truth)} (rows x columns), got {_size(array)}{turned}"
+            return Problem(sample.name, str(which), reason)
+    return Row(sample.name, score(prediction, truth, trimap, names=names, stretch=stretch), sample.kind)
+
+
+def _size(array: NDArray[Any]) -> str:
+    return f"{array.shape[0]} x {array.shape[1]}"

@@ -1,0 +1,291 @@
+"""Predictions of any tool against truth: matching, reading, reporting."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from bgkit.errors import ImageError, ParamError
+from bgkit.evaluate import evaluate, open_dataset
+from bgkit.imagefile import write_picture
+
+MASK = np.zeros((12, 16), np.float32)
+MASK[3:9, 4:12] = 1
+COLORS = np.random.default_rng(0).random((12, 16, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two empty folders, and what writes a picture into one of them."""
+    for name in ("predictions", "truth", "trimaps"):
+        (tmp_path / name).mkdir()
+
+    def put(where, array):
+        (tmp_path / where).parent.mkdir(parents=True, exist_ok=True)
+        write_picture(tmp_path / where, np.ascontiguousarray(array, np.float32))
+
+    return tmp_path, put
+
+
+def score_folders(folder, **options):
+    return evaluate(folder / "predictions", folder / "truth", **options)
+
+
+def reasons(table):
+    return {problem.name: problem.reason for problem in table.problems}
+
+
+def test_perfect(folders):
+    """The truth itself gets the best of every metric."""
+    folder, put = folders
+    put("predictions/a.png", MASK)
+    put("truth/a.png", MASK)
+    figures = score_folders(folder).figures
+    lowest = {name: figures[name] for name in ("mae", "sad", "mse", "mad", "grad", "conn")}
+    assert set(lowest.values()) == {0}
+    assert [figures[name] for name in ("f_max", "weighted_f", "iou", "boundary_iou", "mba")] == pytest.approx([1] * 5)
+
+
+def test_inverted(folders):
+    """The complement gets the worst."""
+    folder, put = folders
+    put("predictions/a.png", 1 - MASK)
+    put("truth/a.png", MASK)
+    figures = score_folders(folder).figures
+    assert (figures["mae"], figures["iou"], figures["mba"], figures["sad"]) == (1, 0, 0, MASK.size / 1000)
+
+
+def test_average_over_pictures(folders):
+    """One picture fully wrong, one right: the mean of both."""
+    folder, put = folders
+    for name, prediction in (("a", MASK), ("b", 1 - MASK)):
+        put(f"predictions/{name}.png", prediction)
+        put(f"truth/{name}.png", MASK)
+    table = score_folders(folder, metrics=["mae"])
+    assert [row.name for row in table.rows] == ["a", "b"]
+    assert table.figures == {"mae": 0.5}
+
+
+def test_endings_may_differ(folders):
+    """A JPEG truth belongs to the PNG prediction of the same name."""
+    folder, put = folders
+    put("predictions/a.png", MASK)
+    put("truth/a.jpg", MASK)
+    assert score_folders(folder, metrics=["iou"]).figures["iou"] > 0.98
+
+
+def test_cutout_counts_by_its_alpha(folders):
+    """Of an RGBA file the alpha channel is the prediction, whatever its colors."""
+    folder, put = folders
+    put("predictions/a.png", np.dstack([COLORS, MASK]))
+    put("truth/a.png", MASK)
+    assert score_folders(folder, metrics=["sad"]).figures["sad"] == 0
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_cutout_of_nothing_or_all(folders, value):
+    """A cutout that is empty, or full, throughout means that, and not its colors."""
+    folder, put = folders
+    put("predictions/a.png", np.dstack([COLORS, np.full_like(MASK, value)]))
+    put("truth/a.png", MASK)
+    wrong = np.abs(MASK - value).sum() / 1000
+    assert score_folders(folder, metrics=["sad"]).figures["sad"] == pytest.approx(wrong)
+
+
+def test_mask_saved_as_opaque_rgba(folders):
+    """Gray with a full alpha channel is a mask: its gray counts."""
+    folder, put = folders
+    put("predictions/a.png", np.dstack([MASK, MASK, MASK, np.ones_like(MASK)]))
+    put("truth/a.png", MASK)
+    assert score_folders(folder, metrics=["sad"]).figures["sad"] == 0
+
+
+def test_color_picture_is_no_prediction(folders):
+    """Colors without alpha hold no mask: reported, not guessed at."""
+    folder, put = folders
+    put("predictions/a.png", COLORS)
+    put("truth/a.png", MASK)
+    table = score_folders(folder)
+    assert not table.rows
+    assert "colors without alpha" in reasons(table)["a"]
+
+
+def test_unmatched_files_are_reported(folders):
+    """A prediction without truth, a truth without prediction and a stray text file are each named."""
+    folder, put = folders
+    put("predictions/both.png", MASK)
+    put("truth/both.png", MASK)
+    put("predictions/extra.png", MASK)
+    put("truth/missing.png", MASK)
+    (folder / "predictions" / "notes.txt").write_text("hello")
+    table = score_folders(folder, metrics=["mae"])
+    assert [row.name for row in table.rows] == ["both"]
+    assert reasons(table) == {
+        "extra": "prediction without a truth",
+        "missing": "truth without a prediction",
+        "notes": "not a picture, by its ending",
+    }
+
+
+def test_unreadable_file_is_reported(folders):
+    """A damaged file is named with the reason, and the rest is scored."""
+    folder, put = folders
+    for name in ("a", "b", "c"):
+        put(f"predictions/{name}.png", MASK)
+        put(f"truth/{name}.png", MASK)
+    (folder / "predictions" / "a.png").write_bytes(b"not a picture")
+    (folder / "truth" / "b.png").write_bytes((folder / "truth" / "b.png").read_bytes()[:40])
+    table = score_folders(folder, metrics=["mae"])
+    assert [row.name for row in table.rows] == ["c"]
+    assert [problem.file.split("/")[-2:] for problem in table.problems] == [
+        ["predictions", "a.png"],
+        ["truth", "b.png"],
+    ]
+
+
+def test_wrong_size_is_reported(folders):
+    """A prediction of another size is not scored; one that is turned is called so."""
+    folder, put = folders
+    put("truth/a.png", MASK)
+    put("truth/b.png", MASK)
+    put("predictions/a.png", MASK[:-1])
+    put("predictions/b.png", MASK.T)
+    found = reasons(score_folders(folder))
+    assert found["a"] == "expected the truth's 12 x 16 (rows x columns), got 11 x 16"
+    assert found["b"].endswith("got 16 x 12; turned by 90 degrees?")
+
+
+def test_same_name_twice_is_reported(folders):
+    """Two predictions of one name: neither is chosen."""
+    folder, put = folders
+    put("truth/a.png", MASK)
+    put("truth/b.png", MASK)
+    for name in ("a.png", "a.webp", "b.png"):
+        put(f"predictions/{name}", MASK)
+    table = score_folders(folder, metrics=["mae"])
+    assert [row.name for row in table.rows] == ["b"]
+    assert {problem.reason for problem in table.problems} == {
+        "one of 2 predictions of this name",
+        "truth without a prediction",
+    }
+
+
+def test_folders_within(folders):
+    """Pictures in folders within match by their place, so that equal names in two folders stay apart."""
+    folder, put = folders
+    for place, prediction in (("x/1", MASK), ("y/1", 1 - MASK)):
+        put(f"predictions/{place}.png", prediction)
+        put(f"truth/{place}.png", MASK)
+    table = score_folders(folder, metrics=["mae"])
+    assert {row.name: row.score.values["mae"] for row in table.rows} == {"x/1": 0, "y/1": 1}
+
+
+def test_other_folder_same_name(folders):
+    """A prediction one folder deeper still finds its truth, if no other could be meant."""
+    folder, put = folders
+    put("predictions/out/a.png", MASK)
+    put("truth/a.png", MASK)
+    table = score_folders(folder, metrics=["mae"])
+    assert [row.name for row in table.rows] == ["a"]
+    assert not table.problems
+
+
+def test_trimaps(folders):
+    """The matting metrics look at the unknown pixels alone; a truth without a trimap is reported."""
+    folder, put = folders
+    trimap = MASK.copy()
+    trimap[0, :4] = 128 / 255
+    put("trimaps/a.png", trimap)
+    for name in ("a", "b"):
+        put(f"predictions/{name}.png", np.zeros_like(MASK))
+        put(f"truth/{name}.png", np.ones_like(MASK))
+    table = score_folders(folder, trimaps=folder / "trimaps", metrics=["sad", "mse"])
+    assert table.figures == {"sad": 0.004, "mse": 1}
+    assert reasons(table) == {"b": "its truth has no trimap"}
+
+
+def test_trimap_of_another_size(folders):
+    """It is named as the file at fault."""
+    folder, put = folders
+    put("trimaps/a.png", MASK[1:])
+    put("predictions/a.png", MASK)
+    put("truth/a.png", MASK)
+    table = score_folders(folder, trimaps=folder / "trimaps")
+    assert table.problems[0].file.endswith("trimaps/a.png")
+
+
+def test_data_set_as_truth(folders):
+    """A data set by name brings its truths, and figures by kind."""
+    folder, put = folders
+    for name in ("cup-white", "cup-grey"):
+        put(f"set/images/{name}.jpg", COLORS)
+        put(f"set/alphas/{name}.png", MASK)
+        put(f"predictions/{name}.png", MASK if "white" in name else 1 - MASK)
+    table = evaluate(folder / "predictions", open_dataset("studio", folder / "set"), metrics=["mae"])
+    assert table.kinds == {"grey": {"mae": 1}, "white": {"mae": 0}}
+
+
+def test_same_for_any_number_of_workers(folders):
+    """Threads change nothing but the time."""
+    folder, put = folders
+    noise = np.random.default_rng(1)
+    for name in range(6):
+        put(f"predictions/{name}.png", noise.random(MASK.shape))
+        put(f"truth/{name}.png", MASK)
+    assert score_folders(folder, workers=1).json() == score_folders(folder, workers=4).json()
+
+
+def test_progress(folders):
+    """``on_done`` hears of every picture, in order."""
+    folder, put = folders
+    for name in "ab":
+        put(f"predictions/{name}.png", MASK)
+        put(f"truth/{name}.png", MASK)
+    heard = []
+    score_folders(folder, on_done=lambda done, total: heard.append((done, total)))
+    assert heard == [(1, 2), (2, 2)]
+
+
+def test_forms_of_the_table(folders):
+    """JSON, CSV and text hold the same figure; a number that is not defined is null, and empty."""
+    folder, put = folders
+    put("predictions/a.png", np.zeros_like(MASK))
+    put("truth/a.png", np.ones_like(MASK))
+    table = score_folders(folder, metrics=["mae", "mba"])
+    told = json.loads(table.json())
+    assert told["figures"] == {"mae": 1, "mba": None}
+    assert list(csv.DictReader(io.StringIO(table.csv()))) == [
+        {"name": "a", "kind": "", "mae": "1.0", "mba": "", "problem": ""}
+    ]
+    assert "MAE - 1.0000" in " ".join(table.text().split())
+
+
+def test_save_by_ending(folders):
+    """The ending chooses the form; an unknown one is refused before anything is written."""
+    folder, put = folders
+    put("predictions/a.png", MASK)
+    put("truth/a.png", MASK)
+    table = score_folders(folder, metrics=["mae"])
+    table.save(folder / "scores.csv")
+    assert (folder / "scores.csv").read_text() == table.csv()
+    with pytest.raises(ParamError, match="xlsx"):
+        table.save(folder / "scores.xlsx")
+    assert not (folder / "scores.xlsx").exists()
+
+
+def test_absent_folder(tmp_path):
+    """An absent folder, and one without pictures, are errors that say which."""
+    with pytest.raises(ImageError, match="predictions: expected a folder"):
+        evaluate(tmp_path / "none", tmp_path)
+    with pytest.raises(ImageError, match="predictions: expected pictures"):
+        evaluate(tmp_path, tmp_path)
+
+
+def test_wrong_workers(folders):
+    """Fewer than one worker is refused."""
+    with pytest.raises(ParamError, match="workers"):
+        score_folders(folders[0], workers=0)
