@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from bgkit.errors import PipelineError
 if TYPE_CHECKING:
     from bgkit.pipeline import Pipeline
 
-__all__ = ["Job", "Outcome", "Work", "shown"]
+__all__ = ["Job", "Outcome", "Work", "plain", "shown"]
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,18 @@ def shown(name: object) -> str:
     """
     text = str(name).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def plain(value: Any) -> Any:
+    """Return facts in forms that JSON and another process can hold: of bytes (a color profile), their number."""
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if hasattr(value, "tolist"):  # a NumPy number or array
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +31,7 @@ def as_record(outcome: Outcome, work: Work, digest: str) -> dict[str, Any]:
         "error": outcome.error or None,
         "seconds": {name: round(duration, 4) for name, duration in outcome.seconds.items()},
         "size": list(outcome.size) if outcome.size else None,
-        "facts": _plain(outcome.facts),
+        "facts": dict(outcome.facts),
         "warnings": list(outcome.warnings),
         "pipeline": work.pipeline.name,
         "digest": digest,
@@ -40,21 +39,6 @@ def as_record(outcome: Outcome, work: Work, digest: str) -> dict[str, Any]:
         "bgkit": __version__,
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Return facts without what JSON has no form for: bytes (a color profile) are told by their number."""
-    if isinstance(value, dict) or hasattr(value, "items"):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    if hasattr(value, "tolist"):  # a NumPy number or array
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
 class Report:

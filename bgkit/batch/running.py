@@ -9,21 +9,15 @@ from __future__ import annotations
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
-from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.batch.jobs import Job, Outcome, Work, plain
 from bgkit.errors import BgkitError
 from bgkit.layers import Layers
 from bgkit.pipeline import Step
 from bgkit.removal import read_layers
 
-__all__ = ["run_here", "run_job"]
-
-
-def run_here(jobs: Iterable[Job], work: Work, on_step: Callable[[str], None] | None = None) -> Iterator[Outcome]:
-    """Do one job after the other in this process."""
-    for job in jobs:
-        yield run_job(job, work, on_step)
+__all__ = ["run_job"]
 
 
 def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) -> Outcome:
@@ -72,7 +66,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         "failed" if error else "done",
         error,
         seconds,
-        dict(layers.facts) if layers is not None else {},
+        plain(layers.facts) if layers is not None else {},
         tuple(dict.fromkeys(str(warning.message) for warning in caught)),
         (layers.image.shape[0], layers.image.shape[1]) if layers is not None else None,
         trace,
