@@ -13,8 +13,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage import morphology as peer
 
-from bgkit.stages import closing, fill_holes, keep_largest, opening, remove_small
-from bgkit.stages.morphology import _disk
+from bgkit.stages import closing, fill_holes, keep_largest, morphology, opening, remove_small
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
 HARD = hnp.arrays(np.bool_, SHAPES)
@@ -38,9 +37,11 @@ def blobs(shape=(60, 80), seed=0):
 
 
 def test_disk_is_the_footprint_of_scikit_image():
-    """The structuring element is the Euclidean disk at every radius."""
-    for radius in range(12):
-        np.testing.assert_array_equal(_disk(radius), peer.disk(radius))
+    """A single pixel grows to the Euclidean disk, by chords and by distances alike."""
+    for radius in (0, 1, 2, 5, 13, 40, 41, 60):
+        point = np.zeros((2 * radius + 1,) * 2, np.float32)
+        point[radius, radius] = 1
+        np.testing.assert_array_equal(morphology._spread(point, radius), peer.disk(radius))
 
 
 @settings(max_examples=80, deadline=None)
@@ -99,6 +100,16 @@ def test_operators_that_take_away_never_add(operator):
 def test_operators_that_add_never_take_away(operator):
     """The result is nowhere below the mask."""
     assert (operator(blobs()) >= blobs()).all()
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("pixels", [41, 100])
+def test_wide_disks(hard, pixels):
+    """Where distances take over, and beyond the columns that the kernel takes at a time: as by definition."""
+    mask = blobs((90, 700))
+    mask = (mask > 0.5).astype(np.float32) if hard else mask
+    np.testing.assert_array_equal(morphology._shrink(mask, pixels), references.erode(mask, peer.disk(pixels)))
+    np.testing.assert_array_equal(morphology._spread(mask, pixels), references.dilate(mask, peer.disk(pixels)))
 
 
 def test_radius_follows_the_size_of_the_picture():

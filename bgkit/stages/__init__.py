@@ -18,7 +18,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "classical": ("grabcut", "saliency"),
     "network": ("cnn_mask",),
     "crf": ("dense_crf",),
-    "morphology": ("opening", "closing", "fill_holes", "remove_small", "keep_largest"),
+    "morphology": ("opening", "closing"),
     "trimaps": ("make_trimap",),
     "closed_form": ("closed_form_matting",),
     "foregrounds": ("estimate_foreground",),

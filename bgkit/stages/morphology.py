@@ -1,11 +1,10 @@
-"""Clean a mask: opening, closing, holes, specks.
+"""Open and close a mask with a disk.
 
-Opening and closing use a flat disk, the footprint of ``skimage.morphology.disk``, and leave what lies outside the
-picture out of account, so that a subject that the frame cuts off is not eaten from there. On masks of 0 and 1 they are
-thresholds on an exact distance transform, whose time does not depend on the radius. Holes and specks are attribute
-filters: every level set of the mask is treated as a hard mask, in one union-find pass over the sorted pixels; masks of
-0 and 1 go through OpenCV's components. Sizes are shares of the picture, so that one pipeline file serves 0.3 and 24
-megapixels.
+The disk is flat and Euclidean, the footprint of ``skimage.morphology.disk``; what lies outside the picture is left out
+of account, so that a subject that the frame cuts off is not eaten from there. Works on soft masks by least and
+greatest values, which on masks of 0 and 1 is the usual erosion and dilation. The radius is a share of the diagonal, so
+that one pipeline file serves 0.3 and 24 megapixels. Cost per pixel: a few nanoseconds; on masks of 0 and 1 it does not
+depend on the radius.
 """
 
 from __future__ import annotations
@@ -16,13 +15,17 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from bgkit._ext.components import open_by_weight
+from bgkit._ext.disk import STRIP, disk_extreme
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.stage import stage
+from bgkit.threads import threads
 
 Radius = Annotated[float, Range(0, 200, "per mille of the picture's diagonal", ui=(0, 10))]
-Share = Annotated[float, Range(0, 100, "% of the picture", ui=(0, 2))]
+
+# From here on two distance transforms beat the chords of the disk; they need a mask of 0 and 1. At 1 MP on two threads
+# a radius of 5 takes 1 ms by chords and 10 by distance, one of 40 about the same, one of 400 five times longer.
+WIDE = 40  # px
 
 
 @stage(gives="mask")
@@ -83,173 +86,46 @@ def closing(mask: Array, *, radius: Radius = 1.0) -> Array:
     return _shrink(_spread(mask, pixels), pixels)
 
 
-@stage(gives="mask")
-def fill_holes(mask: Array, *, max_area: Share = 0.1) -> Array:
-    """Fill the background that the subject encloses, up to a size.
-
-    The gap under a chair or between arm and body is enclosed as well, and is background: what decides is color,
-    and the mask has none. Hence the limit; 100 fills whatever is enclosed.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (M, N), float32, 0..1
-        Hard or soft. A hole is 4-connected and does not reach the picture's border.
-    max_area : float
-        Largest hole to fill; larger fills larger gaps, right or wrong.
-
-    Returns
-    -------
-    ndarray of shape (M, N), float32, 0..1
-        Nowhere below ``mask``.
-
-    References
-    ----------
-    M. Wilkinson and J. Roerdink, Fast morphological attribute operations using Tarjan's union-find algorithm,
-    ISMM 2000.
-
-    Examples
-    --------
-    >>> fill_holes([[1, 1, 1], [1, 0, 1], [1, 1, 0.0]], max_area=12)
-    array([[1., 1., 1.],
-           [1., 1., 1.],
-           [1., 1., 0.]], dtype=float32)
-    """
-    limit = math.floor(max_area / 100 * mask.size) + 1
-    if _is_hard(mask):
-        count, labels, stats, _ = cv2.connectedComponentsWithStats((mask == 0).view(np.uint8), connectivity=4)
-        fill = stats[:, cv2.CC_STAT_AREA] < limit
-        fill[labels[[0, -1], :]] = fill[labels[:, [0, -1]]] = False
-        fill[0] = True  # label 0 is the subject
-        filled: Array = fill[labels].astype(np.float32)
-        return filled if count > 1 else mask.copy()
-    weight = np.ones(mask.shape, np.int32)
-    weight[[0, -1], :] = weight[:, [0, -1]] = limit
-    return _filter_levels(mask, weight, limit, ground=1.0, diagonal=False)
-
-
-@stage(gives="mask")
-def remove_small(mask: Array, *, area: Share = 0.05) -> Array:
-    """Remove pieces of the mask that are smaller than an area.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (M, N), float32, 0..1
-        Hard or soft. Pieces are 8-connected.
-    area : float
-        Smallest piece that stays; larger removes larger pieces.
-
-    Returns
-    -------
-    ndarray of shape (M, N), float32, 0..1
-        Nowhere above ``mask``.
-
-    References
-    ----------
-    L. Vincent, Morphological area openings and closings for grey-scale images, NATO ASI Shape in Picture, 1994.
-
-    Examples
-    --------
-    >>> remove_small([[1, 1, 0, 1], [1, 1, 0, 0.0]], area=20)
-    array([[1., 1., 0., 0.],
-           [1., 1., 0., 0.]], dtype=float32)
-    """
-    limit = math.ceil(area / 100 * mask.size)
-    if _is_hard(mask):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((mask != 0).view(np.uint8), connectivity=8)
-        stay = stats[:, cv2.CC_STAT_AREA] >= limit
-        stay[0] = False
-        kept: Array = stay[labels].astype(np.float32)
-        return kept
-    return _filter_levels(mask, np.ones(mask.shape, np.int32), max(limit, 1), ground=0.0, diagonal=True)
-
-
-@stage(gives="mask")
-def keep_largest(mask: Array, *, count: Annotated[int, Range(1, 1000, "pieces", ui=(1, 10))] = 1) -> Array:
-    """Keep the largest pieces of the mask, and of the rest only what hangs on them.
-
-    The pieces are those of ``mask >= 0.5``. On a soft mask, each level set keeps its components that reach a kept
-    piece, so that soft hair stays and a soft speck elsewhere goes. A mask below 0.5 everywhere becomes 0.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (M, N), float32, 0..1
-        Hard or soft. Pieces are 8-connected; of equal ones the higher, then the one further left wins.
-    count : int
-        How many pieces to keep.
-
-    Returns
-    -------
-    ndarray of shape (M, N), float32, 0..1
-        Nowhere above ``mask``.
-
-    References
-    ----------
-    L. Vincent, Morphological grayscale reconstruction in image analysis, IEEE Trans. Image Processing 2(2), 1993.
-
-    Examples
-    --------
-    >>> keep_largest([[1, 1, 0, 1], [1, 1, 0, 0.0]])
-    array([[1., 1., 0., 0.],
-           [1., 1., 0., 0.]], dtype=float32)
-    """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((mask >= 0.5).view(np.uint8), connectivity=8)
-    pieces = stats[1:]
-    ranks = np.lexsort((pieces[:, cv2.CC_STAT_LEFT], pieces[:, cv2.CC_STAT_TOP], -pieces[:, cv2.CC_STAT_AREA]))
-    stay = np.zeros(len(stats), bool)
-    stay[1 + ranks[:count]] = True
-    core: Array = stay[labels]
-    if _is_hard(mask):
-        return np.where(core, mask, np.float32(0))
-    return _filter_levels(mask, core.astype(np.int32), 1, ground=0.0, diagonal=True)
-
-
 def _pixels(radius: float, mask: Array) -> int:
     return round(radius / 1000 * math.hypot(*mask.shape))
+
+
+def _shrink(mask: Array, radius: int) -> Array:
+    """Return the erosion: the least value within the disk."""
+    if radius > WIDE and _is_hard(mask):
+        return _farther(mask != 0, radius).astype(np.float32)
+    return _extreme(mask, radius, greatest=False)
+
+
+def _spread(mask: Array, radius: int) -> Array:
+    """Return the dilation: the greatest value within the disk."""
+    if radius > WIDE and _is_hard(mask):
+        return (~_farther(mask == 0, radius)).astype(np.float32)
+    return _extreme(mask, radius, greatest=True)
+
+
+def _extreme(mask: Array, radius: int, *, greatest: bool) -> Array:
+    bands = max(threads(), mask.shape[0] // 64)
+    half = _chords(radius)
+    scratch = np.empty((bands, (2 * radius + 1).bit_length(), STRIP + 2 * radius), np.float32)
+    out = np.empty_like(mask)
+    disk_extreme(mask, half, greatest, scratch, out, threads())
+    return out
+
+
+def _chords(radius: int) -> Array:
+    """Return half the length of the disk's chord at each distance 0..radius from its middle."""
+    return np.array([math.isqrt(radius * radius - away * away) for away in range(radius + 1)], np.int32)
 
 
 def _is_hard(mask: Array) -> bool:
     return bool(((mask == 0) | (mask == 1)).all())
 
 
-def _shrink(mask: Array, radius: int) -> Array:
-    """Return the erosion: the least value within the disk."""
-    if radius == 0 or mask.min() == mask.max():
-        return mask.copy()
-    if _is_hard(mask):
-        return _farther(mask != 0, radius).astype(np.float32)
-    return cv2.erode(mask, _disk(radius))  # type: ignore[no-any-return]
-
-
-def _spread(mask: Array, radius: int) -> Array:
-    """Return the dilation: the greatest value within the disk."""
-    if radius == 0 or mask.min() == mask.max():
-        return mask.copy()
-    if _is_hard(mask):
-        return (~_farther(mask == 0, radius)).astype(np.float32)
-    return cv2.dilate(mask, _disk(radius))  # type: ignore[no-any-return]
-
-
 def _farther(inside: Array, radius: int) -> Array:
     """Tell which pixels lie farther than ``radius`` from any pixel that is not ``inside``."""
+    if inside.all():
+        return inside
     distance = cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     far: Array = distance > math.sqrt(radius * radius + 0.5)  # squared distances are whole numbers
     return far
-
-
-def _disk(radius: int) -> Array:
-    """Return the Euclidean disk; OpenCV's MORPH_ELLIPSE is another shape."""
-    row, col = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    disk: Array = (row * row + col * col <= radius * radius).astype(np.uint8)
-    return disk
-
-
-def _filter_levels(mask: Array, weight: Array, limit: int, *, ground: float, diagonal: bool) -> Array:
-    """Lower each pixel towards ``ground`` to the level where its component weighs at least ``limit``."""
-    values = mask.ravel()
-    order = np.flatnonzero(values != ground)
-    heights = values[order]
-    order = order[np.argsort(heights if ground else -heights)].astype(np.int64, copy=False)
-    out = np.full(mask.size, ground, np.float32)
-    parent = np.full(mask.size, -1, np.int32)
-    open_by_weight(values, order, mask.shape[1], diagonal, weight.ravel(), limit, ground, parent, out)
-    return out.reshape(mask.shape)
