@@ -19,7 +19,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "network": ("cnn_mask",),
     "crf": ("dense_crf",),
     "morphology": ("opening", "closing"),
-    "pieces": ("fill_holes", "remove_small", "keep_largest"),
+    "components": ("fill_holes", "remove_small", "keep_largest"),
     "trimaps": ("make_trimap",),
     "closed_form": ("closed_form_matting",),
     "foregrounds": ("estimate_foreground",),
