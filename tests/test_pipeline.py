@@ -301,7 +301,8 @@ def test_remove_takes_what_users_have(scene, tmp_path):
     for form in (path, str(path), path.read_bytes(), Image.fromarray(pixels)):
         assert (bgkit.remove(form, "classical").alpha == want).all()
     bgkit.remove(path, "classical").save(tmp_path / "cut.png")
-    assert Image.open(tmp_path / "cut.png").size == (pixels.shape[1], pixels.shape[0])
+    with Image.open(tmp_path / "cut.png") as written:
+        assert (written.size, written.mode) == ((pixels.shape[1], pixels.shape[0]), "RGBA")
 
 
 def test_find_suggests():
