@@ -162,9 +162,7 @@ def _first_byte(answer: Any) -> int:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follow redirects to http and https only; the base class would go to FTP as well."""
 
-    def redirect_request(  # noqa: PLR0917 - the base class has it so
-        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> Any:
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not newurl.startswith(("http://", "https://")):
             raise urllib.error.HTTPError(newurl, code, f"with a redirect that is not allowed: {newurl}", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)

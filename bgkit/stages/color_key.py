@@ -39,6 +39,7 @@ def luv_threshold(
     softness: Annotated[float, Range(0, 200, "dE*uv", ui=(0, 60))] = 30.0,
     shadow: Annotated[float, Range(0, 1, ui=(0, 0.4))] = 0.1,
     connected: bool = False,
+    plain: Annotated[float, Range(0, 1, "of the border", ui=(0, 1))] = 0.0,
 ) -> Floats:
     """Mark as foreground what differs in color from the backdrop.
 
@@ -64,6 +65,10 @@ def luv_threshold(
     connected : bool
         Whether only what is connected to the picture's border is background. On, a shirt button in
         the backdrop's color stays, and so does the backdrop seen through a handle.
+    plain : float
+        Share of the picture's border that has to show the backdrop for the key to have a say; a noisy
+        backdrop counts for less. Below, the mask tends to 0.5 everywhere, which under ``merge: odds``
+        leaves the decision to others. Larger trusts plainer pictures only; 0 trusts always.
 
     Returns
     -------
@@ -101,7 +106,13 @@ def luv_threshold(
     _kernels.luv_key(
         image, np.ascontiguousarray(targets, np.float32), reach, max(softness, 1e-3), shadow, mask, threads()
     )
-    return _connected(mask) if connected else mask
+    if connected:
+        mask = _connected(mask)
+    if plain > 0 and key != "color":
+        trust = _trust(backdrop, plain)
+        note(trust=trust)
+        mask = np.float32(0.5) + np.float32(trust) * (mask - np.float32(0.5))
+    return mask
 
 
 @stage(gives="mask")
@@ -160,6 +171,16 @@ def chroma_key(
     excess = surfaces[screen].astype(np.float32)
     _kernels.color_difference_key(image, PRIMARIES[screen], excess, black, white, mask, threads())
     return mask
+
+
+def _trust(backdrop: Backdrop, plain: float) -> float:
+    """Return how far the backdrop is one, 0..1.
+
+    Of our 52 studio pictures all have a border share above 0.7 and a noise below 1.1 dE*uv; of 200
+    pictures of ECSSD nine in ten have a share below 0.57, and 19 in 20 a noise above 1.2.
+    """
+    quiet = float(np.clip((4 - backdrop.noise) / 2, 0, 1))
+    return float(np.clip(2 * backdrop.border_share * quiet / plain - 1, 0, 1))
 
 
 def _flat_surfaces(colors: tuple[str, ...]) -> Floats:
