@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, ParamError
+from bgkit.imagefile import _profile
 from bgkit.imagefile._png import SIGNATURE, check_chunks
 
 __all__ = ["MAX_PIXELS", "Raw", "Source", "decode", "dpi_of", "why"]
@@ -62,10 +64,8 @@ _FORMATS = (
     _Format("GIF", "GifImagePlugin", "GifImageFile", lambda head: head[:6] in (b"GIF87a", b"GIF89a")),
     _Format("AVIF", "AvifImagePlugin", "AvifImageFile", lambda head: _brand(head, b"avif", b"avis")),
 )
+_GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16 bits, all of them gray
 _HEAD = 64  # bytes that tell the format
-
-# What libjpeg-turbo warns of although every pixel is there.
-_HARMLESS = ("extraneous bytes", "Adobe color transform", "JFIF revision", "progression sequence")
 
 
 def decode(source: Source, max_pixels: int | None, *, color_managed: bool) -> Raw:
@@ -179,26 +179,24 @@ def _samples(picture: Any, data: bytes | None, path: str | None, limit: int, col
     depth = _depth(picture, data)
     form = picture.format or "memory"
     turn = _orientation(picture)
+    color: Any  # an array, or Pillow's picture of what only Pillow converts
+    alpha: Array | None = None
     if form == "JPEG" and data is not None:
-        picture = _jpeg_pixels(picture, data)
-    picture.load()
-    info = dict(picture.info)
-    if form == "TIFF":
-        turn = 1  # Pillow turned it while loading
-    color: Any  # Pillow's picture where its profile is for LittleCMS, else an array
-    if depth == 16 and data is not None and picture.mode != "I;16":
-        color, alpha = _wide(picture, data)
+        color = _jpeg(picture, data)
     else:
-        color, alpha = _split_alpha(picture)
-    name: str | None = None
-    if color_managed:
-        color, name = _to_srgb(color, info, depth)
-    if not isinstance(color, np.ndarray):
-        color = np.asarray(color.convert("L" if color.mode in ("1", "L") else "RGB"))
-    dpi = dpi_of(info)
+        picture.load()
+        if depth == 16 and data is not None and picture.mode not in _GRAY_16:
+            color, alpha = _wide(picture, data)
+        else:
+            color, alpha = _split(picture)
+    if form == "TIFF":
+        turn = 1  # turned while it was loaded
+    color, profile = _to_srgb(color, picture.info, managed=color_managed)
+    dpi = dpi_of(picture.info)
     if turn >= 5 and dpi:
         dpi = dpi[1], dpi[0]
-    return Raw(_upright(color, turn), None if alpha is None else _upright(alpha, turn), depth, dpi, form, path, name)
+    alpha = None if alpha is None else _upright(alpha, turn)
+    return Raw(_upright(color, turn), alpha, depth, dpi, form, path, profile)
 
 
 def _depth(picture: Any, data: bytes | None) -> int:
@@ -214,59 +212,84 @@ def _depth(picture: Any, data: bytes | None) -> int:
     if picture.format == "TIFF" and data is not None:
         bits = picture.tag_v2.get(258, (8,))
         bits = bits if isinstance(bits, tuple) else (bits,)
-        return 16 if max(bits) == 16 and picture.mode in ("I;16", "I;16B", "RGB", "RGBA", "RGBX") else 8
-    return 16 if picture.mode.startswith("I;16") else 8
+        return 16 if max(bits) == 16 and picture.mode in (*_GRAY_16, "RGB", "RGBA", "RGBX") else 8
+    return 16 if picture.mode in _GRAY_16 else 8
 
 
-def _jpeg_pixels(header: Any, data: bytes) -> Any:
+def _jpeg(header: Any, data: bytes) -> Any:
     """Decode with libjpeg-turbo, and take its warnings of missing or broken data for what they are."""
     import simplejpeg
     from PIL import Image
 
     space = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}[header.mode]
     try:
-        pixels = simplejpeg.decode_jpeg(data, space)
+        pixels: Array = simplejpeg.decode_jpeg(data, space)
     except ValueError as error:
         reason = str(error)
-        if "remature end" in reason:
+        if "remature end" in reason or ("Corrupt" in reason and "extraneous" not in reason):
             raise ImageError(f"is truncated or damaged ({reason})") from None
-        if not any(word in reason for word in _HARMLESS):
-            raise
-        pixels = simplejpeg.decode_jpeg(data, space, strict=False)
+        header.load()  # bytes too many between the parts, or a layout that only Pillow takes
+        return header if space == "CMYK" else np.asarray(header)
     if pixels.shape[1::-1] != header.size:
         raise ImageError("is damaged: its parts disagree about its size")
     if space == "CMYK":
         np.subtract(255, pixels, out=pixels)  # Adobe stores ink inverted, and nobody else writes CMYK
-    picture = Image.fromarray(pixels[:, :, 0] if space == "GRAY" else pixels, header.mode if space == "CMYK" else None)
-    picture.info = header.info
-    return picture
+        return Image.frombytes("CMYK", header.size, pixels.tobytes())
+    return pixels[:, :, 0] if space == "GRAY" else pixels
 
 
 def _wide(picture: Any, data: bytes) -> tuple[Array, Array | None]:
-    """Return 16-bit color and alpha from OpenCV; Pillow has decoded the same file, so it is whole."""
-    import cv2
+    """Return 16-bit color and alpha; Pillow has decoded the same file to 8 bits, so it is whole."""
+    tags: Mapping[int, Any] = picture.tag_v2 if picture.format == "TIFF" else {}
+    if tags.get(284) == 2:  # channels one after the other, which OpenCV mixes up
+        import tifffile
 
-    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
+        samples = np.moveaxis(tifffile.imread(io.BytesIO(data), key=0), 0, -1)
+    else:
+        samples = _opencv(data)
+        if samples is not None and samples.ndim == 3:
+            samples = samples[:, :, [2, 1, 0, 3][: samples.shape[2]]]
+    width, height = picture.size
+    if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[2] < 3:
         raise ImageError("has 16-bit samples in a layout that bgkit does not read; save it with 8 bits, or as PNG")
-    color = np.ascontiguousarray(samples[:, :, 2::-1])
-    alpha = samples[:, :, 3] if samples.shape[2] == 4 and picture.mode != "RGBX" else None
-    if picture.format == "TIFF":
-        turn = picture.tag_v2.get(274, 1)
-        color, alpha = _upright(color, turn), None if alpha is None else _upright(alpha, turn)
-        extra = picture.tag_v2.get(338, (0,))
-        if alpha is not None and (extra if isinstance(extra, tuple) else (extra,))[0] == 1:
-            share = color / np.maximum(alpha, 1)[:, :, None]
-            color = np.rint(np.minimum(share, 1) * 65535).astype(np.uint16)
+    color: Array = samples[:, :, :3]
+    alpha: Array | None = None
+    if samples.shape[2] == 4 and (picture.mode in ("LA", "RGBA") or "transparency" in picture.info):
+        alpha = samples[:, :, 3]
+    if tags:
+        turn = tags.get(274, 1)
+        color = _upright(color, turn)
+        if alpha is not None:
+            alpha = _upright(alpha, turn)
+            if tags.get(338, (2,))[0] == 1:  # multiplied by alpha
+                share = color / np.maximum(alpha, 1)[:, :, None]
+                color = np.rint(np.minimum(share, 1) * 65535).astype(np.uint16)
+    if color.shape[:2] != (height, width):
+        raise ImageError("is damaged: its parts disagree about its size")
     return color, alpha
 
 
-def _split_alpha(picture: Any) -> tuple[Any, Array | None]:
-    """Return a Pillow picture without alpha, and its alpha."""
+def _opencv(data: bytes) -> Any:
+    """Decode as stored, without OpenCV's lines on stderr about every private tag of a TIFF."""
+    import cv2
+
+    with _wide_lock:  # the log level is one for the process
+        before = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        try:
+            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        finally:
+            cv2.utils.logging.setLogLevel(before)
+
+
+def _split(picture: Any) -> tuple[Any, Array | None]:
+    """Return color and alpha apart: color as an array, or still Pillow's picture where it is CMYK or CIELAB."""
     key = picture.info.get("transparency")
-    if picture.mode.startswith("I;16"):
+    if picture.mode in _GRAY_16:
         samples = np.asarray(picture).astype(np.uint16)
         return samples, None if key is None else np.where(samples == key, 0, 65535).astype(np.uint16)
+    if picture.mode in ("CMYK", "LAB"):
+        return picture, None
     if picture.mode in ("P", "PA"):
         clear = key is not None or picture.mode == "PA" or picture.palette.mode == "RGBA"
         picture = picture.convert("RGBA" if clear else "RGB")
@@ -274,47 +297,48 @@ def _split_alpha(picture: Any) -> tuple[Any, Array | None]:
         picture = picture.convert(picture.mode.upper())
     elif key is not None and picture.mode in ("1", "L", "RGB"):
         picture = picture.convert("RGBA")
-    if picture.mode not in ("LA", "RGBA"):
-        return picture, None
-    alpha = np.asarray(picture.getchannel("A"))
-    return picture.convert("L" if picture.mode == "LA" else "RGB"), alpha
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    elif picture.mode not in ("L", "LA", "RGB", "RGBA"):
+        picture = picture.convert("RGB")
+    pixels = np.asarray(picture)
+    if picture.mode == "LA":
+        return pixels[:, :, 0], pixels[:, :, 1]
+    if picture.mode == "RGBA":
+        return pixels[:, :, :3], pixels[:, :, 3]
+    return pixels, None
 
 
-def _to_srgb(color: Any, info: dict[str, Any], depth: int) -> tuple[Any, str | None]:
-    """Return color as sRGB, and the name of the profile it was converted from."""
+def _to_srgb(color: Any, info: Mapping[str, Any], *, managed: bool) -> tuple[Array, str | None]:
+    """Return color as an array of sRGB, and the name of the profile it was converted from."""
     from PIL import Image, ImageCms
 
-    from bgkit.imagefile import _profile
-
-    profile = info.get("icc_profile")
     array = color if isinstance(color, np.ndarray) else None
     mode = color.mode if array is None else ("L" if array.ndim == 2 else "RGB")
-    if mode in ("YCbCr", "HSV", "RGBX"):
-        color, mode = color.convert("RGB"), "RGB"
-    if mode == "1":
-        return color, None
     if mode == "LAB":
         lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-        return _profile.through_lcms(color, lab), "CIELAB"
-    space = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20]) if profile else None
-    if profile and space == mode:
+        return np.asarray(_profile.through_lcms(color, lab)), "CIELAB"
+    name: str | None = None
+    profile = info.get("icc_profile") if managed else None
+    if profile and {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20]) == mode:
         try:
             name = _profile.describe(profile)
             if mode == "RGB" and _profile.is_srgb(profile):
                 return color, None
-            if array is None:
-                return _profile.through_lcms(color, profile), name
-            curves = _profile.curves_of_profile(profile)
-            if curves is not None:
-                return curves.to_srgb(array), name
-            return _profile.through_lcms(Image.fromarray((array >> 8).astype(np.uint8)), profile), name
-        except (ImageCms.PyCMSError, ValueError, ArithmeticError, IndexError) as error:
-            return color, f"unreadable, taken as sRGB ({str(error).splitlines()[0][:80] if str(error) else ''})"
-    if "gamma" in info and "srgb" not in info and mode in ("L", "RGB"):
-        curves = _profile.curves_of_chunks(info.get("gamma"), info.get("chromaticity") if mode == "RGB" else None)
-        if curves is not None:
-            return curves.to_srgb(np.asarray(color)), f"PNG gamma {info['gamma']:g}"
-    return color, None
+            if array is not None and array.dtype == np.uint16:
+                curves = _profile.curves_of_profile(profile)
+                if curves is not None:
+                    return curves.to_srgb(array), name
+                array = (array >> 8).astype(np.uint8)
+            picture = color if array is None else Image.fromarray(np.ascontiguousarray(array))
+            return np.asarray(_profile.through_lcms(picture, profile)), name
+        except (ImageCms.PyCMSError, OSError, ValueError, ArithmeticError, IndexError, struct.error) as error:
+            name = f"unreadable, taken as sRGB: {error}".splitlines()[0][:100]
+    elif managed and not profile and array is not None and "gamma" in info and "srgb" not in info:
+        chunks = _profile.curves_of_chunks(info["gamma"], info.get("chromaticity") if mode == "RGB" else None)
+        if chunks is not None:
+            return chunks.to_srgb(array), f"PNG gamma {info['gamma']:g}"
+    return (np.asarray(color.convert("RGB")) if array is None else color), name
 
 
 def _orientation(picture: Any) -> int:
@@ -342,6 +366,7 @@ def dpi_of(info: Mapping[str, Any]) -> tuple[float, float] | None:
     return (across, down) if 1 <= across <= 1e5 and 1 <= down <= 1e5 else None
 
 
+_wide_lock = threading.Lock()
 _apart = threading.Lock()
 _inside = 0
 _undo: list[Any] = []

@@ -27,12 +27,23 @@ __all__ = ["SIGNATURE", "check_chunks", "write_png"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP = 2  # the filter's number
 _COLOR_TYPE = {1: 0, 3: 2, 4: 6}
+_PIECE = 1 << 16  # bytes inflated at once: deflate grows 1032-fold at most, so a bomb gets 68 MB and no more
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)  # first row, first column, steps of the seven passes
 
 
 def check_chunks(data: bytes) -> int:
-    """Return the bits per sample of a PNG whose chunks are all there, with right checksums.
+    """Return the bits per sample of a PNG whose parts are all there, with right checksums and every row.
 
-    The decoders skip the checksums of the pixels, and some fill what is missing with gray.
+    Pillow skips the checksum of the pixels, and leaves rows that are missing black. Inflating once
+    more by ISA-L adds 0.05 s to the 0.25 s of 12 MP RGBA.
 
     Raises
     ------
@@ -42,6 +53,7 @@ def check_chunks(data: bytes) -> int:
     from isal import isal_zlib
 
     view, start, depth = memoryview(data), len(SIGNATURE), 0
+    inflate, missing = isal_zlib.decompressobj(), 0
     while start + 12 <= len(view):
         (length,) = struct.unpack_from(">I", view, start)
         kind = bytes(view[start + 4 : start + 8])
@@ -55,10 +67,31 @@ def check_chunks(data: bytes) -> int:
             if kind != b"IHDR" or length != 13:
                 raise ValueError("is damaged: it does not begin with its header")
             depth = view[start + 16]
+            missing = _bytes_of_rows(view[start + 8 : start + 21])
+        if kind == b"IDAT":
+            for at in range(start + 8, end - 4, _PIECE):
+                if missing <= 0 or inflate.eof:
+                    break
+                missing -= len(inflate.decompress(view[at : min(at + _PIECE, end - 4)]))
         if kind == b"IEND":
+            if missing > 0:
+                raise ValueError("is truncated: some of its rows are missing")
             return depth
         start = end
     raise ValueError("is truncated: it ends before its last part")
+
+
+def _bytes_of_rows(header: memoryview) -> int:
+    """Return how many bytes the rows take, each with its filter's number (PNG 3rd edition, 7.2 and 8.1)."""
+    cols, rows, depth, color_type, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color_type, 1)
+    passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+    total = 0
+    for row, col, row_step, col_step in passes:
+        high, across = -(-(rows - row) // row_step), -(-(cols - col) // col_step)
+        if high > 0 and across > 0:
+            total += high * (1 + (across * bits + 7) // 8)
+    return total
 
 
 def write_png(

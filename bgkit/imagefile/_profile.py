@@ -87,6 +87,7 @@ def curves_of_profile(profile: bytes) -> Curves | None:
     return Curves(tuple(_curve(tags[name]) for name in wanted[3:]), matrix.astype(np.float32))
 
 
+@np.errstate(all="ignore")  # a hostile exponent gives infinities, which are clipped
 def _curve(tag: bytes) -> NDArray[np.float32]:
     """Return linear light at 65536 even steps from 0 to 1 (ICC.1:2022, 10.6 curv and 10.18 para)."""
     x = np.linspace(0, 1, 65536)
@@ -113,7 +114,7 @@ def _curve(tag: bytes) -> NDArray[np.float32]:
         curve = np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
     else:
         raise ValueError("a curve of unknown type")
-    table: NDArray[np.float32] = np.clip(curve, 0, 1).astype(np.float32)
+    table: NDArray[np.float32] = np.clip(np.nan_to_num(curve), 0, 1).astype(np.float32)
     return table
 
 
@@ -137,9 +138,13 @@ def curves_of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | No
         if abs(np.linalg.det(primaries)) < 1e-6:
             return None
         primaries = primaries * np.linalg.solve(primaries, xyz[0])
+        if not (primaries.sum(1) > 1e-6).all():
+            return None
         cones = _BRADFORD @ _XYZ_FROM_SRGB.sum(1), _BRADFORD @ xyz[0]
         adapt = np.linalg.inv(_BRADFORD) @ np.diag(cones[0] / cones[1]) @ _BRADFORD
         matrix = np.linalg.inv(_XYZ_FROM_SRGB) @ adapt @ primaries
+        if not np.abs(matrix).max() < 1e3:
+            return None
     x = np.linspace(0, 1, 65536)
     if plain or gamma is None:
         curve = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
