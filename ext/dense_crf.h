@@ -130,32 +130,60 @@ static void blur_row(const float *restrict middle, ptrdiff_t stride, const float
     }
 }
 
+/* exp(x) for x <= 0 within 2 ulp, 0 below -80: Cody and Waite's reduction and a polynomial of degree 6. */
+static inline float exp_negative(float x)
+{
+    const float magic = 12582912.0f;
+    float y = x < -80.0f ? -80.0f : x;
+    float n = (y * 1.44269504f + magic) - magic;
+    float f = (y - n * 0.693359375f) + n * 2.12194440e-4f;
+    float e = 1 + f * (1 + f * (0.5f + f * (0.166666655f + f * (0.0416657962f + f * (0.00833345205f + f * 0.00139819994f)))));
+    union { int32_t bits; float value; } power;
+    power.bits = ((int32_t)n + 127) << 23;
+    return x < -80.0f ? 0.0f : e * power.value;
+}
+
 /* One mean-field update of Q1 - Q0 (Kraehenbuehl and Koltun 2011, algorithm 1, for two labels): return the largest change.
 
-   The log odds are the unary's plus both messages, and Q1 - Q0 = tanh(log odds / 2). From |log odds|, so that exchanging
-   the labels negates the result bit for bit. exp by Cody and Waite's reduction and a polynomial of degree 5: 2 ulp. */
+   The log odds are the unary's plus both messages, and Q1 - Q0 = tanh(log odds / 2), from |log odds|, so that exchanging
+   the labels negates the result bit for bit. */
 BGKIT_CLONES
 static float update_row(const float *restrict unary, const float *restrict bilateral, const float *restrict norm,
                         float bilateral_weight, const float *restrict spatial, const float *restrict norm_col,
                         float spatial_weight, ptrdiff_t count, float *restrict balance)
 {
-    const float magic = 12582912.0f;
-    float largest = 0;
+    int32_t largest = 0; /* as bits: floats that are not negative are ordered like integers, which vectorizes */
+    union { int32_t bits; float value; } change;
     for (ptrdiff_t p = 0; p < count; p++) {
         float odds = unary[p] + bilateral_weight * norm[p] * bilateral[p] + spatial_weight * norm_col[p] * spatial[p];
-        float x = -fabsf(odds);
-        x = x < -80.0f ? -80.0f : x;
-        float n = (x * 1.44269504f + magic) - magic;
-        float f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-        float e = 1 + f * (1 + f * (0.5f + f * (0.166666655f + f * (0.0416657962f + f * (0.00833345205f + f * 0.00139819994f)))));
-        union { int32_t bits; float value; } power = { ((int32_t)n + 127) << 23 };
-        e *= power.value;
+        float e = exp_negative(-fabsf(odds));
         float next = copysignf((1 - e) / (1 + e), odds);
-        float change = fabsf(next - balance[p]);
-        largest = change > largest ? change : largest;
+        change.value = fabsf(next - balance[p]);
+        largest = change.bits > largest ? change.bits : largest;
         balance[p] = next;
     }
-    return largest;
+    change.bits = largest;
+    return change.value;
+}
+
+/* Sum the Gaussian of the distance to each of `points` times its value, for `count` <= CHUNK places from `start` on.
+   feature: five runs of `points` floats, divided by their standard deviations. */
+BGKIT_CLONES
+static void sum_pairs(const float *restrict feature, const float *restrict value, ptrdiff_t points, ptrdiff_t start,
+                      ptrdiff_t count, float *restrict sum)
+{
+    const float *restrict f0 = feature + start, *restrict f1 = f0 + points, *restrict f2 = f1 + points;
+    const float *restrict f3 = f2 + points, *restrict f4 = f3 + points;
+    for (ptrdiff_t p = 0; p < count; p++)
+        sum[p] = 0;
+    for (ptrdiff_t j = 0; j < points; j++) {
+        const float g0 = feature[j], g1 = feature[points + j], g2 = feature[2 * points + j];
+        const float g3 = feature[3 * points + j], g4 = feature[4 * points + j], x = value[j];
+        for (ptrdiff_t p = 0; p < count; p++) {
+            float d0 = f0[p] - g0, d1 = f1[p] - g1, d2 = f2[p] - g2, d3 = f3[p] - g3, d4 = f4[p] - g4;
+            sum[p] += x * exp_negative(-0.5f * (d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3 + d4 * d4));
+        }
+    }
 }
 
 #endif

@@ -33,6 +33,8 @@ cdef extern from "dense_crf.h" nogil:
     float update_row(const float *unary, const float *bilateral, const float *norm, float bilateral_weight,
                      const float *spatial, const float *norm_col, float spatial_weight, Py_ssize_t count,
                      float *balance) noexcept
+    void sum_pairs(const float *feature, const float *value, Py_ssize_t points, Py_ssize_t start, Py_ssize_t count,
+                   float *sum) noexcept
 
 cdef enum:
     FEWEST_BITS = 12
@@ -385,6 +387,36 @@ cdef void _slice_band(Lattice lattice, Py_ssize_t band, float *lines, float[:, :
         slice_row(&lattice.simplex[pixel], &lattice.weight[CORNERS * pixel], lines, cols, &out[row, 0])
         for col in range(cols):
             out[row, col] *= lattice.norm[row, col]
+
+
+cdef class AllPairs:
+    """The same kernel as `Lattice`, with the sums over all pairs of pixels made: exact, in time quadratic in the pixels."""
+
+    cdef readonly Py_ssize_t rows, cols
+    cdef float[:, ::1] feature   # (5, M * N)
+    cdef float[::1] norm
+
+    def __init__(self, const float[:, :, ::1] image, double position_std, double color_std, int threads):
+        self.rows, self.cols = image.shape[0], image.shape[1]
+        feature = np.empty((5, self.rows, self.cols), np.float32)
+        feature[:2] = np.indices((self.rows, self.cols)) / position_std
+        feature[2:] = np.moveaxis(image, 2, 0) * np.float32(255 / color_std)
+        self.feature = feature.reshape(5, -1)
+        self.norm = np.ones(self.rows * self.cols, np.float32)
+        row_sums = np.empty((self.rows, self.cols), np.float32)
+        self.filter(np.asarray(self.norm).reshape(self.rows, self.cols), row_sums, threads)
+        self.norm = 1 / np.sqrt(row_sums.ravel())
+
+    def filter(self, const float[:, ::1] values, float[:, ::1] out, int threads):
+        """Write the normalized bilateral filter of `values` to `out`, both (M, N)."""
+        cdef Py_ssize_t points = self.rows * self.cols, chunk, p
+        cdef float[::1] normed = np.asarray(self.norm) * np.asarray(values).ravel()
+        cdef float *sums = &out[0, 0]
+        for chunk in prange((points + CHUNK - 1) // CHUNK, nogil=True, num_threads=threads, schedule="static"):
+            sum_pairs(&self.feature[0, 0], &normed[0], points, chunk * CHUNK, min(<Py_ssize_t>CHUNK, points - chunk * CHUNK),
+                      sums + chunk * CHUNK)
+        for p in range(points):
+            sums[p] *= self.norm[p]
 
 
 cdef class Gaussian:
