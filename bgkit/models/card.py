@@ -76,6 +76,7 @@ class Output:
     """How the network's output becomes a map of 0..1."""
 
     name: str = ""
+    index: int | None = None  # instead of a name: which of the graph's outputs, from 0
     activation: Literal["none", "sigmoid", "softmax", "labels"] = "none"
     classes: tuple[int, ...] = ()
     stretch: bool = False
@@ -265,12 +266,15 @@ def _output(out: _Table) -> Output:
         table.finish()
     output = Output(
         name=out.take("name", _text, ""),
+        index=out.take("index", _index, None),
         activation=out.take("activation", _choice("none", "sigmoid", "softmax", "labels"), "none"),
         classes=out.take("classes", _classes, ()),
         stretch=out.take("stretch", _flag, False),
         interpolation=out.take("interpolation", _choice("bilinear", "bicubic", "nearest"), "bilinear"),
         instances=instances,
     )
+    if output.name and output.index is not None:
+        raise out.wrong("index", "either a name or an index", "both")
     if output.activation in ("softmax", "labels") and not output.classes and instances is None:
         raise out.wrong("classes", f"the class numbers that mean foreground, with {output.activation}", "none")
     return output
@@ -361,6 +365,11 @@ def _whole(value: Any) -> int:
 
 def _count(value: Any) -> int:
     _must(_is_whole(value) and value > 0, "a whole number from 1 up")
+    return int(value)
+
+
+def _index(value: Any) -> int:
+    _must(_is_whole(value) and value >= 0, "a whole number from 0 up")
     return int(value)
 
 

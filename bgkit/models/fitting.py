@@ -72,10 +72,18 @@ def spatial(value: Value, layout: str) -> tuple[int | None, int | None]:
 
 
 def output_names(card: Card, graph: Graph, place: str) -> list[str]:
+    """Return the names of the outputs that the card reads."""
     names = [value.name for value in graph.outputs]
-    found = card.output.instances
-    wanted = [found.boxes, found.labels, found.scores, found.masks] if found else [card.output.name or names[0]]
-    if found is None and not card.output.name and len(names) > 1:
+    rule = card.output
+    if rule.instances is not None:
+        wanted = [rule.instances.boxes, rule.instances.labels, rule.instances.scores, rule.instances.masks]
+    elif rule.index is not None:
+        if rule.index >= len(names):
+            raise ModelError(f"{place}: output.index: expected 0..{len(names) - 1}, got {rule.index}")
+        wanted = [names[rule.index]]
+    elif rule.name or len(names) == 1:
+        wanted = [rule.name or names[0]]
+    else:
         raise ModelError(
             f"{place}: output.name: expected one of {', '.join(names)}, got nothing; the graph has several"
         )

@@ -39,7 +39,7 @@ def place(card: Card, picture: tuple[int, int], graph: tuple[int | None, int | N
         if card.fit == "stretch":
             return Placement(fixed, 0, 0, *fixed)
         scale = min(fixed[0] / picture[0], fixed[1] / picture[1])
-        rows, cols = (max(1, min(limit, round(side * scale))) for side, limit in zip(picture, fixed, strict=True))
+        rows, cols = (max(1, min(limit, int(side * scale + 1e-9))) for side, limit in zip(picture, fixed, strict=True))
         top, left = ((fixed[0] - rows) // 2, (fixed[1] - cols) // 2) if card.fit == "letterbox" else (0, 0)
         return Placement(fixed, top, left, rows, cols)
     rows, cols = _free_size(card.size, picture)
