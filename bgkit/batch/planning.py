@@ -248,7 +248,7 @@ def prepare(folders: Iterable[Path]) -> None:
     """
     wanted = sorted(set(folders))
     for folder in wanted:
-        there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        there = next(each for each in (folder, *folder.parents) if each.exists())
         if not there.is_dir():
             raise PlanError(f"{shown(folder)}: cannot be made: {shown(there)} is a file")
         if not os.access(there, os.W_OK | os.X_OK):
