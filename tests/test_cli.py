@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -48,9 +49,12 @@ def remove(*args: str, status: int = 0, **options):
     return bgkit("remove", "-p", "mine.yaml", *args, status=status, **options)
 
 
+OURS = ("mine.yaml", ".bgkit.jsonl")
+
+
 def files() -> list[str]:
-    """All files below the test's folder but the pipeline."""
-    return sorted(path.as_posix() for path in Path().rglob("*") if path.is_file() and path.name != "mine.yaml")
+    """All files below the test's folder but the pipeline and the journal."""
+    return sorted(path.as_posix() for path in Path().rglob("*") if path.is_file() and path.name not in OURS)
 
 
 def process(*args: str, **options) -> subprocess.Popen:
@@ -198,6 +202,27 @@ def test_ctrl_c_on_a_running_process(workers):
     assert running.returncode == 130, errors
     assert b"stopped" in errors and b"Traceback" not in errors
     assert [name for name in files() if name.startswith("out")] == ["out/a.png"]
+
+
+def test_killed_at_any_moment():
+    """After kill -9 at random moments and a last run every output is there once, whole, and nothing else is."""
+    for number in range(40):
+        draw(Path(f"in/{number % 4}/{number}.png"), rows=200, cols=300)
+    moments = random.Random(5)
+    for count in range(4):
+        command = ["remove", "in", "-o", "out", "-p", "mine.yaml", "--workers", "12"[count % 2], "--save-steps", "s"]
+        running = process(*command, start_new_session=True)
+        before = len(files())
+        limit = time.monotonic() + 60
+        while len(files()) == before and running.poll() is None and time.monotonic() < limit:
+            time.sleep(0.01)
+        time.sleep(moments.random() * 0.1)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+    remove("in", "-o", "out", "--save-steps", "s")
+    found = [Path(name) for name in files() if name.startswith("out/")]
+    assert sorted(path.stem for path in found) == sorted(str(number) for number in range(40))
+    assert all(cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == (200, 300, 4) for path in found)
 
 
 def test_a_crash_is_told_by_its_picture():
@@ -384,7 +409,7 @@ def test_schema_of_pipeline_files():
 
 def test_bar_says_what_lines_say(capsys):
     """With a bar, errors and the summary are written above it."""
-    with Bar(2, 4) as bar:
+    with Bar(2, ["read", "write"]) as bar:
         bar.add(Outcome(Job(Path("[b]a.png"), Path("x.png"), "[b]a.png"), "failed", "too [red] a reason"))
         bar.add(Outcome(Job(Path("b.png"), Path("y.png"), "b.png"), "done"))
         bar.finish()
