@@ -19,7 +19,7 @@ from bgkit.errors import PlanError
 
 __all__ = ["ENDINGS", "Found", "common_parent", "find_pictures", "inner_path", "walk"]
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
+ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bgkit.errors import PipelineError
 if TYPE_CHECKING:
     from bgkit.pipeline import Pipeline
 
-__all__ = ["Job", "Outcome", "Work", "plain", "shown"]
+__all__ = ["Job", "Outcome", "Work", "plain", "shown", "stamp_of"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Work:
     layer: str = "result"
     steps_folder: Path | None = None
 
+    def steps(self, brought: Iterable[str] = ()) -> list[str]:
+        """Return the names of all that happens to a picture, in order."""
+        return ["read", *(step.name for step in self.pipeline.plan({"image", *brought})), "write"]
+
     def check(self, brought: Iterable[str] = (), ending: str = "png") -> None:
         """See, before the first pixel, that the pipeline runs with what is brought and gives the layer.
 
@@ -52,8 +56,10 @@ class Work:
                 f"the pipeline {self.pipeline.name!r} makes no layer {self.layer!r} (it makes: {there})"
             )
         ground = [step.values["background"] for step in steps if "background" in step.values]
-        if ending in ("jpg", "jpeg") and self.layer == "result" and ground[-1:] == ["none"]:
-            raise PipelineError("a jpg has no transparency; choose a background, as in --background white, or png")
+        if ending in ("jpg", "jpeg", "bmp") and self.layer == "result" and ground[-1:] == ["none"]:
+            raise PipelineError(
+                f"a {ending} has no transparency; choose a background, as in --background white, or png"
+            )
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Outcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     size: tuple[int, int] | None = None  # rows, columns
+    stamp: tuple[int, int] | None = None  # of the picture's file, before it was read: bytes, ns
     trace: str = ""  # of an error that is bgkit's own fault
 
 
@@ -93,3 +100,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def stamp_of(job: Job) -> tuple[int, int] | None:
+    """Return size and time of change (ns) of a job's picture, by which a change is told; None for a pipe."""
+    if not isinstance(job.picture, Path):
+        return None
+    try:
+        found = job.picture.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,11 +23,11 @@ from typing import Literal
 
 from bgkit.batch.finding import ENDINGS, Found, common_parent, find_pictures, inner_path, walk
 from bgkit.batch.jobs import Job, shown
+from bgkit.batch.journal import Journal
 from bgkit.errors import PlanError
+from bgkit.imagefile import ENDINGS as WRITTEN
 
 __all__ = ["Plan", "find_brought", "part", "plan", "prepare"]
-
-WRITTEN = (".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def plan(
     """
     one_file = _names_a_file(out)
     folder = None if out is None or one_file else Path(out)
+    if out is None and len(inputs) == 1 and Path(inputs[0]).is_dir():
+        folder = _folder_beside(Path(inputs[0]), suffix)
     pictures, notes = find_pictures(inputs, folder)
     if one_file and out is not None:
         jobs = [_job_to(pictures, Path(out), ending)]
@@ -112,13 +114,18 @@ def _beside(pictures: Iterable[Found], suffix: str, tail: str) -> list[Path]:
         if each.folder is None:
             place, name = each.path.parent, each.path.stem + suffix
         else:
-            absolute = Path(os.path.abspath(each.folder))  # noqa: PTH100 (resolve() would follow links)
-            if not absolute.name:
-                raise PlanError(f"{shown(each.folder)}: has no folder beside it; give an output folder")
-            root = each.folder if each.folder.name not in ("", "..") else absolute
-            place, name = root.with_name(root.name + suffix) / inner_path(each.path, each.folder).parent, each.path.stem
+            inner = inner_path(each.path, each.folder)
+            place, name = _folder_beside(each.folder, suffix) / inner.parent, inner.stem
         outputs.append(place / (name + tail))
     return outputs
+
+
+def _folder_beside(folder: Path, suffix: str) -> Path:
+    absolute = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve() would follow links)
+    if not absolute.name:
+        raise PlanError(f"{shown(folder)}: has no folder beside it; give an output folder")
+    root = folder if folder.name not in ("", "..") else absolute
+    return root.with_name(root.name + suffix)
 
 
 def _tell_apart(
@@ -217,8 +224,10 @@ def _check_outputs(jobs: Sequence[Job]) -> None:
             raise PlanError(f"{shown(job.output)}: is a folder; a picture was to be written there")
 
 
-def part(plan: Plan, if_exists: Literal["skip", "overwrite", "fail"]) -> tuple[list[Job], list[Job]]:
-    """Return the jobs to do and those to skip because their output stands.
+def part(
+    plan: Plan, if_exists: Literal["skip", "overwrite", "fail"], journal: Journal | None = None
+) -> tuple[list[Job], list[Job], list[str]]:
+    """Return the jobs to do, those to skip because their output stands, and notes on these.
 
     Raises
     ------
@@ -226,16 +235,21 @@ def part(plan: Plan, if_exists: Literal["skip", "overwrite", "fail"]) -> tuple[l
         If an output stands and ``if_exists`` is ``fail``.
     """
     if if_exists == "overwrite":
-        return list(plan.jobs), []
+        return list(plan.jobs), [], []
     standing = [job for job in plan.jobs if job.output.exists()]
     if standing and if_exists == "fail":
-        raise PlanError(
-            f"{shown(standing[0].output)}: exists, as do {len(standing) - 1} other outputs; nothing was done"
-            if len(standing) > 1
-            else f"{shown(standing[0].output)}: exists; nothing was done"
-        )
-    skipped = set(map(id, standing))
-    return [job for job in plan.jobs if id(job) not in skipped], standing
+        more = f", as do {len(standing) - 1} other outputs" if len(standing) > 1 else ""
+        raise PlanError(f"{shown(standing[0].output)}: exists{more}; nothing was done")
+    judged = {id(job): journal.judge(job) if journal else "good" for job in standing}
+    kinds = Counter(judged.values())
+    notes = []
+    if kinds["stale"]:
+        notes.append(f"done again, because the picture was changed since or the output is damaged: {kinds['stale']}")
+    if kinds["other"]:
+        notes.append(f"kept, though made with another pipeline or other values: {kinds['other']}")
+    skipped = [job for job in standing if judged[id(job)] != "stale"]
+    keep = set(map(id, skipped))
+    return [job for job in plan.jobs if id(job) not in keep], skipped, notes
 
 
 def prepare(folders: Iterable[Path]) -> None:
@@ -248,7 +262,7 @@ def prepare(folders: Iterable[Path]) -> None:
     """
     wanted = sorted(set(folders))
     for folder in wanted:
-        there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        there = next(each for each in (folder, *folder.parents) if each.exists())
         if not there.is_dir():
             raise PlanError(f"{shown(folder)}: cannot be made: {shown(there)} is a file")
         if not os.access(there, os.W_OK | os.X_OK):

@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 
-from bgkit.batch.jobs import Job, Outcome, Work, plain
+from bgkit.batch.jobs import Job, Outcome, Work, plain, stamp_of
 from bgkit.errors import BgkitError
 from bgkit.layers import Layers
 from bgkit.pipeline import Step
@@ -23,7 +23,7 @@ __all__ = ["run_job"]
 def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) -> Outcome:
     """Do one job; ``on_step`` is told the name of each step that is done, ``read`` and ``write`` among them."""
     seconds: dict[str, float] = {}
-    layers = None
+    stamp, layers = stamp_of(job), None
     error = trace = ""
 
     def took(name: str, duration: float) -> None:
@@ -69,5 +69,6 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         plain(layers.facts) if layers is not None else {},
         tuple(dict.fromkeys(str(warning.message) for warning in caught)),
         (layers.image.shape[0], layers.image.shape[1]) if layers is not None else None,
+        stamp,
         trace,
     )

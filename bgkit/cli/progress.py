@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import click
 
@@ -93,31 +95,19 @@ class Lines(Progress):
 class Bar(Progress):
     """A bar with rate and time left; for one picture its steps, for many the pictures."""
 
-    def __init__(self, count: int, steps: int) -> None:
+    def __init__(self, count: int, steps: Sequence[str]) -> None:
         super().__init__(count)
+        self.steps = steps
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
-        from rich.text import Text
 
-        class Rate(ProgressColumn):
-            """Pictures per second, or seconds per picture."""
-
-            def render(self, task: Any) -> Text:
-                speed = task.speed or 0
-                return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each" if speed else "")
-
-        columns: list[ProgressColumn] = [
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-        ]
-        if count > 1:
-            columns += [Rate(), TimeRemainingColumn()]
-        self.bar = RichProgress(
-            *columns, console=Console(stderr=True), transient=True, speed_estimate_period=600, refresh_per_second=5
+        columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
+        columns += [MofNCompleteColumn(), TextColumn("{task.fields[rate]}")]
+        self.bar = RichProgress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)
+        self.task = self.bar.add_task(
+            steps[0] if count == 1 else "", total=len(steps) if count == 1 else count, rate=""
         )
-        self.task = self.bar.add_task("removing", total=steps if count == 1 else count)
 
     def say(self, text: str) -> None:
         self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -131,13 +121,24 @@ class Bar(Progress):
 
     def step(self, name: str) -> None:
         if self.count == 1:
-            self.bar.update(self.task, advance=1, description=name)
+            done = int(self.bar.tasks[0].completed) + 1
+            self.bar.update(self.task, completed=done, description=self.steps[min(done, len(self.steps) - 1)])
 
     def add(self, outcome: Outcome) -> None:
         super().add(outcome)
         if self.count > 1:
             last = shown(outcome.job.name)
-            self.bar.update(self.task, advance=1, description=last if len(last) < 30 else "..." + last[-27:])
+            last = last if len(last) < 30 else "..." + last[-27:]
+            self.bar.update(self.task, advance=1, description=last, rate=self.rate())
+
+    def rate(self) -> str:
+        """Return the rate so far, from start to now (workers take seconds to start), and the time left."""
+        worked = sum(outcome.status != "skipped" for outcome in self.outcomes)
+        if not worked:
+            return ""
+        each = (time.perf_counter() - self.started) / worked
+        left = datetime.timedelta(seconds=round(each * (self.count - len(self.outcomes))))
+        return f"{f'{1 / each:.1f}/s' if each < 1 else f'{each:.1f} s each'}, {left} left"
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -149,8 +150,8 @@ class Bar(Progress):
         self.bar.stop()
 
 
-def open_progress(count: int, steps: int, quiet: bool) -> Progress:
-    """Return what fits: ``steps`` is the number of steps of one picture."""
+def open_progress(count: int, steps: Sequence[str], quiet: bool) -> Progress:
+    """Return what fits: ``steps`` names those of one picture."""
     if quiet:
         return Progress(count)
     if sys.stderr.isatty():

@@ -138,27 +138,32 @@ def _load(name: str, settings: Sequence[str], background: str | None) -> Any:
 
 
 def _run(planned: Plan, work: Work, *, if_exists: Any, workers: int | None, report: Path | None, quiet: bool) -> int:
-    """Do what was planned, with progress, report and summary."""
+    """Do what was planned, with progress, report, journal and summary."""
     from bgkit.batch.engine import default_workers, run_batch
     from bgkit.batch.jobs import Outcome
+    from bgkit.batch.journal import Journal
     from bgkit.batch.planning import part, prepare
     from bgkit.batch.report import Report
 
-    todo, standing = part(planned, if_exists)
+    places = {job.output.parent for job in planned.jobs}
+    journal = Journal(planned.folder, work.pipeline.digest(), work.layer, places) if planned.folder else None
+    todo, standing, notes = part(planned, if_exists, journal)
     folders = [planned.folder] if planned.folder else [job.output.parent for job in todo]
     prepare([*folders, *([work.steps_folder] if work.steps_folder else [])])
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context(Report(report, work)) if report else None
-        progress = open_progress(len(planned.jobs), len(work.pipeline.steps) + 2, quiet)
-        stack.enter_context(progress)
-        for text in planned.notes:
+        logs = [stack.enter_context(each) for each in (report and Report(report, work), journal) if each]
+        steps = work.steps(planned.jobs[0].brought)
+        progress = stack.enter_context(open_progress(len(planned.jobs), steps, quiet))
+        if journal and not journal.alone:
+            notes.append(f"{shown(journal.folder)}: another batch is at work there, too")
+        for text in (*planned.notes, *notes):
             progress.note(f"note: {text}")
         skipped = [Outcome(job, "skipped") for job in standing]
         running = run_batch(todo, work, workers or default_workers(len(todo)), progress.step)
         stack.callback(running.close)
         try:
             for outcome in itertools.chain(skipped, running):
-                _take(outcome, progress, log)
+                _take(outcome, progress, *logs)
         except KeyboardInterrupt:
             running.close()
             progress.finish(stopped=True)
@@ -168,10 +173,11 @@ def _run(planned: Plan, work: Work, *, if_exists: Any, workers: int | None, repo
     return 1 if any(outcome.status == "failed" for outcome in progress.outcomes) else 0
 
 
-def _take(outcome: Any, progress: Progress, log: Any) -> None:
-    progress.add(outcome)
-    if log is not None:
+def _take(outcome: Any, progress: Progress, *logs: Any) -> None:
+    """Show an outcome and write it down."""
+    for log in logs:
         log.add(outcome)
+    progress.add(outcome)
     if outcome.trace and click.get_current_context().find_root().params["debug"]:
         progress.say(outcome.trace)
 
@@ -208,8 +214,8 @@ def _pipe(
             job = plan(inputs, target, brought=given).jobs[0]
             job = replace(job, key=Path(job.name).stem)
         prepare([job.output.parent, *([work.steps_folder] if work.steps_folder else [])])
-        log = stack.enter_context(Report(report, work)) if report else None
-        progress = stack.enter_context(open_progress(1, len(work.pipeline.steps) + 2, quiet))
+        logs = [stack.enter_context(Report(report, work))] if report else []
+        progress = stack.enter_context(open_progress(1, work.steps(given), quiet))
         if inputs[0] == "-":
             job = replace(job, picture=sys.stdin.buffer.read())
         outcome = run_job(job, work, progress.step)
@@ -218,5 +224,5 @@ def _pipe(
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             outcome = replace(outcome, job=replace(job, output=Path("-")))
-        _take(outcome, progress, log)
+        _take(outcome, progress, *logs)
     return 1 if outcome.status == "failed" else 0

@@ -1,0 +1,112 @@
+"""The journal of an output folder: what each result was made from and how, so that a batch can go on.
+
+A hidden file of JSON lines, appended to after each picture. A line holds the output's name and size, the
+picture's size and time of change, the pipeline's digest and the layer. A result is whole or not there at
+all (it is written beside its place and renamed), so the journal is not needed to know what is done; it
+tells what stands there *rightly*: a picture that was changed since is done again, and so is a result of
+another size than was written (a power cut). Results made with other settings are kept, and counted.
+
+The journal is locked while a batch runs; who holds the lock may remove what killed runs left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, Self
+
+from bgkit.batch.jobs import Job, Outcome, shown, stamp_of
+from bgkit.errors import PlanError
+
+__all__ = ["NAME", "Journal"]
+
+NAME = ".bgkit.jsonl"
+LEFT_BEHIND = ".bgkit-*.part"  # how bgkit.imagefile calls a file that is not whole yet
+
+
+class Journal:
+    """What is known of the results in ``folder``; used as a context it takes in what is added.
+
+    ``places`` are the folders that results go to, ``folder`` itself and some below it.
+    """
+
+    def __init__(self, folder: Path, digest: str, layer: str, places: Iterable[Path] = ()) -> None:
+        self.folder, self.digest, self.layer, self.places = folder, digest, layer, set(places)
+        self.records: dict[str, dict[str, Any]] = {}
+        self.file: BinaryIO | None = None
+        self.alone = False
+        with suppress(OSError):  # a new folder has no journal
+            for line in (folder / NAME).read_bytes().splitlines():
+                with suppress(ValueError, KeyError, TypeError):  # a line that a kill tore
+                    record = json.loads(line)
+                    self.records[record["output"]] = record
+
+    def judge(self, job: Job) -> Literal["none", "good", "stale", "other"]:
+        """Tell how the result of a job stands: not there; good; of an older picture or damaged; of other settings.
+
+        A result that the journal does not know is good: the user put it there.
+        """
+        try:
+            standing = job.output.stat()
+        except OSError:
+            return "none"
+        record = self.records.get(self._name(job))
+        if record is None:
+            return "good"
+        stamp = stamp_of(job)
+        if record["bytes"] != standing.st_size or (stamp and list(stamp) != record["stamp"]):
+            return "stale"
+        return "good" if (record["digest"], record["layer"]) == (self.digest, self.layer) else "other"
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in what became of a job."""
+        if self.file is None or outcome.status != "done":
+            return
+        with suppress(OSError):  # the result was taken away at once, or the disk is full: the result itself counts
+            record = {
+                "output": self._name(outcome.job),
+                "bytes": outcome.job.output.stat().st_size,
+                "input": outcome.job.name,
+                "stamp": outcome.stamp,
+                "digest": self.digest,
+                "layer": self.layer,
+            }
+            self.file.write(json.dumps(record).encode() + b"\n")
+            self.file.flush()
+
+    def _name(self, job: Job) -> str:
+        return os.path.relpath(job.output, self.folder)
+
+    def __enter__(self) -> Self:
+        try:
+            self.file = (self.folder / NAME).open("ab")
+        except OSError as error:
+            raise PlanError(f"{shown(self.folder / NAME)}: cannot be written: {error.strerror}") from error
+        self.file.write(b"\n")  # ends a line that a kill tore
+        self.alone = _lock(self.file)
+        if self.alone:
+            for place in self.places:
+                for path in place.glob(LEFT_BEHIND):
+                    path.unlink(missing_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.file is not None:
+            self.file.close()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed; False where another process has, or where files cannot be locked."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True

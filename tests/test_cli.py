@@ -1,0 +1,418 @@
+"""The command line: exit status, one line for each error, nothing touched before everything is checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+from minefield import BREAKS, DIES, PIPELINE, REFUSES, SLEEPS, STOPS, WARNS, draw, install
+
+from bgkit import stages
+from bgkit.batch.jobs import Job, Outcome
+from bgkit.cli import COMMANDS, app
+from bgkit.cli.progress import Bar
+from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
+
+HEAVY = ["numpy", "scipy", "cv2", "skimage", "onnxruntime", "torch", "ruamel", "rich", "PIL", "pymatting", "numba"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path_factory, tmp_path, monkeypatch):
+    """Each test works in an empty folder, with the pipeline mine.yaml and the stage ``minefield``."""
+    site = tmp_path_factory.mktemp("site")
+    install(site)
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(site), str(ROOT / "tests")]))
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(PIPELINE)
+
+
+def bgkit(*args: str, status: int = 0, **options):
+    """Run a command in this process and see that it ends with ``status``."""
+    result = CliRunner().invoke(app, list(args), **options)
+    assert result.exit_code == status, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def remove(*args: str, status: int = 0, **options):
+    return bgkit("remove", "-p", "mine.yaml", *args, status=status, **options)
+
+
+OURS = ("mine.yaml", ".bgkit.jsonl")
+
+
+def files() -> list[str]:
+    """All files below the test's folder but the pipeline and the journal."""
+    return sorted(path.as_posix() for path in Path().rglob("*") if path.is_file() and path.name not in OURS)
+
+
+def process(*args: str, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "bgkit", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+# Starting
+
+
+@pytest.mark.parametrize("code", ["import bgkit", "import bgkit.cli", "bgkit.cli.app.main(['--help'])"])
+def test_nothing_heavy_is_imported(code):
+    """The help, and the import of bgkit, load neither NumPy nor anything else that takes long."""
+    code = (
+        f"import sys, bgkit.cli\ntry: {code}\nexcept SystemExit: pass\nprint([n for n in {HEAVY} if n in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()[-1] == "[]"
+
+
+def test_help_and_version():
+    """``bgkit --help`` lists the commands, and each has help with examples; ``--version`` tells the version."""
+    assert all(name in bgkit("--help").stdout for name in COMMANDS)
+    assert bgkit("--version").stdout == "bgkit 0.1.0\n"
+    for name in COMMANDS:
+        assert "Examples:" in bgkit(name, "--help").stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_table_of_commands_is_true(name):
+    """The line of a command in the help of all is the first line of its own help."""
+    command = app.get_command(None, name)
+    assert command.help.partition("\n")[0] == COMMANDS[name]
+
+
+def test_completion_knows_commands_and_options():
+    """Click's completion works with commands that load late."""
+    env = {**os.environ, "_BGKIT_COMPLETE": "bash_complete", "COMP_WORDS": "bgkit remove --back", "COMP_CWORD": "2"}
+    result = subprocess.run([sys.executable, "-m", "bgkit"], env=env, capture_output=True, text=True, check=True)
+    assert result.stdout == "plain,--background\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["remvoe", "a.jpg"], "error: no command 'remvoe'; did you mean 'remove'? (bgkit --help lists them)"),
+        (["remove", "a.png", "--layr", "mask"], "error: No such option"),
+        (["remove", "a.png", "--layer", "msk"], "error: Invalid value for '--layer'"),
+        (["remove"], "error: Missing argument 'INPUT...'"),
+        (["remove", "a.png", "--workers", "0"], "error: Invalid value for '--workers'"),
+    ],
+)
+def test_wrong_command_lines(args, message):
+    """Each is one line on standard error and status 2."""
+    result = bgkit(*args, status=2)
+    assert result.stderr.startswith(message)
+    assert len(result.stderr.splitlines()) == 1 and not result.stdout
+
+
+# remove
+
+
+def test_one_picture():
+    """It lands beside its picture; a repetition writes it again."""
+    draw(Path("photo.png"))
+    assert remove("photo.png").stderr.startswith("photo.png -> photo-cutout.png")
+    Path("photo-cutout.png").write_bytes(b"")
+    assert not remove("photo.png").stdout
+    assert cv2.imread("photo-cutout.png", cv2.IMREAD_UNCHANGED).shape == (12, 16, 4)
+
+
+def test_a_folder_goes_on_where_it_was():
+    """A second run does what is missing and says what it skipped; --if-exists changes that."""
+    for name in ("a", "x/b"):
+        draw(Path(f"in/{name}.png"))
+    assert "2 done, in" in remove("in", "-o", "out").stderr
+    Path("out/a.png").unlink()
+    before = Path("out/x/b.png").stat().st_mtime_ns
+    result = remove("in", "-o", "out")
+    assert "1 done, 1 skipped, in" in result.stderr and "--if-exists overwrite" in result.stderr
+    assert Path("out/x/b.png").stat().st_mtime_ns == before
+    remove("in", "-o", "out", "--if-exists", "overwrite")
+    assert Path("out/x/b.png").stat().st_mtime_ns != before
+    assert remove("in", "-o", "out", "--if-exists", "fail", status=2).stderr.startswith("error: out/a.png: exists")
+
+
+def test_one_bad_picture_among_good_ones():
+    """The others are done, the summary names the failure and its reason, the status is 1."""
+    for number in range(5):
+        draw(Path(f"in/{number}.png"))
+    Path("in/cut.png").write_bytes(Path("in/0.png").read_bytes()[:70])
+    draw(Path("in/red.png"), REFUSES)
+    result = remove("in", "-o", "out", "--report", "r.jsonl", "--workers", "1", status=1)
+    lines = result.stderr.splitlines()
+    assert "error: in/red.png: minefield: does not like red" in lines
+    assert lines[-3].startswith("5 done, 2 failed, in")
+    assert lines[-2].startswith("  failed: in/cut.png: ")
+    assert lines[-1] == "  failed: in/red.png: minefield: does not like red"
+    assert len([name for name in files() if name.startswith("out/")]) == 5
+    records = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    assert [record["status"] for record in records].count("failed") == 2
+
+
+def test_a_bug_is_told_in_one_line_and_shown_on_request():
+    """An internal error names itself; --debug shows where."""
+    draw(Path("a.png"), BREAKS)
+    assert remove("a.png", status=1).stderr == "error: a.png: internal error: RuntimeError: a bug\n"
+    result = CliRunner().invoke(app, ["--debug", "remove", "-p", "mine.yaml", "a.png"])
+    assert "Traceback" in result.stderr and result.exit_code == 1
+
+
+def test_quiet_says_nothing_but_errors():
+    """Warnings, notes and results are left out, errors are not."""
+    draw(Path("in/a.png"), WARNS)
+    Path("in/notes.txt").write_text("")
+    assert remove("in", "-q").stderr == ""
+    assert "warning: in/a.png: stopped early" in remove("in", "--if-exists", "overwrite").stderr
+    draw(Path("red.png"), REFUSES)
+    assert remove("red.png", "-q", status=1).stderr == "error: red.png: minefield: does not like red\n"
+
+
+def test_stop_by_the_user():
+    """Ctrl-C ends with 130, says how far it came, and leaves no half file."""
+    draw(Path("in/a.png"))
+    draw(Path("in/b.png"), STOPS)
+    draw(Path("in/c.png"))
+    result = remove("in", "-o", "out", "--workers", "1", status=130)
+    assert "1 done, 2 not begun or given up" in result.stderr
+    assert result.stderr.endswith("stopped; the same command goes on with what is left\n")
+    assert [name for name in files() if name.startswith("out")] == ["out/a.png"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_on_a_running_process(workers):
+    """A real SIGINT in the middle of a picture, to the whole group as a terminal sends it."""
+    draw(Path("in/a.png"))
+    draw(Path("in/b.png"), SLEEPS)
+    running = process("remove", "in", "-o", "out", "-p", "mine.yaml", "--workers", workers, start_new_session=True)
+    limit = time.monotonic() + 60
+    while not Path("out/a.png").exists() and time.monotonic() < limit:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130, errors
+    assert b"stopped" in errors and b"Traceback" not in errors
+    assert [name for name in files() if name.startswith("out")] == ["out/a.png"]
+
+
+def test_killed_at_any_moment():
+    """After kill -9 at random moments and a last run every output is there once, whole, and nothing else is."""
+    for number in range(40):
+        draw(Path(f"in/{number % 4}/{number}.png"), rows=200, cols=300)
+    moments = random.Random(5)
+    for count in range(4):
+        command = ["remove", "in", "-o", "out", "-p", "mine.yaml", "--workers", "12"[count % 2], "--save-steps", "s"]
+        running = process(*command, start_new_session=True)
+        before = len(files())
+        limit = time.monotonic() + 60
+        while len(files()) == before and running.poll() is None and time.monotonic() < limit:
+            time.sleep(0.01)
+        time.sleep(moments.random() * 0.1)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+    remove("in", "-o", "out", "--save-steps", "s")
+    found = [Path(name) for name in files() if name.startswith("out/")]
+    assert sorted(path.stem for path in found) == sorted(str(number) for number in range(40))
+    assert all(cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == (200, 300, 4) for path in found)
+
+
+def test_a_crash_is_told_by_its_picture():
+    """A picture that kills its worker is a failure like another."""
+    draw(Path("in/a.png"))
+    draw(Path("in/b.png"), DIES)
+    result = remove("in", "-o", "out", "--workers", "2", status=1)
+    assert "error: in/b.png: the worker process died twice" in result.stderr
+
+
+def test_settings_and_background():
+    """--set and --background change the pipeline, and the report's digest tells."""
+    draw(Path("a.png"))
+    remove("a.png", "-o", "b.png", "--background", "#0000ff", "--report", "r.jsonl")
+    assert cv2.imread("b.png", cv2.IMREAD_UNCHANGED)[0, 0].tolist() == [255, 5, 5]
+    remove("a.png", "-o", "c.jpg", "--set", "composite.background=lime")
+    assert cv2.imread("c.jpg").shape == (12, 16, 3)
+    changed = load_pipeline("mine.yaml", {"composite.background": "#0000ff"})
+    assert json.loads(Path("r.jsonl").read_text())["digest"] == changed.digest()
+
+
+def test_a_layer_has_its_own_name():
+    """--layer alpha writes photo-alpha.png, --format its kind of file."""
+    draw(Path("photo.png"))
+    remove("photo.png", "--layer", "alpha", "--format", "tif")
+    assert files() == ["photo-alpha.tif", "photo.png"]
+    assert cv2.imread("photo-alpha.tif", cv2.IMREAD_UNCHANGED).shape == (12, 16)
+
+
+def test_a_mask_of_ones_own():
+    """A mask that is brought stands in for the stages that would make one."""
+    draw(Path("a.png"), REFUSES)
+    draw(Path("masks/a.png"), (255, 255, 255))
+    remove("a.png", "--mask", "masks", "--save-steps", "steps")
+    assert files() == ["a-cutout.png", "a.png", "masks/a.png", "steps/a/01-composite-result.png"]
+
+
+WRONG = [
+    (["a.png", "-p", "no-such"], r"no pipeline named 'no-such'"),
+    (["a.png", "-p", "misspelt.yaml"], "misspelt.yaml:3:5: no stage named 'minefeld'; did you mean 'minefield'?"),
+    (["a.png", "-p", "order.yaml"], "order.yaml:3:5: composite: needs the layer 'alpha'"),
+    (["a.png", "-p", "twice.yaml"], "twice.yaml:2:1: not valid YAML"),
+    (["a.png", "-p", "tabs.yaml"], "tabs.yaml:3:1: not valid YAML: a tab; YAML is indented with spaces"),
+    (["a.png", "-p", "void.yaml"], "void.yaml: expected a pipeline, got an empty file"),
+    (["a.png", "-p", "binary.yaml"], "binary.yaml: expected a pipeline in YAML"),
+    (["a.png", "--set", "composite.blur=900"], "composite.blur: expected 0..200 per mille"),
+    (["a.png", "--set", "composite.blr=9"], "composite.blr: no such parameter; did you mean 'blur'?"),
+    (["a.png", "--set", "composit.blur=9"], "composit.blur: the pipeline 'mine' has no stage 'composit'"),
+    (["a.png", "--set", "blur"], "--set blur: expected STAGE.PARAM=VALUE"),
+    (["a.png", "--background", "reddish"], "composite.background: expected a color"),
+    (["a.png", "-p", "masks.yaml", "--background", "red"], "--background: the pipeline 'masks' has no stage composite"),
+    (["a.png", "--layer", "trimap"], "the pipeline 'mine' makes no layer 'trimap'"),
+    (["a.png", "-p", "masks.yaml"], "the pipeline 'masks' makes no layer 'result'"),
+    (["a.png", "-o", "a.jpg"], "a jpg has no transparency"),
+    (["a.png", "--trimap", "a.png"], "trimap: brought, but no stage of the pipeline 'mine' uses it"),
+    (["a.png", "--mask", "no.png"], "--mask no.png: no such file or folder"),
+    (["a.png", "b.png"], "b.png: no such file or folder"),
+    (["empty", "-o", "out"], "empty: no pictures in this folder"),
+    (["a.png", "-o", "a.png"], "a.png: is an input; choose another output"),
+    (["a.png", "-o", "binary.yaml/out"], "binary.yaml/out: cannot be made: binary.yaml is a file"),
+    (["a.png", "--report", "no/r.jsonl"], "no/r.jsonl: the report cannot be written"),
+    (["-", "a.png"], "a pipe takes one picture"),
+    (["-", "-o", "out"], "out: a picture from a pipe has no name; give -o FILE"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), WRONG, ids=[" ".join(args) for args, _ in WRONG])
+def test_wrong_from_the_start(args, message):
+    """Status 2, one line that says place and remedy, and no file more or less than before."""
+    draw(Path("a.png"))
+    Path("empty").mkdir()
+    Path("misspelt.yaml").write_text("bgkit: 1\nstages:\n  - minefeld\n")
+    Path("order.yaml").write_text("bgkit: 1\nstages:\n  - composite\n  - minefield\n")
+    Path("twice.yaml").write_text("bgkit: 1\nbgkit: 1\nstages: [minefield]\n")
+    Path("tabs.yaml").write_text("bgkit: 1\nstages:\n\t- minefield\n")
+    Path("void.yaml").write_text("")
+    Path("masks.yaml").write_text("bgkit: 1\nstages: [minefield]\n")
+    Path("binary.yaml").write_bytes(Path("a.png").read_bytes())
+    before = files()
+    result = remove(*args, status=2)
+    assert result.stderr.startswith(f"error: {message}"), result.stderr
+    assert len(result.stderr.splitlines()) == 1 and not result.stdout
+    assert files() == before
+    assert not Path("out").exists()
+
+
+# Pipes
+
+
+def test_pipe():
+    """The picture comes from standard input, and nothing but the result goes to standard output."""
+    data = draw(Path("a.png")).read_bytes()
+    result = remove("-", input=data)
+    assert result.stdout_bytes.startswith(b"\x89PNG")
+    assert result.stderr.startswith("stdin -> -")
+    assert files() == ["a.png"]
+
+
+def test_pipe_of_a_process():
+    """The same through real pipes, in another format."""
+    data = draw(Path("a.png")).read_bytes()
+    running = process("remove", "-p", "mine.yaml", "-q", "-", "--format", "webp", stdin=subprocess.PIPE)
+    out, errors = running.communicate(data, timeout=60)
+    assert running.returncode == 0 and not errors
+    assert out[:4] == b"RIFF" and out[8:12] == b"WEBP"
+
+
+def test_half_pipes():
+    """A file may go to a pipe, and a pipe to a file."""
+    data = draw(Path("a.png")).read_bytes()
+    assert remove("a.png", "-o", "-", "--report", "r.jsonl").stdout_bytes.startswith(b"\x89PNG")
+    assert json.loads(Path("r.jsonl").read_text())["output"] == "-"
+    assert remove("-", "-o", "b.png", input=data).stdout_bytes == b""
+    assert Path("b.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture at all"])
+def test_pipe_without_a_picture(data):
+    """What is no picture is one error and status 1, and nothing goes to standard output."""
+    result = remove("-", input=data, status=1)
+    assert result.stderr.startswith("error: stdin: ") and not result.stdout_bytes
+
+
+# check, stages, pipelines
+
+
+def test_check():
+    """A good file is told so, a bad one with its place, and the status is that of the worst."""
+    Path("bad.yaml").write_text("bgkit: 1\nstages:\n  - composite: {blur: 900}\n")
+    assert bgkit("check", "mine.yaml").stdout == "ok  mine.yaml: 2 stages\n"
+    result = bgkit("check", "bad.yaml", "mine.yaml", status=2)
+    assert result.stderr.startswith("error: bad.yaml:3:23: composite.blur: expected 0..200")
+    assert result.stdout == "ok  mine.yaml: 2 stages\n"
+
+
+def test_stages():
+    """The list has every stage with its summary, those of other packages, too."""
+    lines = bgkit("stages").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == stages.names()
+    assert lines[-1].endswith("Mark all that is not red, or fail in the way that the first pixel asks for.")
+
+
+@pytest.mark.parametrize("name", stages.names())
+def test_page_of_a_stage(name):
+    """It has each parameter with what is expected; --json is the schema."""
+    info = stages.find(name)
+    page = bgkit("stages", name).stdout
+    assert page.startswith(f"{name}: {info.summary}\n")
+    assert all(f"\n  {param.name} = " in page and param.expected in page for param in info.words.values())
+    assert ">>>" not in page
+    assert json.loads(bgkit("stages", name, "--json").stdout) == info.schema()
+
+
+def test_stages_as_json():
+    """Without a name, the schemas of all by name."""
+    assert list(json.loads(bgkit("stages", "--json").stdout)) == stages.names()
+
+
+def test_unknown_stage():
+    """The nearest name is suggested."""
+    assert bgkit("stages", "compost", status=2).stderr.startswith(
+        "error: no stage named 'compost'; did you mean 'composite'?"
+    )
+
+
+def test_pipelines():
+    """The list has every shipped pipeline; one that is printed can be saved and used."""
+    assert [line.split()[0] for line in bgkit("pipelines").stdout.splitlines()] == shipped()
+    for name in shipped():
+        text = bgkit("pipelines", name).stdout
+        assert read_pipeline(text).digest() == load_pipeline(name).digest()
+
+
+def test_schema_of_pipeline_files():
+    """It holds the schema of each stage's parameters."""
+    schema = json.loads(bgkit("pipelines", "--schema").stdout)
+    choices = schema["properties"]["stages"]["items"]["oneOf"]
+    assert choices[0]["enum"] == stages.names()
+    assert {name for choice in choices[1:] for name in choice["properties"]} == set(stages.names())
+
+
+# Progress
+
+
+def test_bar_says_what_lines_say(capsys):
+    """With a bar, errors and the summary are written above it."""
+    with Bar(2, ["read", "write"]) as bar:
+        bar.add(Outcome(Job(Path("[b]a.png"), Path("x.png"), "[b]a.png"), "failed", "too [red] a reason"))
+        bar.add(Outcome(Job(Path("b.png"), Path("y.png"), "b.png"), "done"))
+        bar.finish()
+    written = capsys.readouterr().err
+    assert "error: [b]a.png: too [red] a reason" in written
+    assert "1 done, 1 failed, in" in written
