@@ -15,7 +15,7 @@ cdef inline int _root(int[::1] parent, int pixel) noexcept nogil:
     return pixel
 
 
-def open_by_weight(const float[::1] values, const long long[::1] order, Py_ssize_t width, bint diagonal,
+def open_by_weight(const float[::1] values, const int[::1] order, Py_ssize_t width, bint diagonal,
                    int[::1] weight, int limit, float ground, int[::1] parent, float[::1] out):
     """Write into ``out`` the height to which each pixel of ``order`` falls.
 
@@ -28,7 +28,7 @@ def open_by_weight(const float[::1] values, const long long[::1] order, Py_ssize
     cdef int pixel, near, root
     with nogil:
         for step in range(count):
-            pixel = <int>order[step]
+            pixel = order[step]
             parent[pixel] = pixel
             row = pixel // width
             col = pixel % width
@@ -48,7 +48,7 @@ def open_by_weight(const float[::1] values, const long long[::1] order, Py_ssize
                     else:
                         weight[pixel] = limit
         for step in range(count - 1, -1, -1):
-            pixel = <int>order[step]
+            pixel = order[step]
             if parent[pixel] != pixel:
                 out[pixel] = out[parent[pixel]]
             elif weight[pixel] >= limit:

@@ -3,7 +3,7 @@ from numpy.typing import NDArray
 
 def open_by_weight(
     values: NDArray[np.float32],
-    order: NDArray[np.int64],
+    order: NDArray[np.int32],
     width: int,
     diagonal: bool,
     weight: NDArray[np.int32],

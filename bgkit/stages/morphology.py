@@ -105,11 +105,11 @@ def _spread(mask: Array, radius: int) -> Array:
 
 
 def _extreme(mask: Array, radius: int, *, greatest: bool) -> Array:
-    bands = max(threads(), mask.shape[0] // 64)
+    bands = -(-mask.shape[0] // 64)
     half = _chords(radius)
     scratch = np.empty((bands, (2 * radius + 1).bit_length(), STRIP + 2 * radius), np.float32)
     out = np.empty_like(mask)
-    disk_extreme(mask, half, greatest, scratch, out, threads())
+    disk_extreme(mask, half, greatest, scratch, out, min(threads(), bands))
     return out
 
 
