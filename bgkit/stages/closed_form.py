@@ -9,14 +9,19 @@ Works on sRGB-encoded color, as published.
 from __future__ import annotations
 
 import warnings
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 
+from bgkit._ext.closed_form import ROOM, Tree, dissect, laplacian, multiply
 from bgkit.errors import ConvergenceWarning
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
 from bgkit.stage import note, stage
+from bgkit.threads import threads
+
+LEAF = 16  # pixels
 
 
 @stage(gives="alpha")
@@ -25,7 +30,7 @@ def closed_form_matting(
     trimap: Array,
     *,
     epsilon: Annotated[float, Range(1e-10, 10.0, ui=(1e-8, 1e-3))] = 1e-7,
-    tolerance: Annotated[float, Range(1e-12, 0.1, ui=(1e-8, 1e-3))] = 1e-7,
+    tolerance: Annotated[float, Range(1e-12, 0.1, ui=(1e-8, 1e-3))] = 1e-4,
     max_iterations: Annotated[int, Range(1, 100_000, ui=(10, 1000))] = 1000,
 ) -> Array:
     """Solve for alpha where the trimap is unknown, by the matting Laplacian.
@@ -77,38 +82,110 @@ def closed_form_matting(
     if not (trimap == BACKGROUND).any():
         note(iterations=0, residual=0.0)
         return np.ones_like(alpha)
-    alpha[unknown] = _solve(image, trimap, epsilon, tolerance, max_iterations)[unknown]
+    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, threads())
+    alpha[unknown] = np.clip(solved, 0, 1)
     return alpha
 
 
-def _solve(image: Array, trimap: Array, epsilon: float, tolerance: float, max_iterations: int) -> Array:
-    import pymatting
-
-    margin = [(0, max(0, 3 - size)) for size in trimap.shape]
-    progress: dict[str, Any] = {}
-
-    def watch(_matrix: Any, x: Array, _b: Array, norm_b: float, _r: Array, norm_r: float) -> None:
-        progress.update(x=x, residual=float(norm_r / norm_b), iterations=progress.get("iterations", 0) + 1)
-
-    padded = np.pad(trimap, margin, mode="edge") / 255.0
-    try:
-        alpha = pymatting.estimate_alpha_cf(
-            np.pad(image, [*margin, (0, 0)], mode="edge").astype(np.float64),
-            padded,
-            laplacian_kwargs={"epsilon": epsilon},
-            cg_kwargs={"rtol": tolerance, "maxiter": max_iterations, "callback": watch},
-        )
-    except ValueError:
-        if progress.get("iterations", 0) < max_iterations:
-            raise
-        alpha = padded.copy()
-        alpha[(padded > 0.1) & (padded < 0.9)] = progress["x"]
+def _solve(image: Array, trimap: Array, epsilon: float, tolerance: float, max_iterations: int, workers: int) -> Array:
+    """Return alpha of the unknown pixels in raster order, by conjugate gradients, not clipped."""
+    row, col = (where.astype(np.int32) for where in np.nonzero(trimap == UNKNOWN))
+    top, left = int(row[0]), int(col.min())
+    row -= top
+    col -= left
+    index = np.full((row[-1] + 5, int(col.max()) + 5), -1, np.int32)  # a margin of 2, see ext/stencil.h
+    at = (row + 2) * np.int32(index.shape[1]) + col + 2
+    index.ravel()[at] = np.arange(at.size, dtype=np.int32)
+    matrix, right = np.zeros((at.size, 13)), np.zeros(at.size)
+    laplacian(image, trimap, index, top, left, epsilon, matrix, right, workers)
+    precondition = _factor(matrix, index, at, row, col, workers)
+    product = np.empty_like(right)
+    alpha, residual = np.zeros_like(right), right.copy()
+    size = float(np.sqrt((right * right).sum()))
+    step = precondition(residual)
+    direction, largest, iterations = step.copy(), float(np.abs(step).max()), 0
+    energy = float((residual * step).sum())
+    while True:
+        multiply(matrix, index, at, direction, product, workers)
+        length = energy / float((direction * product).sum())
+        alpha += length * direction
+        residual -= length * product
+        iterations += 1
+        before, previous = largest, energy
+        step = precondition(residual)
+        largest, energy = float(np.abs(step).max()), float((residual * step).sum())
+        # The step is nearly the error itself; once taken, what is left shrinks by as much again.
+        error = largest * min(1.0, largest / before)
+        if error <= tolerance or iterations == max_iterations:
+            break
+        direction *= energy / previous
+        direction += step
+    alpha += step
+    reached = float(np.sqrt((residual * residual).sum())) / size
+    note(iterations=iterations, residual=reached, error=error, unknown=at.size)
+    if error > tolerance:
         warnings.warn(
-            f"closed_form_matting: residual {progress['residual']:.1e} after {max_iterations} iterations, "
-            f"expected {tolerance:.1e}; raise max_iterations or epsilon",
+            f"closed_form_matting: residual {reached:.1e}, estimated error of alpha {error:.1e} after {iterations} "
+            f"iterations, expected {tolerance:.1e}; raise max_iterations or epsilon",
             ConvergenceWarning,
             stacklevel=2,
         )
-    note(iterations=progress.get("iterations", 0), residual=progress.get("residual", 0.0))
-    clipped: Array = np.clip(alpha, 0, 1)
-    return clipped[: trimap.shape[0], : trimap.shape[1]]
+    return alpha
+
+
+def _factor(matrix: Array, index: Array, at: Array, row: Array, col: Array, workers: int) -> Callable[[Array], Array]:
+    """Factor the matrix in float32; return the function that solves with the factor."""
+    count = at.size
+    order, tree = np.arange(count, dtype=np.int32), np.empty((5, 2 * count), np.int32)
+    spare = np.empty_like(order)
+    nodes = dissect(row, col, order, spare, *(np.zeros(size, np.int32) for size in index.shape), tree, LEAF)
+    tree = tree[:, :nodes].copy()
+    position = spare
+    position[order] = np.arange(count, dtype=np.int32)
+    border_at, factor_at = np.zeros((2, nodes + 1), np.int64)
+    border, place = np.empty((2, 16 * count + 4096), np.int32)
+    mark, done = np.full(count, -1, np.int32), 0
+    while done < nodes:  # a border's length is known only once it is found
+        whole = Tree(
+            matrix, index, at, order, position, tree, border_at, factor_at, border, place, np.empty(1, np.float32)
+        )
+        done = whole.find_borders(done, nodes, mark, border.size)
+        if done < nodes:
+            border, place = (np.resize(each, 2 * each.size) for each in (border, place))
+    factor = np.empty(int(factor_at[-1]) + 64, np.float32)  # loads may run over the end, see ext/front.h
+    whole = Tree(matrix, index, at, order, position, tree, border_at, factor_at, border, place, factor)
+    first, begin, end, left, right = tree
+    sizes = end - begin[first]
+    roots, above, queue = [], [], [nodes - 1]
+    while queue:
+        node = queue.pop()
+        if left[node] < 0 or sizes[node] <= max(1024, count // 32):
+            roots.append(node)
+        else:
+            above.append(node)
+            queue += [left[node], right[node]]
+    below = np.array(sorted(roots, key=lambda node: -sizes[node]), np.int32)
+    over = np.array(sorted(above), np.int32)
+    borders = np.diff(border_at)
+    rows = int((borders + end - begin).max()) + 16
+    where, least = np.empty((workers, count), np.int32), np.empty((workers, rows), np.float32)
+    room = np.empty((workers, ROOM), np.float32)
+    rest_at = np.concatenate([[0], np.cumsum(borders[below] ** 2)])
+    rests = np.empty(int(rest_at[-1]) + 64, np.float32)
+    stack = np.empty((workers, max(whole.stack_room(node) for node in below) + 64), np.float32)
+    whole.factor_subtrees(below, rests, rest_at, stack, where, least, room, workers)
+    kept = {node: rests[rest_at[k] :] for k, node in enumerate(below.tolist())}
+    del stack
+    for node in over.tolist():
+        rest = np.empty(int(borders[node]) ** 2 + 64, np.float32)
+        whole.factor_node(node, kept.pop(left[node]), kept.pop(right[node]), rest, where, least, room, workers)
+        kept[node] = rest
+    x, sums = np.empty(count, np.float32), np.empty(border_at[-1] + 1, np.float32)
+    front = np.empty((workers, rows), np.float32)
+
+    def solve(residual: Array) -> Array:
+        out = np.empty_like(residual)
+        whole.solve(below, over, residual, out, x, sums, front, workers)
+        return out
+
+    return solve

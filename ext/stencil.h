@@ -1,0 +1,108 @@
+/* The matting Laplacian over the unknown pixels (Levin, Lischinski, Weiss 2008, equation 12).
+ *
+ * The unknown pixels are numbered in raster order. Two pixels that share a 3 x 3 window are at most two
+ * rows and columns apart, so a row of the matrix has 25 places; it is symmetric, so 13 are stored: the pixel
+ * itself and those after it in raster order. `index` is the number of each pixel of the band's bounding
+ * box, -1 where known, with a margin of two known pixels on every side, so that no neighbor needs a check.
+ */
+#ifndef BGKIT_STENCIL_H
+#define BGKIT_STENCIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { PLACES = 13, MARGIN = 2 };
+
+/* The place of the pixel `rows` below and `cols` right; rows >= 0. */
+static inline int place(int rows, int cols) { return 5 * rows + cols; }
+
+/* Add what the windows say of the unknown pixels in the picture's rows [first, last).
+ *
+ * Windows that reach over the edge of the range are computed by both neighbors, so ranges are independent,
+ * and every sum runs over its windows in raster order: the same bits for any cut into ranges. */
+static void add_windows(const float *image, const unsigned char *trimap, ptrdiff_t rows, ptrdiff_t cols,
+                        const int32_t *index, ptrdiff_t top, ptrdiff_t left, ptrdiff_t box_cols,
+                        ptrdiff_t first, ptrdiff_t last, double epsilon, double *values, double *right)
+{
+    const int height = rows < 3 ? (int)rows : 3, width = cols < 3 ? (int)cols : 3, area = height * width;
+    const ptrdiff_t stride = box_cols + 2 * MARGIN;
+    const ptrdiff_t row_begin = first - height + 1 < 0 ? 0 : first - height + 1;
+    const ptrdiff_t row_end = last - 1 < rows - height ? last : rows - height + 1;
+    const ptrdiff_t col_begin = left - width + 1 < 0 ? 0 : left - width + 1;
+    const ptrdiff_t col_end = left + box_cols - 1 < cols - width ? left + box_cols : cols - width + 1;
+    for (ptrdiff_t row = row_begin; row < row_end; row++) {
+        for (ptrdiff_t col = col_begin; col < col_end; col++) {
+            const int32_t *corner = index + (row - top + MARGIN) * stride + (col - left + MARGIN);
+            int32_t which[9], any = -1;
+            for (int k = 0, down = 0; down < height; down++)
+                for (int along = 0; along < width; along++, k++) {
+                    which[k] = corner[down * stride + along];
+                    any &= which[k]; /* stays negative only if all are */
+                }
+            if (any < 0)
+                continue;
+            double color[9][3], slope[9][3], mean[3] = {0, 0, 0};
+            for (int k = 0, down = 0; down < height; down++)
+                for (int along = 0; along < width; along++, k++)
+                    for (int channel = 0; channel < 3; channel++) {
+                        color[k][channel] = image[((row + down) * cols + col + along) * 3 + channel];
+                        mean[channel] += color[k][channel];
+                    }
+            double a00 = epsilon, a01 = 0, a02 = 0, a11 = epsilon, a12 = 0, a22 = epsilon;
+            for (int k = 0; k < area; k++) {
+                for (int channel = 0; channel < 3; channel++)
+                    color[k][channel] -= mean[channel] / area;
+                const double r = color[k][0], g = color[k][1], b = color[k][2];
+                a00 += r * r, a01 += r * g, a02 += r * b, a11 += g * g, a12 += g * b, a22 += b * b;
+            }
+            /* Both 1 / area, of the covariance and of the sum over the window, cancel: color' A^-1 color. */
+            const double c00 = a11 * a22 - a12 * a12, c01 = a02 * a12 - a01 * a22, c02 = a01 * a12 - a02 * a11;
+            const double c11 = a00 * a22 - a02 * a02, c12 = a01 * a02 - a00 * a12, c22 = a00 * a11 - a01 * a01;
+            const double scale = 1 / (a00 * c00 + a01 * c01 + a02 * c02);
+            for (int k = 0; k < area; k++) {
+                const double r = color[k][0] * scale, g = color[k][1] * scale, b = color[k][2] * scale;
+                slope[k][0] = c00 * r + c01 * g + c02 * b;
+                slope[k][1] = c01 * r + c11 * g + c12 * b;
+                slope[k][2] = c02 * r + c12 * g + c22 * b;
+            }
+            for (int k = 0; k < area; k++) {
+                const int down = k / width, along = k % width;
+                if (which[k] < 0 || row + down < first || row + down >= last)
+                    continue;
+                double *own = values + (ptrdiff_t)which[k] * PLACES;
+                own[0] += 1;
+                for (int l = 0; l < area; l++) {
+                    if (which[l] >= 0 && l < k)
+                        continue;
+                    const int below = l / width, beside = l % width;
+                    const double value = -1.0 / area - (slope[k][0] * color[l][0] + slope[k][1] * color[l][1] +
+                                                        slope[k][2] * color[l][2]);
+                    if (which[l] >= 0)
+                        own[place(below - down, beside - along)] += value;
+                    else if (trimap[(row + below) * cols + col + beside] == 255)
+                        right[which[k]] -= value;
+                }
+            }
+        }
+    }
+}
+
+/* Return row `pixel` of the matrix times x; `at` points to the pixel's own number. */
+static inline double row_times(const double *values, const int32_t *at, ptrdiff_t stride, const double *x)
+{
+    const ptrdiff_t pixel = *at;
+    const double *own = values + pixel * PLACES;
+    double sum = own[0] * x[pixel];
+    for (int rows = 0; rows <= 2; rows++)
+        for (int cols = rows ? -2 : 1; cols <= 2; cols++) {
+            const ptrdiff_t after = at[rows * stride + cols], before = at[-rows * stride - cols];
+            if (after >= 0)
+                sum += own[place(rows, cols)] * x[after];
+            if (before >= 0)
+                sum += values[before * PLACES + place(rows, cols)] * x[before];
+        }
+    return sum;
+}
+
+#endif
