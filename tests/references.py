@@ -189,6 +189,7 @@ def _softmax(x):
     exponential = np.exp(x - x.max(0))
     return exponential / exponential.sum(0)
 
+
 # --- networks --------------------------------------------------------------------------------------
 
 
