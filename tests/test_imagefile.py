@@ -562,25 +562,39 @@ def test_gray_profile(depth):
     np.testing.assert_allclose(read_picture(data).image[0, :, 1], expected, atol=1.01 / 255 if depth == 8 else 1e-3)
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2, 3, 4])
-def test_parametric_curves(kind):
-    """The five parametric curves of ICC profiles, each set up to be sRGB's own or a plain gamma."""
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((2.2,), lambda x: x**2.2),
+        ((2.0, 1.25, -0.25), lambda x: np.where(x >= 0.2, np.maximum(1.25 * x - 0.25, 0) ** 2, 0)),
+        ((2.0, 0.8, -0.16, 0.1), lambda x: np.where(x >= 0.2, np.maximum(0.8 * x - 0.16, 0) ** 2 + 0.1, 0.1)),
+        ((2.0, 0.8, 0.2, 0.5, 0.3), lambda x: np.where(x >= 0.3, (0.8 * x + 0.2) ** 2, 0.5 * x)),
+        (
+            (2.0, 0.8, 0.1, 0.5, 0.3, 0.1, 0.05),
+            lambda x: np.where(x >= 0.3, (0.8 * x + 0.1) ** 2 + 0.1, 0.5 * x + 0.05),
+        ),
+    ],
+    ids=range(5),
+)
+def test_parametric_curves(values, expected):
+    """The five parametric curves of ICC profiles (ICC.1:2022, table 68)."""
     from bgkit.imagefile._profile import curves_of_profile
 
-    a, b, c, d = 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045
-    values = [(2.2,), (2.2, 1.0, 0.0), (2.2, 1.0, 0.0, 0.0), (2.4, a, b, c, d), (2.4, a, b, c, d, 0.0, 0.0)][kind]
+    kind = [1, 3, 4, 5, 7].index(len(values))
     tag = b"para\0\0\0\0" + struct.pack(f">HH{len(values)}i", kind, 0, *(round(v * 65536) for v in values))
-    curves = curves_of_profile(icc(b"GRAY", {b"kTRC": tag}))
+    table = curves_of_profile(icc(b"GRAY", {b"kTRC": tag})).tables[0]
     x = np.linspace(0, 1, 65536)
-    expected = x**2.2 if kind < 3 else np.where(x <= d, x * c, (a * x + b) ** 2.4)
-    np.testing.assert_allclose(curves.tables[0], expected, atol=1e-4)
+    steady = np.abs(x - 0.3) > 1e-3  # the jump there may fall a sample earlier or later
+    np.testing.assert_allclose(table[steady], expected(x)[steady], atol=1e-4)
 
 
 def test_profile_of_another_kind_is_ignored():
     """A gray picture that carries an RGB profile, as some programs write, is left as it is."""
     gray = scene()[:, :, 0]
     data = saved(gray, "TIFF", icc_profile=adobe_rgb())
-    np.testing.assert_array_equal(read_picture(data).image[:, :, 0], gray / np.float32(255))
+    picture = read_picture(data)
+    np.testing.assert_array_equal(picture.image[:, :, 0], gray / np.float32(255))
+    assert picture.profile is None
 
 
 @pytest.mark.parametrize("cut", [20, 130, 300])
@@ -632,6 +646,13 @@ def test_png_primaries():
     share = samples / 65535
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     np.testing.assert_allclose(picture.image, encode(linear @ SRGB_FROM_ADOBE.T), atol=5e-4)
+
+
+def test_png_white_point():
+    """Gray stays gray under another white (here D50), because the eye adapts."""
+    chrm = chunk(b"cHRM", struct.pack(">8I", 34567, 35850, 64000, 33000, 30000, 60000, 15000, 6000))
+    gray = np.full((2, 2, 3), 40000, np.uint16)
+    np.testing.assert_allclose(read_picture(png(gray, 2, chrm)).image, 40000 / 65535, atol=1e-3)
 
 
 def test_png_silly_primaries():
@@ -1192,7 +1213,10 @@ def test_same_bytes_twice():
     """The same picture gives the same file."""
     array = scene().astype(np.float32) / 255
     for form in ("png", "tif", "webp", "jpg"):
-        assert written(array, form) == written(array, form)
+        data = written(array, form)
+        assert written(array, form) == data
+        profile = Image.open(io.BytesIO(data)).info["icc_profile"]
+        assert profile[24:36] == struct.pack(">6H", 2026, 1, 1, 0, 0, 0)  # no date of making
 
 
 def test_quality():
@@ -1325,6 +1349,16 @@ def test_reason_from_the_system(tmp_path, monkeypatch):
     monkeypatch.setattr(_png, "write_png", full)
     with pytest.raises(ImageError, match=r"out\.png: cannot be written: no space left on device$"):
         write_picture(tmp_path / "out.png", np.zeros((4, 5), np.float32))
+
+
+def test_the_new_file_takes_the_place_of_the_old(tmp_path):
+    """Who has the old file open goes on reading the old picture, for nothing is written into it."""
+    path = tmp_path / "out.png"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        write_picture(path, np.zeros((4, 5), np.float32))
+        assert reader.read() == b"old"
+    assert read_picture(path).image.shape == (4, 5, 3)
 
 
 def test_link_stays_a_link(tmp_path):

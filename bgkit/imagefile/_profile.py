@@ -114,7 +114,7 @@ def _curve(tag: bytes) -> NDArray[np.float32]:
         curve = np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
     else:
         raise ValueError("a curve of unknown type")
-    table: NDArray[np.float32] = np.clip(np.nan_to_num(curve), 0, 1).astype(np.float32)
+    table: NDArray[np.float32] = np.clip(curve, 0, 1).astype(np.float32)
     return table
 
 
