@@ -27,6 +27,7 @@ __all__ = ["chroma_key", "luv_threshold"]
 Floats = NDArray[Any]
 
 PRIMARIES = {"green": 1, "blue": 2}  # channel
+QUIET = 3.0  # dE*uv
 
 
 @stage(gives="mask")
@@ -101,6 +102,7 @@ def luv_threshold(
         backdrop = estimate_backdrop(image, witnesses=key)
         targets, noise = backdrop.coefficients[None], backdrop.noise
         note(noise=backdrop.noise, border_share=backdrop.border_share)
+        image, noise = _quiet(image, noise)
     mask = np.empty(image.shape[:2], np.float32)
     reach = float(np.hypot(tolerance, 2 * noise))
     _kernels.luv_key(
@@ -181,6 +183,14 @@ def _trust(backdrop: Backdrop, plain: float) -> float:
     """
     quiet = float(np.clip((2 - backdrop.noise) / 0.8, 0, 1))
     return float(np.clip(2 * backdrop.border_share * quiet / plain - 1, 0, 1))
+
+
+def _quiet(image: Floats, noise: float) -> tuple[Floats, float]:
+    """Return the picture smoothed just as far as brings its noise down to 3 dE*uv, and the noise left."""
+    if noise <= QUIET:
+        return image, noise
+    sigma = noise / QUIET / (2 * np.sqrt(np.pi))  # a Gaussian divides the noise of single pixels by 2 sqrt(pi) sigma
+    return cv2.GaussianBlur(image, (0, 0), max(sigma, 0.5)), QUIET
 
 
 def _flat_surfaces(colors: tuple[str, ...]) -> Floats:
