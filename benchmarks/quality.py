@@ -9,8 +9,9 @@ Sets (under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout; s
 - ``matting``: mean SAD/1000 of alpha over the frame
 
 A plate is handed only to pipelines that cannot do without (with ``--plates`` also to those that may
-use one). Prints a Markdown table and writes it where
-``--output`` says. A pipeline that cannot run gets a line that says why.
+use one). Prints a Markdown table, and writes it where ``--output`` says after every line. Seconds are
+medians; ``CPU s`` counts all threads and holds also on a busy machine. A pipeline that cannot run
+gets a line that says why.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Run:
 
     kind: str
     seconds: float
+    cpu: float = 0.0
     score: Score | None = None
     error: str = ""
 
@@ -71,13 +73,13 @@ def measure(name: str, plates: bool, sample: Sample) -> Run:
     """Run one pipeline on one picture; loading and scoring are outside the timed part."""
     image, truth = sample.read_image(), sample.read_truth()
     brought = {"plate": sample.read_plate()} if wants_plate(name, plates) else {}
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     try:
         layers = pipeline(name).run(image, **brought)
     except bgkit.BgkitError as error:
         return Run(sample.kind, time.perf_counter() - started, error=str(error))
-    seconds = time.perf_counter() - started
-    return Run(sample.kind, seconds, score(layers.alpha, truth, names=MEASURED))
+    seconds, busy = time.perf_counter() - started, time.process_time() - busy
+    return Run(sample.kind, seconds, busy, score(layers.alpha, truth, names=MEASURED))
 
 
 def prepare_worker(threads: int) -> None:
@@ -112,6 +114,7 @@ def row(name: str, dataset: str, runs: list[Run]) -> dict[str, str]:
                 if of_kind:
                     cells[kind] = f"{summarize(of_kind)['sad']:.2f}"
         cells["s/picture"] = f"{statistics.median(run.seconds for run in done):.3f}"
+        cells["CPU s"] = f"{statistics.median(run.cpu for run in done):.3f}"
     failed = [run for run in runs if run.score is None]
     if failed:
         cells["failed"] = f"{len(failed)}: {failed[0].error}"
@@ -147,23 +150,25 @@ def main() -> int:
     limit = 4 if options.quick else options.limit
     head = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.workers} worker(s)"
     print(head, file=sys.stderr)
-    tables = []
+    tables: list[list[dict[str, str]]] = []
+
+    def report() -> str:
+        return f"{head}\n\n" + "\n\n".join(markdown(rows) for rows in tables if rows) + "\n"
+
     for kind in options.sets.split(","):
         layout, folder = SETS[kind]
         samples = spread(open_dataset(layout, data_folder() / folder), limit)
-        rows = []
+        tables.append([])
         for name in names:
             try:
                 pipeline(name)
-                rows.append(row(name, kind, run_all(name, samples, options.workers, options.plates)))
+                tables[-1].append(row(name, kind, run_all(name, samples, options.workers, options.plates)))
             except bgkit.BgkitError as error:
-                rows.append({"set": kind, "pipeline": name, "failed": str(error)})
-            print(rows[-1], file=sys.stderr, flush=True)
-        tables.append(markdown(rows))
-    text = f"{head}\n\n" + "\n\n".join(tables) + "\n"
-    print(text)
-    if options.output:
-        options.output.write_text(text)
+                tables[-1].append({"set": kind, "pipeline": name, "failed": str(error)})
+            print(tables[-1][-1], file=sys.stderr, flush=True)
+            if options.output:
+                options.output.write_text(report())
+    print(report())
     return 0
 
 

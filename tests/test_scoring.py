@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from bgkit.errors import ImageError, ParamError
 from bgkit.evaluate import evaluate, open_dataset
@@ -289,3 +291,15 @@ def test_wrong_workers(folders):
     """Fewer than one worker is refused."""
     with pytest.raises(ParamError, match="workers"):
         score_folders(folders[0], workers=0)
+
+
+def test_documentation_runs(tmp_path, monkeypatch, capsys):
+    """The code of the page on metrics runs, block after block, and prints what it is about."""
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "metrics.md").read_text(), re.DOTALL)
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    printed = capsys.readouterr().out
+    assert "ECSSD" in printed
+    assert "SAD - 0.0800" in " ".join(printed.split())
