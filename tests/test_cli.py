@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -503,3 +505,26 @@ def test_bar_says_what_lines_say(capsys):
     written = capsys.readouterr().err
     assert "error: [b]a.png: too [red] a reason" in written
     assert "1 done, 1 failed, in" in written
+
+
+# The page on the command line
+
+
+def documented() -> list[str]:
+    """Every ``bgkit remove`` of the page, and of the commands' own examples."""
+    text = (ROOT / "docs" / "command-line.md").read_text() + "\n".join(
+        app.get_command(None, name).epilog for name in COMMANDS
+    )
+    return sorted(set(re.findall(r"bgkit remove (?!INPUT)[^`|\n>]+?(?=`| *[|>]|  |\n|\b$)", text)))
+
+
+@pytest.mark.parametrize("line", documented())
+def test_documented_commands_plan(line, monkeypatch):
+    """Each example gets as far as doing pictures."""
+    for name in ("photo", "a", "x/b", "shots/s/a", "masks/s/a", "raw/x/a", "day1/a", "day2/a"):
+        draw(Path(f"{name}.{'tif' if name == 'raw/x/a' else 'jpg'}"))
+    known = shlex.split(line)[1:]
+    known = [word.replace("u2net", "coarse") for word in known]
+    monkeypatch.setattr("bgkit.batch.running.run_job", lambda job, *_: Outcome(job, "failed", "not really done"))
+    result = bgkit(*known, status=1, input=b"")
+    assert "error: " in result.stderr and "not really done" in result.stderr
