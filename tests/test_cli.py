@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT
@@ -21,6 +24,7 @@ from bgkit import stages
 from bgkit.batch.jobs import Job, Outcome
 from bgkit.cli import COMMANDS, app
 from bgkit.cli.progress import Bar
+from bgkit.models.store import CARDS, list_cards, path_of
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
 
 HEAVY = ["numpy", "scipy", "cv2", "skimage", "onnxruntime", "torch", "ruamel", "rich", "PIL", "pymatting", "numba"]
@@ -404,6 +408,91 @@ def test_schema_of_pipeline_files():
     assert {name for choice in choices[1:] for name in choice["properties"]} == set(stages.names())
 
 
+# models
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """A small network, mine.onnx, with its card, mine.toml, and an empty store."""
+    monkeypatch.setenv("BGKIT_HOME", "home")
+    monkeypatch.setenv("BGKIT_OFFLINE", "1")
+    card = next(card for card in list_cards() if path_of(card).is_file())
+    Path("mine.onnx").write_bytes(path_of(card).read_bytes())
+    text = (CARDS / f"{card.name}.toml").read_text().replace(f'"{card.name}"', '"mine"')
+    Path("mine.toml").write_text(text.replace(card.file, "mine.onnx"))
+    return card
+
+
+def test_models_are_listed_and_shown(network):
+    """The list says what is here, the page what it may be used for."""
+    lines = {line.split()[0]: line for line in bgkit("models", "list").stdout.splitlines()}
+    assert list(lines) == [card.name for card in list_cards()]
+    assert " here " in lines[network.name] and network.use in lines[network.name]
+    page = bgkit("models", "show", network.name).stdout
+    assert network.sha256 in page and network.license in page
+
+
+def test_a_network_is_added_and_verified(network):
+    """What was added is listed and verified; a damaged file is told, with status 1."""
+    assert bgkit("models", "add", "mine.onnx", "--card", "mine.toml").stdout == "mine: added\n"
+    assert bgkit("models", "verify").stdout.splitlines()[1].startswith("mine: good")
+    (stored,) = Path("home/models/mine").glob("*.onnx")
+    stored.write_bytes(stored.read_bytes()[:-1])
+    result = bgkit("models", "verify", status=1)
+    assert "mine" in result.stderr and result.stdout.startswith(network.name)
+
+
+def test_fetching(network):
+    """What is here is not fetched again; a wrong name is status 2, a failure status 1."""
+    assert bgkit("models", "fetch", network.name).stdout.startswith(f"{network.name}: ")
+    assert bgkit("models", "fetch", "no-such", status=2).stderr.startswith("error: no network named 'no-such'")
+    bgkit("models", "add", "mine.onnx", "--card", "mine.toml")
+    next(Path("home/models/mine").glob("*.onnx")).unlink()
+    assert bgkit("models", "fetch", "mine", status=1).stderr.startswith("error: the network 'mine' ")
+
+
+def test_a_network_that_is_not_here_is_told_before_the_first_picture():
+    """Status 2, for a pipeline that cannot run."""
+    draw(Path("a.png"))
+    result = bgkit("remove", "a.png", "-p", "fast", "--set", "cnn_mask.model=no-such", status=2)
+    assert result.stderr.startswith("error: ") and "no network named 'no-such'" in result.stderr
+    assert files() == ["a.png"]
+
+
+# evaluate
+
+
+def test_evaluate():
+    """A table, or JSON, or a file; what could not be scored makes the status 1."""
+    draw(Path("truth/a.png"), (0, 0, 0))
+    for name in ("truth/a.png", "cut/a.png"):
+        mask = np.zeros((12, 16), np.uint8)
+        mask[3:9, 4:12] = 255
+        Path(name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(name, mask)
+    options = ["evaluate", "--predictions", "cut", "--truth", "truth", "--metrics", "iou,mae"]
+    assert "IoU" in bgkit(*options).stdout
+    assert json.loads(bgkit(*options, "--json", "-o", "t.csv").stdout)["figures"] == {"mae": 0.0, "iou": 1.0}
+    assert Path("t.csv").read_text().startswith("name,kind,mae,iou")
+    cv2.imwrite("cut/b.png", mask)
+    assert "prediction without a truth" in bgkit(*options, status=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metrics", "iuo"], "error: metrics: expected names among"),
+        (["-o", "t.html"], "error: -o t.html: expected a name that ends in .json, .csv, .txt"),
+        (["-o", "no/t.csv"], "error: -o no/t.csv: there is no folder no"),
+        (["--dataset", "no"], "error: data set: expected one of"),
+    ],
+)
+def test_wrong_evaluations(options, message):
+    """Each is told before anything is scored."""
+    draw(Path("cut/a.png"))
+    assert bgkit("evaluate", "--predictions", "cut", "--truth", "cut", *options, status=2).stderr.startswith(message)
+
+
 # Progress
 
 
@@ -416,3 +505,26 @@ def test_bar_says_what_lines_say(capsys):
     written = capsys.readouterr().err
     assert "error: [b]a.png: too [red] a reason" in written
     assert "1 done, 1 failed, in" in written
+
+
+# The page on the command line
+
+
+def documented() -> list[str]:
+    """Every ``bgkit remove`` of the page, and of the commands' own examples."""
+    text = (ROOT / "docs" / "command-line.md").read_text() + "\n".join(
+        app.get_command(None, name).epilog for name in COMMANDS
+    )
+    return sorted(set(re.findall(r"bgkit remove (?!INPUT)[^`|\n>]+?(?=`| *[|>]|  |\n|\b$)", text)))
+
+
+@pytest.mark.parametrize("line", documented())
+def test_documented_commands_plan(line, monkeypatch):
+    """Each example gets as far as doing pictures."""
+    for name in ("photo", "a", "x/b", "shots/s/a", "masks/s/a", "raw/x/a", "day1/a", "day2/a"):
+        draw(Path(f"{name}.{'tif' if name == 'raw/x/a' else 'jpg'}"))
+    known = shlex.split(line)[1:]
+    known = [word.replace("u2net", "coarse") for word in known]
+    monkeypatch.setattr("bgkit.batch.running.run_job", lambda job, *_: Outcome(job, "failed", "not really done"))
+    result = bgkit(*known, status=1, input=b"")
+    assert "error: " in result.stderr and "not really done" in result.stderr

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from bgkit import __version__
-from bgkit.errors import BgkitError, ImageError, LayerError, ModelError, did_you_mean
+from bgkit.errors import BgkitError, ImageError, LayerError, did_you_mean
 
 __all__ = ["app", "main"]
 
@@ -27,9 +27,11 @@ COMMANDS = {
     "check": "Check pipeline files.",
     "stages": "List the stages, or explain one.",
     "pipelines": "List the shipped pipelines, or print one.",
+    "models": "List, fetch, add and verify networks.",
+    "evaluate": "Score a folder of predictions against a folder of truths.",
 }
 
-STATUS = {ImageError: 1, LayerError: 1, ModelError: 1}  # of an error that reaches this surface; any other: 2
+STATUS = {ImageError: 1, LayerError: 1}  # of an error that reaches this surface; any other: 2
 
 
 class App(click.Group):

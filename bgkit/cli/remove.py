@@ -44,7 +44,7 @@ Examples:
   bgkit remove photo.jpg --background white
   bgkit remove shots -o cut -p studio-white --report cut.jsonl
   bgkit remove 'raw/**/*.tif' -o cut --set make_trimap.width=8 --layer alpha
-  bgkit remove shots -o cut -p clean-plate --plate empty.jpg
+  bgkit remove shots -o cut --mask masks --background '#eeeeee'
   curl -s https://example.org/a.jpg | bgkit remove - > a.png"""
 )
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
