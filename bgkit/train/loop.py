@@ -22,6 +22,8 @@ from bgkit.train.networks.coarse import CoarseNet
 
 __all__ = ["Recipe", "train"]
 
+SAVE_SECONDS = 180  # between checkpoints within an epoch
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -40,11 +42,30 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-def train(data: Path, run: Path, recipe: Recipe, say: Callable[[str], None] = print) -> Path:
+def train(
+    data: Path,
+    run: Path,
+    recipe: Recipe,
+    *,
+    say: Callable[[str], None] = print,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Path:
     """Train :class:`CoarseNet` on a folder of shards and return the checkpoint of best validation IoU.
 
-    ``run`` receives ``recipe.json``, ``log.jsonl`` (one line an epoch), ``last.pt`` (to resume from)
-    and ``best.pt``. Called again with the same ``run``, it goes on where it stopped.
+    Parameters
+    ----------
+    data : Path
+        Folder with ``train-*.tar`` (pairs ``NAME.webp`` and ``NAME.png``) and ``backgrounds.tar``.
+    run : Path
+        Receives ``recipe.json``, ``log.jsonl`` (one line an epoch), ``last.pt`` (to resume from) and
+        ``best.pt``. Called again with the same ``run``, training goes on where it stopped, and ends
+        with the same weights, bit for bit, as if it had never stopped.
+    recipe : Recipe
+        Everything that decides the outcome.
+    say : callable(text)
+        Receives progress.
+    on_step : callable(step, loss), optional
+        Called after each step. What it raises ends the run; the state is saved first, as it is on Ctrl-C.
     """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
@@ -66,70 +87,78 @@ def train(data: Path, run: Path, recipe: Recipe, say: Callable[[str], None] = pr
     steps = (len(kept) // recipe.batch) * recipe.epochs
     per_epoch = len(kept) // recipe.batch
     step, best = 0, 0.0
+    losses: list[float] = []
     if (run / "last.pt").exists():
         state = torch.load(run / "last.pt", weights_only=True)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        step, best = state["step"], state["best"]
+        step, best, losses = state["step"], state["best"], state["losses"]
         say(f"resumed at step {step} of {steps}")
 
     def save(name: str) -> None:
-        state: dict[str, Any] = {"average": average.state_dict(), "step": step, "best": best}
+        state: dict[str, Any] = {"average": average.state_dict(), "step": step, "best": best, "losses": losses}
         if name == "last.pt":
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-        torch.save(state, run / (name + ".part"))
-        (run / (name + ".part")).replace(run / name)
+        part = run / f"{name}.part"
+        torch.save(state, part)
+        part.replace(run / name)
 
-    started, started_step, saved = time.monotonic(), step, time.monotonic()
-    losses: list[float] = []
-    while step < steps:
-        epoch = step // per_epoch
-        size = recipe.sizes[min(epoch * len(recipe.sizes) // recipe.epochs, len(recipe.sizes) - 1)]
-        network.train()
-        for picture, truth in batches(
-            [images[i] for i in kept],
-            [masks[i] for i in kept],
-            grounds,
-            augmentation=recipe.augmentation,
-            size=size,
-            batch=recipe.batch,
-            seed=recipe.seed,
-            epoch=epoch,
-            first=step % per_epoch,
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * _schedule(step, steps, recipe.warmup_steps)
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = network(picture)
-            loss = deep_supervision(logits, truth)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            _follow(average, network, min(recipe.average, (1 + step) / (10 + step)))
-            losses.append(loss.item())
-            step += 1
-            if time.monotonic() - saved > 180:
-                save("last.pt")
-                saved = time.monotonic()
-            if step % 50 == 0:
-                rate = (step - started_step) * recipe.batch / (time.monotonic() - started)
-                left = (steps - step) * recipe.batch / rate / 60
-                say(
-                    f"step {step}/{steps} size {size} loss {np.mean(losses[-50:]):.4f} {rate:.0f}/s {left:.0f} min left"
-                )
-        iou = _validate(average, [images[i] for i in held], [masks[i] for i in held], recipe.sizes[-1])
-        with (run / "log.jsonl").open("a") as log:
-            line = {"epoch": epoch + 1, "step": step, "size": size, "loss": float(np.mean(losses)), "iou": iou}
-            log.write(json.dumps(line) + "\n")
-        say(f"epoch {epoch + 1}/{recipe.epochs} validation IoU {iou:.4f}")
-        losses.clear()
-        if iou > best:
-            best = iou
-            save("best.pt")
-        save("last.pt")
-        saved = time.monotonic()
+    images_kept, masks_kept = [images[i] for i in kept], [masks[i] for i in kept]
+    images_held, masks_held = [images[i] for i in held], [masks[i] for i in held]
+    started, first_step, saved = time.monotonic(), step, time.monotonic()
+    try:
+        while step < steps:
+            epoch = step // per_epoch
+            size = recipe.sizes[epoch * len(recipe.sizes) // recipe.epochs]
+            network.train()
+            for picture, truth in batches(
+                images_kept,
+                masks_kept,
+                grounds,
+                augmentation=recipe.augmentation,
+                size=size,
+                batch=recipe.batch,
+                seed=recipe.seed,
+                epoch=epoch,
+                first=step % per_epoch,
+            ):
+                for group in optimizer.param_groups:
+                    group["lr"] = recipe.learning_rate * _schedule(step, steps, recipe.warmup_steps)
+                with torch.autocast("cpu", torch.bfloat16):
+                    logits = network(picture)
+                loss = deep_supervision(logits, truth)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+                optimizer.step()
+                _follow(average, network, min(recipe.average, (1 + step) / (10 + step)))
+                losses.append(loss.item())
+                step += 1
+                if on_step is not None:
+                    on_step(step, losses[-1])
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    save("last.pt")
+                    saved = time.monotonic()
+                if step % 50 == 0:
+                    rate = (step - first_step) * recipe.batch / (time.monotonic() - started)
+                    left = (steps - step) * recipe.batch / rate / 60
+                    recent = np.mean(losses[-50:])
+                    say(f"step {step}/{steps} size {size} loss {recent:.4f} {rate:.0f}/s {left:.0f} min left")
+            iou = _validate(average, images_held, masks_held, recipe.sizes[-1])
+            with (run / "log.jsonl").open("a") as log:
+                line = {"epoch": epoch + 1, "step": step, "size": size, "loss": float(np.mean(losses)), "iou": iou}
+                log.write(json.dumps(line) + "\n")
+            say(f"epoch {epoch + 1}/{recipe.epochs} validation IoU {iou:.4f}")
+            losses.clear()
+            if iou > best:
+                best = iou
+                save("best.pt")
+            save("last.pt")
+            saved = time.monotonic()
+    finally:
+        if step > first_step:
+            save("last.pt")
     return run / "best.pt"
 
 
