@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "multiversion.h"
 
 enum { CORNERS = 6, CHUNK = 256, RANK_BITS = 15 };
@@ -23,17 +24,20 @@ typedef struct {
 #define WRAP(i) { rank##i += sum; int32_t turn = (rank##i < 0) - (rank##i > 5); rank##i += 6 * turn; near##i += turn; \
                   v##i -= (float)turn; }
 #define SORT(i, j) { float high = v##i < v##j ? v##j : v##i, low = v##i < v##j ? v##i : v##j; v##i = high; v##j = low; }
+#define STEPS(x) (int32_t)((x) * 65534.0f + 0.5f)  /* rounding may take x to 1 + 1e-6 or, before it is cut off, -1e-6 */
 #define FIELD(i) ((uint64_t)(uint32_t)(near##i - geometry->lowest[i]) << geometry->shift[i])
 
 /* Find the simplex that encloses each of `count` <= CHUNK pixels of a row, from column `col` on.
 
    key: the nearest remainder-0 point, packed, with the ranks of the first five coordinates in the low bits: two pixels
-   share a simplex exactly if they share this key. weight: barycentric coordinates, six a pixel, by remainder. */
+   share a simplex exactly if they share this key. weight: barycentric coordinates, six a pixel, by remainder, in steps of
+   1/65534: half the memory of floats, which is what a pass over the pixels waits for. Their scale cancels in the
+   symmetric normalization. */
 BGKIT_CLONES
 static void find_simplices(const float *restrict rgb, ptrdiff_t row, ptrdiff_t col, ptrdiff_t count,
-                           const Geometry *restrict geometry, uint64_t *restrict key, float *restrict weight)
+                           const Geometry *restrict geometry, uint64_t *restrict key, uint16_t *restrict weight)
 {
-    float bary[CORNERS][CHUNK];
+    int32_t bary[CORNERS][CHUNK];
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer on every processor */
     const float y = (float)row * geometry->scale[1];
     for (ptrdiff_t p = 0; p < count; p++) {
@@ -64,43 +68,83 @@ static void find_simplices(const float *restrict rgb, ptrdiff_t row, ptrdiff_t c
         /* Sorted remainders (a network of 12 comparators) give the barycentric coordinates as differences. */
         SORT(1, 2) SORT(4, 5) SORT(0, 2) SORT(3, 5) SORT(0, 1) SORT(3, 4) SORT(2, 5) SORT(0, 3) SORT(1, 4)
         SORT(2, 4) SORT(1, 3) SORT(2, 3)
-        bary[0][p] = 1 + v5 - v0;
-        bary[1][p] = v4 - v5;
-        bary[2][p] = v3 - v4;
-        bary[3][p] = v2 - v3;
-        bary[4][p] = v1 - v2;
-        bary[5][p] = v0 - v1;
+        bary[0][p] = STEPS(1 + v5 - v0);
+        bary[1][p] = STEPS(v4 - v5);
+        bary[2][p] = STEPS(v3 - v4);
+        bary[3][p] = STEPS(v2 - v3);
+        bary[4][p] = STEPS(v1 - v2);
+        bary[5][p] = STEPS(v0 - v1);
     }
     for (ptrdiff_t p = 0; p < count; p++)
         for (int k = 0; k < CORNERS; k++)
-            weight[CORNERS * p + k] = bary[k][p];
+            weight[CORNERS * p + k] = (uint16_t)bary[k][p];
 }
 
 /* A simplex's line of 16 floats: what its corners hold in 0..5, what was splatted to them in 8..13.
    One cache line, so a pixel that is sliced, updated and splatted again touches memory once. */
 enum { LINE = 16, SUMS = 8 };
 
-/* value[p] = sum over corners of weight * what the corner holds. */
+/* Weights of a pixel's six corners as floats; lanes 6 and 7 are the next pixel's first two. */
+#ifdef BGKIT_VECTORS
+static inline Floats8 load_weights(const uint16_t *weight)
+{
+    Shorts8 steps;
+    memcpy(&steps, weight, sizeof steps);
+    return __builtin_convertvector(__builtin_convertvector(steps, Ints8), Floats8);
+}
+#endif
+
+/* value[p] = sum over corners of weight * what the corner holds. Lanes 6 and 7 of what corners hold are 0. */
 BGKIT_CLONES
-static void slice_row(const int32_t *restrict simplex, const float *restrict weight, const float *restrict lines,
+static void slice_row(const int32_t *restrict simplex, const uint16_t *restrict weight, const float *restrict lines,
                       ptrdiff_t count, float *restrict value)
 {
-    for (ptrdiff_t p = 0; p < count; p++) {
-        const float *line = lines + (ptrdiff_t)LINE * simplex[p], *w = weight + CORNERS * p;
-        value[p] = (w[0] * line[0] + w[1] * line[1]) + (w[2] * line[2] + w[3] * line[3]) + (w[4] * line[4] + w[5] * line[5]);
+    ptrdiff_t p = 0;
+#ifdef BGKIT_VECTORS
+    /* Eight pixels' products at a time are transposed while they are added: 4 instructions a pixel in place of 12. */
+    for (; p + 8 <= count; p += 8) {
+        Floats8 at[8];
+        for (int i = 0; i < 8; i++) {
+            Floats8 held;
+            memcpy(&held, lines + (ptrdiff_t)LINE * simplex[p + i], sizeof held);
+            at[i] = held * load_weights(weight + CORNERS * (p + i));
+        }
+        for (int i = 0; i < 8; i += 2)
+            at[i] = __builtin_shufflevector(at[i], at[i + 1], 0, 8, 1, 9, 4, 12, 5, 13)
+                  + __builtin_shufflevector(at[i], at[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+        for (int i = 0; i < 8; i += 4)
+            at[i] = __builtin_shufflevector(at[i], at[i + 2], 0, 1, 8, 9, 4, 5, 12, 13)
+                  + __builtin_shufflevector(at[i], at[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        at[0] = __builtin_shufflevector(at[0], at[4], 0, 1, 2, 3, 8, 9, 10, 11)
+              + __builtin_shufflevector(at[0], at[4], 4, 5, 6, 7, 12, 13, 14, 15);
+        memcpy(value + p, &at[0], sizeof at[0]);
+    }
+#endif
+    for (; p < count; p++) {
+        const float *line = lines + (ptrdiff_t)LINE * simplex[p];
+        const uint16_t *w = weight + CORNERS * p;
+        float a = w[0] * line[0] + w[2] * line[2], b = w[1] * line[1] + w[3] * line[3];
+        float c = w[4] * line[4], d = w[5] * line[5];
+        value[p] = ((a + c) + (b + d));
     }
 }
 
-/* Add weight * value[p] to the sums of the corners. Lanes 6 and 7 take the next pixel's weights and are never read. */
+/* Add weight * value[p] to the sums of the corners. Lanes 6 and 7 of the sums are never read. */
 BGKIT_CLONES
-static void splat_row(const int32_t *restrict simplex, const float *restrict weight, const float *restrict value,
+static void splat_row(const int32_t *restrict simplex, const uint16_t *restrict weight, const float *restrict value,
                       ptrdiff_t count, float *restrict lines)
 {
     for (ptrdiff_t p = 0; p < count; p++) {
         float *sums = lines + (ptrdiff_t)LINE * simplex[p] + SUMS;
-        const float *w = weight + CORNERS * p;
-        for (int k = 0; k < 8; k++)
-            sums[k] += w[k] * value[p];
+#ifdef BGKIT_VECTORS
+        Floats8 sum;
+        memcpy(&sum, sums, sizeof sum);
+        sum += value[p] * load_weights(weight + CORNERS * p);
+        memcpy(sums, &sum, sizeof sum);
+#else
+        for (int k = 0; k < CORNERS; k++)
+            sums[k] += weight[CORNERS * p + k] * value[p];
+#endif
     }
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport ceil, floor, sqrt
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, uint16_t, uint64_t
 from libc.string cimport memset
 
 cdef extern from "dense_crf.h" nogil:
@@ -23,10 +23,10 @@ cdef extern from "dense_crf.h" nogil:
         int32_t lowest[5]
         int32_t shift[5]
     void find_simplices(const float *rgb, Py_ssize_t row, Py_ssize_t col, Py_ssize_t count, const Geometry *geometry,
-                        uint64_t *key, float *weight) noexcept
-    void slice_row(const int32_t *simplex, const float *weight, const float *lines, Py_ssize_t count,
+                        uint64_t *key, uint16_t *weight) noexcept
+    void slice_row(const int32_t *simplex, const uint16_t *weight, const float *lines, Py_ssize_t count,
                    float *value) noexcept
-    void splat_row(const int32_t *simplex, const float *weight, const float *value, Py_ssize_t count,
+    void splat_row(const int32_t *simplex, const uint16_t *weight, const float *value, Py_ssize_t count,
                    float *lines) noexcept
     void blur_row(const float *middle, Py_ssize_t stride, const float *taps, Py_ssize_t above, Py_ssize_t below,
                   Py_ssize_t count, float *out) noexcept
@@ -108,7 +108,7 @@ cdef class Lattice:
     cdef Py_ssize_t band_rows, bands
     cdef Geometry geometry
     cdef int32_t[::1] simplex            # of each pixel, numbered within its band
-    cdef float[::1] weight               # six a pixel
+    cdef uint16_t[::1] weight            # six a pixel
     cdef int32_t[:, ::1] corner          # (simplices, 6): vertices numbered within the band
     cdef int32_t[::1] vertex             # number in the picture, from 1 up, of each band's vertices
     cdef Py_ssize_t[::1] first_simplex   # of each band, and the total
@@ -165,39 +165,35 @@ cdef class Lattice:
     def _find_simplices(self, const float[:, :, ::1] image, int threads):
         """Find every pixel's simplex and weights, and every band's simplices and vertices.
 
-        What a band finds is not known before: batches of bands share buffers for the worst case (each pixel with a simplex of its
-        own, as in noise), of which untouched pages cost nothing, and what was found is copied out.
+        How many a band has is not known before: each thread has room for the worst case, a simplex of its own for each of
+        the pixels (as in noise), and what was found is copied out.
         """
-        cdef Py_ssize_t pixels = self.rows * self.cols, band_pixels = self.band_rows * self.cols
-        cdef Py_ssize_t batch = min(self.bands, max(16, 4 * threads)), first, band, i, stop
-        cdef int32_t[::1] simplex = np.empty(pixels, np.int32)
-        cdef float[::1] weight = np.empty(CORNERS * pixels + 2, np.float32)
-        weight[CORNERS * pixels:] = 0
-        cdef int32_t[:, :, ::1] corner = np.empty((batch, band_pixels, CORNERS), np.int32)
-        cdef uint64_t[:, ::1] vertex_key = np.empty((batch, band_pixels * CORNERS), np.uint64)
+        cdef Py_ssize_t pixels = self.rows * self.cols, band_pixels = self.band_rows * self.cols, band
+        self.simplex = np.empty(pixels, np.int32)
+        self.weight = np.empty(CORNERS * pixels + 2, np.uint16)
+        self.weight[CORNERS * pixels:] = 0  # read with the last pixel's, see splat_row
+        cdef int32_t[:, :, ::1] corner = np.empty((threads, band_pixels, CORNERS), np.int32)
+        cdef uint64_t[:, ::1] vertex_key = np.empty((threads, band_pixels * CORNERS), np.uint64)
         cdef uint64_t[:, ::1] simplex_key = np.empty((threads, band_pixels), np.uint64)
         cdef int32_t[:, ::1] simplex_slots = np.empty((threads, 1 << _bits_for(band_pixels)), np.int32)
         cdef int32_t[:, ::1] vertex_slots = np.empty((threads, 1 << _bits_for(CORNERS * band_pixels)), np.int32)
-        cdef Py_ssize_t[:, ::1] found = np.empty((batch, 2), np.intp)
+        cdef Py_ssize_t[:, ::1] found = np.zeros((self.bands + 1, 2), np.intp)
         cdef const Geometry *geometry = &self.geometry
-        cdef Py_ssize_t rows = self.rows, band_rows = self.band_rows
         cdef int thread
-        corners, keys, counts = [], [], [np.zeros((1, 2), np.intp)]
-        for first in range(0, self.bands, batch):
-            stop = min(batch, self.bands - first)
-            for band in prange(stop, nogil=True, num_threads=threads, schedule="dynamic"):
-                thread = threadid()
-                _find_in_band(image, (first + band) * band_rows, min(rows, (first + band + 1) * band_rows), geometry,
-                              &simplex[0], &weight[0], &corner[band, 0, 0], &vertex_key[band, 0], &simplex_key[thread, 0],
-                              &simplex_slots[thread, 0], &vertex_slots[thread, 0], &found[band, 0])
-            for i in range(stop):
-                corners.append(np.array(corner[i, :found[i, 0]]))
-                keys.append(np.array(vertex_key[i, :found[i, 1]]))
-            counts.append(np.array(found[:stop]))
-        firsts = np.cumsum(np.concatenate(counts), axis=0)
+        corners, keys = [None] * self.bands, [None] * self.bands
+        for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
+            thread = threadid()
+            _find_in_band(image, band * self.band_rows, min(self.rows, (band + 1) * self.band_rows), geometry,
+                          &self.simplex[0], &self.weight[0], &corner[thread, 0, 0], &vertex_key[thread, 0],
+                          &simplex_key[thread, 0], &simplex_slots[thread, 0], &vertex_slots[thread, 0],
+                          &found[band + 1, 0])
+            with gil:
+                corners[band] = np.array(corner[thread, :found[band + 1, 0]])
+                keys[band] = np.array(vertex_key[thread, :found[band + 1, 1]])
+        firsts = np.cumsum(found, axis=0)
         self.first_simplex, self.first_vertex = np.ascontiguousarray(firsts[:, 0]), np.ascontiguousarray(firsts[:, 1])
         self.simplices = self.first_simplex[self.bands]
-        self.simplex, self.weight, self.corner = simplex, weight, np.concatenate(corners)
+        self.corner = np.concatenate(corners)
         self._band_keys = np.concatenate(keys)
 
     cdef uint64_t[::1] _band_keys, _keys
@@ -262,7 +258,7 @@ cdef class Lattice:
 
 
 cdef void _find_in_band(const float[:, :, ::1] image, Py_ssize_t row, Py_ssize_t stop, const Geometry *geometry,
-                        int32_t *simplex, float *weight, int32_t *corner, uint64_t *vertex_key, uint64_t *simplex_key,
+                        int32_t *simplex, uint16_t *weight, int32_t *corner, uint64_t *vertex_key, uint64_t *simplex_key,
                         int32_t *simplex_slots, int32_t *vertex_slots, Py_ssize_t *found) noexcept nogil:
     cdef uint64_t key[CHUNK]
     cdef KeySet simplices = KeySet(simplex_key, simplex_slots, 0, 0)
@@ -346,6 +342,7 @@ cdef void _load(Lattice lattice, Py_ssize_t band, float *lines) noexcept nogil:
         line = lines + LINE * s
         for k in range(CORNERS):
             line[k] = value[vertex[corner[CORNERS * s + k]]]
+        line[6] = line[7] = 0
 
 
 cdef void _clear(Lattice lattice, Py_ssize_t band, float *lines) noexcept nogil:

@@ -4,6 +4,8 @@
 #ifndef BGKIT_MULTIVERSION_H
 #define BGKIT_MULTIVERSION_H
 
+#include <stdint.h>
+
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 \
     && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
 #define MULTIVERSION __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -11,6 +13,14 @@
 #define MULTIVERSION
 #endif
 #define BGKIT_CLONES MULTIVERSION
+
+/* Vectors of eight in GCC's and clang's portable notation: any processor, split where its registers are narrower. */
+#if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
+#define BGKIT_VECTORS
+typedef float Floats8 __attribute__((vector_size(32)));
+typedef int32_t Ints8 __attribute__((vector_size(32)));
+typedef uint16_t Shorts8 __attribute__((vector_size(16)));
+#endif
 
 #if defined(_MSC_VER)
 #define restrict __restrict
