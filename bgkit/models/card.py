@@ -155,7 +155,7 @@ def parse_card(text: str, place: str) -> Card:
     top = _Table(values, place, "")
     version = top.take("bgkit", _whole)
     if version != 1:
-        raise top.wrong("bgkit", "the card version 1", version)
+        raise top.wrong("bgkit", "the card version 1", _show(version))
     name, summary = top.take("name", _name), top.take("summary", _text)
     sources = top.take("sources", _texts)
     file, license_, put, out = (top.table(key) for key in ("file", "license", "input", "output"))
@@ -239,7 +239,7 @@ def _tensors(put: _Table) -> tuple[Tensor, ...]:
         layers = table.take("layers", _texts)
         for layer in layers:
             if layer not in LAYERS:
-                raise table.wrong("layers", f"names out of {', '.join(LAYERS)}", layer)
+                raise table.wrong("layers", f"names out of {', '.join(LAYERS)}", _show(layer))
         tensors.append(Tensor(table.take("name", _text, ""), layers))
         table.finish()
     if not tensors:
@@ -298,20 +298,20 @@ class _Table:
         try:
             return convert(value)
         except _Expected as expected:
-            raise self.wrong(key, str(expected), value) from None
+            raise self.wrong(key, str(expected), _show(value)) from None
 
     def table(self, key: str) -> _Table:
         self.known.add(key)
         value = self.values.get(key)
         if not isinstance(value, dict):
-            raise self.wrong(key, f"a table [{self._full(key)}]", "nothing" if value is None else value)
+            raise self.wrong(key, f"a table [{self._full(key)}]", "nothing" if value is None else _show(value))
         return _Table(value, self.place, self._full(key))
 
     def tables(self, key: str) -> list[_Table]:
         self.known.add(key)
         value = self.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.wrong(key, f"tables [[{self._full(key)}]]", value)
+            raise self.wrong(key, f"tables [[{self._full(key)}]]", _show(value))
         return [_Table(item, self.place, self._full(key)) for item in value]
 
     def finish(self) -> None:
@@ -322,9 +322,9 @@ class _Table:
                     f"(there are: {', '.join(sorted(self.known))})"
                 )
 
-    def wrong(self, key: str, expected: str, given: Any) -> ModelError:
-        shown = given if isinstance(given, str) and " " in given else _show(given)
-        return ModelError(f"{self.place}: {self._full(key)}: expected {expected}, got {shown}")
+    def wrong(self, key: str, expected: str, given: str) -> ModelError:
+        """Return the error of one field; ``given`` is in words, or the value's repr."""
+        return ModelError(f"{self.place}: {self._full(key)}: expected {expected}, got {given}")
 
     def _full(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
@@ -342,7 +342,8 @@ class _Expected(Exception):  # noqa: N818 - says what was expected, and never le
 
 
 def _show(value: Any) -> str:
-    return repr(value) if isinstance(value, str) and value != "none" else str(value)
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _must(fits: bool, expected: str) -> None:

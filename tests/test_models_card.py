@@ -1,0 +1,240 @@
+"""Cards: every field wrong in turn is met with the file, the field and what to mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from onnx_files import card_text, red_channel
+
+from bgkit.errors import ModelError
+from bgkit.models import list_cards, parse_card, read_card, show, store
+from bgkit.models.fitting import check_card
+from bgkit.models.graph import read_graph
+
+GOOD = """
+bgkit = 1
+name = "net"
+summary = "A network."
+sources = ["https://example.org"]
+
+[file]
+name = "net.onnx"
+url = "https://example.org/net.onnx"
+sha256 = "SHA"
+bytes = 1000
+
+[license]
+name = "MIT"
+commercial = true
+terms = "None."
+
+[input]
+size = [320, 240]
+fit = "letterbox"
+pad = 0.5
+order = "BGR"
+layout = "NCHW"
+interpolation = "bilinear"
+scale = 255
+mean = [1, 2, 3]
+deviation = 4
+mirror = true
+tile = 900
+[input.mask]
+mean = 0.5
+[[input.tensors]]
+name = "a"
+layers = ["image", "mask"]
+
+[output]
+name = "b"
+activation = "softmax"
+classes = [1]
+stretch = false
+interpolation = "bicubic"
+""".replace("SHA", "0" * 64)
+
+
+def test_every_field_is_read():
+    """A card that uses every field means what it says."""
+    card = parse_card(GOOD, "net.toml")
+    assert (card.size.fixed, card.fit, card.pad, card.order, card.tile) == ((320, 240), "letterbox", 0.5, "BGR", 900)
+    assert card.normalizations["image"].mean == (1, 2, 3)
+    assert card.normalizations["image"].deviation == (4, 4, 4)
+    assert card.normalizations["mask"].mean == (0.5,)
+    assert card.layers == ("image", "mask")
+    assert card.task == "refinement"
+    assert card.output.classes == (1,)
+
+
+WRONG = [
+    ("bgkit = 1", "bgkit = 2", "bgkit: expected the card version 1, got 2"),
+    ("bgkit = 1", "", "bgkit: expected a whole number, got nothing; add the field"),
+    ('name = "net"\n', 'name = "My Net"\n', "name: expected a name of small letters, digits"),
+    ('summary = "A network."', "summary = 3", "summary: expected text in quotes, got 3"),
+    ('sources = ["https://example.org"]', "sources = []", "sources: expected a list of texts, at least one, got []"),
+    ('"net.onnx"', '"../net.onnx"', "file.name: expected a file name that ends in .onnx, without folders"),
+    ('url = "https', 'url = "file', "file.url: expected an address that starts with https://"),
+    ("0" * 64, "0" * 63, "file.sha256: expected 64 hexadecimal digits"),
+    ('sha256 = "' + "0" * 64 + '"', "", "file.sha256: expected a checksum beside the url"),
+    ('sha256 = "' + "0" * 64, 'md5 = "12', "file.md5: expected 32 hexadecimal digits"),
+    ("bytes = 1000", "bytes = 0", "file.bytes: expected a whole number from 1 up, got 0"),
+    ('name = "MIT"', "", "license.name: expected text in quotes, got nothing; add the field"),
+    ("commercial = true", 'commercial = "yes"', "license.commercial: expected true, false or \"unclear\", got 'yes'"),
+    ("size = [320, 240]", "size = [320]", "input.size: expected a whole number of pixels, or two: [rows, columns]"),
+    ("size = [320, 240]", "size = 3.5", "input.size: expected a whole number of pixels"),
+    ("size = [320, 240]", "size = 320\nshort_side = 3", "expected one of size, short_side and long_side"),
+    ("size = [320, 240]", "short_side = 320", 'input.fit: expected a fixed "size" with letterbox or corner'),
+    ("size = [320, 240]", "size = 320\nmultiple = 0", "input.multiple: expected a whole number from 1 up"),
+    (
+        "size = [320, 240]",
+        'size = 320\nrounding = "x"',
+        'input.rounding: expected "down" or "nearest" or "up" or "pad"',
+    ),
+    ("size = [320, 240]", 'size = 320\nwhen = "x"', 'input.when: expected "always" or "outside"'),
+    ('fit = "letterbox"', 'fit = "crop"', 'input.fit: expected "stretch" or "letterbox" or "corner", got \'crop\''),
+    ("pad = 0.5", "pad = 128", "input.pad: expected a number in 0..1, got 128"),
+    ('order = "BGR"', 'order = "GBR"', 'input.order: expected "RGB" or "BGR"'),
+    ('layout = "NCHW"', 'layout = "NCWH"', 'input.layout: expected "NCHW" or "NHWC" or "CHW"'),
+    ('interpolation = "bilinear"', 'interpolation = "linear"', 'input.interpolation: expected "area" or "nearest"'),
+    ("scale = 255", "scale = 0", "input.scale: expected a number above 0, got 0"),
+    ("mean = [1, 2, 3]", "mean = [1, 2]", "input.mean: expected a number, or 3 of them, one for each channel"),
+    ("mean = [1, 2, 3]", "mean = [1, 2, nan]", "input.mean: expected a number, or 3 of them"),
+    ("deviation = 4", "deviation = [1, 0, 1]", "input.deviation: expected a number above 0, or 3 of them"),
+    ("mirror = true", "mirror = 1", "input.mirror: expected true or false, got 1"),
+    ("tile = 900", 'tile = "all"', "input.tile: expected a whole number from 1 up, got 'all'"),
+    ("[input.mask]\nmean = 0.5", "[input.mask]\nmean = [1, 2]", "input.mask.mean: expected a number, got [1, 2]"),
+    ("[input.mask]", "[input.trimap]", 'input.trimap: expected only layers that a tensor uses, got "trimap"'),
+    ('"image", "mask"]', '"image", "depth"]', "input.tensors.layers: expected names out of image, plate, mask, trimap"),
+    ('"image", "mask"]', '"mask"]', 'input.tensors: expected one that holds the layer "image"'),
+    ('name = "b"', "name = 0", "output.name: expected text in quotes, got 0"),
+    ('name = "b"', 'name = "b"\nindex = 1', "output.index: expected either a name or an index, got both"),
+    ('"softmax"', '"soft"', 'output.activation: expected "none" or "sigmoid" or "softmax" or "labels"'),
+    ("classes = [1]", "", "output.classes: expected the class numbers that mean foreground, with softmax"),
+    ("classes = [1]", "classes = [-1]", "output.classes: expected class numbers from 0 up, as a list"),
+    ("stretch = false", 'stretch = "no"', "output.stretch: expected true or false, got 'no'"),
+    ('"bicubic"', '"lanczos"', 'output.interpolation: expected "bilinear" or "bicubic" or "nearest"'),
+    ("[output]", "[outputs]", "output: expected a table [output], got nothing"),
+    ("stretch = false", "strech = false", "output.strech: no such field; did you mean 'stretch'?"),
+    (
+        "stretch = false",
+        "[output.instances]\nboxes = 'b'",
+        "output.instances.labels: expected text in quotes, got nothing",
+    ),
+    ("scale = 255", "scale = = 255", "not valid TOML"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG)
+def test_each_wrong_field_says_what_to_mend(old, new, message):
+    """A card with one field wrong is refused with the file, the field, what was expected and what was given."""
+    assert old in GOOD
+    with pytest.raises(ModelError) as caught:
+        parse_card(GOOD.replace(old, new, 1), "net.toml")
+    assert str(caught.value).startswith("net.toml: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("put", "out", "shape", "message"),
+    [
+        (
+            'name = "picture"',
+            "",
+            ("N", 3, "H", "W"),
+            r"input.name: expected one of the graph's inputs .*, got 'picture'",
+        ),
+        (
+            'layout = "CHW"',
+            "",
+            ("N", 3, "H", "W"),
+            r"input.layout: expected one that fits image float32\[\?, 3, \?, \?\]",
+        ),
+        ('layout = "NHWC"', "", (1, 3, 8, 6), "expected 6 channels for .*, got 3"),
+        ("size = [8, 7]", "", (1, 3, 8, 6), r"input.size: expected the graph's 6 columns .*, got 7"),
+        ("size = [9, 6]", "", (1, 3, 8, 6), r"input.size: expected the graph's 8 rows .*, got 9"),
+        ("short_side = 8", "", (1, 3, 8, 6), r"input.size: the graph's input is fixed .*; expected size = \[8, 6\]"),
+        ("", 'name = "alpha"', (1, 3, 8, 6), r"output.name: expected one of the graph's outputs \(mask\), got 'alpha'"),
+        ("", "index = 1", (1, 3, 8, 6), r"output.index: expected 0..0, got 1"),
+        ('[[input.tensors]]\nlayers = ["image", "trimap"]', "", (1, 3, 8, 6), "expected 3 channels .*, got 4"),
+        (
+            '[[input.tensors]]\nname = "image"\nlayers = ["image"]\n[[input.tensors]]\nname = "p"\nlayers = ["plate"]',
+            "",
+            (1, 3, 8, 6),
+            "input.name: expected one of the graph's inputs .*, got 'p'",
+        ),
+    ],
+)
+def test_card_that_does_not_fit_the_graph(tmp_path, put, out, shape, message):
+    """Names, layout, channels and sizes are held against the graph before anything runs."""
+    graph = read_graph(red_channel(tmp_path / "net.onnx", shape))
+    with pytest.raises(ModelError, match=message):
+        check_card(parse_card(card_text(put, out), "net.toml"), graph, "net.onnx")
+
+
+def test_unreadable_card(tmp_path):
+    """A card that is not there, or not text, is named."""
+    with pytest.raises(ModelError, match=r"none.toml: the card cannot be read"):
+        read_card(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelError, match="it is not UTF-8 text"):
+        read_card(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize("path", sorted(store.CARDS.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_cards_are_whole(path):
+    """Every shipped card reads, is named like its file, has a source, and a checksum where it has an address."""
+    card = read_card(path)
+    assert card.name == path.stem
+    assert card.sources
+    assert not card.url or card.sha256 or card.md5
+
+
+def test_field_table_has_its_cards():
+    """The known networks of the field are there, and the one that may not be sold with says so."""
+    names = {card.name for card in list_cards()}
+    assert {"u2net", "u2netp", "u2net-human", "silueta", "isnet-general", "isnet-anime", "birefnet-general"} <= names
+    assert {"birefnet-lite", "rmbg-2", "ben2", "modnet-portrait", "backgroundmattingv2", "vitmatte-small"} <= names
+    assert show("rmbg-2").commercial is False
+
+
+def test_names_do_not_reach_out_of_the_store():
+    """A name is never a path."""
+    for name in ("../coarse", "/etc/passwd", "."):
+        with pytest.raises(ModelError, match="no network named"):
+            show(name)
+
+
+def test_graph_reader_equals_onnx(tmp_path):
+    """Inputs and outputs are what the onnx package reads, for every kind of dimension."""
+    import onnx
+
+    for shape in (("N", 3, "H", "W"), (1, 3, 8, 6), (3, "H", "W"), (1, 8, 6, 3)):
+        path = red_channel(tmp_path / "net.onnx", shape, "Sigmoid")
+        graph, model = read_graph(path), onnx.load(path).graph
+        for found, told in zip(graph.inputs + graph.outputs, [*model.input, *model.output], strict=True):
+            dims = told.type.tensor_type.shape.dim
+            assert (found.name, found.shape) == (told.name, tuple(dim.dim_value or None for dim in dims))
+        assert graph.last_operator("mask") == "Sigmoid"
+
+
+@pytest.mark.parametrize("card", sorted((Path(__file__).parent / "cards").glob("*.toml")), ids=lambda path: path.stem)
+def test_foreign_portrait_networks_find_people(data, card):
+    """Three networks nobody here made find the person in pictures of persons, by cards of ours."""
+    import cv2
+    import numpy as np
+
+    from bgkit.models.session import Network
+
+    net = Network(read_card(card), data / "models" / f"{card.stem}.onnx", "cpu")
+    scores = []
+    for name in PORTRAITS:
+        image = cv2.imread(str(data / "test/ecssd/images" / f"{name}.jpg"))[:, :, ::-1].astype(np.float32) / 255
+        truth = cv2.imread(str(data / "test/ecssd/masks" / f"{name}.png"), 0) > 128
+        found = net.run({"image": np.ascontiguousarray(image)}) > 0.5
+        scores.append((found & truth).sum() / (found | truth).sum())
+    assert np.mean(scores) > 0.8
+
+
+PORTRAITS = ()
