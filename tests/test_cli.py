@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import cv2
@@ -503,6 +504,38 @@ def test_wrong_evaluations(options, message):
     """Each is told before anything is scored."""
     draw(Path("cut/a.png"))
     assert bgkit("evaluate", "--predictions", "cut", "--truth", "cut", *options, status=2).stderr.startswith(message)
+
+
+# train, export
+
+
+def test_train_and_export_are_handed_on(monkeypatch):
+    """What is given reaches the library, what is not keeps its default."""
+    loop = types.ModuleType("bgkit.train.loop")
+    loop.Recipe = dict
+    loop.train = lambda data, run, recipe, say: say(f"{data} {run} {recipe}") or Path("best.pt")
+    monkeypatch.setitem(sys.modules, "bgkit.train.loop", loop)
+    Path("data").mkdir()
+    told = bgkit("train", "data", "-o", "run", "--epochs", "3", "--threads", "1").stdout
+    assert told == "data run {'epochs': 3, 'threads': 1}\nbest checkpoint: best.pt\n"
+    assert bgkit("train", "no", "-o", "run", status=2).stderr == "error: no: expected a folder of shards\n"
+    module = types.ModuleType("bgkit.train.export")
+    module.export = lambda checkpoint, target, card: 1e-5
+    monkeypatch.setitem(sys.modules, "bgkit.train.export", module)
+    Path("best.pt").touch()
+    assert bgkit("export", "best.pt", "-o", "a.onnx").stdout.startswith("a.onnx: written")
+    assert bgkit("export", "last.pt", "-o", "a.onnx", status=2).stderr == "error: last.pt: no such file\n"
+    assert bgkit("export", "best.pt", "-o", "no/a.onnx", status=2).stderr.startswith("error: no/a.onnx: there is no")
+
+
+@pytest.mark.parametrize("name", ["train", "export"])
+def test_missing_torch_is_told(name, monkeypatch):
+    """With the command that installs it."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "bgkit.train.loop", raising=False)
+    monkeypatch.delitem(sys.modules, "bgkit.train.export", raising=False)
+    result = bgkit(name, "a", "-o", "b", status=2)
+    assert 'ing needs an optional part: pip install "bgkit[train]"' in result.stderr
 
 
 # Progress
