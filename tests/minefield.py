@@ -34,7 +34,7 @@ def minefield(image: np.ndarray) -> np.ndarray:
     if first == REFUSES:
         raise LayerError("does not like red")
     if first == BREAKS:
-        raise RuntimeError("a bug")
+        raise RuntimeError("a\nbug")
     if first == DIES:
         os._exit(9)
     if first == WARNS:

@@ -78,6 +78,16 @@ def test_walk_leaves_out_and_says_so():
     ]
 
 
+def test_a_link_that_leads_nowhere_is_taken_and_fails(work):
+    """Dangling and circular links fail by their names; a pipe among the pictures is not waited for."""
+    Path("in").mkdir()
+    Path("in/a.png").symlink_to("gone.png")
+    Path("in/b.png").symlink_to("b.png")
+    os.mkfifo("in/c.png")
+    outcomes = done(plan(["in"], "out").jobs, work)
+    assert {name: outcome.status for name, outcome in outcomes.items()} == {"in/a.png": "failed", "in/b.png": "failed"}
+
+
 def test_output_inside_input_is_no_input():
     """Results of an earlier run below the input folder are not taken for pictures."""
     touch("in/a.png", "in/out/a.png")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import cv2
@@ -191,9 +192,20 @@ def test_stop_by_the_user():
     assert [name for name in files() if name.startswith("out")] == ["out/a.png"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_report_that_cannot_be_written_any_further():
+    """On a full disk the pictures are done all the same, and the status tells."""
+    draw(Path("in/a.png"))
+    draw(Path("in/b.png"))
+    result = remove("in", "-o", "out", "--report", "/dev/full", status=1)
+    assert result.stderr.count("error: /dev/full: cannot be written any further: No space left on device") == 1
+    assert "2 done" in result.stderr
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_on_a_running_process(workers):
-    """A real SIGINT in the middle of a picture, to the whole group as a terminal sends it."""
+@pytest.mark.parametrize(("number", "status", "told"), [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)])
+def test_signals_to_a_running_process(workers, number, status, told):
+    """Ctrl-C or an end by the system in the middle of a picture, to the whole group as a terminal sends it."""
     draw(Path("in/a.png"))
     draw(Path("in/b.png"), SLEEPS)
     running = process("remove", "in", "-o", "out", "-p", "mine.yaml", "--workers", workers, start_new_session=True)
@@ -201,10 +213,10 @@ def test_ctrl_c_on_a_running_process(workers):
     while not Path("out/a.png").exists() and time.monotonic() < limit:
         time.sleep(0.05)
     time.sleep(0.3)
-    os.killpg(running.pid, signal.SIGINT)
+    os.killpg(running.pid, number)
     _, errors = running.communicate(timeout=30)
-    assert running.returncode == 130, errors
-    assert b"stopped" in errors and b"Traceback" not in errors
+    assert running.returncode == status, errors
+    assert (b"stopped" in errors) == told and b"Traceback" not in errors
     assert [name for name in files() if name.startswith("out")] == ["out/a.png"]
 
 
@@ -288,6 +300,7 @@ WRONG = [
     (["a.png", "-o", "a.png"], "a.png: is an input; choose another output"),
     (["a.png", "-o", "binary.yaml/out"], "binary.yaml/out: cannot be made: binary.yaml is a file"),
     (["a.png", "--report", "no/r.jsonl"], "no/r.jsonl: the report cannot be written"),
+    (["a.png", "-o", "out", "--report", "no/r.jsonl"], "no/r.jsonl: the report cannot be written"),
     (["-", "a.png"], "a pipe takes one picture"),
     (["-", "-o", "out"], "out: a picture from a pipe has no name; give -o FILE"),
 ]
@@ -491,6 +504,38 @@ def test_wrong_evaluations(options, message):
     """Each is told before anything is scored."""
     draw(Path("cut/a.png"))
     assert bgkit("evaluate", "--predictions", "cut", "--truth", "cut", *options, status=2).stderr.startswith(message)
+
+
+# train, export
+
+
+def test_train_and_export_are_handed_on(monkeypatch):
+    """What is given reaches the library, what is not keeps its default."""
+    loop = types.ModuleType("bgkit.train.loop")
+    loop.Recipe = dict
+    loop.train = lambda data, run, recipe, say: say(f"{data} {run} {recipe}") or Path("best.pt")
+    monkeypatch.setitem(sys.modules, "bgkit.train.loop", loop)
+    Path("data").mkdir()
+    told = bgkit("train", "data", "-o", "run", "--epochs", "3", "--threads", "1").stdout
+    assert told == "data run {'epochs': 3, 'threads': 1}\nbest checkpoint: best.pt\n"
+    assert bgkit("train", "no", "-o", "run", status=2).stderr == "error: no: expected a folder of shards\n"
+    module = types.ModuleType("bgkit.train.export")
+    module.export = lambda checkpoint, target, card: 1e-5
+    monkeypatch.setitem(sys.modules, "bgkit.train.export", module)
+    Path("best.pt").touch()
+    assert bgkit("export", "best.pt", "-o", "a.onnx").stdout.startswith("a.onnx: written")
+    assert bgkit("export", "last.pt", "-o", "a.onnx", status=2).stderr == "error: last.pt: no such file\n"
+    assert bgkit("export", "best.pt", "-o", "no/a.onnx", status=2).stderr.startswith("error: no/a.onnx: there is no")
+
+
+@pytest.mark.parametrize("name", ["train", "export"])
+def test_missing_torch_is_told(name, monkeypatch):
+    """With the command that installs it."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "bgkit.train.loop", raising=False)
+    monkeypatch.delitem(sys.modules, "bgkit.train.export", raising=False)
+    result = bgkit(name, "a", "-o", "b", status=2)
+    assert 'ing needs an optional part: pip install "bgkit[train]"' in result.stderr
 
 
 # Progress

@@ -70,7 +70,7 @@ def walk(folder: Path, root: Path, leave_out: Path | None, notes: list[str]) -> 
         )
         for name in sorted(files):
             path = Path(place, name)
-            if path.suffix.lower() in ENDINGS and not name.startswith(".") and path.is_file():
+            if path.suffix.lower() in ENDINGS and not name.startswith(".") and _is_file(path):
                 found.append(Found(path, root, folder))
             elif not name.startswith("."):
                 others[path.suffix.lower() or "no ending"] += 1
@@ -80,6 +80,11 @@ def walk(folder: Path, root: Path, leave_out: Path | None, notes: list[str]) -> 
     if not found:
         raise PlanError(f"{shown(folder)}: no pictures in this folder (looked for {', '.join(ENDINGS)})")
     return sorted(found, key=lambda each: each.path.parts)
+
+
+def _is_file(path: Path) -> bool:
+    """Tell a file, or a link that leads nowhere: that one is to fail by its name, not to be passed over."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _cannot_list(error: OSError) -> None:
@@ -98,7 +103,7 @@ def _glob(pattern: str, leave_out: Path | None) -> list[Found]:
         Found(path, root)
         for path in paths
         if path.suffix.lower() in ENDINGS
-        and path.is_file()
+        and _is_file(path)
         and (inside is None or inside not in Path(os.path.realpath(path)).parents)
     ]
     if not found:

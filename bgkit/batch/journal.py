@@ -15,9 +15,10 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, Self
+from typing import Any, Literal, Self
 
 from bgkit.batch.jobs import Job, Outcome, shown, stamp_of
 from bgkit.errors import PlanError
@@ -37,7 +38,7 @@ class Journal:
     def __init__(self, folder: Path, digest: str, layer: str, places: Iterable[Path] = ()) -> None:
         self.folder, self.digest, self.layer, self.places = folder, digest, layer, set(places)
         self.records: dict[str, dict[str, Any]] = {}
-        self.file: BinaryIO | None = None
+        self.file: FileIO | None = None
         self.alone = False
         with suppress(OSError):  # a new folder has no journal
             for line in (folder / NAME).read_bytes().splitlines():
@@ -76,14 +77,13 @@ class Journal:
                 "layer": self.layer,
             }
             self.file.write(json.dumps(record).encode() + b"\n")
-            self.file.flush()
 
     def _name(self, job: Job) -> str:
         return os.path.relpath(job.output, self.folder)
 
     def __enter__(self) -> Self:
         try:
-            self.file = (self.folder / NAME).open("ab")
+            self.file = (self.folder / NAME).open("ab", buffering=0)
         except OSError as error:
             raise PlanError(f"{shown(self.folder / NAME)}: cannot be written: {error.strerror}") from error
         self.file.write(b"\n")  # ends a line that a kill tore
@@ -101,7 +101,7 @@ class Journal:
             self.file.close()
 
 
-def _lock(file: BinaryIO) -> bool:
+def _lock(file: FileIO) -> bool:
     """Lock a file until it is closed; False where another process has, or where files cannot be locked."""
     try:
         import fcntl

@@ -252,14 +252,16 @@ def part(
     return [job for job in plan.jobs if id(job) not in keep], skipped, notes
 
 
-def prepare(folders: Iterable[Path]) -> None:
-    """Make folders and see that files can be written there.
+def prepare(folders: Iterable[Path], report: Path | None = None) -> None:
+    """Make folders and see that files can be written there, and a report; nothing is made if any is wrong.
 
     Raises
     ------
     PlanError
         With the reason, if not.
     """
+    if report is not None and not report.parent.is_dir():
+        raise PlanError(f"{shown(report)}: the report cannot be written: there is no folder {shown(report.parent)}")
     wanted = sorted(set(folders))
     for folder in wanted:
         there = next(each for each in (folder, *folder.parents) if each.exists())

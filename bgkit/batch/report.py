@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from bgkit import __version__
 from bgkit.batch.jobs import Outcome, Work, shown
@@ -45,9 +45,10 @@ class Report:
     """A report file, open for as long as a batch runs."""
 
     def __init__(self, path: Path, work: Work) -> None:
+        self.path = path
         self.work, self.digest = work, work.pipeline.digest()
         try:
-            self.file: BinaryIO = path.open("ab+")
+            self.file = path.open("ab+", buffering=0)
             if self.file.tell():
                 self.file.seek(-1, os.SEEK_END)
                 if self.file.read(1) != b"\n":  # a run was killed in the middle of a line
@@ -56,9 +57,8 @@ class Report:
             raise PlanError(f"{shown(path)}: the report cannot be written: {error.strerror}") from error
 
     def add(self, outcome: Outcome) -> None:
-        """Write one line, and see it to the operating system."""
+        """Write one line; what the operating system has against it (OSError) goes through."""
         self.file.write(json.dumps(as_record(outcome, self.work, self.digest)).encode() + b"\n")
-        self.file.flush()
 
     def __enter__(self) -> Self:
         return self

@@ -59,7 +59,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         except OSError as wrong:
             error = f"{wrong.strerror or wrong}{f': {wrong.filename}' if wrong.filename else ''}"
         except Exception as wrong:  # a bug, in bgkit or a plug-in, must not take the other pictures with it
-            error = f"internal error: {type(wrong).__name__}: {wrong}"
+            error = f"internal error: {type(wrong).__name__}: {' '.join(str(wrong).split())}"
             trace = traceback.format_exc()
     return Outcome(
         job,

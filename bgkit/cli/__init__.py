@@ -29,6 +29,8 @@ COMMANDS = {
     "pipelines": "List the shipped pipelines, or print one.",
     "models": "List, fetch, add and verify networks.",
     "evaluate": "Score a folder of predictions against a folder of truths.",
+    "train": "Train a network on a folder of shards.",
+    "export": "Write a trained network as an ONNX file.",
 }
 
 STATUS = {ImageError: 1, LayerError: 1}  # of an error that reaches this surface; any other: 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -22,7 +23,9 @@ class Progress:
     def __init__(self, count: int) -> None:
         self.count = count
         self.started = time.perf_counter()
-        self.outcomes: list[Outcome] = []
+        self.counts: Counter[str] = Counter()
+        self.failed: list[str] = []
+        self.status = 0  # to end the process with
 
     def say(self, text: str) -> None:
         """Write one line."""
@@ -34,14 +37,21 @@ class Progress:
     def step(self, name: str) -> None:
         """Take in that a step of the picture at work is done."""
 
+    def fail(self, text: str) -> None:
+        """Write that something went wrong."""
+        self.status = 1
+        self.say(f"error: {text}")
+
     def add(self, outcome: Outcome) -> None:
         """Take in an outcome."""
-        self.outcomes.append(outcome)
+        self.counts[outcome.status] += 1
         name = shown(outcome.job.name)
         for text in outcome.warnings:
             self.note(f"warning: {name}: {text}")
         if outcome.status == "failed":
-            self.say(f"error: {_reason(outcome)}")
+            error = shown(outcome.error)
+            self.failed.append(error if error.startswith(name) else f"{name}: {error}")
+            self.fail(self.failed[-1])
         elif outcome.status == "done":
             took = sum(outcome.seconds.values())
             self.tell(f"{name} -> {shown(outcome.job.output)}  {took:.2f} s")
@@ -51,20 +61,17 @@ class Progress:
 
     def finish(self, stopped: bool = False) -> None:
         """Write how it went, with each failure by name."""
-        by_status = {
-            status: [o for o in self.outcomes if o.status == status] for status in ("done", "skipped", "failed")
-        }
-        if self.count == 1 and not by_status["skipped"] and not stopped:
+        if self.count == 1 and not self.counts["skipped"] and not stopped:
             return  # the one line there is says it all
         seconds = time.perf_counter() - self.started
-        parts = [f"{len(found)} {status}" for status, found in by_status.items() if found or status == "done"]
+        parts = [f"{self.counts[word]} {word}" for word in ("done", "skipped", "failed") if self.counts[word]]
         if stopped:
-            parts.append(f"{self.count - len(self.outcomes)} not begun or given up")
+            parts.append(f"{self.count - self.counts.total()} not begun or given up")
         self.note(f"{', '.join(parts)}, in {seconds:.1f} s")
-        if by_status["skipped"]:
+        if self.counts["skipped"]:
             self.note("skipped were pictures whose output exists; --if-exists overwrite does them again")
-        for outcome in by_status["failed"] if self.count > 1 else []:
-            self.note(f"  failed: {_reason(outcome)}")
+        for text in self.failed if self.count > 1 else []:
+            self.note(f"  failed: {text}")
 
     def __enter__(self) -> Self:
         return self
@@ -75,12 +82,6 @@ class Progress:
         pass
 
 
-def _reason(outcome: Outcome) -> str:
-    """Return the failure with the picture's name in front, once."""
-    name, error = shown(outcome.job.name), shown(outcome.error)
-    return error if error.startswith(name) else f"{name}: {error}"
-
-
 class Lines(Progress):
     """One line for each picture."""
 
@@ -88,7 +89,7 @@ class Lines(Progress):
         self.say(text)
 
     def tell(self, text: str) -> None:
-        number = f"[{len(self.outcomes)}/{self.count}] " if self.count > 1 else ""
+        number = f"[{self.counts.total()}/{self.count}] " if self.count > 1 else ""
         self.say(number + text)
 
 
@@ -133,11 +134,11 @@ class Bar(Progress):
 
     def rate(self) -> str:
         """Return the rate so far, from start to now (workers take seconds to start), and the time left."""
-        worked = sum(outcome.status != "skipped" for outcome in self.outcomes)
+        worked = self.counts.total() - self.counts["skipped"]
         if not worked:
             return ""
         each = (time.perf_counter() - self.started) / worked
-        left = datetime.timedelta(seconds=round(each * (self.count - len(self.outcomes))))
+        left = datetime.timedelta(seconds=round(each * (self.count - self.counts.total())))
         return f"{f'{1 / each:.1f}/s' if each < 1 else f'{each:.1f} s each'}, {left} left"
 
     def __enter__(self) -> Self:

@@ -149,7 +149,7 @@ def _run(planned: Plan, work: Work, *, if_exists: Any, workers: int | None, repo
     journal = Journal(planned.folder, work.pipeline.digest(), work.layer, places) if planned.folder else None
     todo, standing, notes = part(planned, if_exists, journal)
     folders = [planned.folder] if planned.folder else [job.output.parent for job in todo]
-    prepare([*folders, *([work.steps_folder] if work.steps_folder else [])])
+    prepare([*folders, *([work.steps_folder] if work.steps_folder else [])], report)
     with contextlib.ExitStack() as stack:
         logs = [stack.enter_context(each) for each in (report and Report(report, work), journal) if each]
         steps = work.steps(planned.jobs[0].brought)
@@ -163,20 +163,24 @@ def _run(planned: Plan, work: Work, *, if_exists: Any, workers: int | None, repo
         stack.callback(running.close)
         try:
             for outcome in itertools.chain(skipped, running):
-                _take(outcome, progress, *logs)
+                _take(outcome, progress, logs)
         except KeyboardInterrupt:
             running.close()
             progress.finish(stopped=True)
             progress.say("stopped; the same command goes on with what is left")
             return 130
         progress.finish()
-    return 1 if any(outcome.status == "failed" for outcome in progress.outcomes) else 0
+    return progress.status
 
 
-def _take(outcome: Any, progress: Progress, *logs: Any) -> None:
-    """Show an outcome and write it down."""
-    for log in logs:
-        log.add(outcome)
+def _take(outcome: Any, progress: Progress, logs: list[Any]) -> None:
+    """Write an outcome down and show it; a log that cannot be written is given up, the pictures are not."""
+    for log in list(logs):
+        try:
+            log.add(outcome)
+        except OSError as error:
+            logs.remove(log)
+            progress.fail(f"{shown(log.path)}: cannot be written any further: {error.strerror}")
     progress.add(outcome)
     if outcome.trace and click.get_current_context().find_root().params["debug"]:
         progress.say(outcome.trace)
@@ -213,7 +217,7 @@ def _pipe(
         else:
             job = plan(inputs, target, brought=given).jobs[0]
             job = replace(job, key=Path(job.name).stem)
-        prepare([job.output.parent, *([work.steps_folder] if work.steps_folder else [])])
+        prepare([job.output.parent, *([work.steps_folder] if work.steps_folder else [])], report)
         logs = [stack.enter_context(Report(report, work))] if report else []
         progress = stack.enter_context(open_progress(1, work.steps(given), quiet))
         if inputs[0] == "-":
@@ -224,5 +228,5 @@ def _pipe(
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             outcome = replace(outcome, job=replace(job, output=Path("-")))
-        _take(outcome, progress, *logs)
-    return 1 if outcome.status == "failed" else 0
+        _take(outcome, progress, logs)
+    return progress.status
