@@ -12,17 +12,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "multiversion.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 static inline int thread_number(void) { return omp_get_thread_num(); }
 #else
 static inline int thread_number(void) { return 0; }
-#endif
-
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
-#define MULTIVERSION __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define MULTIVERSION
 #endif
 
 enum { TALL = 16, WIDE = 6, DEEP = 256, PANEL = 16, SHARE = 48, ROOM = DEEP * (DEEP + WIDE) + 64 };

@@ -7,13 +7,20 @@ Works on sRGB-encoded color.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
 
+from bgkit._ext.foreground import PLANES, color_sums, fit_level, mixed_tiles, spread
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.stage import stage
+from bgkit.threads import threads
+
+SMALL = 32  # pixels; levels up to this size are swept more often, as the paper's code does
+SWEEPS = (10, 2)  # over small and over large levels
+TILE, HALO = 64, 8  # pixels; tiles are independent, each with some of its neighbors computed again
 
 
 @stage(gives="foreground")
@@ -52,11 +59,40 @@ def estimate_foreground(
     >>> estimate_foreground(image, np.float32([[1, 0.5, 0]] * 3))[1, 1].round(1)
     array([1., 0., 0.], dtype=float32)
     """
-    import pymatting
+    rows, cols = alpha.shape
+    levels = math.ceil(math.log2(max(rows, cols)))
+    colors, workers = _mean_colors(image, alpha), threads()
+    side = TILE + HALO + SWEEPS[0] + 1
+    scratch = np.empty((workers, PLANES * side * side + 6 * side), np.float32)
+    foreground, nothing = np.empty_like(image), np.empty((0, 0, 6), np.float32)
+    for level in range(levels):
+        shape = round(rows ** (level / levels)), round(cols ** (level / levels))
+        fitted = np.empty((*shape, 6), np.float32)
+        tiles = _where(np.ones([-(-size // TILE) for size in shape]))
+        sweeps = SWEEPS[max(shape) > SMALL]
+        fit_level(
+            image, alpha, colors, tiles, TILE, HALO, sweeps, regularization, gradient_weight, scratch,
+            fitted, foreground[:0], workers,
+        )  # fmt: skip
+        colors = fitted
+    spread(image, alpha, colors, foreground, workers)
+    mixed = np.zeros((-(-rows // TILE), -(-cols // TILE)), np.uint8)
+    mixed_tiles(alpha, TILE, mixed, workers)
+    fit_level(
+        image, alpha, colors, _where(mixed), TILE, HALO, SWEEPS[max(rows, cols) > SMALL],
+        regularization, gradient_weight, scratch, nothing, foreground, workers,
+    )  # fmt: skip
+    return foreground
 
-    if image.shape[0] == image.shape[1] == 1:
-        return np.array(image)
-    foreground = pymatting.estimate_foreground_ml(
-        image, alpha, regularization=regularization, gradient_weight=gradient_weight
-    )
-    return np.where(alpha[:, :, None] >= 1, image, foreground).astype(np.float32)
+
+def _mean_colors(image: Array, alpha: Array) -> Array:
+    """Return the mean color of foreground and background as the coarsest level, of one pixel."""
+    sums = np.zeros((len(image), 8))
+    color_sums(image, alpha, sums, threads())
+    means = [side[:3] / (side[3] + 1e-5) for side in (sums.sum(0)[:4], sums.sum(0)[4:])]
+    return np.concatenate(means, dtype=np.float32)[None, None]
+
+
+def _where(chosen: Array) -> Array:
+    """Return row and column of the tiles that are not 0, as the kernel takes them."""
+    return np.ascontiguousarray(np.argwhere(chosen), np.int32)

@@ -1,0 +1,25 @@
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+PLANES: int
+
+def color_sums(image: Floats, alpha: Floats, sums: NDArray[np.float64], threads: int) -> None: ...
+def mixed_tiles(alpha: Floats, side: int, mixed: NDArray[np.uint8], threads: int) -> None: ...
+def fit_level(
+    image: Floats,
+    alpha: Floats,
+    coarse: Floats,
+    tiles: NDArray[np.int32],
+    side: int,
+    halo: int,
+    sweeps: int,
+    regularization: float,
+    gradient_weight: float,
+    scratch: Floats,
+    level: Floats,
+    out: Floats,
+    threads: int,
+) -> None: ...
+def spread(image: Floats, alpha: Floats, coarse: Floats, out: Floats, threads: int) -> None: ...

@@ -1,0 +1,88 @@
+/* One tile of one level of multi-level foreground estimation (Germer et al. 2020).
+ *
+ * For a pixel of alpha a and color I, with f and b the weighted means of its four neighbors' foreground and background
+ * and s the sum of their weights, the minimum of (a F + (1 - a) B - I)^2 + s (F - f)^2 + s (B - b)^2 is
+ *     F = f + a g r,  B = b + (1 - a) g r,  with r = I - a f - (1 - a) b and g = 1 / (s + a^2 + (1 - a)^2),
+ * which, unlike the 2 x 2 inverse, loses nothing to cancellation. Pixels are visited in raster order, each using what
+ * is new above and to the left. All of that which does not wait for the left neighbor is done by rows, in vectors.
+ */
+#ifndef BGKIT_FOREGROUND_H
+#define BGKIT_FOREGROUND_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "multiversion.h"
+
+enum { COLORS = 6 }; /* three of the foreground, three of the background */
+
+/* A tile's scratch, in planes of rows x step floats: alpha, 3 of color, 3 of own weights, 4 of neighbors' weights,
+ * 6 of the colors sought; then 6 rows of what does not wait. */
+enum { ALPHA = 0, IMAGE = 1, TO_F = 4, TO_B = 5, GAIN = 6, UP = 7, DOWN = 8, BEFORE = 9, AFTER = 10, SOUGHT = 11, PLANES = 17 };
+
+static inline float clip(float value) { return value < 0 ? 0 : value > 1 ? 1 : value; }
+
+/* The weights of every pixel; `plane` is the distance of planes. Beyond the tile a pixel is its own neighbor. */
+MULTIVERSION static void tile_weights(float *t, ptrdiff_t plane, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t step,
+                                      float regularization, float gradient_weight)
+{
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        float *alpha = t + row * step;
+        const float *above = row > 0 ? alpha - step : alpha, *below = row + 1 < rows ? alpha + step : alpha;
+        float *w = t + row * step;
+        for (ptrdiff_t col = 0; col < cols; col++) {
+            const float a = alpha[col], rest = 1 - a;
+            const float before = alpha[col > 0 ? col - 1 : 0], after = alpha[col + 1 < cols ? col + 1 : col];
+            const float up = regularization + gradient_weight * __builtin_fabsf(a - above[col]);
+            const float down = regularization + gradient_weight * __builtin_fabsf(a - below[col]);
+            const float left = regularization + gradient_weight * __builtin_fabsf(a - before);
+            const float right = regularization + gradient_weight * __builtin_fabsf(a - after);
+            const float sum = up + down + left + right, share = 1 / sum, gain = 1 / (sum + a * a + rest * rest);
+            w[UP * plane + col] = up * share, w[DOWN * plane + col] = down * share;
+            w[BEFORE * plane + col] = left * share, w[AFTER * plane + col] = right * share;
+            w[TO_F * plane + col] = a * gain, w[TO_B * plane + col] = rest * gain;
+        }
+    }
+}
+
+/* One sweep over the tile. `ready` holds COLORS rows. */
+MULTIVERSION static void tile_sweep(float *t, ptrdiff_t plane, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t step,
+                                    float *ready)
+{
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        const float *w = t + row * step;
+        float left[COLORS];
+        for (int channel = 0; channel < 3; channel++) {
+            float *f = t + (SOUGHT + channel) * plane + row * step, *b = f + 3 * plane;
+            const ptrdiff_t above = row > 0 ? -step : 0, below = row + 1 < rows ? step : 0;
+            float *f_ready = ready + channel * step, *b_ready = f_ready + 3 * step;
+            left[channel] = f[0], left[channel + 3] = b[0];
+            f[cols] = f[cols - 1], b[cols] = b[cols - 1];
+            for (ptrdiff_t col = 0; col < cols; col++) {
+                const float mean_f = w[UP * plane + col] * f[above + col] + w[DOWN * plane + col] * f[below + col] +
+                                     w[AFTER * plane + col] * f[col + 1];
+                const float mean_b = w[UP * plane + col] * b[above + col] + w[DOWN * plane + col] * b[below + col] +
+                                     w[AFTER * plane + col] * b[col + 1];
+                const float a = w[col], rest = w[(IMAGE + channel) * plane + col] - a * mean_f - (1 - a) * mean_b;
+                f_ready[col] = mean_f + w[TO_F * plane + col] * rest;
+                b_ready[col] = mean_b + w[TO_B * plane + col] * rest;
+            }
+        }
+        float *f = t + SOUGHT * plane + row * step;
+        for (ptrdiff_t col = 0; col < cols; col++) {
+            const float a = w[col], before = w[BEFORE * plane + col];
+            const float to_f = w[TO_F * plane + col], to_b = w[TO_B * plane + col];
+            const float ff = before - before * to_f * a, fb = -before * to_f * (1 - a);
+            const float bf = -before * to_b * a, bb = before - before * to_b * (1 - a);
+            for (int channel = 0; channel < 3; channel++) {
+                const float left_f = left[channel], left_b = left[channel + 3];
+                left[channel] = clip(ready[channel * step + col] + ff * left_f + fb * left_b);
+                left[channel + 3] = clip(ready[(channel + 3) * step + col] + bf * left_f + bb * left_b);
+                f[channel * plane + col] = left[channel], f[(channel + 3) * plane + col] = left[channel + 3];
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,142 @@
+"""Loops of multi-level foreground estimation."""
+
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t
+
+
+cdef extern from "foreground.h" nogil:
+    int COLORS, ALPHA, IMAGE, SOUGHT
+    int c_planes "PLANES"
+    void tile_weights(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float, float)
+    void tile_sweep(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *)
+
+PLANES = c_planes
+
+
+def color_sums(const float[:, :, ::1] image, const float[:, ::1] alpha, double[:, ::1] sums, int threads):
+    """Sum color and count, row by row, where alpha is over 0.9 (columns 0 to 3) and below 0.1 (4 to 7)."""
+    cdef Py_ssize_t row
+    for row in prange(image.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        _sum_row(image, alpha, row, sums)
+
+
+cdef inline void _sum_row(const float[:, :, ::1] image, const float[:, ::1] alpha, Py_ssize_t row,
+                          double[:, ::1] sums) noexcept nogil:
+    cdef Py_ssize_t col, channel, at
+    for col in range(image.shape[1]):
+        if alpha[row, col] > 0.9:
+            at = 0
+        elif alpha[row, col] < 0.1:
+            at = 4
+        else:
+            continue
+        for channel in range(3):
+            sums[row, at + channel] += image[row, col, channel]
+        sums[row, at + 3] += 1
+
+
+def mixed_tiles(const float[:, ::1] alpha, Py_ssize_t side, unsigned char[:, ::1] mixed, int threads):
+    """Mark the tiles of side x side pixels that hold an alpha between 0 and 1."""
+    cdef Py_ssize_t row
+    for row in prange(mixed.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        _mark_row(alpha, side, row, mixed)
+
+
+cdef inline void _mark_row(const float[:, ::1] alpha, Py_ssize_t side, Py_ssize_t tile_row,
+                           unsigned char[:, ::1] mixed) noexcept nogil:
+    cdef Py_ssize_t row, col, tile_col
+    for row in range(tile_row * side, min(tile_row * side + side, alpha.shape[0])):
+        for tile_col in range(mixed.shape[1]):
+            if mixed[tile_row, tile_col]:
+                continue
+            for col in range(tile_col * side, min(tile_col * side + side, alpha.shape[1])):
+                if 0 < alpha[row, col] < 1:
+                    mixed[tile_row, tile_col] = 1
+                    break
+
+
+def fit_level(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
+              const int32_t[:, ::1] tiles, Py_ssize_t side, Py_ssize_t halo, int sweeps, float regularization,
+              float gradient_weight, float[:, ::1] scratch, float[:, :, ::1] level, float[:, :, ::1] out, int threads):
+    """Fit the colors of one level: of (rows, cols, 6) into ``level``, or, where that is empty, foreground into ``out``.
+
+    ``tiles`` are pairs of row and column of tiles; ``scratch`` has a row for each thread.
+    """
+    cdef Py_ssize_t tile
+    for tile in prange(tiles.shape[0], nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
+        _fit_tile(image, alpha, coarse, tiles[tile, 0] * side, tiles[tile, 1] * side, side, halo, sweeps,
+                  regularization, gradient_weight, &scratch[threadid(), 0], level, out)
+
+
+cdef inline void _fit_tile(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
+                           Py_ssize_t core_row, Py_ssize_t core_col, Py_ssize_t side, Py_ssize_t halo, int sweeps,
+                           float regularization, float gradient_weight, float *t, float[:, :, ::1] level,
+                           float[:, :, ::1] out) noexcept nogil:
+    cdef bint last = level.shape[0] == 0
+    cdef Py_ssize_t level_rows = out.shape[0] if last else level.shape[0]
+    cdef Py_ssize_t level_cols = out.shape[1] if last else level.shape[1]
+    # What is wrong in the halo dies out at a third or faster for each pixel, against the raster order in `sweeps`.
+    cdef Py_ssize_t top = max(0, core_row - halo), bottom = min(level_rows, core_row + side + sweeps)
+    cdef Py_ssize_t left = max(0, core_col - halo), right = min(level_cols, core_col + side + sweeps)
+    cdef Py_ssize_t rows = bottom - top, cols = right - left, step = side + halo + sweeps + 1
+    cdef Py_ssize_t plane = step * step, row, col, from_row, from_col, channel, at
+    cdef float a
+    cdef int sweep
+    for row in range(rows):
+        from_row = (top + row) * alpha.shape[0] // level_rows
+        for col in range(cols):
+            from_col = (left + col) * alpha.shape[1] // level_cols
+            t[ALPHA * plane + row * step + col] = alpha[from_row, from_col]
+            for channel in range(3):
+                t[(IMAGE + channel) * plane + row * step + col] = image[from_row, from_col, channel]
+        from_row = (top + row) * coarse.shape[0] // level_rows
+        for col in range(cols):
+            from_col = (left + col) * coarse.shape[1] // level_cols
+            for channel in range(COLORS):
+                t[(SOUGHT + channel) * plane + row * step + col] = coarse[from_row, from_col, channel]
+    tile_weights(t, plane, rows, cols, step, regularization, gradient_weight)
+    for sweep in range(sweeps):
+        tile_sweep(t, plane, rows, cols, step, t + c_planes * plane)
+    for row in range(core_row, min(level_rows, core_row + side)):
+        for col in range(core_col, min(level_cols, core_col + side)):
+            at = SOUGHT * plane + (row - top) * step + col - left
+            if not last:
+                for channel in range(COLORS):
+                    level[row, col, channel] = t[at + channel * plane]
+            elif alpha[row, col] < 1:
+                for channel in range(3):
+                    out[row, col, channel] = t[at + channel * plane]
+
+
+def spread(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
+           float[:, :, ::1] out, int threads):
+    """Fill ``out`` with the image where alpha is 1, and with the coarse foreground, bilinear, elsewhere."""
+    cdef Py_ssize_t row
+    for row in prange(out.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        _spread_row(image, alpha, coarse, row, out)
+
+
+cdef inline void _spread_row(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
+                             Py_ssize_t row, float[:, :, ::1] out) noexcept nogil:
+    cdef float down = _center(row, coarse.shape[0], out.shape[0]), along
+    cdef Py_ssize_t top = <Py_ssize_t> down, left, channel
+    cdef Py_ssize_t bottom = min(top + 1, coarse.shape[0] - 1), right, col
+    down = down - top
+    for col in range(out.shape[1]):
+        if alpha[row, col] >= 1:
+            for channel in range(3):
+                out[row, col, channel] = image[row, col, channel]
+            continue
+        along = _center(col, coarse.shape[1], out.shape[1])
+        left = <Py_ssize_t> along
+        right = min(left + 1, coarse.shape[1] - 1)
+        along = along - left
+        for channel in range(3):
+            out[row, col, channel] = (
+                (1 - down) * ((1 - along) * coarse[top, left, channel] + along * coarse[top, right, channel])
+                + down * ((1 - along) * coarse[bottom, left, channel] + along * coarse[bottom, right, channel]))
+
+
+cdef inline float _center(Py_ssize_t at, Py_ssize_t count_from, Py_ssize_t count) noexcept nogil:
+    """Return where the center of pixel ``at`` of ``count`` lies among the centers of ``count_from``."""
+    return min(max((at + 0.5) * count_from / count - 0.5, 0.0), count_from - 1.0)
