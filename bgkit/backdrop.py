@@ -26,7 +26,9 @@ __all__ = ["Backdrop", "estimate_backdrop", "estimate_plate"]
 
 Floats = NDArray[Any]
 
-THUMBNAIL = 200  # long side, px; the noise of a 12 MP picture averages out, a narrow gap survives
+# Long side, px. With pixel noise of 0.04 and the subject on 60..80 % of the border, the key's mean error is
+# 8.9 % at 200, 6.2 % at 128, 3.9 % at 96; without noise all three are equal (studio pictures, cropped).
+THUMBNAIL = 96
 GROWTH = (14.0, 10.0, 8.0, 6.0, 6.0)  # dE*uv a pixel may lie off the surface, from the first fit to the last
 
 
@@ -98,14 +100,15 @@ def terms(shape: tuple[int, ...]) -> Floats:
 
 
 def _witness_weights(shape: tuple[int, ...], witnesses: str) -> Floats:
-    """Return the weight of each pixel as a witness: 1 on the border, 1/4 at the bottom; or 1 near corners only.
+    """Return the weight of each pixel as a witness: 1 at the top, down the sides to 1/4 at the bottom, 0 inside.
 
     Subjects stand or are cut off at the bottom far more often than elsewhere.
     """
     rows, cols = shape
     weight = np.zeros(shape)
+    weight[0] = 1
+    weight[:, 0] = weight[:, -1] = np.linspace(1, 0.25, rows)
     weight[-1] = 0.25
-    weight[0] = weight[:, 0] = weight[:, -1] = 1
     if witnesses == "corners":
         reach = max(1, max(shape) // 20)
         weight[reach : rows - reach] = 0

@@ -1,0 +1,79 @@
+"""Color spaces: the constants, the curves, there and back, and scikit-image's opinion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bgkit import color
+
+CORNERS = np.array([[r, g, b] for r in (0, 1) for g in (0, 1) for b in (0, 1)], float)
+DARK = np.random.default_rng(1).random((500, 3)) * 0.05
+RANDOM = np.random.default_rng(0).random((2000, 3))
+
+
+def test_white_is_the_white_point():
+    """RGB (1, 1, 1) is D65 of ASTM E308, within the rounding of the matrix."""
+    assert np.allclose(color.xyz_from_linear([1.0, 1.0, 1.0]), color.WHITE_D65, atol=1e-4)
+
+
+def test_white_and_black_have_no_chroma():
+    """White is L* = 100, black L* = 0, and both have u* = v* = 0."""
+    assert np.allclose(color.luv_from_srgb([[1, 1, 1], [0, 0, 0]]), [[100, 0, 0], [0, 0, 0]], atol=0.02)
+
+
+def test_red_is_where_the_tables_have_it():
+    """The sRGB red is (53.24, 175.01, 37.76), as Lindbloom's calculator and CIE 15's formulas give."""
+    assert np.allclose(color.luv_from_srgb([1.0, 0.0, 0.0]), [53.24, 175.01, 37.76], atol=0.02)
+
+
+def test_curve_meets_at_its_knee():
+    """The straight and the curved part of the sRGB transfer curve meet within 1e-6."""
+    assert color.linear_from_srgb(0.04045) == pytest.approx(color.linear_from_srgb(0.0404501), abs=1e-6)
+
+
+@pytest.mark.parametrize("colors", [CORNERS, DARK, RANDOM], ids=["corners", "dark", "random"])
+def test_srgb_there_and_back(colors):
+    """Undoing and applying the transfer curve gives the color again."""
+    assert np.allclose(color.srgb_from_linear(color.linear_from_srgb(colors)), colors, atol=1e-6)
+
+
+@pytest.mark.parametrize("colors", [CORNERS, DARK, RANDOM], ids=["corners", "dark", "random"])
+def test_luv_there_and_back(colors):
+    """CIELUV and back gives the color again, also at black, where the way back divides by L*."""
+    assert np.allclose(color.srgb_from_luv(color.luv_from_srgb(colors)), colors, atol=1e-6)
+
+
+@pytest.mark.parametrize("colors", [CORNERS, DARK, RANDOM], ids=["corners", "dark", "random"])
+def test_luv_agrees_with_scikit_image(colors):
+    """CIELUV is within 0.001 dE*uv of scikit-image's."""
+    skimage_color = pytest.importorskip("skimage.color")
+    theirs = skimage_color.rgb2luv(colors[None])[0]
+    assert np.abs(color.luv_from_srgb(colors) - theirs).max() < 1e-3
+
+
+def test_less_light_keeps_chromaticity():
+    """Halving the light of a color moves it on a line to the origin of L*u*v*, which shadows rely on."""
+    lit = color.luv_from_xyz(color.xyz_from_linear([0.5, 0.6, 0.3]))
+    dark = color.luv_from_xyz(color.xyz_from_linear([0.25, 0.3, 0.15]))
+    assert np.allclose(dark / dark[0], lit / lit[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "rgb"),
+    [
+        ("#fff", (1, 1, 1)),
+        ("#FF8000", (1, 128 / 255, 0)),
+        ("Teal", (0, 128 / 255, 128 / 255)),
+        ("grey", (128 / 255,) * 3),
+    ],
+)
+def test_color_words(text, rgb):
+    """Short and long hexadecimal and HTML names, in either case, are read."""
+    assert color.parse_color(text) == pytest.approx(rgb)
+
+
+@pytest.mark.parametrize("text", ["", "#12", "#12345", "#ggg", "rgb(0,0,0)", "octarine"])
+def test_what_is_no_color(text):
+    """Anything else is None, not an exception."""
+    assert color.parse_color(text) is None
