@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bgkit._ext import key as _kernels
 from bgkit.backdrop import Backdrop, estimate_backdrop, terms
 from bgkit.color import luv_from_srgb, parse_color, srgb_from_luv
+from bgkit.errors import ParamError
 from bgkit.params import Color, Range
 from bgkit.stage import note, stage
 from bgkit.threads import threads
@@ -55,8 +56,8 @@ def luv_threshold(
         For ``key="color"``: one or several backdrop colors; the nearest one counts.
     tolerance : float
         Distance from the backdrop up to which a pixel is background. Larger swallows more noise and
-        dirt, and more of a subject that resembles the backdrop. Raised for noisy backdrops to
-        ``sqrt(tolerance² + (2 noise)²)``.
+        dirt, and more of a subject that resembles the backdrop. With ``key`` border or corners it is
+        raised to ``sqrt(tolerance² + (2 noise)²)``, and a picture noisier than 3 dE*uv is smoothed first.
     softness : float
         Beyond the tolerance, the distance over which the mask rises to 1. Larger gives softer hair and
         grayer doubtful parts.
@@ -97,6 +98,8 @@ def luv_threshold(
     array([0., 1., 1., 0.], dtype=float32)
     """
     if key == "color":
+        if not colors:
+            raise ParamError("luv_threshold.colors: expected at least one color, got none")
         targets, noise = _flat_surfaces(colors), 0.0
     else:
         backdrop = estimate_backdrop(image, witnesses=key)
@@ -185,19 +188,19 @@ def _trust(backdrop: Backdrop, plain: float) -> float:
     return float(np.clip(2 * backdrop.border_share * quiet / plain - 1, 0, 1))
 
 
+def _flat_surfaces(colors: tuple[str, ...]) -> Floats:
+    """Return the colors as surfaces without slope, (T, 3, 6)."""
+    surfaces = np.zeros((len(colors), 3, 6))
+    surfaces[:, :, 0] = [luv_from_srgb(rgb) for color in colors if (rgb := parse_color(color))]
+    return surfaces
+
+
 def _quiet(image: Floats, noise: float) -> tuple[Floats, float]:
     """Return the picture smoothed just as far as brings its noise down to 3 dE*uv, and the noise left."""
     if noise <= QUIET:
         return image, noise
     sigma = noise / QUIET / (2 * np.sqrt(np.pi))  # a Gaussian divides the noise of single pixels by 2 sqrt(pi) sigma
     return cv2.GaussianBlur(image, (0, 0), max(sigma, 0.5)), QUIET
-
-
-def _flat_surfaces(colors: tuple[str, ...]) -> Floats:
-    """Return the colors as surfaces without slope, (T, 3, 6)."""
-    surfaces = np.zeros((len(colors), 3, 6))
-    surfaces[:, :, 0] = [luv_from_srgb(rgb) for color in colors if (rgb := parse_color(color))]
-    return surfaces
 
 
 def _connected(mask: Floats) -> Floats:
@@ -208,6 +211,16 @@ def _connected(mask: Floats) -> Floats:
         enclosed = free[1:-1, 1:-1] == 1
         mask[enclosed] = np.maximum(mask[enclosed], np.float32(value))
     return mask
+
+
+def _trust(backdrop: Backdrop, plain: float) -> float:
+    """Return how far the backdrop is one, 0..1.
+
+    Of our 52 studio pictures all have a border share above 0.8 and a noise below 1.2 dE*uv; of 200
+    pictures of ECSSD nine in ten have a share below 0.62, and 19 in 20 a noise above 1.2.
+    """
+    quiet = float(np.clip((4 - backdrop.noise) / 2, 0, 1))
+    return float(np.clip(2 * backdrop.border_share * quiet / plain - 1, 0, 1))
 
 
 def _screen(backdrop: Backdrop, shape: tuple[int, ...], primary: int) -> Floats:
