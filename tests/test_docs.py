@@ -1,0 +1,59 @@
+"""What the documentation shows works: Python blocks run, YAML blocks are pipelines, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT, disk_scene
+
+from bgkit import stages
+from bgkit.pipelinefile import read_pipeline, shipped
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page, language: str) -> list[str]:
+    """The fenced blocks of a language on a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
+def test_python_blocks_run(page, tmp_path, monkeypatch):
+    """The blocks of a page run one after the other in a folder with a photo.jpg."""
+    image, _ = disk_scene()
+    cv2.imwrite(str(tmp_path / "photo.jpg"), np.rint(image[..., ::-1] * 255).astype(np.uint8))
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "page"}
+    for text in blocks(page, "python"):
+        exec(compile(text, page.name, "exec"), names)
+
+
+CHAINS = [(page.stem, text) for page in PAGES for text in blocks(page, "yaml") if "stages:" in text]
+
+
+@pytest.mark.parametrize(("page", "text"), CHAINS)
+def test_yaml_blocks_are_pipelines(page, text):
+    """Each pipeline shown can be read."""
+    read_pipeline(text, page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    """Links to files of the repository name files that are there."""
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_readme_lists_every_shipped_pipeline():
+    """The table of pipelines is complete."""
+    rows = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == shipped()
+
+
+def test_changelog_names_every_stage():
+    """No stage was added in silence."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert not [name for name in stages.names() if f"`{name}`" not in text]
