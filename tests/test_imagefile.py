@@ -400,6 +400,13 @@ def test_tiff_16_gray(byteorder):
     assert picture.depth == 16
 
 
+def test_tiff_16_white_is_zero():
+    """Gray of sixteen bits in which 0 is white."""
+    samples = wide(1)[:, :, 0]
+    picture = read_picture(tiff(samples, photometric="miniswhite"))
+    np.testing.assert_array_equal(picture.image[:, :, 1], (65535 - samples) / np.float32(65535))
+
+
 def test_tiff_16_alpha():
     """A separate alpha of sixteen bits."""
     samples = wide(4)
@@ -437,8 +444,12 @@ def test_tiff_premultiplied(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.uint32])
 def test_other_samples_are_refused(dtype):
     """Floating-point and 32-bit samples have no agreed white; the error says what to save instead."""
-    with pytest.raises(ImageError, match="8 or 16 bits per channel"):
-        read_picture(tiff(np.ones((4, 5), dtype), photometric="minisblack"))
+    for data in (
+        tiff(np.ones((4, 5), dtype), photometric="minisblack"),
+        tiff(np.ones((4, 5, 3), dtype), photometric="rgb"),
+    ):
+        with pytest.raises(ImageError, match="save it with 8 or 16 bits per channel"):
+            read_picture(data)
 
 
 # --- orientation -------------------------------------------------------------------------------
@@ -948,6 +959,16 @@ def test_png_with_too_few_rows():
             read_picture(b"\x89PNG\r\n\x1a\n" + b"".join(data))
 
 
+def test_png_with_a_bad_filter():
+    """Right checksums, enough rows, and a row filter that does not exist: no half-read picture."""
+    rows = bytearray(b"\0" + bytes(150)) * 40
+    rows[151 * 20] = 9
+    header = struct.pack(">IIBBBBB", 50, 40, 8, 2, 0, 0, 0)
+    data = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_picture(b"\x89PNG\r\n\x1a\n" + b"".join(data))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (3, 3), (9, 13), (24, 40)])
 def test_interlaced_png(size):
     """The rows of an interlaced PNG are counted by its seven passes."""
@@ -996,7 +1017,7 @@ def test_flipped_bytes(kind, draw):
         assert picture.image.max() <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_flipped_profile(draw):
     """A profile with changed bytes costs at most the conversion."""
@@ -1301,7 +1322,7 @@ def test_folder_that_cannot_be_written(tmp_path):
         tmp_path.chmod(0o700)
 
 
-@pytest.mark.parametrize("form", ["png", "tif", "webp", "jpg"])
+@pytest.mark.parametrize("form", ["png", "webp"])
 def test_full_disk_leaves_the_old_file(tmp_path, form):
     """A disk that fills up: an ImageError with the path, the old file as it was, nothing beside it."""
     path = tmp_path / f"out.{form}"

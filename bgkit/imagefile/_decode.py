@@ -69,6 +69,7 @@ _HEAD = 64  # bytes that tell the format
 
 
 def decode(source: Source, max_pixels: int | None, *, color_managed: bool) -> Raw:
+    """Return the samples of a picture, or raise an ImageError that begins with its name."""
     limit = _limit(max_pixels)
     data, path = _bytes_of(source)
     place = path or "picture"
@@ -84,7 +85,7 @@ def decode(source: Source, max_pixels: int | None, *, color_managed: bool) -> Ra
     except Exception as error:
         # Hostile files make the decoders raise nearly anything: struct.error, KeyError, SyntaxError, ...
         reason = str(error).strip().splitlines()
-        raise ImageError(f"{place}: is damaged: {reason[0] if reason else type(error).__name__}") from error
+        raise ImageError(f"{place}: cannot be read: {reason[0] if reason else type(error).__name__}") from error
 
 
 def _limit(max_pixels: int | None) -> int:
@@ -164,7 +165,12 @@ def _open(data: bytes) -> Any:
     plugin = importlib.import_module(f"PIL.{form.module}")
     if form.name == "AVIF" and not plugin.SUPPORTED:
         raise ImageError("is AVIF, which this Pillow was built without; save it as JPEG or PNG")
-    return getattr(plugin, form.factory)(io.BytesIO(data))
+    try:
+        return getattr(plugin, form.factory)(io.BytesIO(data))
+    except SyntaxError as error:
+        if "unknown pixel mode" in str(error):
+            raise ImageError("has a layout that bgkit does not read; save it with 8 or 16 bits per channel") from error
+        raise
 
 
 def _samples(picture: Any, data: bytes | None, path: str | None, limit: int, color_managed: bool) -> Raw:
@@ -178,7 +184,6 @@ def _samples(picture: Any, data: bytes | None, path: str | None, limit: int, col
         raise ImageError("has no pixels")
     depth = _depth(picture, data)
     form = picture.format or "memory"
-    turn = _orientation(picture)
     color: Any  # an array, or Pillow's picture of what only Pillow converts
     alpha: Array | None = None
     if form == "JPEG" and data is not None:
@@ -189,8 +194,7 @@ def _samples(picture: Any, data: bytes | None, path: str | None, limit: int, col
             color, alpha = _wide(picture, data)
         else:
             color, alpha = _split(picture)
-    if form == "TIFF":
-        turn = 1  # turned while it was loaded
+    turn = _orientation(picture)  # after loading: Pillow turns a TIFF by itself and drops the entry
     color, profile = _to_srgb(color, picture.info, managed=color_managed)
     dpi = dpi_of(picture.info)
     if turn >= 5 and dpi:
@@ -287,6 +291,8 @@ def _split(picture: Any) -> tuple[Any, Array | None]:
     key = picture.info.get("transparency")
     if picture.mode in _GRAY_16:
         samples = np.asarray(picture).astype(np.uint16)
+        if picture.format == "TIFF" and picture.tag_v2.get(262) == 0:  # 0 is white, which Pillow overlooks here
+            samples = 65535 - samples
         return samples, None if key is None else np.where(samples == key, 0, 65535).astype(np.uint16)
     if picture.mode in ("CMYK", "LAB"):
         return picture, None
@@ -359,6 +365,7 @@ def _upright(array: Array, turn: int) -> Array:
 
 
 def dpi_of(info: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return dots per inch, across and down, or None where they are absent or absurd."""
     try:
         across, down = (round(float(value), 2) for value in info["dpi"])
     except (KeyError, TypeError, ValueError, ArithmeticError):
