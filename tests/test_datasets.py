@@ -91,6 +91,13 @@ def test_plain_folders_serve_any_set(tmp_path):
     assert [sample.name for sample in open_dataset("ecssd", tmp_path)] == ["1"]
 
 
+def test_case_does_not_matter(tmp_path):
+    """DUT-OMRON's folders are found in lower case too."""
+    put(tmp_path / "dut-omron-image" / "1.jpg", COLORS)
+    put(tmp_path / "pixelwisegt-new-png" / "1.png", MASK)
+    assert len(open_dataset("dut-omron", tmp_path)) == 1
+
+
 def test_unmatched_files(tmp_path):
     """A picture without truth and a truth without picture are listed."""
     for name in ("images/1.jpg", "images/2.jpg"):
@@ -186,7 +193,7 @@ def test_coco_person(tmp_path, segmentation):
 
 def test_coco_persons_are_joined(tmp_path):
     """The truth is the union of all persons."""
-    drawn = [[[0, 0, 2, 0, 2, 6, 0, 6]], {"size": [6, 8], "counts": RUNS}]
+    drawn = [[[0, 0, 1, 0, 1, 6, 0, 6]], {"size": [6, 8], "counts": RUNS}, [[1, 0, 2, 0, 2, 6, 1, 6]]]
     (sample,) = open_dataset("coco-person", lay_coco(tmp_path, drawn))
     assert sample.read_truth().sum() == 12 + 9
 

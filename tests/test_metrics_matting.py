@@ -90,6 +90,12 @@ def test_conn_counts_from_theta():
     assert matting.conn(alpha.astype(np.float32), truth.astype(np.float32)) == pytest.approx(0.2)
 
 
+def test_conn_level_in_float32():
+    """0.7 in float32 lies a trifle below 7 * 0.1, and belongs to the source up to 0.7 all the same."""
+    truth, alpha = np.float32([[1, 0.7, 0]]), np.float32([[1, 0.95, 0]])
+    assert matting.conn(alpha, truth) == pytest.approx(0.25)
+
+
 def test_conn_knows_four_neighbors_only():
     """Pixels that touch at a corner are not connected: the smaller piece is an island."""
     truth = np.array([[1, 1, 0], [0, 0, 1.0]])

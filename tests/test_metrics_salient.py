@@ -73,6 +73,12 @@ def test_stretch_is_optional():
     assert salient.iou(salient.prepare(prediction, truth, stretch=False)) == 0
 
 
+def test_one_half_is_not_marked():
+    """Level 127 of 254 stretches to exactly one half, which is not above it."""
+    pair = salient.prepare(np.array([[0, 127, 254]]) / 255, np.array([[0, 1.0, 1]]))
+    assert salient.precision_recall(pair) == (1, 0.5)
+
+
 def test_single_pixel():
     """One pixel, right: everything is perfect, also E, whose formula divides by the size less one."""
     values = score(np.ones((1, 1)), np.ones((1, 1)), names=NAMES).values
@@ -90,7 +96,7 @@ def test_subject_in_last_column():
 def test_float_and_8_bit_agree():
     """A float64 map gives what its 8-bit file gives: it is rounded, not truncated."""
     prediction, truth = cases()["soft with noise"]
-    a = score(prediction / 255 + 0.001, truth / 255, names=NAMES)
+    a = score(np.maximum(prediction / 255 - 0.001, 0), truth / 255, names=NAMES)
     b = score(as_share(prediction), as_share(truth), names=NAMES)
     assert a.values == b.values
 
@@ -118,3 +124,19 @@ def test_undefined_does_not_count():
     ones, zeros = np.ones((2, 2)), np.zeros((2, 2))
     scores = [score(ones, zeros, trimap, names=["mse", "sad"]) for trimap in (known, unknown)]
     assert summarize(scores) == {"sad": pytest.approx(0.002), "mse": 1}
+
+
+@pytest.mark.parametrize("bad", [255.0, -0.5, np.nan])
+def test_values_outside_are_refused(bad):
+    """Values that were not divided by 255, negative ones and NaN are errors, not wrapped around."""
+    with pytest.raises(LayerError, match=r"prediction: expected values in 0\.\.1"):
+        score(np.array([[0.0, bad]]), np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (4, 6)])
+@pytest.mark.parametrize("prediction", [0, 0.3, 1])
+@pytest.mark.parametrize("truth", [0, 1])
+def test_every_metric_answers(shape, prediction, truth):
+    """Empty, full and constant pictures of the smallest sizes get a number; mBA has no outline to measure."""
+    values = score(np.full(shape, prediction, np.float32), np.full(shape, truth, np.float32)).values
+    assert [name for name, value in values.items() if not np.isfinite(value)] == ["mba"]

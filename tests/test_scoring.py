@@ -88,6 +88,15 @@ def test_cutout_counts_by_its_alpha(folders):
     assert score_folders(folder, metrics=["sad"]).figures["sad"] == 0
 
 
+def test_cutout_of_a_gray_picture(folders):
+    """The colors of a black-and-white photograph's cutout are not taken for its mask."""
+    folder, put = folders
+    gray = COLORS[:, :, 0]
+    put("predictions/a.png", np.dstack([gray, gray, gray, MASK]))
+    put("truth/a.png", MASK)
+    assert score_folders(folder, metrics=["sad"]).figures["sad"] == 0
+
+
 @pytest.mark.parametrize("value", [0, 1])
 def test_cutout_of_nothing_or_all(folders, value):
     """A cutout that is empty, or full, throughout means that, and not its colors."""
@@ -196,6 +205,18 @@ def test_other_folder_same_name(folders):
     assert not table.problems
 
 
+def test_other_folder_two_could_be_meant(folders):
+    """Two predictions of the truth's name in other folders: neither is chosen."""
+    folder, put = folders
+    for place in ("x/a", "y/a", "b"):
+        put(f"predictions/{place}.png", MASK)
+    for name in "ab":
+        put(f"truth/{name}.png", MASK)
+    table = score_folders(folder, metrics=["mae"])
+    assert [row.name for row in table.rows] == ["b"]
+    assert [problem.name for problem in table.problems] == ["a", "x/a", "y/a"]
+
+
 def test_trimaps(folders):
     """The matting metrics look at the unknown pixels alone; a truth without a trimap is reported."""
     folder, put = folders
@@ -210,6 +231,21 @@ def test_trimaps(folders):
     assert reasons(table) == {"b": "its truth has no trimap"}
 
 
+def test_trimaps_of_the_set(folders):
+    """A data set's own trimaps are used when asked for, and only then."""
+    folder, put = folders
+    put("set/images/a.png", COLORS)
+    put("set/alphas/a.png", np.ones_like(MASK))
+    put("set/trimaps/a.png", np.where(MASK > 0, np.float32(128 / 255), 0))
+    put("predictions/a.png", np.zeros_like(MASK))
+    truth = open_dataset("alphamatting", folder / "set")
+    sums = [
+        evaluate(folder / "predictions", truth, trimaps=asked, metrics=["sad"]).figures["sad"]
+        for asked in (False, True)
+    ]
+    assert sums == [MASK.size / 1000, MASK.sum() / 1000]
+
+
 def test_trimap_of_another_size(folders):
     """It is named as the file at fault."""
     folder, put = folders
@@ -218,6 +254,39 @@ def test_trimap_of_another_size(folders):
     put("truth/a.png", MASK)
     table = score_folders(folder, trimaps=folder / "trimaps")
     assert table.problems[0].file.endswith("trimaps/a.png")
+
+
+def test_colors_of_cutouts(folders):
+    """Where the truth is opaque, a cutout 0.2 too dark in each channel has a color error of 0.04; a mask has none."""
+    folder, put = folders
+    for name in ("cutout", "mask"):
+        put(f"truth/{name}.png", MASK)
+        put(f"foregrounds/{name}.png", np.full((12, 16, 3), 0.8))
+    put("predictions/cutout.png", np.dstack([np.full((12, 16, 3), 0.6), MASK]))
+    put("predictions/mask.png", MASK)
+    table = score_folders(folder, foregrounds=folder / "foregrounds")
+    values = {row.name: row.score.values["foreground_mse"] for row in table.rows}
+    assert values["cutout"] == pytest.approx(0.04)
+    assert np.isnan(values["mask"])
+    assert table.figures["foreground_mse"] == pytest.approx(0.04)
+
+
+def test_colors_of_another_size(folders):
+    """A true foreground of another size is named as the file at fault."""
+    folder, put = folders
+    put("truth/a.png", MASK)
+    put("foregrounds/a.png", COLORS[1:])
+    put("predictions/a.png", np.dstack([COLORS, MASK]))
+    table = score_folders(folder, foregrounds=folder / "foregrounds")
+    assert [problem.file.split("/")[-2] for problem in table.problems] == ["foregrounds"]
+
+
+def test_no_colors_no_column(folders):
+    """Without true colors the color error is left out."""
+    folder, put = folders
+    put("truth/a.png", MASK)
+    put("predictions/a.png", MASK)
+    assert "foreground_mse" not in score_folders(folder).metrics
 
 
 def test_data_set_as_truth(folders):

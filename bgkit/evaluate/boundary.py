@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.evaluate.salient import check_sizes
+from bgkit.evaluate.salient import check_pair
 
 __all__ = ["boundary_iou", "inner_band", "mean_boundary_accuracy"]
 
@@ -26,7 +26,7 @@ def boundary_iou(mask: Mask, truth: Mask, *, share: float = 0.02) -> float:
     float
         0..1; two empty masks agree on nothing and get 0, as in :func:`bgkit.evaluate.salient.iou`.
     """
-    check_sizes(mask, truth)
+    check_pair(mask, truth)
     width = max(1, round(share * float(np.hypot(*truth.shape))))
     ours, true = inner_band(mask, width), inner_band(truth, width)
     union = np.count_nonzero(ours | true)
@@ -56,7 +56,7 @@ def mean_boundary_accuracy(mask: Mask, truth: Mask) -> float:
     """
     import cv2
 
-    check_sizes(mask, truth)
+    check_pair(mask, truth)
     widest = sum(truth.shape) / 300
     solid = truth.astype(np.uint8)
     right = mask == truth

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import LayerError
-from bgkit.evaluate.salient import check_sizes
+from bgkit.evaluate.salient import check_pair
 
 __all__ = ["conn", "foreground_mse", "grad", "mad", "mse", "sad"]
 
@@ -50,7 +50,7 @@ def grad(alpha: Array, truth: Array, trimap: Array | None = None, *, sigma: floa
     The derivatives are those of a Gaussian of ``sigma`` px, cut off where it falls below 0.01 and
     scaled to unit energy, as in the authors' code; beyond the border the picture goes on as at it.
     """
-    check_sizes(alpha, truth)
+    check_pair(alpha, truth)
     error = (_slope(alpha, sigma) - _slope(truth, sigma)) ** 2
     return float(error[region(truth, trimap)].sum())
 
@@ -62,7 +62,7 @@ def conn(alpha: Array, truth: Array, trimap: Array | None = None, *, step: float
     level is the last threshold up to which it belongs to it; how far alpha stands above that level,
     if by ``theta`` or more, is how disconnected it is; the error sums the differences of that.
     """
-    check_sizes(alpha, truth)
+    check_pair(alpha, truth)
     levels = _connected_up_to(alpha, truth, step)
     error = np.abs(_disconnected(alpha, levels, theta) - _disconnected(truth, levels, theta))
     return float(error[region(truth, trimap)].sum())
@@ -97,7 +97,7 @@ def region(truth: Array, trimap: Array | None) -> NDArray[np.bool_]:
 
 
 def _difference(alpha: Array, truth: Array, trimap: Array | None) -> NDArray[np.float64]:
-    check_sizes(alpha, truth)
+    check_pair(alpha, truth)
     difference = alpha.astype(np.float64) - truth
     return difference.ravel() if trimap is None else difference[region(truth, trimap)]
 

@@ -50,6 +50,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "mad": Metric("MAD", "lower", "mean absolute difference of alpha"),
         "grad": Metric("Grad", "lower", "sum of squared differences of alpha's slope"),
         "conn": Metric("Conn", "lower", "sum of differences in connectedness"),
+        "foreground_mse": Metric(
+            "color MSE", "lower", "mean squared error of the subject's color where the truth has it"
+        ),
     }
 )
 
@@ -64,10 +67,10 @@ class Score:
     curves: Mapping[str, Array] = field(default_factory=dict)
 
 
-def check_names(names: Iterable[str] | None) -> tuple[str, ...]:
-    """Return metric names in the table's order, all of them for None; a wrong one raises ParamError."""
+def check_names(names: Iterable[str] | None, *, with_color: bool) -> tuple[str, ...]:
+    """Return metric names in the table's order, for None all that can be measured; a wrong one raises ParamError."""
     if names is None:
-        return tuple(METRICS)
+        return tuple(name for name in METRICS if with_color or name != "foreground_mse")
     wanted = set(names)
     for name in wanted:
         if name not in METRICS:
@@ -82,6 +85,7 @@ def score(
     truth: Array,
     trimap: Array | None = None,
     *,
+    colors: tuple[Array, Array] | None = None,
     names: Sequence[str] | None = None,
     stretch: bool = True,
 ) -> Score:
@@ -93,15 +97,17 @@ def score(
         Mask or alpha in 0..1.
     trimap : uint8 array of shape (M, N), optional
         Where given, the matting metrics look at its unknown pixels (128) alone; the others never do.
+    colors : pair of float arrays of shape (M, N, 3), optional
+        The foreground found, and the true one, for ``foreground_mse``, which is NaN without them.
     names : sequence of str, optional
-        Metrics to compute, by default all of ``METRICS``.
+        Metrics to compute, by default all of ``METRICS`` that can be.
     stretch : bool
         Stretch the prediction to 0..1 for the salient-object metrics, as the field does.
 
     Raises
     ------
     LayerError
-        If the sizes differ.
+        If the sizes differ, or a value is not in 0..1.
     ParamError
         If a name is wrong.
 
@@ -109,7 +115,7 @@ def score(
     >>> dict(result.values)
     {'mae': 0.0, 'iou': 1.0, 'sad': 0.0}
     """
-    names = check_names(names)
+    names = check_names(names, with_color=colors is not None)
     pair = salient.prepare(prediction, truth, stretch=stretch)
     curves = {
         kind: curve(pair) for kind, curve in _curves.items() if any(_curve_of.get(name) == kind for name in names)
@@ -118,6 +124,8 @@ def score(
     for name in names:
         if name in _curve_of:
             values[name] = _of_curve(name, curves[_curve_of[name]])
+        elif name == "foreground_mse":
+            values[name] = matting.foreground_mse(*colors, truth) if colors else float("nan")
         elif name in _of_pair:
             values[name] = _of_pair[name](pair)
         else:

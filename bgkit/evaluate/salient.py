@@ -10,6 +10,7 @@ over 256 levels. Only :func:`s_measure` and :func:`weighted_f` go back to the pi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,9 +78,9 @@ def prepare(prediction: NDArray[np.floating], truth: NDArray[np.floating], *, st
     Raises
     ------
     LayerError
-        If the sizes differ or there is no pixel.
+        If the sizes differ, there is no pixel, or a value is not in 0..1.
     """
-    check_sizes(prediction, truth)
+    check_pair(prediction, truth)
     levels = as_levels(prediction)
     subject = as_levels(truth) > 128
     values = np.arange(256) / 255
@@ -93,16 +94,20 @@ def prepare(prediction: NDArray[np.floating], truth: NDArray[np.floating], *, st
 
 def as_levels(array: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Round values in 0..1 to 0..255."""
-    levels: NDArray[np.uint8] = np.rint(array * 255.0).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(np.clip(array, 0, 1) * 255.0).astype(np.uint8)
     return levels
 
 
-def check_sizes(prediction: NDArray[np.generic], truth: NDArray[np.generic]) -> None:
-    """Raise LayerError unless both are (M, N) with at least one pixel."""
+def check_pair(prediction: NDArray[Any], truth: NDArray[Any]) -> None:
+    """Raise LayerError unless both are (M, N) with at least one pixel and values in 0..1."""
     if prediction.ndim != 2 or prediction.size == 0:
         raise LayerError(f"prediction: expected shape (M, N) with pixels, got {prediction.shape}")
     if truth.shape != prediction.shape:
         raise LayerError(f"truth: expected the prediction's shape {prediction.shape}, got {truth.shape}")
+    for name, array in (("prediction", prediction), ("truth", truth)):
+        low, high = array.min(), array.max()
+        if not (low >= -1e-4 and high <= 1 + 1e-4):  # as layers are let in; NaN fails too
+            raise LayerError(f"{name}: expected values in 0..1, got {low:g}..{high:g}; divide by 255, or clip")
 
 
 def _count(levels: NDArray[np.uint8], truth: NDArray[np.bool_]) -> Array:

@@ -30,7 +30,8 @@ def evaluate(
     predictions: str | PathLike[str],
     truth: str | PathLike[str] | Dataset,
     *,
-    trimaps: str | PathLike[str] | None = None,
+    trimaps: str | PathLike[str] | bool | None = None,
+    foregrounds: str | PathLike[str] | None = None,
     metrics: Sequence[str] | None = None,
     stretch: bool = True,
     workers: int | None = None,
@@ -44,10 +45,14 @@ def evaluate(
         Folder of pictures, also in folders within. Of a cutout the alpha channel counts, of a mask its gray.
     truth : path or Dataset
         Folder of true masks or alphas, or a set from :func:`bgkit.evaluate.datasets.open_dataset`.
-    trimaps : path, optional
-        Folder of trimaps; the matting metrics then look at their unknown pixels alone.
+    trimaps : path or bool, optional
+        Folder of trimaps, or True for those the data set brings; the matting metrics then look at
+        their unknown pixels alone.
+    foregrounds : path, optional
+        Folder of true subject colors, with which the colors of cutouts are compared; a data set may
+        bring its own.
     metrics : sequence of str, optional
-        Names from :data:`bgkit.evaluate.metrics.METRICS`, by default all.
+        Names from :data:`bgkit.evaluate.metrics.METRICS`, by default all that can be measured.
     stretch : bool
         Stretch predictions to 0..1 for the salient-object metrics, as the field does.
     workers : int, optional
@@ -67,14 +72,15 @@ def evaluate(
     ImageError
         If a folder is absent or holds no picture.
     """
-    names = check_names(metrics)
+    of_set = isinstance(truth, Dataset) and any(sample.foreground for sample in truth)
+    names = check_names(metrics, with_color=foregrounds is not None or of_set)
     count = threads() if workers is None else workers
     if count < 1:
         raise ParamError(f"workers: expected 1 or more, got {count}")
-    pairs, problems = _match(Path(predictions), truth, trimaps)
+    pairs, problems = _match(Path(predictions), truth, trimaps, foregrounds)
 
     def measure(pair: tuple[Path, Sample]) -> Row | Problem:
-        return _measure(*pair, names=names, stretch=stretch, with_trimap=trimaps is not None)
+        return _measure(*pair, names=names, stretch=stretch, with_trimap=trimaps not in (None, False))
 
     rows: list[Row] = []
     with ThreadPoolExecutor(count) as pool:
@@ -96,7 +102,10 @@ def evaluate(
 
 
 def _match(
-    predictions: Path, truth: str | PathLike[str] | Dataset, trimaps: str | PathLike[str] | None
+    predictions: Path,
+    truth: str | PathLike[str] | Dataset,
+    trimaps: str | PathLike[str] | bool | None,
+    foregrounds: str | PathLike[str] | None,
 ) -> tuple[list[tuple[Path, Sample]], list[Problem]]:
     """Pair predictions with truths, and say what has no partner."""
     problems: list[Problem] = []
@@ -106,12 +115,16 @@ def _match(
         problems += [Problem(path.stem, str(path), "without a partner in the data set") for path in truth.unmatched]
     else:
         samples = {name: Sample(name, path, path) for name, path in _one_each(Path(truth), "truth", problems).items()}
-    if trimaps is not None:
+    if isinstance(trimaps, str | PathLike):
         given = _renamed(_one_each(Path(trimaps), "trimaps", problems), samples)
         samples = {
             name: replace(sample, trimaps=(given[name],) if name in given else ()) for name, sample in samples.items()
         }
         problems += _alone(given, samples, "trimap without a truth")
+    if foregrounds is not None:
+        given = _renamed(_one_each(Path(foregrounds), "foregrounds", problems), samples)
+        samples = {name: replace(sample, foreground=given.get(name)) for name, sample in samples.items()}
+        problems += _alone(given, samples, "foreground without a truth")
     predicted = _renamed(predicted, samples)
     problems += _alone(predicted, samples, "prediction without a truth")
     truths = {name: sample.truth or sample.image for name, sample in samples.items()}
@@ -160,16 +173,30 @@ def _measure(path: Path, sample: Sample, names: tuple[str, ...], stretch: bool, 
         truth = sample.read_truth()
         file = sample.trimaps[0] if sample.trimaps else file
         trimap = sample.read_trimap() if with_trimap else None
+        file = sample.foreground or path
+        colors = _read_colors(path, sample) if "foreground_mse" in names else None
     except BgkitError as error:
         return Problem(sample.name, str(file), str(error).removeprefix(f"{file}: "))
     if with_trimap and trimap is None:
         return Problem(sample.name, str(path), "its truth has no trimap")
-    for which, array in ((path, prediction), (file, trimap)):
+    for which, array in ((path, prediction), (sample.trimaps[0] if sample.trimaps else path, trimap)):
         if array is not None and array.shape != truth.shape:
             turned = "; turned by 90 degrees?" if array.shape == truth.shape[::-1] else ""
             reason = f"expected the truth's {_size(truth)} (rows x columns), got {_size(array)}{turned}"
             return Problem(sample.name, str(which), reason)
-    return Row(sample.name, score(prediction, truth, trimap, names=names, stretch=stretch), sample.kind)
+    if colors and colors[1].shape[:2] != truth.shape:
+        reason = f"expected the truth's {_size(truth)} (rows x columns), got {_size(colors[1])}"
+        return Problem(sample.name, str(sample.foreground), reason)
+    measured = score(prediction, truth, trimap, colors=colors, names=names, stretch=stretch)
+    return Row(sample.name, measured, sample.kind)
+
+
+def _read_colors(path: Path, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return a cutout's colors and the true ones; None where the prediction is a mask or the truth is not known."""
+    from bgkit.imagefile import read_picture
+
+    true, found = sample.read_foreground(), read_picture(path)
+    return None if true is None or found.alpha is None else (found.image, true)
 
 
 def _size(array: NDArray[Any]) -> str:
