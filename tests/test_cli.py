@@ -192,6 +192,15 @@ def test_stop_by_the_user():
     assert [name for name in files() if name.startswith("out")] == ["out/a.png"]
 
 
+def test_a_report_in_the_output_folder():
+    """It is made with the folder, and the folder of results is no place that pictures are looked for in."""
+    draw(Path("in/a.png"))
+    for _ in range(2):
+        remove("in", "-o", "in/out", "--report", "in/out/r.jsonl")
+    records = [json.loads(line) for line in Path("in/out/r.jsonl").read_text().splitlines()]
+    assert [record["status"] for record in records] == ["done", "skipped"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_report_that_cannot_be_written_any_further():
     """On a full disk the pictures are done all the same, and the status tells."""

@@ -260,9 +260,9 @@ def prepare(folders: Iterable[Path], report: Path | None = None) -> None:
     PlanError
         With the reason, if not.
     """
-    if report is not None and not report.parent.is_dir():
-        raise PlanError(f"{shown(report)}: the report cannot be written: there is no folder {shown(report.parent)}")
     wanted = sorted(set(folders))
+    if report is not None and not report.parent.is_dir() and report.parent not in wanted:
+        raise PlanError(f"{shown(report)}: the report cannot be written: there is no folder {shown(report.parent)}")
     for folder in wanted:
         there = next(each for each in (folder, *folder.parents) if each.exists())
         if not there.is_dir():

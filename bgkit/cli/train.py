@@ -40,6 +40,8 @@ def command(
     if not data.is_dir():
         raise PlanError(f"{data}: expected a folder of shards")
     given: dict[str, Any] = {"epochs": epochs, "batch": batch, "seed": seed, "threads": threads or cores()}
-    best = train(data, run, Recipe(**{name: value for name, value in given.items() if value is not None}), click.echo)
+    best = train(
+        data, run, Recipe(**{name: value for name, value in given.items() if value is not None}), say=click.echo
+    )
     click.echo(f"best checkpoint: {best}")
     return 0
