@@ -244,3 +244,27 @@ def network_input(image, shape, *, kind="area", box=None, pad=0.0, order="RGB", 
     if order == "BGR":
         canvas = canvas[:, :, ::-1]
     return ((canvas * scale - np.asarray(mean)) / np.asarray(deviation)).transpose(2, 0, 1)[None]
+
+
+# --- upsampling ------------------------------------------------------------------------------------
+
+
+def guided_filter(image, mask, radius, epsilon):
+    """Return the guided filter with a color guide (He et al. 2013, equations 19 to 21), windows cut at the border."""
+    rows, cols = mask.shape
+    window = {
+        (row, col): np.s_[max(row - radius, 0) : row + radius + 1, max(col - radius, 0) : col + radius + 1]
+        for row in range(rows)
+        for col in range(cols)
+    }
+    a, b = np.zeros((rows, cols, 3)), np.zeros((rows, cols))
+    for place, part in window.items():
+        color, value = image[part].reshape(-1, 3).astype(np.float64), mask[part].ravel().astype(np.float64)
+        covariance = color.T @ value / len(value) - color.mean(0) * value.mean()
+        spread = np.cov(color, rowvar=False, bias=True)
+        a[place] = np.linalg.solve(spread + epsilon * np.eye(3), covariance)
+        b[place] = value.mean() - a[place] @ color.mean(0)
+    out = np.zeros((rows, cols))
+    for place, part in window.items():
+        out[place] = a[part].mean((0, 1)) @ image[place] + b[part].mean()
+    return out.clip(0, 1)

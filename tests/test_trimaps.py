@@ -1,4 +1,4 @@
-"""Trimaps: the band is where it should be, as wide as it should be, and never all there is."""
+"""Trimaps: the band is where it should be, as wide as it should be, never all there is; and strokes grow to edges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN
-from bgkit.stages import make_trimap
+from bgkit.stages import make_trimap, strokes
 
 
 def half(shape=(120, 160), softness=0.0):
@@ -90,3 +90,63 @@ def test_turning_the_picture_turns_the_trimap():
     """Rows and columns are treated alike."""
     mask = np.clip(half() + np.random.default_rng(0).normal(0, 0.05, (120, 160)), 0, 1).astype(np.float32)
     np.testing.assert_array_equal(make_trimap(mask.T.copy()), make_trimap(mask).T)
+
+
+def square_with_strokes():
+    """Return a noisy picture of a square, where it is, and a short stroke inside and one outside of it."""
+    inside = np.zeros((120, 160), bool)
+    inside[30:90, 50:110] = True
+    image = np.where(inside[:, :, None], (0.8, 0.3, 0.2), (0.4, 0.5, 0.4))
+    image = (image + np.random.default_rng(0).normal(0, 0.03, image.shape)).clip(0, 1).astype(np.float32)
+    drawn = np.full((120, 160), UNKNOWN, np.uint8)
+    drawn[60, 60:70] = FOREGROUND
+    drawn[10, 10:150] = BACKGROUND
+    return image, inside, drawn
+
+
+def test_strokes_grow_to_the_edge():
+    """One stroke on each side decides all but the band, and rightly."""
+    image, inside, drawn = square_with_strokes()
+    trimap = strokes(image, drawn)
+    assert (trimap[inside] != BACKGROUND).all()
+    assert (trimap[~inside] != FOREGROUND).all()
+    assert (trimap == UNKNOWN).mean() < 0.15
+
+
+def test_strokes_stay_as_drawn():
+    """What the user said is never overruled, not even within the band."""
+    image, _, drawn = square_with_strokes()
+    drawn[60, 110:114] = FOREGROUND
+    trimap = strokes(image, drawn, width=30)
+    np.testing.assert_array_equal(trimap[drawn != UNKNOWN], drawn[drawn != UNKNOWN])
+
+
+def test_a_stroke_marks_off_what_has_the_color_of_the_subject():
+    """Of two squares of one color, the one with a background stroke is background: distance decides, not color."""
+    image, inside, drawn = square_with_strokes()
+    image = np.hstack([image, image])
+    drawn = np.hstack([drawn, np.full_like(drawn, UNKNOWN)])
+    drawn[55:65, 215:265] = BACKGROUND
+    trimap = strokes(image, drawn)
+    assert (trimap[:, 160:] != FOREGROUND)[inside].mean() > 0.95
+    assert (trimap[:, :160] != BACKGROUND)[inside].all()
+
+
+@pytest.mark.parametrize("value", [BACKGROUND, UNKNOWN, FOREGROUND])
+def test_without_strokes_on_both_sides_the_rest_is_unknown(value):
+    """Nothing is guessed from one side alone."""
+    image, _, _ = square_with_strokes()
+    drawn = np.full((120, 160), UNKNOWN, np.uint8)
+    drawn[60, 60:70] = value
+    np.testing.assert_array_equal(strokes(image, drawn), drawn)
+
+
+def test_thin_strokes_survive_on_large_pictures():
+    """A line of one pixel still counts where the picture is reduced by ten."""
+    image, inside, _ = square_with_strokes()
+    image, inside = np.kron(image, np.ones((5, 5, 1), np.float32)), np.kron(inside, np.ones((5, 5), bool))
+    thin = np.full(inside.shape, UNKNOWN, np.uint8)
+    thin[302, 300:340] = FOREGROUND
+    thin[52, 50:700] = BACKGROUND
+    trimap = strokes(image, thin, side=80)
+    assert (trimap[inside] == FOREGROUND).mean() > 0.6

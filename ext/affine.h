@@ -1,0 +1,29 @@
+/* One row of a mask that is an affine function of color, its coefficients known on a coarser grid. */
+#ifndef BGKIT_AFFINE_H
+#define BGKIT_AFFINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "multiversion.h"
+
+/* `above` and `below`: rows of the grid, 4 coefficients (r, g, b, constant) each; `down` 0..1 between them. `left`: for
+   each pixel the column of the grid to its left, `right` 0..1 from there to the next. `blend`: a row of the grid.
+   `rgb` interleaved. Writes `cols` values clipped to 0..1. */
+MULTIVERSION static void affine_row(const float *above, const float *below, float down, ptrdiff_t grid_cols,
+                                    const int32_t *left, const float *right, const float *rgb, ptrdiff_t cols,
+                                    float *restrict blend, float *restrict out)
+{
+    for (ptrdiff_t i = 0; i < 4 * grid_cols; i++)
+        blend[i] = above[i] + down * (below[i] - above[i]);
+    for (ptrdiff_t i = 0; i < cols; i++) {
+        const float *a = blend + 4 * left[i], *b = left[i] + 1 < grid_cols ? a + 4 : a;
+        float r = a[0] + right[i] * (b[0] - a[0]), g = a[1] + right[i] * (b[1] - a[1]);
+        float u = a[2] + right[i] * (b[2] - a[2]), c = a[3] + right[i] * (b[3] - a[3]);
+        float value = r * rgb[3 * i] + g * rgb[3 * i + 1] + u * rgb[3 * i + 2] + c;
+        value = value > 0 ? value : 0;
+        out[i] = value < 1 ? value : 1;
+    }
+}
+
+#endif
