@@ -15,7 +15,7 @@
 
 #include "multiversion.h"
 
-enum { COLORS = 6 }; /* three of the foreground, three of the background */
+enum { COLORS = 6, LONGEST = 128 }; /* three of the foreground, three of the background; pixels along a tile */
 
 /* A tile's scratch, in planes of rows x step floats: alpha, 3 of color, 3 of own weights, 4 of neighbors' weights,
  * 6 of the colors sought; then 6 rows of what does not wait. */

@@ -7,10 +7,11 @@ from libc.stdint cimport int32_t
 cdef extern from "foreground.h" nogil:
     int COLORS, ALPHA, IMAGE, SOUGHT
     int c_planes "PLANES"
+    enum: C_LONGEST "LONGEST"
     void tile_weights(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float, float)
     void tile_sweep(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *)
 
-PLANES = c_planes
+PLANES, LONGEST = c_planes, C_LONGEST
 
 
 def color_sums(const float[:, :, ::1] image, const float[:, ::1] alpha, double[:, ::1] sums, int threads):
@@ -60,7 +61,7 @@ def fit_level(const float[:, :, ::1] image, const float[:, ::1] alpha, const flo
               float gradient_weight, float[:, ::1] scratch, float[:, :, ::1] level, float[:, :, ::1] out, int threads):
     """Fit the colors of one level: of (rows, cols, 6) into ``level``, or, where that is empty, foreground into ``out``.
 
-    ``tiles`` are pairs of row and column of tiles; ``scratch`` has a row for each thread.
+    ``tiles`` are pairs of row and column of tiles, side + halo + sweeps at most LONGEST; ``scratch`` has a row for each thread.
     """
     cdef Py_ssize_t tile
     for tile in prange(tiles.shape[0], nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
@@ -79,21 +80,23 @@ cdef inline void _fit_tile(const float[:, :, ::1] image, const float[:, ::1] alp
     cdef Py_ssize_t top = max(0, core_row - halo), bottom = min(level_rows, core_row + side + sweeps)
     cdef Py_ssize_t left = max(0, core_col - halo), right = min(level_cols, core_col + side + sweeps)
     cdef Py_ssize_t rows = bottom - top, cols = right - left, step = side + halo + sweeps + 1
-    cdef Py_ssize_t plane = step * step, row, col, from_row, from_col, channel, at
-    cdef float a
+    cdef Py_ssize_t plane = step * step, row, col, from_row, channel, at
     cdef int sweep
+    cdef Py_ssize_t[C_LONGEST] fine_col, coarse_col
+    for col in range(cols):
+        fine_col[col] = (left + col) * alpha.shape[1] // level_cols
+        coarse_col[col] = (left + col) * coarse.shape[1] // level_cols
     for row in range(rows):
         from_row = (top + row) * alpha.shape[0] // level_rows
+        at = row * step
         for col in range(cols):
-            from_col = (left + col) * alpha.shape[1] // level_cols
-            t[ALPHA * plane + row * step + col] = alpha[from_row, from_col]
+            t[at + col] = alpha[from_row, fine_col[col]]
             for channel in range(3):
-                t[(IMAGE + channel) * plane + row * step + col] = image[from_row, from_col, channel]
+                t[(IMAGE + channel) * plane + at + col] = image[from_row, fine_col[col], channel]
         from_row = (top + row) * coarse.shape[0] // level_rows
         for col in range(cols):
-            from_col = (left + col) * coarse.shape[1] // level_cols
             for channel in range(COLORS):
-                t[(SOUGHT + channel) * plane + row * step + col] = coarse[from_row, from_col, channel]
+                t[(SOUGHT + channel) * plane + at + col] = coarse[from_row, coarse_col[col], channel]
     tile_weights(t, plane, rows, cols, step, regularization, gradient_weight)
     for sweep in range(sweeps):
         tile_sweep(t, plane, rows, cols, step, t + c_planes * plane)
@@ -109,34 +112,32 @@ cdef inline void _fit_tile(const float[:, :, ::1] image, const float[:, ::1] alp
 
 
 def spread(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
-           float[:, :, ::1] out, int threads):
-    """Fill ``out`` with the image where alpha is 1, and with the coarse foreground, bilinear, elsewhere."""
+           const int32_t[::1] top, const float[::1] down, const int32_t[::1] left, const float[::1] along,
+           float[:, ::1] scratch, float[:, :, ::1] out, int threads):
+    """Fill ``out`` with the image where alpha is 1, and with the coarse foreground, bilinear, elsewhere.
+
+    A row lies ``down`` (0..1) of the way from coarse row ``top`` to the next, a column ``along`` from ``left``.
+    """
     cdef Py_ssize_t row
     for row in prange(out.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        _spread_row(image, alpha, coarse, row, out)
+        _spread_row(image, alpha, coarse, top[row], down[row], left, along, &scratch[threadid(), 0], row, out)
 
 
 cdef inline void _spread_row(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
-                             Py_ssize_t row, float[:, :, ::1] out) noexcept nogil:
-    cdef float down = _center(row, coarse.shape[0], out.shape[0]), along
-    cdef Py_ssize_t top = <Py_ssize_t> down, left, channel
-    cdef Py_ssize_t bottom = min(top + 1, coarse.shape[0] - 1), right, col
-    down = down - top
+                             Py_ssize_t top, float down, const int32_t[::1] left, const float[::1] along,
+                             float *blended, Py_ssize_t row, float[:, :, ::1] out) noexcept nogil:
+    cdef Py_ssize_t bottom = min(top + 1, coarse.shape[0] - 1), last = coarse.shape[1] - 1, col, channel, at
+    for col in range(coarse.shape[1]):
+        for channel in range(3):
+            blended[3 * col + channel] = (1 - down) * coarse[top, col, channel] + down * coarse[bottom, col, channel]
+    for channel in range(3):
+        blended[3 * last + 3 + channel] = blended[3 * last + channel]
     for col in range(out.shape[1]):
+        at = 3 * left[col]
         if alpha[row, col] >= 1:
             for channel in range(3):
                 out[row, col, channel] = image[row, col, channel]
-            continue
-        along = _center(col, coarse.shape[1], out.shape[1])
-        left = <Py_ssize_t> along
-        right = min(left + 1, coarse.shape[1] - 1)
-        along = along - left
-        for channel in range(3):
-            out[row, col, channel] = (
-                (1 - down) * ((1 - along) * coarse[top, left, channel] + along * coarse[top, right, channel])
-                + down * ((1 - along) * coarse[bottom, left, channel] + along * coarse[bottom, right, channel]))
-
-
-cdef inline float _center(Py_ssize_t at, Py_ssize_t count_from, Py_ssize_t count) noexcept nogil:
-    """Return where the center of pixel ``at`` of ``count`` lies among the centers of ``count_from``."""
-    return min(max((at + 0.5) * count_from / count - 0.5, 0.0), count_from - 1.0)
+        else:
+            for channel in range(3):
+                out[row, col, channel] = (
+                    blended[at + channel] + along[col] * (blended[at + 3 + channel] - blended[at + channel]))

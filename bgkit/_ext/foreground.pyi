@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 PLANES: int
+LONGEST: int
 
 def color_sums(image: Floats, alpha: Floats, sums: NDArray[np.float64], threads: int) -> None: ...
 def mixed_tiles(alpha: Floats, side: int, mixed: NDArray[np.uint8], threads: int) -> None: ...
@@ -22,4 +23,15 @@ def fit_level(
     out: Floats,
     threads: int,
 ) -> None: ...
-def spread(image: Floats, alpha: Floats, coarse: Floats, out: Floats, threads: int) -> None: ...
+def spread(
+    image: Floats,
+    alpha: Floats,
+    coarse: Floats,
+    top: NDArray[np.int32],
+    down: Floats,
+    left: NDArray[np.int32],
+    along: Floats,
+    scratch: Floats,
+    out: Floats,
+    threads: int,
+) -> None: ...

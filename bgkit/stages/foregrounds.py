@@ -75,7 +75,8 @@ def estimate_foreground(
             fitted, foreground[:0], workers,
         )  # fmt: skip
         colors = fitted
-    spread(image, alpha, colors, foreground, workers)
+    steps = [step for axis in (0, 1) for step in _between(colors.shape[axis], alpha.shape[axis])]
+    spread(image, alpha, colors, *steps, np.empty((workers, 3 * cols + 3), np.float32), foreground, workers)
     mixed = np.zeros((-(-rows // TILE), -(-cols // TILE)), np.uint8)
     mixed_tiles(alpha, TILE, mixed, workers)
     fit_level(
@@ -91,6 +92,13 @@ def _mean_colors(image: Array, alpha: Array) -> Array:
     color_sums(image, alpha, sums, threads())
     means = [side[:3] / (side[3] + 1e-5) for side in (sums.sum(0)[:4], sums.sum(0)[4:])]
     return np.concatenate(means, dtype=np.float32)[None, None]
+
+
+def _between(coarse: int, fine: int) -> tuple[Array, Array]:
+    """Return, for each of ``fine`` pixel centers, the coarse one before it and the way to the next, 0..1."""
+    at = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
+    before = at.astype(np.int32)
+    return before, (at - before).astype(np.float32)
 
 
 def _where(chosen: Array) -> Array:
