@@ -22,7 +22,7 @@ lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint ext
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint ext
 
 bench: $(VENV)/.tested
 	$(BIN)/python -m benchmarks

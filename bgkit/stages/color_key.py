@@ -213,16 +213,6 @@ def _connected(mask: Floats) -> Floats:
     return mask
 
 
-def _trust(backdrop: Backdrop, plain: float) -> float:
-    """Return how far the backdrop is one, 0..1.
-
-    Of our 52 studio pictures all have a border share above 0.8 and a noise below 1.2 dE*uv; of 200
-    pictures of ECSSD nine in ten have a share below 0.62, and 19 in 20 a noise above 1.2.
-    """
-    quiet = float(np.clip((4 - backdrop.noise) / 2, 0, 1))
-    return float(np.clip(2 * backdrop.border_share * quiet / plain - 1, 0, 1))
-
-
 def _screen(backdrop: Backdrop, shape: tuple[int, ...], primary: int) -> Floats:
     """Return the screen's own excess of ``primary`` over the larger other channel, as a surface, (6,)."""
     coarse = tuple(max(1, 48 * side // max(shape[:2])) for side in shape[:2])
