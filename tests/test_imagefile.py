@@ -1405,6 +1405,13 @@ def test_webp_too_wide():
         written(np.zeros((1, 20000), np.float32), "webp")
 
 
+def test_format_that_pillow_lacks(monkeypatch):
+    """A Pillow without AVIF gives an error that says so."""
+    monkeypatch.setattr(features, "check", lambda name: False)
+    with pytest.raises(ImageError, match="built without avif; use png"):
+        written(np.zeros((4, 5), np.float32), "avif")
+
+
 def test_input_is_left_alone():
     """Writing changes nothing in the array, which may be read-only."""
     array = np.dstack([scene(), veil()]).astype(np.float32) / 255

@@ -1,8 +1,9 @@
 """PNG at the level of its chunks: the check before reading, and the writer.
 
 The writer subtracts the row above (filter Up) and deflates with ISA-L at level 1, a band of rows
-at a time. Measured on 12 MP RGBA, eleven photographs with true alpha side by side (seconds of
-processor time, MB; AMD EPYC, one thread, `benchmarks/bench_imagefile.py`):
+at a time. Measured on 12 MP RGBA, thirteen photographs with true alpha side by side (seconds of
+processor time and MB, deflate alone on a busy AMD EPYC, one thread; `benchmarks/bench_imagefile.py`
+does the same with scikit-image's pictures):
 
     ISA-L 1, Up       0.11    23.6        ISA-L 1, Sub      0.12    24.1
     ISA-L 3, Up       0.13    23.5        zlib-ng 2, Up     0.35    23.8

@@ -6,6 +6,7 @@ import io
 import math
 import os
 import secrets
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -77,7 +78,8 @@ def write_picture(
     -----
     Color under wholly clear pixels is kept within 8 px of visible ones and is black beyond: viewers
     that scale without regard to alpha mix a neighbor in, and black there would show as a dark
-    rim; farther out nothing mixes, and a constant costs no bytes (23.6 MB became 13.6 MB).
+    rim; farther out nothing mixes, and a constant costs no bytes (12 MP, 56 %
+    of it clear: 23.6 MB became 15.0 MB). WebP and AVIF hold no dpi.
     """
     like = like or {}
     path = os.fspath(target) if isinstance(target, (str, PathLike)) else None
@@ -98,9 +100,9 @@ def write_picture(
             target.write(memory.getvalue())
     except (ImageError, LayerError) as error:
         raise error.at(place) from error.__cause__
-    except (OSError, ValueError, OverflowError) as error:
-        if isinstance(error, ParamError):
-            raise
+    except ParamError:
+        raise
+    except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
         raise ImageError(f"{place}: cannot be written: {why(error)}") from error
 
 
@@ -174,8 +176,10 @@ def _encode(
     if form == "tiff":
         _write_tiff(file, array, depth, profile, dpi)
         return
-    from PIL import Image
+    from PIL import Image, features
 
+    if form in ("avif", "webp") and not features.check(form):
+        raise ImageError(f"this Pillow was built without {form}; use png")
     picture = Image.fromarray(np.concatenate(list(_bands(array, 8))))
     options: dict[str, Any] = {"dpi": dpi} if dpi and form in ("jpeg", "bmp") else {}
     if profile is not None and form != "bmp":
