@@ -12,7 +12,7 @@ any number of threads, and no two threads ever write the same place.
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport ceil, floor, sqrt
+from libc.math cimport ceil, floor, sqrt, sqrtf
 from libc.stdint cimport int32_t, uint16_t, uint64_t
 from libc.string cimport memset
 
@@ -72,7 +72,7 @@ cdef inline int32_t _number(KeySet *known, uint64_t key) noexcept nogil:
     known.keys[known.count] = key
     known.count += 1
     known.slots[slot] = <int32_t>known.count
-    if known.count << 1 > <Py_ssize_t>last:
+    if known.count << 2 > <Py_ssize_t>last:
         _grow(known, known.bits + 1)
     return <int32_t>(known.count - 1)
 
@@ -93,7 +93,7 @@ cdef void _grow(KeySet *known, int bits) noexcept nogil:
 cdef int _bits_for(Py_ssize_t keys) noexcept nogil:
     """Return how many bits number the slots that a set of `keys` keys may grow to."""
     cdef int bits = FEWEST_BITS
-    while (<Py_ssize_t>1 << bits) < 2 * keys + 2:
+    while (<Py_ssize_t>1 << bits) < 4 * keys + 4:
         bits += 1
     return bits
 
@@ -132,9 +132,7 @@ cdef class Lattice:
         self.value = np.zeros((2, self.vertices + 1), np.float32)
         self.lines = np.empty((threads, LINE * most), np.float32)
         self.norm = np.ones((self.rows, self.cols), np.float32)
-        row_sums = np.empty((self.rows, self.cols), np.float32)
-        self.filter(self.norm, row_sums, threads)
-        self.norm = 1 / np.sqrt(row_sums + np.float32(1e-20))
+        self._normalize(threads)
 
     def _set_geometry(self, double position_std, double color_std):
         """Scale features so that the lattice's blur has unit variance (section 3.1), and lay out the packed keys."""
@@ -227,9 +225,22 @@ cdef class Lattice:
             _find_neighbors_of(&known, i, geometry, neighbor)
         self._keys, self._slots = None, None
 
+    def _normalize(self, int threads):
+        """Put 1 / sqrt(row sums), the filtered ones, in the place of the ones."""
+        cdef Py_ssize_t band, row, col
+        cdef float[:, ::1] scratch = np.empty((threads, self.cols), np.float32)
+        for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
+            _splat_band(self, band, self.norm, &scratch[threadid(), 0], &self.lines[threadid(), 0])
+        self._blur(threads)
+        for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
+            _slice_band(self, band, &self.lines[threadid(), 0], self.norm)
+        for row in prange(self.rows, nogil=True, num_threads=threads, schedule="static"):
+            for col in range(self.cols):
+                self.norm[row, col] = 1 / sqrtf(self.norm[row, col])
+
     def filter(self, const float[:, ::1] values, float[:, ::1] out, int threads):
         """Write the normalized bilateral filter of `values` to `out`, both (M, N)."""
-        cdef Py_ssize_t band
+        cdef Py_ssize_t band, row, col
         cdef int thread
         cdef float[:, ::1] scratch = np.empty((threads, self.cols), np.float32)
         for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
@@ -238,6 +249,9 @@ cdef class Lattice:
         self._blur(threads)
         for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
             _slice_band(self, band, &self.lines[threadid(), 0], out)
+        for row in prange(self.rows, nogil=True, num_threads=threads, schedule="static"):
+            for col in range(self.cols):
+                out[row, col] *= self.norm[row, col]
 
     cdef void _blur(self, int threads):
         """Sum what the bands splatted, in their order, and blur along the six axes (section 3.3)."""
@@ -377,13 +391,11 @@ cdef void _splat_band(Lattice lattice, Py_ssize_t band, const float[:, ::1] valu
 
 
 cdef void _slice_band(Lattice lattice, Py_ssize_t band, float *lines, float[:, ::1] out) noexcept nogil:
-    cdef Py_ssize_t row, col, pixel, cols = lattice.cols
+    cdef Py_ssize_t row, pixel, cols = lattice.cols
     _load(lattice, band, lines)
     for row in range(band * lattice.band_rows, min(lattice.rows, (band + 1) * lattice.band_rows)):
         pixel = row * cols
         slice_row(&lattice.simplex[pixel], &lattice.weight[CORNERS * pixel], lines, cols, &out[row, 0])
-        for col in range(cols):
-            out[row, col] *= lattice.norm[row, col]
 
 
 cdef class AllPairs:

@@ -117,7 +117,9 @@ def dense_crf(
         message = cv2.resize(kernels.message(balance), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
         balance = np.tanh((unary + message) / 2)
     note(iterations=done, change=change)
-    return np.ascontiguousarray((balance + 1) / 2, np.float32)
+    balance *= np.float32(0.5)
+    balance += np.float32(0.5)
+    return balance
 
 
 def mean_field(
@@ -212,7 +214,8 @@ class _Kernels:
 
     def mean_field_two(self, unary: Array, iterations: int, tolerance: float) -> tuple[Array, int, float]:
         """Return Q1 - Q0 for log odds ``unary``, the iterations run, and the last change of Q1."""
-        balance = np.tanh(unary / 2)
+        balance = unary * np.float32(0.5)
+        np.tanh(balance, out=balance)
         if not isinstance(self.bilateral, Lattice):
             return self._mean_field_all_pairs(unary, balance, iterations, tolerance)
         done, change = mean_field_two(
@@ -238,9 +241,13 @@ class _Kernels:
 
 
 def _log_odds(mask: Array, confidence: float) -> Array:
-    believed = np.float32(confidence) * (mask - np.float32(0.5))
-    odds: Array = np.log(np.maximum(0.5 + believed, LEAST) / np.maximum(0.5 - believed, LEAST))
-    return odds
+    odds = (mask - np.float32(0.5)) * np.float32(confidence)
+    against = np.maximum(np.float32(0.5) - odds, np.float32(LEAST))
+    odds += np.float32(0.5)
+    np.maximum(odds, np.float32(LEAST), out=odds)
+    odds /= against
+    log_odds: Array = np.log(odds, out=odds)
+    return log_odds
 
 
 def _softmax(x: Array) -> Array:
