@@ -268,3 +268,40 @@ def guided_filter(image, mask, radius, epsilon):
     for place, part in window.items():
         out[place] = a[part].mean((0, 1)) @ image[place] + b[part].mean()
     return out.clip(0, 1)
+
+# --- color keys ------------------------------------------------------------------------------------
+
+
+def surface_values(coefficients, shape):
+    """Return polynomials with the terms 1, r, c, r², rc, c² for every pixel, (M, N, ...)."""
+    rows, cols = shape
+    half = max(rows, cols) / 2
+    values = np.empty((rows, cols, *coefficients.shape[:-1]))
+    for row in range(rows):
+        for col in range(cols):
+            r, c = (row + 0.5 - rows / 2) / half, (col + 0.5 - cols / 2) / half
+            values[row, col] = coefficients @ [1, r, c, r * r, r * c, c * c]
+    return values
+
+
+def luv_key(luv, targets, tolerance, softness, shadow):
+    """Return the soft mask of a picture in CIELUV against surfaces (T, 3, 6), float64."""
+    rows, cols = luv.shape[:2]
+    mask = np.empty((rows, cols))
+    surfaces = surface_values(np.asarray(targets, np.float64), (rows, cols))
+    for row in range(rows):
+        for col in range(cols):
+            distances = []
+            for target in surfaces[row, col]:
+                along = luv[row, col] @ target / max(target @ target, 1e-20)
+                distances.append(np.linalg.norm(luv[row, col] - np.clip(along, 1 - shadow, 1) * target))
+            mask[row, col] = np.clip((min(distances) - tolerance) / softness, 0, 1)
+    return mask
+
+
+def color_difference_key(image, primary, screen, black, white):
+    """Return Vlahos's color difference key against a screen whose own excess is a polynomial (6,), float64."""
+    image = image.astype(np.float64)
+    excess = image[..., primary] - np.delete(image, primary, -1).max(-1)
+    missing = 1 - excess / np.maximum(surface_values(np.asarray(screen, np.float64), image.shape[:2]), 1e-3)
+    return np.clip((missing - black) / (white - black), 0, 1)

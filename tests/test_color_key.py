@@ -1,0 +1,313 @@
+"""The color keys, their kernels, and the backdrop they stand on: drawn scenes with known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import references
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bgkit._ext import key as kernels
+from bgkit.backdrop import estimate_backdrop, estimate_plate
+from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
+from bgkit.errors import ParamError
+from bgkit.stage import collect_notes
+from bgkit.stages import chroma_key, luv_threshold
+from bgkit.threads import set_threads, threads
+
+SUBJECT = np.array([0.55, 0.2, 0.15])
+
+
+def plate_of(color, rows=90, cols=120, falloff=0.0):
+    """An empty scene whose linear light falls off by a share toward the corners, and to one side."""
+    row, col = np.mgrid[:rows, :cols]
+    r, c = row / rows - 0.4, col / cols - 0.3
+    light = 1 - falloff * (r * r + c * c) / (0.6**2 + 0.7**2)
+    return srgb_from_linear(linear_from_srgb(np.asarray(color, float)) * light[..., None])
+
+
+def paint(plate, where, color=SUBJECT, noise=0.005, seed=0):
+    """Put a subject into a plate, with a little sensor noise."""
+    image = np.where(where[..., None], color, plate)
+    return np.clip(image + np.random.default_rng(seed).normal(0, noise, image.shape), 0, 1).astype(np.float32)
+
+
+def disk(rows=90, cols=120, center=(0.5, 0.5), radius=25.0):
+    row, col = np.mgrid[:rows, :cols]
+    return np.hypot(row - center[0] * rows, col - center[1] * cols) < radius
+
+
+def wrong(mask, truth):
+    """The share of pixels that are on the wrong side of one half."""
+    return float(((mask > 0.5) != truth).mean())
+
+
+# --- the kernels -----------------------------------------------------------------------------------
+
+CORNERS = np.array([[[r, g, b]] for r in (0, 1) for g in (0, 1) for b in (0, 1)], np.float32)
+DARK = (np.random.default_rng(1).random((200, 50, 3)) * 0.06).astype(np.float32)
+RANDOM = np.random.default_rng(0).random((200, 100, 3)).astype(np.float32)
+
+
+def targets_of(*colors):
+    targets = np.zeros((len(colors), 3, 6), np.float32)
+    targets[:, :, 0] = colors
+    return targets
+
+
+@pytest.mark.parametrize("image", [CORNERS, DARK, RANDOM], ids=["corners", "dark", "random"])
+@pytest.mark.parametrize("target", [(0, 0, 0), (100, 0, 0), (50, 150, 0), (50, 0, -150)])
+def test_kernel_distance_agrees_with_scikit_image(image, target):
+    """The kernel's CIELUV is within 0.05 dE*uv of scikit-image's: distances to four far targets agree."""
+    skimage_color = pytest.importorskip("skimage.color")
+    mask = np.empty(image.shape[:2], np.float32)
+    kernels.luv_key(image, targets_of(target), 0, 500, 0, mask, 2)
+    distance = np.linalg.norm(skimage_color.rgb2luv(image.astype(float)) - target, axis=-1)
+    assert np.abs(mask * 500.0 - distance).max() < 0.05
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 5),
+    cols=st.integers(1, 600),
+    count=st.integers(1, 3),
+    shadow=st.floats(0, 1),
+    seed=st.integers(0),
+)
+def test_luv_kernel_equals_its_reference(rows, cols, count, shadow, seed):
+    """Any size, also beyond one block of columns, any number of sloped targets: within 0.001 of the twin."""
+    rng = np.random.default_rng(seed)
+    cols = min(cols, 20) if seed % 4 else cols
+    image = rng.random((rows, cols, 3), dtype=np.float32)
+    targets = rng.normal(0, 5, (count, 3, 6)).astype(np.float32)
+    targets[:, :, 0] = luv_from_srgb(rng.random((count, 3)))
+    mask = np.empty((rows, cols), np.float32)
+    kernels.luv_key(image, targets, 5, 40, shadow, mask, 2)
+    assert np.abs(mask - references.luv_key(luv_from_srgb(image), targets, 5, 40, shadow)).max() < 1e-3
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(1, 8), cols=st.integers(1, 40), primary=st.sampled_from([1, 2]), seed=st.integers(0))
+def test_color_difference_kernel_equals_its_reference(rows, cols, primary, seed):
+    """Any size, either screen: within 1e-4 of the twin."""
+    rng = np.random.default_rng(seed)
+    image = rng.random((rows, cols, 3), dtype=np.float32)
+    screen = np.array([0.5, *rng.normal(0, 0.05, 5)], np.float32)
+    mask = np.empty((rows, cols), np.float32)
+    kernels.color_difference_key(image, primary, screen, 0.1, 0.9, mask, 2)
+    assert np.abs(mask - references.color_difference_key(image, primary, screen, 0.1, 0.9)).max() < 1e-4
+
+
+@pytest.mark.parametrize("stage", [luv_threshold, chroma_key])
+def test_same_bits_for_any_number_of_threads(stage):
+    """1, 2 and 4 threads give equal masks, bit for bit."""
+    image, before = paint(plate_of((0.2, 0.7, 0.3), falloff=0.3), disk()), threads()
+    try:
+        masks = []
+        for count in (1, 2, 4):
+            set_threads(count)
+            masks.append(stage(image))
+    finally:
+        set_threads(before)
+    assert (masks[0] == masks[1]).all()
+    assert (masks[0] == masks[2]).all()
+
+
+# --- the backdrop ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("color", [(0.97, 0.97, 0.96), (0.6, 0.6, 0.62), (0.2, 0.65, 0.3), (0.1, 0.1, 0.12)])
+def test_plate_follows_uneven_light(color):
+    """Under 40 % of falloff the estimated plate is within 2 levels of 255 of the true one in the mean."""
+    plate = plate_of(color, falloff=0.4)
+    assert np.abs(estimate_plate(paint(plate, disk())) - plate).mean() < 2 / 255
+
+
+def test_plate_behind_a_subject_on_three_borders():
+    """The surface goes on behind a subject that holds the whole bottom and most of both sides."""
+    plate, where = plate_of((0.9, 0.9, 0.9), falloff=0.3), np.zeros((90, 120), bool)
+    where[35:] = True
+    assert np.abs(estimate_plate(paint(plate, where)) - plate)[:35].max() < 12 / 255
+
+
+def test_border_share_counts_the_backdrop():
+    """A subject on the whole lower half leaves about two thirds of the border's weight to the backdrop."""
+    where = np.zeros((90, 120), bool)
+    where[45:] = True
+    assert estimate_backdrop(paint(plate_of((0.9, 0.9, 0.9)), where)).border_share == pytest.approx(0.69, abs=0.05)
+
+
+def test_noise_is_measured():
+    """Noise of 0.02 on gray is some 6 dE*uv a pixel, as the colors themselves say, within a fifth."""
+    image = paint(plate_of((0.6, 0.6, 0.6)), np.zeros((90, 120), bool), noise=0.02)
+    truth = np.sqrt(((luv_from_srgb(image) - luv_from_srgb([0.6, 0.6, 0.6])) ** 2).sum(-1).mean())
+    assert estimate_backdrop(image).noise == pytest.approx(truth, rel=0.2)
+
+
+# --- luv_threshold ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("color", [(0.97, 0.97, 0.96), (0.6, 0.6, 0.62), (0.2, 0.65, 0.3), (0.1, 0.1, 0.12)])
+def test_plain_backdrop(color):
+    """On even light the subject is 1 and the backdrop 0, everywhere."""
+    assert wrong(luv_threshold(paint(plate_of(color), disk())), disk()) == 0
+
+
+def test_uneven_light():
+    """Light that loses half toward a corner, some 20 dE*uv, does no harm."""
+    plate = plate_of((0.85, 0.85, 0.85), falloff=0.5)
+    image = paint(plate, disk(), color=np.add(plate.mean((0, 1)), [-0.02, -0.25, -0.3]))
+    assert wrong(luv_threshold(image), disk()) == 0
+
+
+def test_subject_on_three_borders():
+    """A subject over the whole bottom and 60 % of both sides, under uneven light, is found whole."""
+    where = np.zeros((90, 120), bool)
+    where[36:] = True
+    assert wrong(luv_threshold(paint(plate_of((0.9, 0.9, 0.9), falloff=0.3), where)), where) < 0.001
+
+
+def test_corners_suffice():
+    """With key="corners" a subject may hold the middle of all four sides."""
+    where = np.zeros((90, 120), bool)
+    where[:, 15:105] = where[15:75] = True
+    assert wrong(luv_threshold(paint(plate_of((0.9, 0.9, 0.9)), where), key="corners"), where) < 0.001
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.05])
+def test_noisy_backdrop(noise):
+    """Noise of 5 and 13 of 255 levels leaves less than 1 % of the pixels wrong, at edges."""
+    assert wrong(luv_threshold(paint(plate_of((0.6, 0.6, 0.6)), disk(), noise=noise)), disk()) < 0.01
+
+
+def test_several_targets():
+    """With two colors given, both are backdrop and only the third is subject."""
+    image = np.zeros((6, 9, 3))
+    image[:, :3], image[:, 3:6], image[:, 6:] = (1, 1, 1), (0, 0, 1), (1, 0, 0)
+    mask = luv_threshold(image, key="color", colors=("white", "blue"))
+    assert (mask[0] == [0, 0, 0, 0, 0, 0, 1, 1, 1]).all()
+
+
+def test_no_color_is_refused():
+    """An empty list of colors names the parameter."""
+    with pytest.raises(ParamError, match=r"luv_threshold\.colors: expected at least one"):
+        luv_threshold(np.ones((2, 2, 3)), key="color", colors=())
+
+
+def test_ramp_has_the_stated_ends():
+    """Halfway between tolerance and tolerance + softness the mask is one half."""
+    image = np.full((1, 1, 3), 0.5)
+    distance = 100 - luv_from_srgb([0.5, 0.5, 0.5])[0]
+    mask = luv_threshold(image, key="color", colors=("white",), tolerance=distance - 10, softness=20, shadow=0)
+    assert mask[0, 0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_shadow_is_backdrop_up_to_its_depth():
+    """With shadow=0.3 the same material in 25 % less lightness is backdrop, in 50 % less is not."""
+    light = np.array([1, 0.75**3, 0.5**3])  # L* goes about with the cube root
+    image = srgb_from_linear(linear_from_srgb([0.75, 0.8, 0.7]) * light[None, :, None])
+    mask = luv_threshold(np.repeat(image, 4, 0), key="color", colors=("#bfccb3",), shadow=0.3, softness=5)
+    assert (mask[0] == [0, 0, 1]).all()
+
+
+def test_connected_keeps_an_enclosed_patch():
+    """A patch of the backdrop's color inside the subject is background, unless connected=True."""
+    ring = disk(radius=30) & ~disk(radius=10)
+    image = paint(plate_of((0.9, 0.9, 0.9)), ring)
+    assert wrong(luv_threshold(image), ring) == 0
+    assert wrong(luv_threshold(image, connected=True), disk(radius=30)) == 0
+
+
+def test_connected_leaves_the_open_backdrop():
+    """connected=True changes nothing where the backdrop has a way to the border."""
+    where = disk(radius=30) & ~disk(radius=10)
+    where[43:47, 60:] = False
+    image = paint(plate_of((0.9, 0.9, 0.9)), where)
+    assert (luv_threshold(image, connected=True) == luv_threshold(image)).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (40, 30)])
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_nothing_here(shape, value):
+    """A picture of one color is all background, at any size."""
+    assert (luv_threshold(np.full((*shape, 3), value)) == 0).all()
+
+
+def test_notes_say_what_was_found():
+    """A run reports the backdrop's noise and its share of the border."""
+    with collect_notes() as facts:
+        luv_threshold(paint(plate_of((0.9, 0.9, 0.9)), disk()))
+    assert facts["border_share"] == pytest.approx(1, abs=0.01)
+    assert 0 < facts["noise"] < 3
+
+
+# --- chroma_key ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("color", [(0.2, 0.65, 0.3), (0.15, 0.25, 0.7)], ids=["green", "blue"])
+def test_screen_under_uneven_light(color):
+    """A green and a blue screen that lose 40 % of the light are told by themselves and removed whole."""
+    assert wrong(chroma_key(paint(plate_of(color, falloff=0.4), disk())), disk()) == 0
+
+
+def test_mixed_pixels_have_their_opacity():
+    """Where gray hair covers a green screen by half, the full ramp (black 0, white 1) gives one half."""
+    screen, hair = np.array([0.2, 0.65, 0.3]), np.array([0.4, 0.4, 0.4])
+    image = np.broadcast_to(screen, (30, 40, 3)).copy()
+    image[10:20, 10:20] = 0.5 * screen + 0.5 * hair
+    assert chroma_key(image, black=0.0, white=1.0)[15, 15] == pytest.approx(0.5, abs=0.02)
+
+
+def test_no_screen_removes_nothing():
+    """Before a gray wall there is no screen's color to miss: all is foreground."""
+    assert (chroma_key(paint(plate_of((0.6, 0.6, 0.6)), disk(), noise=0)) == 1).all()
+
+
+def test_screen_can_be_said():
+    """A picture full of blue before green is keyed on green if that is what was asked for."""
+    where = np.zeros((90, 120), bool)
+    where[20:] = True
+    image = paint(plate_of((0.2, 0.65, 0.3)), where, color=(0.1, 0.2, 0.8))
+    assert wrong(chroma_key(image, screen="green"), where) < 0.001
+
+
+# --- real pictures ---------------------------------------------------------------------------------
+
+# Mean SAD/1000 over the 13 pictures of each kind as measured, and 5 % on top.
+KEPT = {
+    ("white", "luv"): 6.8,
+    ("falloff", "luv"): 6.5,
+    ("grey", "luv"): 9.2,
+    ("green", "luv"): 5.7,
+    ("green", "chroma"): 5.6,
+}
+
+
+@pytest.mark.parametrize(("kind", "key"), KEPT)
+def test_studio_error_is_kept(data, kind, key):
+    """On the studio pictures the key alone stays at its measured error."""
+    import cv2
+
+    errors = []
+    for path in sorted((data / "test/studio/images").glob(f"*-{kind}.jpg")):
+        image = cv2.imread(str(path))[:, :, ::-1]
+        alpha = cv2.imread(str(data / "test/studio/alphas" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE) / 255
+        mask = luv_threshold(image) if key == "luv" else chroma_key(image)
+        errors.append(np.abs(mask - alpha).sum() / 1000)
+    assert np.mean(errors) < KEPT[kind, key]
+
+
+def test_studio_subject_cut_by_three_borders(data):
+    """Cropped so that the subject crosses three borders, the error stays below 3 % of the area (median: 17 %)."""
+    import cv2
+
+    errors = []
+    for path in sorted((data / "test/studio/images").glob("*-falloff.jpg")):
+        image = cv2.imread(str(path))[:, :, ::-1]
+        alpha = cv2.imread(str(data / "test/studio/alphas" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE) / 255
+        rows, cols = (np.flatnonzero((alpha > 0.5).any(axis)) for axis in (1, 0))
+        tall, wide = rows[-1] - rows[0], cols[-1] - cols[0]
+        crop = np.s_[: rows[0] + tall // 2, cols[0] + wide // 4 : cols[-1] - wide // 4]
+        errors.append(np.abs(luv_threshold(image[crop]) - alpha[crop]).mean())
+    assert np.mean(errors) < 0.03
