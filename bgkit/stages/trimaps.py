@@ -107,8 +107,9 @@ def strokes(
 
     Notes
     -----
-    Color histograms under the strokes give each pixel's probability P of being subject. The distance to a stroke is
-    the least sum of changes of P along a path; a pixel belongs to the nearer side.
+    Color histograms under the strokes give each pixel's probability P of being subject. The distance D to a stroke is
+    the least sum of changes of P along a path. The mask is P / D against (1 - P) / D of the other side (equation 5
+    with r = 1), and :func:`make_trimap` draws the band.
 
     References
     ----------
@@ -128,8 +129,10 @@ def strokes(
     rows, cols = (max(1, round(length * scale)) for length in strokes.shape)
     small = cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA)
     drawn = [_reduce_stroke(strokes == value, rows, cols) for value in (BACKGROUND, FOREGROUND)]
-    to_background, to_subject = _distances(_probability(small, *drawn), *drawn)
-    mask = to_background / np.maximum(to_background + to_subject, 1e-12)
+    probability = _probability(small, *drawn)
+    to_background, to_subject = _distances(probability, *drawn)
+    subject, background = to_background * probability, to_subject * (1 - probability)
+    mask = subject / np.maximum(subject + background, 1e-12)
     mask = cv2.resize(mask.astype(np.float32), strokes.shape[::-1], interpolation=cv2.INTER_LINEAR)
     grown = make_trimap.stage.function(np.clip(mask, 0, 1), width=width)  # type: ignore[attr-defined]
     trimap[strokes == UNKNOWN] = grown[strokes == UNKNOWN]
