@@ -269,6 +269,7 @@ def guided_filter(image, mask, radius, epsilon):
         out[place] = a[part].mean((0, 1)) @ image[place] + b[part].mean()
     return out.clip(0, 1)
 
+
 # --- color keys ------------------------------------------------------------------------------------
 
 

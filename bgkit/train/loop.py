@@ -47,6 +47,7 @@ def train(
     run: Path,
     recipe: Recipe,
     *,
+    start: Path | None = None,
     say: Callable[[str], None] = print,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Path:
@@ -61,7 +62,9 @@ def train(
         ``best.pt``. Called again with the same ``run``, training goes on where it stopped, and ends
         with the same weights, bit for bit, as if it had never stopped.
     recipe : Recipe
-        Everything that decides the outcome.
+        Everything that decides the outcome, the data and ``start`` aside.
+    start : Path, optional
+        A checkpoint whose averaged weights a new run begins with, instead of random ones.
     say : callable(text)
         Receives progress.
     on_step : callable(step, loss), optional
@@ -77,6 +80,8 @@ def train(
     held, kept = order[: recipe.validation], order[recipe.validation :]
 
     network = CoarseNet().to(memory_format=torch.channels_last)
+    if start is not None:
+        network.load_state_dict(torch.load(start, weights_only=True)["average"])
     average = copy.deepcopy(network).eval()
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
