@@ -211,9 +211,11 @@ def test_a_report_that_cannot_be_written_any_further():
     assert "2 done" in result.stderr
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize(("number", "status", "told"), [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)])
-def test_signals_to_a_running_process(workers, number, status, told):
+@pytest.mark.parametrize(
+    ("number", "status", "told", "workers"),
+    [(signal.SIGINT, 130, True, "1"), (signal.SIGINT, 130, True, "2"), (signal.SIGTERM, 143, False, "2")],
+)
+def test_signals_to_a_running_process(number, status, told, workers):
     """Ctrl-C or an end by the system in the middle of a picture, to the whole group as a terminal sends it."""
     draw(Path("in/a.png"))
     draw(Path("in/b.png"), SLEEPS)
@@ -553,11 +555,11 @@ def test_missing_torch_is_told(name, monkeypatch):
 def test_bar_says_what_lines_say(capsys):
     """With a bar, errors and the summary are written above it."""
     with Bar(2, ["read", "write"]) as bar:
-        bar.add(Outcome(Job(Path("[b]a.png"), Path("x.png"), "[b]a.png"), "failed", "too [red] a reason"))
+        bar.add(Outcome(Job(Path("[b]a.png"), Path("x.png"), "[b]a.png"), "failed", "too [red] a :smile:"))
         bar.add(Outcome(Job(Path("b.png"), Path("y.png"), "b.png"), "done"))
         bar.finish()
     written = capsys.readouterr().err
-    assert "error: [b]a.png: too [red] a reason" in written
+    assert "error: [b]a.png: too [red] a :smile:" in written
     assert "1 done, 1 failed, in" in written
 
 
@@ -565,18 +567,18 @@ def test_bar_says_what_lines_say(capsys):
 
 
 def documented() -> list[str]:
-    """Every ``bgkit remove`` of the page, and of the commands' own examples."""
-    text = (ROOT / "docs" / "command-line.md").read_text() + "\n".join(
-        app.get_command(None, name).epilog for name in COMMANDS
-    )
+    """Every ``bgkit remove`` of the page, the README, and the commands' own examples."""
+    pages = [(ROOT / page).read_text() for page in ("README.md", "docs/command-line.md")]
+    text = "\n".join([*pages, *(app.get_command(None, name).epilog for name in COMMANDS)])
     return sorted(set(re.findall(r"bgkit remove (?!INPUT)[^`|\n>]+?(?=`| *[|>]|  |\n|\b$)", text)))
 
 
 @pytest.mark.parametrize("line", documented())
 def test_documented_commands_plan(line, monkeypatch):
     """Each example gets as far as doing pictures."""
-    for name in ("photo", "a", "x/b", "shots/s/a", "masks/s/a", "raw/x/a", "day1/a", "day2/a"):
+    for name in ("photo", "a", "x/b", "shots/s/a", "shoot/a", "masks/s/a", "raw/x/a", "day1/a", "day2/a"):
         draw(Path(f"{name}.{'tif' if name == 'raw/x/a' else 'jpg'}"))
+    Path("my.yaml").write_text(PIPELINE)
     known = shlex.split(line)[1:]
     known = [word.replace("u2net", "coarse") for word in known]
     monkeypatch.setattr("bgkit.batch.running.run_job", lambda job, *_: Outcome(job, "failed", "not really done"))

@@ -105,7 +105,9 @@ class Bar(Progress):
 
         columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
         columns += [MofNCompleteColumn(), TextColumn("{task.fields[rate]}")]
-        self.bar = RichProgress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)
+        self.bar = RichProgress(
+            *columns, console=Console(stderr=True, emoji=False), transient=True, refresh_per_second=5
+        )
         self.task = self.bar.add_task(
             steps[0] if count == 1 else "", total=len(steps) if count == 1 else count, rate=""
         )
