@@ -16,6 +16,7 @@ enum { CORNERS = 6, CHUNK = 256, RANK_BITS = 15 };
 /* Where the packed 64-bit key of a lattice point keeps coordinate i: (coordinate - lowest[i]) << shift[i]. */
 typedef struct {
     float scale[5]; /* position and color into H_5, in units of d + 1 = 6, so that lattice points round to integers */
+    float origin[2]; /* of col and row, scaled */
     int32_t lowest[5];
     int32_t shift[5];
 } Geometry;
@@ -24,7 +25,7 @@ typedef struct {
 #define WRAP(i) { rank##i += sum; int32_t turn = (rank##i < 0) - (rank##i > 5); rank##i += 6 * turn; near##i += turn; \
                   v##i -= (float)turn; }
 #define SORT(i, j) { float high = v##i < v##j ? v##j : v##i, low = v##i < v##j ? v##i : v##j; v##i = high; v##j = low; }
-#define STEPS(x) (int32_t)((x) * 65534.0f + 0.5f)  /* rounding may take x to 1 + 1e-6 or, before it is cut off, -1e-6 */
+#define STEPS(x) (int32_t)((x) * 65534.0f + 0.5f) /* for x from -1e-6 to 1 + 1e-6, as rounding has it */
 #define FIELD(i) ((uint64_t)(uint32_t)(near##i - geometry->lowest[i]) << geometry->shift[i])
 
 /* Find the simplex that encloses each of `count` <= CHUNK pixels of a row, from column `col` on.
@@ -39,10 +40,10 @@ static void find_simplices(const float *restrict rgb, ptrdiff_t row, ptrdiff_t c
 {
     int32_t bary[CORNERS][CHUNK];
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer on every processor */
-    const float y = (float)row * geometry->scale[1];
+    const float y = (float)row * geometry->scale[1] + geometry->origin[1];
     for (ptrdiff_t p = 0; p < count; p++) {
         /* Elevate (the matrix E of the paper's section 3.1, from the last coordinate up). */
-        float x = (float)(int32_t)(col + p) * geometry->scale[0];
+        float x = (float)(int32_t)(col + p) * geometry->scale[0] + geometry->origin[0];
         float r = rgb[3 * p] * geometry->scale[2], g = rgb[3 * p + 1] * geometry->scale[3];
         float b = rgb[3 * p + 2] * geometry->scale[4];
         float v5 = -5 * b, v4 = b - 4 * g, gb = b + g, v3 = gb - 3 * r, rgb_sum = gb + r, v2 = rgb_sum - 2 * y;
@@ -185,14 +186,15 @@ static inline float exp_negative(float x)
     return x < -80.0f ? 0.0f : e * power.value;
 }
 
-/* One mean-field update of Q1 - Q0 (Kraehenbuehl and Koltun 2011, algorithm 1, for two labels): return the largest change.
+/* One mean-field update of Q1 - Q0 (Kraehenbuehl and Koltun 2011, algorithm 1, for two labels), and what of it to splat
+   for the next one. Return the largest change.
 
    The log odds are the unary's plus both messages, and Q1 - Q0 = tanh(log odds / 2), from |log odds|, so that exchanging
    the labels negates the result bit for bit. */
 BGKIT_CLONES
 static float update_row(const float *restrict unary, const float *restrict bilateral, const float *restrict norm,
                         float bilateral_weight, const float *restrict spatial, const float *restrict norm_col,
-                        float spatial_weight, ptrdiff_t count, float *restrict balance)
+                        float spatial_weight, ptrdiff_t count, float *restrict balance, float *restrict splatted)
 {
     int32_t largest = 0; /* as bits: floats that are not negative are ordered like integers, which vectorizes */
     union { int32_t bits; float value; } change;
@@ -203,6 +205,7 @@ static float update_row(const float *restrict unary, const float *restrict bilat
         change.value = fabsf(next - balance[p]);
         largest = change.bits > largest ? change.bits : largest;
         balance[p] = next;
+        splatted[p] = norm[p] * next;
     }
     change.bits = largest;
     return change.value;

@@ -1,12 +1,12 @@
 """Mean field in a fully connected CRF (Krähenbühl and Koltun 2011), for two labels in one channel.
 
-Both pairwise kernels are Gaussians, so a message is a Gaussian filter: separable over position alone (`Gaussian`), and on
-the permutohedral lattice of Adams, Baek and Davis (2010) over position and color (`Lattice`). Both are normalized
+Both pairwise kernels are Gaussians, so a message is a Gaussian filter: separable over position alone (`Gaussian`), and
+on the permutohedral lattice of Adams, Baek and Davis (2010) over position and color (`Lattice`). Both are normalized
 symmetrically, D^-1/2 K D^-1/2 with D the row sums of K.
 
 A picture is cut into bands of rows, each with its own table of simplices. A band is built and filtered by one thread;
-where bands meet, in the vertices they share, sums are made in the order of the bands. So the result has the same bits for
-any number of threads, and no two threads ever write the same place.
+where bands meet, in the vertices they share, sums are made in the order of the bands. So the result has the same bits
+for any number of threads, and no two threads ever write the same place.
 """
 
 import numpy as np
@@ -20,6 +20,7 @@ cdef extern from "dense_crf.h" nogil:
     enum: CORNERS, CHUNK, RANK_BITS, LINE, SUMS
     ctypedef struct Geometry:
         float scale[5]
+        float origin[2]
         int32_t lowest[5]
         int32_t shift[5]
     void find_simplices(const float *rgb, Py_ssize_t row, Py_ssize_t col, Py_ssize_t count, const Geometry *geometry,
@@ -32,7 +33,7 @@ cdef extern from "dense_crf.h" nogil:
                   Py_ssize_t count, float *out) noexcept
     float update_row(const float *unary, const float *bilateral, const float *norm, float bilateral_weight,
                      const float *spatial, const float *norm_col, float spatial_weight, Py_ssize_t count,
-                     float *balance) noexcept
+                     float *balance, float *splatted) noexcept
     void sum_pairs(const float *feature, const float *value, Py_ssize_t points, Py_ssize_t start, Py_ssize_t count,
                    float *sum) noexcept
 
@@ -121,40 +122,33 @@ cdef class Lattice:
 
     def __init__(self, const float[:, :, ::1] image, double position_std, double color_std, int threads):
         self.rows, self.cols = image.shape[0], image.shape[1]
-        self.band_rows = min(self.rows, max(16, BAND_PIXELS // self.cols))
-        self.bands = (self.rows + self.band_rows - 1) // self.band_rows
         self._set_geometry(position_std, color_std)
         self._find_simplices(image, threads)
         self._number_vertices()
         self._find_neighbors(threads)
-        cdef Py_ssize_t most = int(np.diff(self.first_simplex).max())
         self.partial = np.empty(self.first_vertex[self.bands], np.float32)
         self.value = np.zeros((2, self.vertices + 1), np.float32)
-        self.lines = np.empty((threads, LINE * most), np.float32)
         self.norm = np.ones((self.rows, self.cols), np.float32)
-        self._normalize(threads)
+        self._splat(self.norm, threads)
+        self._normalize(self, threads)
 
     def _set_geometry(self, double position_std, double color_std):
         """Scale features so that the lattice's blur has unit variance (section 3.1), and lay out the packed keys."""
-        cdef double inverse_std = sqrt(2 / 3.) * 6
-        reach = [(self.cols - 1) / position_std, (self.rows - 1) / position_std] + [255 / color_std] * 3
-        per_unit = [1 / position_std, 1 / position_std] + [255 / color_std] * 3
-        cdef double low, high, step
+        cdef double low, high, margin
         cdef int i, j, bits, used = RANK_BITS
+        per_unit = [1 / position_std, 1 / position_std, 255 / color_std, 255 / color_std, 255 / color_std]
+        largest = [self.cols, self.rows, 1, 1, 1]
         for j in range(5):
-            self.geometry.scale[j] = per_unit[j] * inverse_std / sqrt((j + 1.) * (j + 2.)) / 6
+            self.geometry.scale[j] = per_unit[j] * sqrt(2 / 3. / ((j + 1) * (j + 2)))
+        self.geometry.origin[0] = self.geometry.origin[1] = 0
         for i in range(5):
             # Coordinate i of H_5 is the sum of the scaled features from i on, less i times the one before.
-            low = high = 0
-            for j in range(5):
-                step = inverse_std / sqrt((j + 1.) * (j + 2.)) / 6 * reach[j]
-                if j >= i:
-                    high += step
-                elif j == i - 1:
-                    low -= i * step
-            # A corner lies up to 2 below or above the point, its neighbors 1 more.
-            self.geometry.lowest[i] = <int32_t>floor(low) - 4
-            bits = (<int>ceil(high) + 4 - self.geometry.lowest[i]).bit_length()
+            high = sum([self.geometry.scale[j] * largest[j] for j in range(i, 5)])
+            low = -i * self.geometry.scale[i - 1] * largest[i - 1] if i > 0 else 0
+            # A corner lies up to 2 below or above the point, its neighbors 1 more; filter_onto adds half a pixel.
+            margin = 4 + 2 * ceil(self.geometry.scale[0] + self.geometry.scale[1])
+            self.geometry.lowest[i] = <int32_t>(floor(low) - margin)
+            bits = int(ceil(high) + margin - self.geometry.lowest[i]).bit_length()
             self.geometry.shift[i] = used
             used += bits
         if used > 64:
@@ -163,9 +157,11 @@ cdef class Lattice:
     def _find_simplices(self, const float[:, :, ::1] image, int threads):
         """Find every pixel's simplex and weights, and every band's simplices and vertices.
 
-        How many a band has is not known before: each thread has room for the worst case, a simplex of its own for each of
-        the pixels (as in noise), and what was found is copied out.
+        How many a band has is not known before: each thread has room for the worst case, a simplex of its own for each
+        of the pixels (as in noise), and what was found is copied out.
         """
+        self.band_rows = min(self.rows, max(16, BAND_PIXELS // self.cols))
+        self.bands = (self.rows + self.band_rows - 1) // self.band_rows
         cdef Py_ssize_t pixels = self.rows * self.cols, band_pixels = self.band_rows * self.cols, band
         self.simplex = np.empty(pixels, np.int32)
         self.weight = np.empty(CORNERS * pixels + 2, np.uint16)
@@ -192,6 +188,7 @@ cdef class Lattice:
         self.first_simplex, self.first_vertex = np.ascontiguousarray(firsts[:, 0]), np.ascontiguousarray(firsts[:, 1])
         self.simplices = self.first_simplex[self.bands]
         self.corner = np.concatenate(corners)
+        self.lines = np.empty((threads, LINE * np.max(found[:, 0])), np.float32)
         self._band_keys = np.concatenate(keys)
 
     cdef uint64_t[::1] _band_keys, _keys
@@ -214,6 +211,16 @@ cdef class Lattice:
         self.vertices, self._slot_bits = known.count, known.bits
         self._band_keys = None
 
+    def _find_vertices(self, Lattice other, int threads):
+        """Number the vertices as in another lattice, 0 where that has none."""
+        cdef Py_ssize_t total = self._band_keys.shape[0], i
+        cdef KeySet known = KeySet(&other._keys[0], &other._slots[0], other.vertices, other._slot_bits)
+        cdef const uint64_t *keys = &self._band_keys[0]
+        self.vertex = np.empty(total, np.int32)
+        for i in prange(total, nogil=True, num_threads=threads, schedule="static"):
+            self.vertex[i] = <int32_t>(_find(&known, keys[i]) + 1)
+        self._band_keys = None
+
     def _find_neighbors(self, int threads):
         """Look up the two neighbors of each vertex along each of the six axes."""
         cdef Py_ssize_t i, count = self.vertices
@@ -223,35 +230,59 @@ cdef class Lattice:
         cdef const Geometry *geometry = &self.geometry
         for i in prange(count, nogil=True, num_threads=threads, schedule="static"):
             _find_neighbors_of(&known, i, geometry, neighbor)
-        self._keys, self._slots = None, None
-
-    def _normalize(self, int threads):
-        """Put 1 / sqrt(row sums), the filtered ones, in the place of the ones."""
-        cdef Py_ssize_t band, row, col
-        cdef float[:, ::1] scratch = np.empty((threads, self.cols), np.float32)
-        for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
-            _splat_band(self, band, self.norm, &scratch[threadid(), 0], &self.lines[threadid(), 0])
-        self._blur(threads)
-        for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
-            _slice_band(self, band, &self.lines[threadid(), 0], self.norm)
-        for row in prange(self.rows, nogil=True, num_threads=threads, schedule="static"):
-            for col in range(self.cols):
-                self.norm[row, col] = 1 / sqrtf(self.norm[row, col])
 
     def filter(self, const float[:, ::1] values, float[:, ::1] out, int threads):
         """Write the normalized bilateral filter of `values` to `out`, both (M, N)."""
-        cdef Py_ssize_t band, row, col
-        cdef int thread
+        self._splat(values, threads)
+        self._slice(self, out, threads)
+
+    def filter_onto(self, const float[:, :, ::1] image, const float[:, ::1] values, float[:, ::1] out, int threads):
+        """Filter `values` of this lattice's picture, and read the result at the pixels of that picture in another size.
+
+        Those pixels find their own simplices among this lattice's vertices, so `out` follows their edges. A pixel of a
+        color that this lattice's picture does not have gets 0.
+        """
+        cdef Lattice other = Lattice.__new__(Lattice)
+        cdef double[2] share = [<double>self.cols / image.shape[1], <double>self.rows / image.shape[0]]
+        cdef int i
+        other.rows, other.cols = image.shape[0], image.shape[1]
+        other.geometry = self.geometry
+        for i in range(2):
+            other.geometry.scale[i] = self.geometry.scale[i] * share[i]
+            other.geometry.origin[i] = self.geometry.scale[i] * (0.5 * share[i] - 0.5)  # as pictures are resized
+        other._find_simplices(image, threads)
+        other._find_vertices(self, threads)
+        other.norm = np.empty((other.rows, other.cols), np.float32)
+        self._splat(1 / np.asarray(self.norm), threads)
+        self._normalize(other, threads)
+        self._splat(values, threads)
+        self._slice(other, out, threads)
+
+    cdef void _splat(self, const float[:, ::1] values, int threads):
+        """Splat `values`, normalized, and blur."""
+        cdef Py_ssize_t band
         cdef float[:, ::1] scratch = np.empty((threads, self.cols), np.float32)
         for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
-            thread = threadid()
-            _splat_band(self, band, values, &scratch[thread, 0], &self.lines[thread, 0])
+            _splat_band(self, band, values, &scratch[threadid(), 0], &self.lines[threadid(), 0])
         self._blur(threads)
-        for band in prange(self.bands, nogil=True, num_threads=threads, schedule="dynamic"):
-            _slice_band(self, band, &self.lines[threadid(), 0], out)
-        for row in prange(self.rows, nogil=True, num_threads=threads, schedule="static"):
-            for col in range(self.cols):
-                out[row, col] *= self.norm[row, col]
+
+    cdef void _slice(self, Lattice at, float[:, ::1] out, int threads):
+        """Read what was blurred at the pixels of `at`, normalized."""
+        cdef Py_ssize_t band, row, col
+        for band in prange(at.bands, nogil=True, num_threads=threads, schedule="dynamic"):
+            _slice_band(at, &self.value[0, 0], band, &at.lines[threadid(), 0], out)
+        for row in prange(at.rows, nogil=True, num_threads=threads, schedule="static"):
+            for col in range(at.cols):
+                out[row, col] *= at.norm[row, col]
+
+    cdef void _normalize(self, Lattice at, int threads):
+        """Given that 1 was splatted, make the norm of `at`: 1 / sqrt(row sums)."""
+        cdef Py_ssize_t band, row, col
+        for band in prange(at.bands, nogil=True, num_threads=threads, schedule="dynamic"):
+            _slice_band(at, &self.value[0, 0], band, &at.lines[threadid(), 0], at.norm)
+        for row in prange(at.rows, nogil=True, num_threads=threads, schedule="static"):
+            for col in range(at.cols):
+                at.norm[row, col] = 1 / sqrtf(at.norm[row, col] + <float>1e-20)
 
     cdef void _blur(self, int threads):
         """Sum what the bands splatted, in their order, and blur along the six axes (section 3.3)."""
@@ -344,12 +375,11 @@ cdef void _blur_axis(const float *value, float *out, const int32_t *back, const 
         out[i] = value[i] + <float>0.5 * (value[back[i]] + value[forth[i]])
 
 
-cdef void _load(Lattice lattice, Py_ssize_t band, float *lines) noexcept nogil:
+cdef void _load(Lattice lattice, const float *value, Py_ssize_t band, float *lines) noexcept nogil:
     """Bring the vertices' values to the lines of a band's simplices."""
     cdef Py_ssize_t s, first = lattice.first_simplex[band], count = lattice.first_simplex[band + 1] - first
     cdef const int32_t *corner = &lattice.corner[first, 0]
     cdef const int32_t *vertex = &lattice.vertex[lattice.first_vertex[band]]
-    cdef const float *value = &lattice.value[0, 0]
     cdef float *line
     cdef int k
     for s in range(count):
@@ -390,16 +420,17 @@ cdef void _splat_band(Lattice lattice, Py_ssize_t band, const float[:, ::1] valu
     _collect(lattice, band, lines)
 
 
-cdef void _slice_band(Lattice lattice, Py_ssize_t band, float *lines, float[:, ::1] out) noexcept nogil:
+cdef void _slice_band(Lattice lattice, const float *value, Py_ssize_t band, float *lines,
+                      float[:, ::1] out) noexcept nogil:
     cdef Py_ssize_t row, pixel, cols = lattice.cols
-    _load(lattice, band, lines)
+    _load(lattice, value, band, lines)
     for row in range(band * lattice.band_rows, min(lattice.rows, (band + 1) * lattice.band_rows)):
         pixel = row * cols
         slice_row(&lattice.simplex[pixel], &lattice.weight[CORNERS * pixel], lines, cols, &out[row, 0])
 
 
 cdef class AllPairs:
-    """The same kernel as `Lattice`, with the sums over all pairs of pixels made: exact, in time quadratic in the pixels."""
+    """The kernel of `Lattice` with the sums over all pairs of pixels made: exact, in time quadratic in the pixels."""
 
     cdef readonly Py_ssize_t rows, cols
     cdef float[:, ::1] feature   # (5, M * N)
@@ -422,14 +453,14 @@ cdef class AllPairs:
         cdef float[::1] normed = np.asarray(self.norm) * np.asarray(values).ravel()
         cdef float *sums = &out[0, 0]
         for chunk in prange((points + CHUNK - 1) // CHUNK, nogil=True, num_threads=threads, schedule="static"):
-            sum_pairs(&self.feature[0, 0], &normed[0], points, chunk * CHUNK, min(<Py_ssize_t>CHUNK, points - chunk * CHUNK),
-                      sums + chunk * CHUNK)
+            sum_pairs(&self.feature[0, 0], &normed[0], points, chunk * CHUNK,
+                      min(<Py_ssize_t>CHUNK, points - chunk * CHUNK), sums + chunk * CHUNK)
         for p in range(points):
             sums[p] *= self.norm[p]
 
 
 cdef class Gaussian:
-    """The separable Gaussian over position, cut off at 4 standard deviations (6e-5 of its mass), zero outside the picture."""
+    """The separable Gaussian over position, cut off at 4 standard deviations (6e-5 of its mass)."""
 
     cdef readonly Py_ssize_t rows, cols, radius
     cdef float[::1] taps       # from the middle outward
@@ -465,7 +496,8 @@ def _norm_along(length, taps):
     return (1 / np.sqrt(sums)).astype(np.float32)
 
 
-cdef void _blur_across(Gaussian gaussian, Py_ssize_t row, const float *values, float *scratch, float *out) noexcept nogil:
+cdef void _blur_across(Gaussian gaussian, Py_ssize_t row, const float *values, float *scratch,
+                       float *out) noexcept nogil:
     """Blur a row, normalized beforehand. Both ends of `scratch`, `radius` floats each, are zero."""
     cdef Py_ssize_t col
     cdef float *padded = scratch + gaussian.radius
@@ -501,22 +533,21 @@ def mean_field_two(Lattice lattice, Gaussian gaussian, const float[:, ::1] unary
     cdef float largest = 0
     if iterations < 1:
         return 0, 0.0
-    for band in prange(lattice.bands, nogil=True, num_threads=threads, schedule="dynamic"):
-        thread = threadid()
-        _splat_band(lattice, band, balance, &scratch[thread, 0], &lattice.lines[thread, 0])
+    lattice._splat(balance, threads)
     for row in prange(rows, nogil=True, num_threads=threads, schedule="static"):
         _blur_across(gaussian, row, &balance[row, 0], &scratch[threadid(), 3 * cols], &across[row, 0])
     while True:
         done += 1
-        lattice._blur(threads)
         for band in prange(lattice.bands, nogil=True, num_threads=threads, schedule="dynamic"):
             thread = threadid()
-            change[band] = _update_band(lattice, gaussian, band, unary, bilateral_weight, spatial_weight, balance, across,
-                                        next_across, done == iterations, &scratch[thread, 0], &lattice.lines[thread, 0])
+            change[band] = _update_band(lattice, gaussian, band, unary, bilateral_weight, spatial_weight, balance,
+                                        across, next_across, done == iterations, &scratch[thread, 0],
+                                        &lattice.lines[thread, 0])
         across, next_across = next_across, across
         largest = np.max(change) / 2
         if done == iterations or largest < tolerance:
             return done, largest
+        lattice._blur(threads)
 
 
 cdef float _update_band(Lattice lattice, Gaussian gaussian, Py_ssize_t band, const float[:, ::1] unary,
@@ -524,12 +555,12 @@ cdef float _update_band(Lattice lattice, Gaussian gaussian, Py_ssize_t band, con
                         const float[:, ::1] across, float[:, ::1] next_across, bint last, float *scratch,
                         float *lines) noexcept nogil:
     """One iteration for a band's pixels in one pass: both messages, the update, and the splat for the next iteration."""
-    cdef Py_ssize_t row, col, pixel, cols = lattice.cols
+    cdef Py_ssize_t row, pixel, cols = lattice.cols
     cdef float *bilateral = scratch
     cdef float *spatial = scratch + cols
     cdef float *splatted = scratch + 2 * cols
     cdef float largest = 0
-    _load(lattice, band, lines)
+    _load(lattice, &lattice.value[0, 0], band, lines)
     if not last:
         _clear(lattice, band, lines)
     for row in range(band * lattice.band_rows, min(lattice.rows, (band + 1) * lattice.band_rows)):
@@ -537,11 +568,10 @@ cdef float _update_band(Lattice lattice, Gaussian gaussian, Py_ssize_t band, con
         slice_row(&lattice.simplex[pixel], &lattice.weight[CORNERS * pixel], lines, cols, bilateral)
         _blur_down(gaussian, row, across, spatial)
         largest = max(largest, update_row(&unary[row, 0], bilateral, &lattice.norm[row, 0], bilateral_weight, spatial,
-                                          &gaussian.norm_col[0], spatial_weight, cols, &balance[row, 0]))
+                                          &gaussian.norm_col[0], spatial_weight, cols, &balance[row, 0],
+                                          splatted))
         if last:
             continue
-        for col in range(cols):
-            splatted[col] = lattice.norm[row, col] * balance[row, col]
         splat_row(&lattice.simplex[pixel], &lattice.weight[CORNERS * pixel], splatted, cols, lines)
         _blur_across(gaussian, row, &balance[row, 0], scratch + 3 * cols, &next_across[row, 0])
     if not last:

@@ -67,7 +67,7 @@ def dense_crf(
         Stop when no pixel's probability moves by more than this in an iteration; 0 runs all iterations.
     resolution : int
         Longest side at which the iterations run; a larger picture is reduced to it, and only the last
-        update happens at its full size. Smaller is faster and coarser; 0 never reduces.
+        update happens at its full size, along its own edges. Smaller is faster and coarser; 0 never reduces.
     exact_pixels : int
         Sum over all pairs of pixels, without the lattice, in pictures of at most so many pixels: exact, but
         quadratic in the pixels (64 x 64 take 0.03 s, 256 x 256 some 10 s).
@@ -114,8 +114,9 @@ def dense_crf(
     else:
         small = np.ascontiguousarray(cv2.resize(unary, kernels.size[::-1], interpolation=cv2.INTER_AREA))
         balance, done, change = kernels.mean_field_two(small, iterations - 1, tolerance)
-        message = cv2.resize(kernels.message(balance), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        balance = np.tanh((unary + message) / 2)
+        unary += kernels.message_onto(image, balance)
+        balance = _tanh_half(unary)
+        done += 1
     note(iterations=done, change=change)
     balance *= np.float32(0.5)
     balance += np.float32(0.5)
@@ -188,6 +189,8 @@ def mean_field(
 class _Kernels:
     """Both pairwise kernels of one picture, reduced to a share of its size."""
 
+    bilateral: Any  # AllPairs or Lattice
+
     def __init__(
         self,
         image: Array,
@@ -203,7 +206,7 @@ class _Kernels:
             image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
         self.threads = threads()
         self.weights = bilateral_weight, spatial_weight
-        exact = self.size[0] * self.size[1] <= exact_pixels
+        exact = share == 1 and self.size[0] * self.size[1] <= exact_pixels
         try:
             self.bilateral = (AllPairs if exact else Lattice)(image, position_std * share, color_std, self.threads)
         except ValueError as error:
@@ -214,8 +217,7 @@ class _Kernels:
 
     def mean_field_two(self, unary: Array, iterations: int, tolerance: float) -> tuple[Array, int, float]:
         """Return Q1 - Q0 for log odds ``unary``, the iterations run, and the last change of Q1."""
-        balance = unary * np.float32(0.5)
-        np.tanh(balance, out=balance)
+        balance = _tanh_half(unary)
         if not isinstance(self.bilateral, Lattice):
             return self._mean_field_all_pairs(unary, balance, iterations, tolerance)
         done, change = mean_field_two(
@@ -228,7 +230,7 @@ class _Kernels:
     ) -> tuple[Array, int, float]:
         done, change = 0, 0.0
         while done < iterations and (done == 0 or change >= tolerance):
-            before, balance = balance, np.tanh((unary + self.message(balance)) / 2)
+            before, balance = balance, _tanh_half(unary + self.message(balance))
             done, change = done + 1, float(np.abs(balance - before).max()) / 2
         return balance, done, change
 
@@ -238,6 +240,21 @@ class _Kernels:
         self.bilateral.filter(channel, bilateral, self.threads)
         self.gaussian.filter(channel, spatial, self.threads)
         return np.float32(self.weights[0]) * bilateral + np.float32(self.weights[1]) * spatial
+
+    def message_onto(self, image: Array, channel: Array) -> Any:
+        """Return the same for the pixels of the whole picture: the bilateral part follows that picture's edges."""
+        bilateral, spatial = np.empty(image.shape[:2], np.float32), np.empty_like(channel)
+        self.bilateral.filter_onto(image, channel, bilateral, self.threads)
+        self.gaussian.filter(channel, spatial, self.threads)
+        spatial = cv2.resize(spatial, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return np.float32(self.weights[0]) * bilateral + np.float32(self.weights[1]) * spatial
+
+
+def _tanh_half(odds: Array) -> Array:
+    """Return Q1 - Q0 for log odds."""
+    half = odds * np.float32(0.5)
+    balance: Array = np.tanh(half, out=half)
+    return balance
 
 
 def _log_odds(mask: Array, confidence: float) -> Array:
