@@ -2,7 +2,7 @@
 
 A backdrop has one color and smooth light, so in CIELUV it is close to a quadratic polynomial of row
 and column, one per channel: vignetting and falloff of a lamp leave less than 0.7 dE*uv of rest on
-our studio pictures, where a constant leaves 1.5 to 5. The fit is robust in the manner of region
+our studio pictures, where a constant leaves 0.7 to 5. The fit is robust in the manner of region
 growing: it starts on smooth pieces of the border, takes in what lies near the surface and is
 connected to it, refits, and goes on inwards, so that a subject across half of the border does no
 harm. It works on a thumbnail; its cost hardly depends on the picture's size.
@@ -58,6 +58,19 @@ class Backdrop:
         small = srgb_from_luv(self.luv((-(-rows // coarse), -(-cols // coarse)))).astype(np.float32)
         plate: Floats = cv2.resize(small, (cols, rows), interpolation=cv2.INTER_LINEAR)
         return plate
+
+    def excess(self, shape: tuple[int, ...], screen: Literal["green", "blue"]) -> Floats:
+        """Return by how much the screen's primary exceeds the other channels, as a surface of :func:`terms`, (6,)."""
+        coarse = tuple(max(1, 48 * side // max(shape[:2])) for side in shape[:2])
+        rgb, primary = srgb_from_luv(self.luv(coarse)), 1 if screen == "green" else 2
+        over = rgb[..., primary] - np.delete(rgb, primary, -1).max(-1)
+        surface: Floats = np.linalg.lstsq(terms(coarse).reshape(-1, 6), over.ravel(), rcond=None)[0]
+        return surface
+
+    def screen(self) -> Literal["green", "blue"]:
+        """Return which of the two usual screens the backdrop is nearer to."""
+        green, blue = (self.excess((1, 1), name)[0] for name in ("green", "blue"))
+        return "green" if green >= blue else "blue"
 
 
 def estimate_backdrop(image: Floats, witnesses: Literal["border", "corners"] = "border") -> Backdrop:

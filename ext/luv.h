@@ -106,7 +106,8 @@ static void luv_key_row(const float *rgb, ptrdiff_t cols, const float *targets, 
 }
 
 /* One row of Vlahos's color difference key: how much the screen's primary stands out over the larger
-   of the other two, against the same of the screen itself, a polynomial as above. */
+   of the other two, against the same of the screen itself, a polynomial as above. Less than 0.05 is no
+   screen, and noise must not pass for one. */
 MULTIVERSION
 static void color_difference_row(const float *rgb, ptrdiff_t cols, int primary, const float *screen, float r,
                                  float first_c, float step_c, float black, float per_unit, float *mask)
@@ -118,7 +119,7 @@ static void color_difference_row(const float *rgb, ptrdiff_t cols, int primary, 
         float full = at0 + c * (at1 + c * at2);
         float a = rgb[3 * i + other], b = rgb[3 * i + third];
         float excess = rgb[3 * i + primary] - (a > b ? a : b);
-        float value = (1.0f - excess / (full > 1e-3f ? full : 1e-3f) - black) * per_unit;
+        float value = (1.0f - excess / (full > 0.05f ? full : 0.05f) - black) * per_unit;
         value = value < 0.0f ? 0.0f : value;
         mask[i] = value > 1.0f ? 1.0f : value;
     }

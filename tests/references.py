@@ -304,5 +304,5 @@ def color_difference_key(image, primary, screen, black, white):
     """Return Vlahos's color difference key against a screen whose own excess is a polynomial (6,), float64."""
     image = image.astype(np.float64)
     excess = image[..., primary] - np.delete(image, primary, -1).max(-1)
-    missing = 1 - excess / np.maximum(surface_values(np.asarray(screen, np.float64), image.shape[:2]), 1e-3)
+    missing = 1 - excess / np.maximum(surface_values(np.asarray(screen, np.float64), image.shape[:2]), 0.05)
     return np.clip((missing - black) / (white - black), 0, 1)

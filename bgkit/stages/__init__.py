@@ -24,6 +24,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "trimaps": ("make_trimap", "strokes"),
     "closed_form": ("closed_form_matting",),
     "foregrounds": ("estimate_foreground",),
+    "spill": ("despill",),
     "compositing": ("composite",),
 }
 

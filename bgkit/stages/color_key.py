@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit._ext import key as _kernels
-from bgkit.backdrop import Backdrop, estimate_backdrop, terms
-from bgkit.color import luv_from_srgb, parse_color, srgb_from_luv
+from bgkit.backdrop import Backdrop, estimate_backdrop
+from bgkit.color import luv_from_srgb, parse_color
 from bgkit.errors import ParamError
 from bgkit.params import Color, Range
 from bgkit.stage import note, stage
@@ -27,7 +27,6 @@ __all__ = ["chroma_key", "luv_threshold"]
 
 Floats = NDArray[Any]
 
-PRIMARIES = {"green": 1, "blue": 2}  # channel
 QUIET = 3.0  # dE*uv
 
 
@@ -168,13 +167,13 @@ def chroma_key(
     array([0., 1., 1., 0.], dtype=float32)
     """
     backdrop = estimate_backdrop(image)
-    surfaces = {name: _screen(backdrop, image.shape, primary) for name, primary in PRIMARIES.items()}
     if screen == "auto":
-        screen = "green" if surfaces["green"][0] >= surfaces["blue"][0] else "blue"
-    note(screen=screen, excess=float(surfaces[screen][0]), border_share=backdrop.border_share)
+        screen = backdrop.screen()
+    excess = backdrop.excess(image.shape, screen)
+    note(screen=screen, excess=float(excess[0]), border_share=backdrop.border_share)
     mask = np.empty(image.shape[:2], np.float32)
-    excess = surfaces[screen].astype(np.float32)
-    _kernels.color_difference_key(image, PRIMARIES[screen], excess, black, white, mask, threads())
+    primary = 1 if screen == "green" else 2
+    _kernels.color_difference_key(image, primary, excess.astype(np.float32), black, white, mask, threads())
     return mask
 
 
@@ -211,12 +210,3 @@ def _connected(mask: Floats) -> Floats:
         enclosed = free[1:-1, 1:-1] == 1
         mask[enclosed] = np.maximum(mask[enclosed], np.float32(value))
     return mask
-
-
-def _screen(backdrop: Backdrop, shape: tuple[int, ...], primary: int) -> Floats:
-    """Return the screen's own excess of ``primary`` over the larger other channel, as a surface, (6,)."""
-    coarse = tuple(max(1, 48 * side // max(shape[:2])) for side in shape[:2])
-    rgb = srgb_from_luv(backdrop.luv(coarse))
-    excess = rgb[..., primary] - np.delete(rgb, primary, -1).max(-1)
-    surface: Floats = np.linalg.lstsq(terms(coarse).reshape(-1, 6), excess.ravel(), rcond=None)[0]
-    return surface
