@@ -24,8 +24,8 @@ FILES: dict[str, tuple[str, ...]] = {
     "trimaps": ("make_trimap", "strokes"),
     "closed_form": ("closed_form_matting",),
     "foregrounds": ("estimate_foreground",),
-    "spill": ("despill",),
     "compositing": ("composite",),
+    "spill": ("despill",),
 }
 
 _file_of = {name: file for file, names in FILES.items() for name in names}
