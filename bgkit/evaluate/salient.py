@@ -3,7 +3,7 @@
 They follow the protocol of the field as PySODMetrics 1.6 computes it, bit for bit where it matters:
 the prediction is taken as the 8-bit picture a file would hold, stretched so that its smallest value
 becomes 0 and its largest 1. Nearly all of them need only the joint histogram of prediction and
-truth, so that :func:`prepare` walks over the pixels once (0.2 ms for 400 x 300) and the metrics walk
+truth, so that :func:`prepare` walks over the pixels once (0.3 ms for 400 x 300) and the metrics walk
 over 256 levels. Only :func:`s_measure` and :func:`weighted_f` go back to the pixels.
 """
 
@@ -193,24 +193,39 @@ def weighted_f(pair: Pair) -> float:
     the farther it lies from the subject (half of the way to double after 5 px).
     """
     import cv2
-    from scipy.ndimage import distance_transform_edt
 
     truth = pair.truth
     if not truth.any():
         return 0.0
     error = np.abs(pair.values[pair.levels] - truth)
-    distance, nearest = distance_transform_edt(~truth, return_indices=True)
-    filled = error[nearest[0], nearest[1]]  # outside, the error of the nearest pixel of the subject
-    offsets = np.arange(-3, 4)
-    window = np.exp(-(offsets**2) / 50.0)[:, None]
-    window = window @ window.T
-    smoothed = cv2.filter2D(filled, cv2.CV_64F, window / window.sum(), borderType=cv2.BORDER_CONSTANT)
-    inside = np.minimum(error, smoothed)[truth]
-    outside = (error * (2 - np.exp(np.log(0.5) / 5 * distance)))[~truth]
+    inside = np.minimum(error, _smoothed(error, truth))[truth]
+    distance = cv2.distanceTransform((~truth).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = np.sqrt(np.rint(distance[~truth].astype(np.float64) ** 2))  # squares are whole: undoes float32
+    outside = error[~truth] * (2 - np.exp(np.log(0.5) / 5 * distance))
     hits = inside.size - inside.sum()
     recall = 1 - inside.mean()
     precision = hits / (hits + outside.sum() + EPS)
     return float(2 * recall * precision / (recall + precision + EPS))
+
+
+def _smoothed(error: Array, truth: NDArray[np.bool_]) -> Array:
+    """Return the 7 x 7 Gaussian mean of the error; right within the subject, which is where it is used.
+
+    Pixels outside lend the error of the nearest one within. Only those up to 3 px away are seen by
+    the window, so the box around the subject and 3 px more is enough.
+    """
+    import cv2
+    from scipy.ndimage import distance_transform_edt
+
+    rows, cols = truth.any(axis=1).nonzero()[0], truth.any(axis=0).nonzero()[0]
+    box = np.s_[max(0, rows[0] - 3) : rows[-1] + 4, max(0, cols[0] - 3) : cols[-1] + 4]
+    nearest = distance_transform_edt(~truth[box], return_distances=False, return_indices=True)
+    filled = error[box][nearest[0], nearest[1]]
+    bell = np.exp(-(np.arange(-3, 4) ** 2) / 50.0)
+    bell /= bell.sum()
+    smoothed = np.zeros_like(error)
+    smoothed[box] = cv2.sepFilter2D(filled, cv2.CV_64F, bell, bell, borderType=cv2.BORDER_CONSTANT)
+    return smoothed
 
 
 def _curve_counts(pair: Pair) -> tuple[Array, Array]:
