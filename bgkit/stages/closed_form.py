@@ -3,11 +3,16 @@
 In every 3 x 3 window alpha is asked to be an affine function of color (Levin, Lischinski and Weiss
 2008). The sum of squared departures is a quadratic form in alpha; with alpha fixed where the trimap
 knows it, its minimum is one sparse, positive definite linear system over the unknown pixels.
-Works on sRGB-encoded color, as published.
+
+The band of unknown pixels is cut by nested dissection and factored by fronts (George 1973; Duff and
+Reid 1983) in float32, and that factor preconditions conjugate gradients in float64: one iteration is
+the rule, however large or ill-conditioned the system. Works on sRGB-encoded color, as published.
+About 1 microsecond of processor time and 0.8 KB for each unknown pixel, next to nothing for the others.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Annotated
@@ -15,13 +20,13 @@ from typing import Annotated
 import numpy as np
 
 from bgkit._ext.closed_form import ROOM, Tree, dissect, laplacian, multiply
-from bgkit.errors import ConvergenceWarning
+from bgkit.errors import ConvergenceWarning, LayerError
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
 from bgkit.stage import note, stage
 from bgkit.threads import threads
 
-LEAF = 16  # pixels
+LEAF = 16  # pixels that are not cut further; 10 to 32 take the same time
 
 
 @stage(gives="alpha")
@@ -31,7 +36,8 @@ def closed_form_matting(
     *,
     epsilon: Annotated[float, Range(1e-10, 10.0, ui=(1e-8, 1e-3))] = 1e-7,
     tolerance: Annotated[float, Range(1e-12, 0.1, ui=(1e-8, 1e-3))] = 1e-4,
-    max_iterations: Annotated[int, Range(1, 100_000, ui=(10, 1000))] = 1000,
+    max_iterations: Annotated[int, Range(1, 10_000, ui=(1, 100))] = 100,
+    max_memory: Annotated[float, Range(0.001, 10_000, "GB", ui=(0.5, 64))] = 16.0,
 ) -> Array:
     """Solve for alpha where the trimap is unknown, by the matting Laplacian.
 
@@ -44,9 +50,11 @@ def closed_form_matting(
     epsilon : float
         Weight of the color line's slope; larger makes alpha smoother and forgives noise.
     tolerance : float
-        Relative residual at which the solve stops; smaller is more exact and slower.
+        Error of alpha, estimated, at which the solve stops; smaller is more exact and slower.
     max_iterations : int
-        Iterations after which the solve gives up with a warning.
+        Iterations after which the solve gives up with a warning; one or two are usual.
+    max_memory : float
+        Memory that the solve may take; more allows wider unknown regions.
 
     Returns
     -------
@@ -56,10 +64,18 @@ def closed_form_matting(
     Warns
     -----
     ConvergenceWarning
-        If the residual is still above ``tolerance`` after ``max_iterations``.
+        If the error is still above ``tolerance`` after ``max_iterations``; it names the residual.
+
+    Raises
+    ------
+    LayerError
+        If the unknown region would take more than ``max_memory``.
 
     Notes
     -----
+    One unknown pixel takes 0.5 to 1 KB, more in wide regions; the known take 1 to 5 bytes inside the box around the
+    unknown, and none outside. ``facts`` hold the residual, relative to the right side, and the iterations.
+
     With no foreground in the trimap the minimum is alpha = 0 in the unknown, with no background
     alpha = 1; a trimap that is unknown everywhere gives 0, for nothing says there is a subject.
 
@@ -77,19 +93,27 @@ def closed_form_matting(
     alpha[trimap == FOREGROUND] = 1
     unknown = trimap == UNKNOWN
     if not unknown.any() or not (trimap == FOREGROUND).any():
-        note(iterations=0, residual=0.0)
+        note(iterations=0, residual=0.0, error=0.0, unknown=int(unknown.sum()))
         return alpha
     if not (trimap == BACKGROUND).any():
-        note(iterations=0, residual=0.0)
+        note(iterations=0, residual=0.0, error=0.0, unknown=int(unknown.sum()))
         return np.ones_like(alpha)
-    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, threads())
+    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, threads())
     alpha[unknown] = np.clip(solved, 0, 1)
     return alpha
 
 
-def _solve(image: Array, trimap: Array, epsilon: float, tolerance: float, max_iterations: int, workers: int) -> Array:
+def _solve(
+    image: Array,
+    trimap: Array,
+    epsilon: float,
+    tolerance: float,
+    max_iterations: int,
+    max_memory: float,
+    workers: int,
+) -> Array:
     """Return alpha of the unknown pixels in raster order, by conjugate gradients, not clipped."""
-    row, col = (where.astype(np.int32) for where in np.nonzero(trimap == UNKNOWN))
+    row, col = (where.astype(np.int32) for where in np.divmod(np.flatnonzero(trimap == UNKNOWN), trimap.shape[1]))
     top, left = int(row[0]), int(col.min())
     row -= top
     col -= left
@@ -98,30 +122,33 @@ def _solve(image: Array, trimap: Array, epsilon: float, tolerance: float, max_it
     index.ravel()[at] = np.arange(at.size, dtype=np.int32)
     matrix, right = np.zeros((at.size, 13)), np.zeros(at.size)
     laplacian(image, trimap, index, top, left, epsilon, matrix, right, workers)
-    precondition = _factor(matrix, index, at, row, col, workers)
-    product = np.empty_like(right)
-    alpha, residual = np.zeros_like(right), right.copy()
-    size = float(np.sqrt((right * right).sum()))
+    if not right.any():  # no unknown pixel touches foreground
+        note(iterations=0, residual=0.0, error=0.0, unknown=at.size)
+        return right
+    precondition = _factor(matrix, index, at, row, col, max_memory, workers)
+    alpha, residual, product = np.zeros_like(right), right, np.empty_like(right)
+    size = math.sqrt(_dot(right, right))
     step = precondition(residual)
     direction, largest, iterations = step.copy(), float(np.abs(step).max()), 0
-    energy = float((residual * step).sum())
+    energy = _dot(residual, step)
     while True:
         multiply(matrix, index, at, direction, product, workers)
-        length = energy / float((direction * product).sum())
-        alpha += length * direction
-        residual -= length * product
+        length = energy / _dot(direction, product)
+        product *= length
+        residual -= product
+        alpha += np.multiply(direction, length, out=product)
         iterations += 1
         before, previous = largest, energy
         step = precondition(residual)
-        largest, energy = float(np.abs(step).max()), float((residual * step).sum())
-        # The step is nearly the error itself; once taken, what is left shrinks by as much again.
+        largest, energy = float(np.abs(step).max()), _dot(residual, step)
+        # The step is nearly the error itself; once it is taken, what is left is smaller by as much again.
         error = largest * min(1.0, largest / before)
         if error <= tolerance or iterations == max_iterations:
             break
         direction *= energy / previous
         direction += step
     alpha += step
-    reached = float(np.sqrt((residual * residual).sum())) / size
+    reached = math.sqrt(_dot(residual, residual)) / size
     note(iterations=iterations, residual=reached, error=error, unknown=at.size)
     if error > tolerance:
         warnings.warn(
@@ -133,12 +160,20 @@ def _solve(image: Array, trimap: Array, epsilon: float, tolerance: float, max_it
     return alpha
 
 
-def _factor(matrix: Array, index: Array, at: Array, row: Array, col: Array, workers: int) -> Callable[[Array], Array]:
+def _dot(one: Array, other: Array) -> float:
+    """Return the inner product, summed by one thread: BLAS may cut the sum by the cores it finds."""
+    return float(np.einsum("i,i->", one, other))
+
+
+def _factor(
+    matrix: Array, index: Array, at: Array, row: Array, col: Array, max_memory: float, workers: int
+) -> Callable[[Array], Array]:
     """Factor the matrix in float32; return the function that solves with the factor."""
     count = at.size
     order, tree = np.arange(count, dtype=np.int32), np.empty((5, 2 * count), np.int32)
     spare = np.empty_like(order)
-    nodes = dissect(row, col, order, spare, *(np.zeros(size, np.int32) for size in index.shape), tree, LEAF)
+    in_row, in_col = np.zeros(index.shape[0], np.int32), np.zeros(index.shape[1], np.int32)
+    nodes = dissect(row, col, order, spare, in_row, in_col, tree, LEAF)
     tree = tree[:, :nodes].copy()
     position = spare
     position[order] = np.arange(count, dtype=np.int32)
@@ -152,6 +187,13 @@ def _factor(matrix: Array, index: Array, at: Array, row: Array, col: Array, work
         done = whole.find_borders(done, nodes, mark, border.size)
         if done < nodes:
             border, place = (np.resize(each, 2 * each.size) for each in (border, place))
+    borders = np.diff(border_at)
+    expected = 4 * (int(factor_at[-1]) + 3 * int(borders.max()) ** 2) + matrix.nbytes
+    if expected > max_memory * 1e9:
+        raise LayerError(
+            f"trimap: expected an unknown region whose solve fits into max_memory = {max_memory:g} GB, got {count} "
+            f"pixels that take {expected / 1e9:.2g} GB; mark more as known, or use a smaller picture"
+        )
     factor = np.empty(int(factor_at[-1]) + 64, np.float32)  # loads may run over the end, see ext/front.h
     whole = Tree(matrix, index, at, order, position, tree, border_at, factor_at, border, place, factor)
     first, begin, end, left, right = tree
@@ -166,7 +208,6 @@ def _factor(matrix: Array, index: Array, at: Array, row: Array, col: Array, work
             queue += [left[node], right[node]]
     below = np.array(sorted(roots, key=lambda node: -sizes[node]), np.int32)
     over = np.array(sorted(above), np.int32)
-    borders = np.diff(border_at)
     rows = int((borders + end - begin).max()) + 16
     where, least = np.empty((workers, count), np.int32), np.empty((workers, rows), np.float32)
     room = np.empty((workers, ROOM), np.float32)

@@ -75,8 +75,9 @@ def estimate_foreground(
             fitted, foreground[:0], workers,
         )  # fmt: skip
         colors = fitted
-    steps = [step for axis in (0, 1) for step in _between(colors.shape[axis], alpha.shape[axis])]
-    spread(image, alpha, colors, *steps, np.empty((workers, 3 * cols + 3), np.float32), foreground, workers)
+    (top, down), (left, along) = _between(len(colors), rows), _between(colors.shape[1], cols)
+    blended = np.empty((workers, 3 * cols + 3), np.float32)
+    spread(image, alpha, colors, top, down, left, along, blended, foreground, workers)
     mixed = np.zeros((-(-rows // TILE), -(-cols // TILE)), np.uint8)
     mixed_tiles(alpha, TILE, mixed, workers)
     fit_level(
