@@ -16,12 +16,13 @@ from bgkit.stage import Stage, plugin, plugin_names
 FILES: dict[str, tuple[str, ...]] = {
     "color_key": ("luv_threshold", "chroma_key"),
     "classical": ("grabcut", "saliency"),
-    "network": ("cnn_mask",),
+    "network": ("cnn_mask", "cascade_refine"),
     "crf": ("dense_crf",),
     "morphology": ("opening", "closing"),
     "components": ("fill_holes", "remove_small", "keep_largest"),
     "trimaps": ("make_trimap",),
     "closed_form": ("closed_form_matting",),
+    "other_matting": ("cnn_matting",),
     "foregrounds": ("estimate_foreground",),
     "compositing": ("composite",),
 }
