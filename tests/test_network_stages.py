@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 
 import numpy as np
 import pytest
-from onnx_files import red_channel, with_card
+from onnx import helper
+from onnx_files import red_channel, value, with_card, write
 
 from bgkit.errors import ModelError, ParamError
+from bgkit.models.tiling import starts
 from bgkit.stage import collect_notes
-from bgkit.stages import cnn_mask
+from bgkit.stages import cascade_refine, cnn_mask, cnn_matting
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (40, 57)])
@@ -102,3 +105,114 @@ def test_same_bits_for_any_number_of_threads(scene):
         threads._chosen = before
     assert np.array_equal(masks[0], masks[1])
     assert np.array_equal(masks[0], masks[2])
+
+
+# --- refinement and matting ------------------------------------------------------------------------
+
+
+def stacking_network(path, last):
+    """A network of 4 stacked channels, picture and ``last`` (mask or trimap), that answers the fourth squared."""
+    nodes = [
+        helper.make_node("Gather", ["input", "three"], ["fourth"], axis=1),
+        helper.make_node("Mul", ["fourth", "fourth"], ["out"]),
+    ]
+    path = write(
+        path,
+        nodes,
+        [value("input", ["N", 4, "H", "W"])],
+        [value("out", ["N", 1, "H", "W"])],
+        {"three": np.array([3], np.int64)},
+    )
+    return with_card(path, f'tile = 32\n[[input.tensors]]\nlayers = ["image", "{last}"]')
+
+
+@pytest.mark.parametrize("tile", [16, 33, 1000])
+def test_tiles_leave_no_seam(tmp_path, scene, tile):
+    """A network that works pixel by pixel gives the same through tiles of any size as on the whole."""
+    image, alpha = scene
+    found = cascade_refine(
+        image, alpha, model=stacking_network(tmp_path / "net.onnx", "mask"), tile=tile, whole=False, sure=0
+    )
+    assert found == pytest.approx(alpha**2, abs=1e-6)
+
+
+def test_whole_step_comes_first(tmp_path, scene):
+    """With the whole step the tiles are fed its answer: squared twice, where the picture exceeds a tile."""
+    image, alpha = scene
+    model = stacking_network(tmp_path / "net.onnx", "mask")
+    found = cascade_refine(image, np.full_like(alpha, 0.5), model=model)
+    assert found == pytest.approx(np.full_like(alpha, 0.5**4), abs=1e-6)
+
+
+def test_sure_tiles_are_not_looked_at(tmp_path, scene):
+    """Only tiles with an edge run, and the facts count them."""
+    image, alpha = scene
+    model = stacking_network(tmp_path / "net.onnx", "mask")
+    with collect_notes() as facts:
+        cascade_refine(image, np.zeros_like(alpha), model=model)
+    assert facts["tiles"] == 0
+    with collect_notes() as facts:
+        cascade_refine(image, alpha, model=model, whole=False)
+    assert 0 < facts["tiles"] < len(starts(96, 32, 8)) * len(starts(128, 32, 8))
+
+
+def test_guided_filter_follows_the_picture(scene):
+    """The network that ships pulls a mask 3 pixels off back to the edge: less than half stays wrong."""
+    image, alpha = scene
+    shifted = np.roll(alpha, 3, axis=0)
+    wrong = ((shifted > 0.5) != (alpha > 0.5)).sum()
+    assert ((cascade_refine(image, shifted) > 0.5) != (alpha > 0.5)).sum() < 0.5 * wrong
+
+
+def test_matting_keeps_what_is_known(tmp_path, scene):
+    """Alpha is the network's in the band, in [image, trimap] order, and the trimap's own elsewhere."""
+    image, alpha = scene
+    trimap = np.where(alpha <= 0, 0, np.where(alpha >= 1, 255, 128)).astype(np.uint8)
+    found = cnn_matting(image, trimap, model=stacking_network(tmp_path / "net.onnx", "trimap"))
+    expected = np.where(trimap == 0, 0, np.where(trimap == 255, 1, (128 / 255) ** 2))
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_matting_looks_only_at_the_band(tmp_path, scene):
+    """A trimap without unknown pixels needs no run."""
+    image, alpha = scene
+    trimap = np.where(alpha > 0.5, 255, 0).astype(np.uint8)
+    with collect_notes() as facts:
+        found = cnn_matting(image, trimap, model=stacking_network(tmp_path / "net.onnx", "trimap"))
+    assert facts["tiles"] == 0
+    assert np.array_equal(found, trimap / 255)
+
+
+def test_fixed_size_matting_network(tmp_path, scene):
+    """A network of fixed size (ViTMatte's 1024 squared) sees tiles of that size, smaller pictures in a corner."""
+    image, alpha = scene
+    nodes = [helper.make_node("Gather", ["input", "three"], ["out"], axis=1)]
+    path = write(
+        tmp_path / "net.onnx",
+        nodes,
+        [value("input", [1, 4, 64, 64])],
+        [value("out", [1, 1, 64, 64])],
+        {"three": np.array([3], np.int64)},
+    )
+    put = 'size = 64\nfit = "corner"\ntile = 64\n[[input.tensors]]\nlayers = ["image", "trimap"]'
+    trimap = np.full(alpha.shape, 128, np.uint8)
+    assert cnn_matting(image, trimap, model=with_card(path, put)) == pytest.approx(np.full_like(alpha, 128 / 255))
+    assert cnn_matting(image[:20, :40], trimap[:20, :40], model=str(path)).shape == (20, 40)
+
+
+@pytest.mark.parametrize(
+    ("function", "model", "right"), [(cnn_mask, "guided", "cascade_refine"), (cascade_refine, "coarse", "cnn_mask")]
+)
+def test_network_for_another_stage_names_it(function, model, right):
+    """A network of another task is refused before a run, and the stage it is for is named."""
+    with pytest.raises(ModelError, match=f"use it in {right}"):
+        function.stage.check({"model": model})
+
+
+@pytest.mark.parametrize(("side", "tile", "overlap"), [(1, 4, 1), (5, 4, 1), (100, 32, 8), (33, 32, 16), (97, 10, 9)])
+def test_tiles_cover_and_overlap(side, tile, overlap):
+    """Tiles start at 0, end at the border, and share at least the overlap."""
+    found = starts(side, tile, overlap)
+    assert found[0] == 0
+    assert found[-1] == max(0, side - tile)
+    assert all(b - a <= tile - overlap for a, b in itertools.pairwise(found))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,7 +79,8 @@ def fill(card: Card, names: tuple[str, ...], layers: Mapping[str, Array], placed
     for name in names:
         if name not in layers:
             raise ModelError(f"{card.name}: the network needs the layer {name!r}, which was not given")
-        values = resample(as_share(layers[name]), (placed.rows, placed.cols), card.interpolation)
+        kind = "nearest" if name == "trimap" else card.interpolation
+        values = resample(as_share(layers[name]), (placed.rows, placed.cols), kind)
         rule = card.normalizations.get("image" if name == "plate" else name, Normalization())
         scale = np.float32(rule.scale) / np.asarray(rule.deviation, np.float32)
         shift = -np.asarray(rule.mean, np.float32) / np.asarray(rule.deviation, np.float32)
@@ -100,11 +100,5 @@ def fill(card: Card, names: tuple[str, ...], layers: Mapping[str, Array], placed
 
 
 def as_share(layer: Array) -> Array:
-    """Return a layer in 0..1: a trimap as 0, 0.5 and 1."""
-    if layer.dtype != np.uint8:
-        return layer
-    return cv2.LUT(layer, _TRIMAP)  # type: ignore[no-any-return]
-
-
-_TRIMAP = np.full(256, 0.5, np.float32)
-_TRIMAP[0], _TRIMAP[255] = 0.0, 1.0
+    """Return a layer in 0..1; a trimap's bytes divided by 255, so that unknown is 0.502 as in most scripts."""
+    return layer / np.float32(255) if layer.dtype == np.uint8 else layer
