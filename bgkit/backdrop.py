@@ -88,7 +88,8 @@ def estimate_backdrop(image: Floats, witnesses: Literal["border", "corners"] = "
     Backdrop
     """
     scale = THUMBNAIL / max(image.shape[:2])
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    rows, cols = (max(1, round(side * scale)) for side in image.shape[:2])
+    small = cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA) if scale < 1 else image
     luv = luv_from_srgb(small)
     basis = terms(luv.shape)
     border = _witness_weights(luv.shape[:2], witnesses)

@@ -449,3 +449,15 @@ def test_listing_is_light():
     code = "import sys, bgkit.models as m; m.list_cards(); m.KnownModel().accepts('coarse');"
     code += "print([n for n in ('onnxruntime', 'cv2', 'scipy', 'numpy', 'urllib.request') if n in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
+
+
+def test_a_file_of_the_users_own_may_be_called_like_ours(tmp_path, monkeypatch):
+    """A card of the user's whose file bears the embedded network's name does not run the embedded network."""
+    from dataclasses import replace
+
+    from bgkit.models import store
+
+    monkeypatch.setenv("BGKIT_HOME", str(tmp_path))
+    ours = store.show("coarse")
+    assert store.path_of(ours).is_file()
+    assert store.path_of(replace(ours, name="mine")) == tmp_path / "models" / "mine" / ours.file

@@ -133,7 +133,7 @@ def test_same_bits_for_any_number_of_threads(name, scene):
         assert (results[0] == other).all()
 
 
-SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (3, 17)]
+SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (3, 17), (2, 3000), (3000, 1)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

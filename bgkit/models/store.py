@@ -76,7 +76,8 @@ def show(name: str) -> Card:
 def path_of(card: Card) -> Path:
     """Return where the file of ``card`` lies, or will when it is fetched."""
     own = WEIGHTS / card.file
-    return own if own.is_file() else home() / "models" / card.name / card.file
+    shipped = (CARDS / f"{card.name}.toml").is_file()  # another's file may bear the same name
+    return own if shipped and own.is_file() else home() / "models" / card.name / card.file
 
 
 def find(model: str) -> tuple[Card, Path]:
