@@ -217,7 +217,7 @@ def _smoothed(error: Array, truth: NDArray[np.bool_]) -> Array:
     import cv2
     from scipy.ndimage import distance_transform_edt
 
-    rows, cols = truth.any(axis=1).nonzero()[0], truth.any(axis=0).nonzero()[0]
+    rows, cols = np.flatnonzero(truth.any(axis=1)), np.flatnonzero(truth.any(axis=0))
     box = np.s_[max(0, rows[0] - 3) : rows[-1] + 4, max(0, cols[0] - 3) : cols[-1] + 4]
     nearest = distance_transform_edt(~truth[box], return_distances=False, return_indices=True)
     filled = error[box][nearest[0], nearest[1]]
