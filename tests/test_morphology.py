@@ -37,12 +37,13 @@ def blobs(shape=(60, 80), seed=0):
     return np.clip(0.5 + 8 * noise, 0, 1).astype(np.float32)
 
 
-def test_disk_is_the_footprint_of_scikit_image():
-    """A single pixel grows to the Euclidean disk, by chords and by distances alike."""
-    for radius in (0, 1, 2, 5, 13, 40, 41, 60):
-        point = np.zeros((2 * radius + 1,) * 2, np.float32)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_disk_is_the_footprint_of_scikit_image(dtype):
+    """A single pixel grows to the Euclidean disk, whichever way is taken."""
+    for radius in (0, 1, 2, 4, 5, 6, 13, 40, 100):
+        point = np.zeros((2 * radius + 1,) * 2, dtype)
         point[radius, radius] = 1
-        np.testing.assert_array_equal(morphology._spread(point, radius), peer.disk(radius))
+        np.testing.assert_array_equal(morphology._extreme(point, radius, greatest=True), peer.disk(radius))
 
 
 @settings(max_examples=50, deadline=None)
@@ -104,13 +105,30 @@ def test_operators_that_add_never_take_away(operator):
 
 
 @pytest.mark.parametrize("hard", [False, True])
-def test_wide_disks_are_those_of_opencv(hard):
-    """Where distances take over, and beyond the columns that the kernel takes at a time, bit for bit."""
-    mask = blobs((90, 700))
-    mask = (mask > 0.5).astype(np.float32) if hard else mask
-    disk = peer.disk(45)
-    np.testing.assert_array_equal(morphology._shrink(mask, 45), cv2.erode(mask, disk))
-    np.testing.assert_array_equal(morphology._spread(mask, 45), cv2.dilate(mask, disk))
+@pytest.mark.parametrize("pixels", [5, 30, 100])
+def test_wide_disks_are_those_of_opencv(hard, pixels):
+    """Where distances and chords take over, beyond the columns that the kernel takes at a time, bit for bit."""
+    mask = blobs((70, 600))
+    mask = (mask > 0.5).astype(np.uint8) if hard else mask
+    disk = peer.disk(pixels)
+    np.testing.assert_array_equal(morphology._extreme(mask, pixels, greatest=False), cv2.erode(mask, disk))
+    np.testing.assert_array_equal(morphology._extreme(mask, pixels, greatest=True), cv2.dilate(mask, disk))
+
+
+@settings(max_examples=50, deadline=None)
+@given(SOFT, st.integers(0, 30), st.booleans())
+def test_chords_equal_the_definition(soft, pixels, byte):
+    """The kernel alone, at any radius, also beyond the picture, of bytes and of floats."""
+    mask = (255 * soft).astype(np.uint8) if byte else soft
+    np.testing.assert_array_equal(morphology._least_by_chords(mask, pixels), cv2.erode(mask, peer.disk(pixels)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(HARD, st.integers(0, 30))
+def test_distances_equal_the_definition(hard, pixels):
+    """The threshold on the distance transform alone, at any radius, also where nothing is outside."""
+    byte = hard.astype(np.uint8)
+    np.testing.assert_array_equal(morphology._farther(byte, pixels), cv2.erode(byte, peer.disk(pixels)))
 
 
 def test_radius_follows_the_size_of_the_picture():

@@ -1,13 +1,14 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 STRIP: int
 
-def disk_extreme(
-    mask: NDArray[np.float32],
+def least_in_disk(
+    mask: NDArray[Any],
     half: NDArray[np.int32],
-    greatest: bool,
-    scratch: NDArray[np.float32],
-    out: NDArray[np.float32],
+    scratch: NDArray[Any],
+    out: NDArray[Any],
     threads: int,
 ) -> None: ...

@@ -58,7 +58,7 @@ def fill_holes(mask: Array, *, max_area: Share = 0.1) -> Array:
         fill = stats[:, cv2.CC_STAT_AREA] < limit
         fill[labels[[0, -1], :]] = fill[labels[:, [0, -1]]] = False
         fill[0] = True  # label 0 is the subject
-        filled: Array = fill[labels].astype(np.float32)
+        filled: Array = fill.astype(np.float32).take(labels)
         return filled if count > 1 else mask.copy()
     weight = np.ones(mask.shape, np.int32)
     weight[[0, -1], :] = weight[:, [0, -1]] = limit
@@ -96,7 +96,7 @@ def remove_small(mask: Array, *, area: Share = 0.05) -> Array:
         _, labels, stats, _ = cv2.connectedComponentsWithStats((mask != 0).view(np.uint8), connectivity=8)
         stay = stats[:, cv2.CC_STAT_AREA] >= limit
         stay[0] = False
-        kept: Array = stay[labels].astype(np.float32)
+        kept: Array = stay.astype(np.float32).take(labels)
         return kept
     return _filter_levels(mask, np.ones(mask.shape, np.int32), max(limit, 1), ground=0.0, diagonal=True)
 

@@ -1,0 +1,50 @@
+/* The body of disk.h for one type of value; included once for each.
+
+   `half`: half-length of the chord at each distance 0..radius from the middle. `scratch`: `levels` rows of
+   DISK_STRIP + 2 radius. Writes rows `first` to `last` - 1 of `out`. */
+MULTIVERSION static void DISK_BAND(const DISK_VALUE *mask, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t first,
+                                   ptrdiff_t last, ptrdiff_t radius, const int32_t *half, ptrdiff_t levels,
+                                   DISK_VALUE *restrict scratch, DISK_VALUE *restrict out)
+{
+    const ptrdiff_t wide = DISK_STRIP + 2 * radius;
+    for (ptrdiff_t left = 0; left < cols; left += DISK_STRIP) {
+        const ptrdiff_t strip = DISK_LEAST(DISK_STRIP, cols - left);
+        for (ptrdiff_t row = first; row < last; row++)
+            for (ptrdiff_t i = 0; i < strip; i++)
+                out[row * cols + left + i] = DISK_HIGHEST;
+        for (ptrdiff_t row = first - radius < 0 ? 0 : first - radius; row < DISK_LEAST(last + radius, rows); row++) {
+            for (ptrdiff_t i = 0; i < strip + 2 * radius; i++) {
+                ptrdiff_t col = left + i - radius;
+                scratch[i] = col < 0 || col >= cols ? DISK_HIGHEST : mask[row * cols + col];
+            }
+            for (ptrdiff_t k = 1; k < levels; k++) {
+                const DISK_VALUE *below = scratch + (k - 1) * wide, *shifted = below + ((ptrdiff_t)1 << (k - 1));
+                DISK_VALUE *level = scratch + k * wide;
+                for (ptrdiff_t i = 0; i <= strip + 2 * radius - ((ptrdiff_t)1 << k); i++)
+                    level[i] = DISK_LEAST(below[i], shifted[i]);
+            }
+            for (ptrdiff_t away = 0; away <= radius; away++) {
+                const ptrdiff_t length = 2 * half[away] + 1;
+                ptrdiff_t k = 0;
+                while ((ptrdiff_t)2 << k <= length)
+                    k++;
+                const DISK_VALUE *start = scratch + k * wide + radius - half[away];
+                const DISK_VALUE *end = start + length - ((ptrdiff_t)1 << k);
+                for (int side = 0; side < (away ? 2 : 1); side++) {
+                    const ptrdiff_t to = side ? row - away : row + away;
+                    if (to < first || to >= last)
+                        continue;
+                    DISK_VALUE *target = out + to * cols + left;
+                    for (ptrdiff_t i = 0; i < strip; i++) {
+                        DISK_VALUE least = DISK_LEAST(start[i], end[i]);
+                        target[i] = DISK_LEAST(target[i], least);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#undef DISK_VALUE
+#undef DISK_HIGHEST
+#undef DISK_BAND
