@@ -261,3 +261,11 @@ def test_mean_field_refuses_other_shapes_and_nan(unary):
     """The message names the layer."""
     with pytest.raises(LayerError, match="unary"):
         mean_field(np.zeros((3, 3, 3)), unary)
+
+
+def test_reference_scales_the_reaches():
+    """With half the picture's side as the reference, all reaches are twice as far."""
+    picture, mask = scene((60, 80))
+    twice = dense_crf(picture, mask, reference=40)
+    assert np.array_equal(twice, dense_crf(picture, mask, spatial_std=6, position_std=160))
+    assert not np.array_equal(twice, dense_crf(picture, mask))

@@ -38,6 +38,7 @@ def dense_crf(
     bilateral_weight: Annotated[float, Range(0, 100, "", ui=(0, 20))] = 10.0,
     confidence: Annotated[float, Range(0, 1, "", ui=(0.5, 1))] = 1.0,
     tolerance: Annotated[float, Range(0, 1, "", ui=(0, 0.01))] = 0.001,
+    reference: Annotated[int, Range(0, 100_000, "px", ui=(0, 2000))] = 0,
     resolution: Annotated[int, Range(0, 100_000, "px", ui=(0, 4000))] = 0,
     exact_pixels: Annotated[int, Range(0, 1_000_000, "px", ui=(0, 20_000))] = 4096,
 ) -> Array:
@@ -65,6 +66,9 @@ def dense_crf(
         How far the mask is believed: 0.8 takes 0..1 as 0.1..0.9; less lets the picture overrule it more.
     tolerance : float
         Stop when no pixel's probability moves by more than this in an iteration; 0 runs all iterations.
+    reference : int
+        Longest side of a picture for which the reaches are meant as they are given; in a picture k times larger they
+        are k times as far, so that one value serves all sizes. 0 takes them as they are in any picture.
     resolution : int
         Longest side at which the iterations run; a larger picture is reduced to it, and only the last
         update happens at its full size, along its own edges. Smaller is faster and coarser; 0 never reduces.
@@ -105,9 +109,10 @@ def dense_crf(
     if iterations == 0:
         return mask.copy()
     share = min(1.0, resolution / max(mask.shape)) if resolution else 1.0
-    kernels = _Kernels(
-        image, share, (spatial_std, spatial_weight), (position_std, color_std, bilateral_weight), exact_pixels
-    )
+    scale = max(mask.shape) / reference if reference else 1.0
+    spatial = max(scale * spatial_std, 0.5), spatial_weight
+    bilateral = max(scale * position_std, 2.0), color_std, bilateral_weight
+    kernels = _Kernels(image, share, spatial, bilateral, exact_pixels)
     unary = _log_odds(mask, confidence)
     if share == 1:
         balance, done, change = kernels.mean_field_two(unary, iterations, tolerance)
