@@ -152,7 +152,7 @@ def chroma_key(
     With the excess ``k = G - max(R, B)`` for green, in encoded sRGB, and k of the screen as a smooth
     surface: ``mask = clip((1 - k / k_screen - black) / (white - black), 0, 1)``. A pixel that mixes
     subject and screen has just that share of the screen's excess if the subject has none of its own.
-    A picture without a screen is foreground throughout.
+    A picture without a screen is foreground throughout; one noisier than 3 dE*uv is smoothed first.
 
     References
     ----------
@@ -173,7 +173,8 @@ def chroma_key(
     note(screen=screen, excess=float(excess[0]), border_share=backdrop.border_share)
     mask = np.empty(image.shape[:2], np.float32)
     primary = 1 if screen == "green" else 2
-    _kernels.color_difference_key(image, primary, excess.astype(np.float32), black, white, mask, threads())
+    quiet, _ = _quiet(image, backdrop.noise)
+    _kernels.color_difference_key(quiet, primary, excess.astype(np.float32), black, white, mask, threads())
     return mask
 
 
