@@ -201,6 +201,30 @@ def test_what_hangs_on_the_largest_piece_stays(soft):
     np.testing.assert_array_equal(keep_largest(soft), expected)
 
 
+def speckled(seed, levels):
+    """Return a mask full of small holes and specks."""
+    return (np.random.default_rng(seed).integers(0, levels, (20, 24)) / (levels - 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("levels", [2, 5], ids=["hard", "soft"])
+@pytest.mark.parametrize("pixels", [1, 2, 3, 7])
+def test_limits_hold_to_the_pixel(levels, pixels):
+    """A hole of the limit is filled and a piece of the limit stays; one more, or one less, and it is otherwise."""
+    mask = speckled(pixels, levels)
+    filled = references.by_levels(mask, lambda level: references.fill_holes(level, pixels))
+    np.testing.assert_array_equal(fill_holes(mask, max_area=100 * (pixels + 0.01) / mask.size), filled)
+    kept = references.by_levels(mask, lambda level: references.remove_small(level, pixels))
+    np.testing.assert_array_equal(remove_small(mask, area=100 * (pixels - 0.01) / mask.size), kept)
+
+
+def test_of_equal_pieces_the_left_one_is_kept():
+    """Ties are settled by place, not by the order in which a library numbers pieces."""
+    mask = np.zeros((9, 30), np.float32)
+    mask[3:6, 22:25] = mask[3:6, 11:14] = mask[3:6, 2:5] = 1
+    assert keep_largest(mask)[3:6, 2:5].all()
+    assert keep_largest(mask).sum() == 9
+
+
 def test_count_keeps_that_many_pieces():
     """Of three pieces the two largest stay."""
     mask = np.array([[1, 0, 1, 1, 0, 1, 1, 1]], np.float32)
