@@ -34,7 +34,7 @@ typedef struct {
    share a simplex exactly if they share this key. weight: barycentric coordinates, six a pixel, by remainder, in steps of
    1/65534: half the memory of floats, which is what a pass over the pixels waits for. Their scale cancels in the
    symmetric normalization. */
-BGKIT_CLONES
+MULTIVERSION
 static void find_simplices(const float *restrict rgb, ptrdiff_t row, ptrdiff_t col, ptrdiff_t count,
                            const Geometry *restrict geometry, uint64_t *restrict key, uint16_t *restrict weight)
 {
@@ -93,7 +93,7 @@ enum { LINE = 16, SUMS = 8 };
 } while (0)
 
 /* value[p] = sum over corners of weight * what the corner holds. Lanes 6 and 7 of what corners hold are 0. */
-BGKIT_CLONES
+MULTIVERSION
 static void slice_row(const int32_t *restrict simplex, const uint16_t *restrict weight, const float *restrict lines,
                       ptrdiff_t count, float *restrict value)
 {
@@ -127,7 +127,7 @@ static void slice_row(const int32_t *restrict simplex, const uint16_t *restrict 
 }
 
 /* Add weight * value[p] to the sums of the corners. Lanes 6 and 7 of the sums are never read. */
-BGKIT_CLONES
+MULTIVERSION
 static void splat_row(const int32_t *restrict simplex, const uint16_t *restrict weight, const float *restrict value,
                       ptrdiff_t count, float *restrict lines)
 {
@@ -149,7 +149,7 @@ static void splat_row(const int32_t *restrict simplex, const uint16_t *restrict 
 
 /* out[c] = taps[0] * rows[0][c] + sum over t of taps[t] * (rows[-t][c] + rows[t][c]), where rows[t] lies `stride` floats
    on: stride 1 blurs along a row padded on both sides, stride N down a column. `above` and `below` limit the reach. */
-BGKIT_CLONES
+MULTIVERSION
 static void blur_row(const float *restrict middle, ptrdiff_t stride, const float *restrict taps, ptrdiff_t above,
                      ptrdiff_t below, ptrdiff_t count, float *restrict out)
 {
@@ -191,7 +191,7 @@ static inline float exp_negative(float x)
 
    The log odds are the unary's plus both messages, and Q1 - Q0 = tanh(log odds / 2), from |log odds|, so that exchanging
    the labels negates the result bit for bit. */
-BGKIT_CLONES
+MULTIVERSION
 static float update_row(const float *restrict unary, const float *restrict bilateral, const float *restrict norm,
                         float bilateral_weight, const float *restrict spatial, const float *restrict norm_col,
                         float spatial_weight, ptrdiff_t count, float *restrict balance, float *restrict splatted)
@@ -213,7 +213,7 @@ static float update_row(const float *restrict unary, const float *restrict bilat
 
 /* Sum the Gaussian of the distance to each of `points` times its value, for `count` <= CHUNK places from `start` on.
    feature: five runs of `points` floats, divided by their standard deviations. */
-BGKIT_CLONES
+MULTIVERSION
 static void sum_pairs(const float *restrict feature, const float *restrict value, ptrdiff_t points, ptrdiff_t start,
                       ptrdiff_t count, float *restrict sum)
 {

@@ -303,8 +303,10 @@ cdef class Lattice:
 
 
 cdef void _find_in_band(const float[:, :, ::1] image, Py_ssize_t row, Py_ssize_t stop, const Geometry *geometry,
-                        int32_t *simplex, uint16_t *weight, int32_t *corner, uint64_t *vertex_key, uint64_t *simplex_key,
-                        int32_t *simplex_slots, int32_t *vertex_slots, Py_ssize_t *found) noexcept nogil:
+                        int32_t *simplex, uint16_t *weight, int32_t *corner, uint64_t *vertex_key,
+                        uint64_t *simplex_key, int32_t *simplex_slots, int32_t *vertex_slots,
+                        Py_ssize_t *found) noexcept nogil:
+    """Find the simplices of the rows from `row` to before `stop`, and `found`: how many simplices and vertices."""
     cdef uint64_t key[CHUNK]
     cdef KeySet simplices = KeySet(simplex_key, simplex_slots, 0, 0)
     cdef KeySet vertices = KeySet(vertex_key, vertex_slots, 0, 0)
@@ -554,7 +556,7 @@ cdef float _update_band(Lattice lattice, Gaussian gaussian, Py_ssize_t band, con
                         float bilateral_weight, float spatial_weight, float[:, ::1] balance,
                         const float[:, ::1] across, float[:, ::1] next_across, bint last, float *scratch,
                         float *lines) noexcept nogil:
-    """One iteration for a band's pixels in one pass: both messages, the update, and the splat for the next iteration."""
+    """One iteration for a band's pixels in one pass: both messages, the update, and the splat for the next."""
     cdef Py_ssize_t row, pixel, cols = lattice.cols
     cdef float *bilateral = scratch
     cdef float *spatial = scratch + cols

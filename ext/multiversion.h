@@ -12,7 +12,6 @@
 #else
 #define MULTIVERSION
 #endif
-#define BGKIT_CLONES MULTIVERSION
 
 /* Vectors of eight in GCC's and clang's portable notation: any processor, split where its registers are narrower. */
 #if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
