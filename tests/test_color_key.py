@@ -131,6 +131,13 @@ def test_plate_behind_a_subject_on_three_borders():
     assert np.abs(estimate_plate(paint(plate, where)) - plate)[:35].max() < 12 / 255
 
 
+def test_plate_on_both_sides_of_a_subject():
+    """Where the subject parts the backdrop in two, the surface grows from one part over to the other."""
+    plate, where = plate_of((0.9, 0.9, 0.9), falloff=0.4), np.zeros((90, 120), bool)
+    where[:, 40:85] = True
+    assert np.abs(estimate_plate(paint(plate, where)) - plate)[~where].max() < 8 / 255
+
+
 def test_border_share_counts_the_backdrop():
     """A subject on the whole lower half leaves about two thirds of the border's weight to the backdrop."""
     where = np.zeros((90, 120), bool)
@@ -179,6 +186,12 @@ def test_corners_suffice():
 def test_noisy_backdrop(noise):
     """Noise of 5 and 13 of 255 levels leaves less than 1 % of the pixels wrong, at edges."""
     assert wrong(luv_threshold(paint(plate_of((0.6, 0.6, 0.6)), disk(), noise=noise)), disk()) < 0.01
+
+
+def test_tolerance_rises_with_the_noise():
+    """With a tolerance of 0, nine in ten pixels of a slightly noisy backdrop are still background."""
+    mask = luv_threshold(paint(plate_of((0.6, 0.6, 0.6)), disk()), tolerance=0.0, softness=1.0)
+    assert (mask[~disk()] == 0).mean() > 0.9
 
 
 def test_several_targets():
