@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,16 @@ def test_foreign_portrait_networks_find_people(data, card):
         found = net.run({"image": np.ascontiguousarray(image)}) > 0.5
         scores.append((found & truth).sum() / (found | truth).sum())
     assert np.mean(scores) > 0.75
+
+
+def test_cards_of_the_docs_are_right():
+    """Every card in "Bring your own network" is one that bgkit takes."""
+    text = (Path(__file__).parent.parent / "docs" / "bring-your-own-network.md").read_text("utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert {parse_card(block, "docs").task for block in blocks} == {"mask", "matting", "refinement"}
+
+
+def test_license_page_names_every_network():
+    """ "Which model may I sell with" lists every shipped card."""
+    text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
+    assert [card.name for card in list_cards() if f"`{card.name}`" not in text] == []
