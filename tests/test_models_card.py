@@ -95,7 +95,7 @@ WRONG = [
     ),
     ("size = [320, 240]", 'size = 320\nwhen = "x"', 'input.when: expected "always" or "outside"'),
     ('fit = "letterbox"', 'fit = "crop"', 'input.fit: expected "stretch" or "letterbox" or "corner", got \'crop\''),
-    ("pad = 0.5", "pad = 128", "input.pad: expected a number in 0..1, got 128"),
+    ("pad = 0.5", "pad = 128", 'input.pad: expected a number in 0..1, or "mean", got 128'),
     ('order = "BGR"', 'order = "GBR"', 'input.order: expected "RGB" or "BGR"'),
     ('layout = "NCHW"', 'layout = "NCWH"', 'input.layout: expected "NCHW" or "NHWC" or "CHW"'),
     ('interpolation = "bilinear"', 'interpolation = "linear"', 'input.interpolation: expected "area" or "nearest"'),

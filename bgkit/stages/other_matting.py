@@ -144,7 +144,7 @@ def large_kernel_matting(
     *,
     radius: Annotated[int, Range(1, 100, "px", ui=(1, 30))] = 10,
     epsilon: Annotated[float, Range(1e-10, 10, ui=(1e-6, 1e-2))] = 1e-4,
-    tolerance: Tolerance = 1e-6,
+    tolerance: Tolerance = 1e-4,
     max_iterations: Iterations = 2000,
 ) -> Array:
     """Solve for alpha by the matting Laplacian of large windows.
@@ -174,7 +174,7 @@ def large_kernel_matting(
     K. He, J. Sun, X. Tang, "Fast matting using large kernel matting Laplacian matrices", CVPR 2010.
     """
     side = max(min(trimap.shape), LEAST)
-    options = {"radius": min(radius, (side - 1) // 2), "epsilon": epsilon}
+    options = {"radius": min(radius, (side - 1) // 4), "epsilon": epsilon}  # PyMatting needs 4 r + 1 pixels
     return _estimate("lkm", image, trimap, options, (tolerance, max_iterations))
 
 
