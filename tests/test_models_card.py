@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ WRONG = [
     ),
     ("size = [320, 240]", 'size = 320\nwhen = "x"', 'input.when: expected "always" or "outside"'),
     ('fit = "letterbox"', 'fit = "crop"', 'input.fit: expected "stretch" or "letterbox" or "corner", got \'crop\''),
-    ("pad = 0.5", "pad = 128", "input.pad: expected a number in 0..1, got 128"),
+    ("pad = 0.5", "pad = 128", 'input.pad: expected a number in 0..1, or "mean", got 128'),
     ('order = "BGR"', 'order = "GBR"', 'input.order: expected "RGB" or "BGR"'),
     ('layout = "NCHW"', 'layout = "NCWH"', 'input.layout: expected "NCHW" or "NHWC" or "CHW"'),
     ('interpolation = "bilinear"', 'interpolation = "linear"', 'input.interpolation: expected "area" or "nearest"'),
@@ -238,3 +239,16 @@ def test_foreign_portrait_networks_find_people(data, card):
         found = net.run({"image": np.ascontiguousarray(image)}) > 0.5
         scores.append((found & truth).sum() / (found | truth).sum())
     assert np.mean(scores) > 0.75
+
+
+def test_cards_of_the_docs_are_right():
+    """Every card in "Bring your own network" is one that bgkit takes."""
+    text = (Path(__file__).parent.parent / "docs" / "bring-your-own-network.md").read_text("utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert {parse_card(block, "docs").task for block in blocks} == {"mask", "matting", "refinement"}
+
+
+def test_license_page_names_every_network():
+    """ "Which model may I sell with" lists every shipped card."""
+    text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
+    assert [card.name for card in list_cards() if f"`{card.name}`" not in text] == []

@@ -114,6 +114,13 @@ def test_letterbox_pads_with_the_cards_gray(picture, fit, box):
     assert found == pytest.approx(references.network_input(picture, (32, 32), box=box, pad=0.25, mean=0.5), abs=1e-5)
 
 
+def test_padding_with_the_mean(picture):
+    """``pad = "mean"`` pads after the normalization, as detection networks do: the network sees 0 there."""
+    found = prepared(picture, 'size = 32\nfit = "corner"\npad = "mean"\nmean = 0.5')
+    assert (found[:, :, 19:] == 0).all()
+    assert found[:, :, :19].min() < 0
+
+
 @pytest.mark.parametrize(
     ("text", "picture", "shape"),
     [

@@ -101,7 +101,7 @@ class Card:
     terms: str
     size: Size
     fit: Literal["stretch", "letterbox", "corner"]
-    pad: float
+    pad: float | None  # None: the mean, so that the network sees 0
     order: Literal["RGB", "BGR"]
     layout: Literal["NCHW", "NHWC", "CHW"]
     interpolation: Interpolation
@@ -174,7 +174,7 @@ def parse_card(text: str, place: str) -> Card:
         terms=license_.take("terms", _text, ""),
         size=_size(put),
         fit=put.take("fit", _choice("stretch", "letterbox", "corner"), "stretch"),
-        pad=put.take("pad", _share, 0.0),
+        pad=put.take("pad", _pad, 0.0),
         order=put.take("order", _choice("RGB", "BGR"), "RGB"),
         layout=put.take("layout", _choice("NCHW", "NHWC", "CHW"), "NCHW"),
         interpolation=put.take("interpolation", _choice(*INTERPOLATIONS), "area"),
@@ -382,6 +382,11 @@ def _positive(value: Any) -> float:
 def _share(value: Any) -> float:
     _must(_is_number(value) and 0 <= value <= 1, "a number in 0..1")
     return float(value)
+
+
+def _pad(value: Any) -> float | None:
+    _must(value == "mean" or (_is_number(value) and 0 <= value <= 1), 'a number in 0..1, or "mean"')
+    return None if value == "mean" else float(value)
 
 
 def _flag(value: Any) -> bool:

@@ -88,7 +88,7 @@ def fill(card: Card, names: tuple[str, ...], layers: Mapping[str, Array], placed
         if values.ndim == 3 and card.order == "BGR":
             channels.reverse()
         for channel, a, b in zip(channels, scale, shift, strict=True):
-            plane = np.full(placed.shape, card.pad * a + b, np.float32)
+            plane = np.full(placed.shape, 0 if card.pad is None else card.pad * a + b, np.float32)
             inside = plane[placed.top : placed.top + placed.rows, placed.left : placed.left + placed.cols]
             np.multiply(channel, a, out=inside)
             inside += b

@@ -43,7 +43,7 @@ PROVIDERS = {
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
-_networks: dict[tuple[Path, str], Network] = {}
+_networks: dict[tuple[Path, str, str], Network] = {}
 
 
 def network(model: str, *, provider: str = "cpu") -> Network:
@@ -58,9 +58,9 @@ def network(model: str, *, provider: str = "cpu") -> Network:
     state = path.stat()
     stamp = (state.st_size, state.st_mtime_ns, threads())
     with _lock:
-        known = _networks.get((path, provider))
+        known = _networks.get((path, card.name, provider))
         if known is None or known.stamp != stamp or known.card != card:
-            known = _networks[path, provider] = Network(card, path, provider, stamp)
+            known = _networks[path, card.name, provider] = Network(card, path, provider, stamp)
         return known
 
 
