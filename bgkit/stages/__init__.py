@@ -23,7 +23,6 @@ FILES: dict[str, tuple[str, ...]] = {
     "upsampling": ("guided_upsample",),
     "trimaps": ("make_trimap", "strokes"),
     "closed_form": ("closed_form_matting",),
-    "network_matting": ("cnn_matting",),
     "other_matting": (
         "knn_matting",
         "learning_matting",
@@ -33,6 +32,7 @@ FILES: dict[str, tuple[str, ...]] = {
     ),
     "foregrounds": ("estimate_foreground",),
     "compositing": ("composite",),
+    "network_matting": ("cnn_matting",),
     "spill": ("despill",),
 }
 
