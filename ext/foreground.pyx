@@ -81,7 +81,7 @@ cdef inline void _fit_tile(const float[:, :, ::1] image, const float[:, ::1] alp
     cdef Py_ssize_t left = max(0, core_col - halo), right = min(level_cols, core_col + side + sweeps)
     cdef Py_ssize_t rows = bottom - top, cols = right - left, step = side + halo + sweeps + 1
     cdef Py_ssize_t plane = step * step, row, col, from_row, channel, at
-    cdef int sweep
+    cdef int _sweep
     cdef Py_ssize_t[C_LONGEST] fine_col, coarse_col
     for col in range(cols):
         fine_col[col] = (left + col) * alpha.shape[1] // level_cols
@@ -98,7 +98,7 @@ cdef inline void _fit_tile(const float[:, :, ::1] image, const float[:, ::1] alp
             for channel in range(COLORS):
                 t[(SOUGHT + channel) * plane + at + col] = coarse[from_row, coarse_col[col], channel]
     tile_weights(t, plane, rows, cols, step, regularization, gradient_weight)
-    for sweep in range(sweeps):
+    for _sweep in range(sweeps):
         tile_sweep(t, plane, rows, cols, step, t + c_planes * plane)
     for row in range(core_row, min(level_rows, core_row + side)):
         for col in range(core_col, min(level_cols, core_col + side)):

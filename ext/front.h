@@ -120,7 +120,8 @@ MULTIVERSION static void factor_panel(float *l, ptrdiff_t rows, ptrdiff_t from, 
 static void share_product(float *c, ptrdiff_t c_step, const float *a, ptrdiff_t a_step, ptrdiff_t rows,
                           ptrdiff_t columns, ptrdiff_t depth, float *room, int threads)
 {
-    if (threads == 1 || columns < 2 * SHARE) {
+    /* Below a quarter of a millisecond of work, waking the threads is not worth it. */
+    if (threads == 1 || columns < 2 * SHARE || rows * columns * depth < 8000000) {
         subtract_product(c, c_step, a, a_step, rows, 0, columns, depth, room);
         return;
     }

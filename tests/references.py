@@ -36,6 +36,33 @@ def closed_form(image, trimap, epsilon=1e-7):
     return alpha.reshape(trimap.shape)
 
 
+def foreground_by_levels(image, alpha, regularization=1e-5, gradient_weight=1.0):
+    """Return foreground and background of Germer et al. (2020), pixel by pixel in raster order, float64."""
+
+    def nearest(array, rows, cols):
+        row, col = np.arange(rows) * array.shape[0] // rows, np.arange(cols) * array.shape[1] // cols
+        return array[row][:, col].astype(np.float64)
+
+    rows, cols = alpha.shape
+    levels = int(np.ceil(np.log2(max(rows, cols))))
+    means = [image[side].sum(0) / (side.sum() + 1e-5) for side in (alpha > 0.9, alpha < 0.1)]
+    colors = np.stack(means)[None, None]  # (rows, cols, 2, 3)
+    for level in range(levels + 1):
+        shape = round(rows ** (level / levels)), round(cols ** (level / levels))
+        small_image, small_alpha, colors = nearest(image, *shape), nearest(alpha, *shape), nearest(colors, *shape)
+        for _ in range(10 if max(shape) <= 32 else 2):
+            for row, col in np.ndindex(shape):
+                a = np.array([small_alpha[row, col], 1 - small_alpha[row, col]])
+                left, right = np.outer(a, a), np.outer(a, small_image[row, col])
+                for down, along in ((0, -1), (0, 1), (-1, 0), (1, 0)):
+                    other = min(max(row + down, 0), shape[0] - 1), min(max(col + along, 0), shape[1] - 1)
+                    weight = regularization + gradient_weight * abs(a[0] - small_alpha[other])
+                    left += weight * np.eye(2)
+                    right += weight * colors[other]
+                colors[row, col] = np.clip(np.linalg.solve(left, right), 0, 1)
+    return colors[:, :, 0], colors[:, :, 1]
+
+
 # --- evaluate: matting metrics -------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ def cat():
     return np.float32(chelsea() / 255)
 
 
-@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (1, 9), (9, 1), (2, 8), (8, 2), (11, 13), (20, 17)])
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (1, 9), (9, 1), (2, 8), (8, 2), (11, 13), (20, 17), (40, 57)])
 def test_equals_dense_solve(shape):
     """Alpha is that of a direct float64 solve of the same system, to 1e-3, on random pictures."""
     rng = np.random.default_rng(shape[0])
@@ -41,6 +41,13 @@ def test_equals_dense_solve_on_fur(cat):
     image, trimap = cat[100:140, 100:150], disk_trimap((40, 50), 12, 12)
     expected = np.clip(references.closed_form(image, trimap), 0, 1)
     assert np.abs(closed_form_matting(image, trimap) - expected).max() <= 1e-3
+
+
+def test_unknown_without_foreground_beside(cat):
+    """A band that touches only background is 0, though there is foreground elsewhere in the picture."""
+    trimap = np.zeros(cat.shape[:2], np.uint8)
+    trimap[20:60, 20:60], trimap[100:140, 100:140] = 128, 255
+    assert (closed_form_matting(cat, trimap)[20:60, 20:60] == 0).all()
 
 
 def test_keeps_the_known(cat):

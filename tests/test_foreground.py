@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import references
 from skimage import data
 from skimage.filters import gaussian
 
@@ -23,6 +24,25 @@ def mixed():
     foreground = gaussian(data.chelsea()[:220, :300] / 255, 6, channel_axis=2)
     background = gaussian(data.coffee()[:220, :300] / 255, 6, channel_axis=2)
     return alpha, np.float32(foreground), np.float32(alpha[..., None] * (foreground - background) + background)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (9, 7), (33, 20), (12, 90)])
+def test_equals_the_pixel_loop(shape):
+    """Where alpha is between 0 and 1, tiles give what a sweep over all pixels gives, also across their edge."""
+    rng = np.random.default_rng(shape[1])
+    image = gaussian(rng.random((*shape, 3)), 2, channel_axis=2)
+    alpha = np.float32(np.clip(gaussian(rng.random(shape), 2) * 6 - 2.5, 0, 1))
+    expected, _ = references.foreground_by_levels(image, alpha)
+    band = (alpha > 0) & (alpha < 1)
+    assert np.abs(estimate_foreground(image, alpha) - expected)[band].max() < 1e-3
+
+
+def test_far_color_is_smooth(mixed):
+    """Where alpha is 0 the color is spread from the band: it never jumps as the picture does."""
+    alpha, _, image = mixed
+    far = estimate_foreground(image, alpha)[:, :40]
+    assert np.abs(np.diff(far, axis=0)).max() < 0.05
+    assert np.abs(np.diff(far, axis=1)).max() < 0.05
 
 
 def test_two_constant_colors():
