@@ -13,7 +13,9 @@ from bgkit.errors import PipelineError
 if TYPE_CHECKING:
     from bgkit.pipeline import Pipeline
 
-__all__ = ["Job", "Outcome", "Work", "plain", "shown", "stamp_of"]
+__all__ = ["STRIP", "Job", "Outcome", "Work", "plain", "shown", "stamp_of"]
+
+STRIP = "strip"  # in place of a layer's name: picture, subject and matte side by side
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,10 @@ class Work:
         steps = self.pipeline.plan({"image", *brought})
         given = {step.stage.gives for step in steps} | set(brought)
         given |= {"alpha"} if "mask" in given else set()
-        if self.layer not in given:
+        wanted = "alpha" if self.layer == STRIP else self.layer
+        if wanted not in given:
             there = ", ".join(sorted(given))
-            raise PipelineError(
-                f"the pipeline {self.pipeline.name!r} makes no layer {self.layer!r} (it makes: {there})"
-            )
+            raise PipelineError(f"the pipeline {self.pipeline.name!r} makes no layer {wanted!r} (it makes: {there})")
         ground = [step.values["background"] for step in steps if "background" in step.values]
         if ending in ("jpg", "jpeg", "bmp") and self.layer == "result" and ground[-1:] == ["none"]:
             raise PipelineError(

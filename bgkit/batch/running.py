@@ -11,8 +11,10 @@ import traceback
 import warnings
 from collections.abc import Callable
 
-from bgkit.batch.jobs import Job, Outcome, Work, plain, stamp_of
+from bgkit.batch.jobs import STRIP, Job, Outcome, Work, plain, stamp_of
 from bgkit.errors import BgkitError
+from bgkit.evaluate.strips import strip
+from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Step
 from bgkit.removal import read_layers
@@ -50,7 +52,10 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
             layers = work.pipeline.run(layers, on_step=after)
             started = time.perf_counter()
             job.output.parent.mkdir(parents=True, exist_ok=True)
-            layers.save(job.output, work.layer)
+            if work.layer == STRIP:
+                write_picture(job.output, strip(layers), like=layers.facts.get("input", {}))
+            else:
+                layers.save(job.output, work.layer)
             took("write", time.perf_counter() - started)
         except BgkitError as wrong:
             error = str(wrong)

@@ -44,6 +44,8 @@ Examples:
   bgkit remove photo.jpg --background white
   bgkit remove shots -o cut -p studio-white --report cut.jsonl
   bgkit remove 'raw/**/*.tif' -o cut --set make_trimap.width=8 --layer alpha
+  bgkit remove shots -o cut --zip cut.zip
+  bgkit remove shots -o looks --strip --format jpg
   bgkit remove shots -o cut --mask masks --background '#eeeeee'
   curl -s https://example.org/a.jpg | bgkit remove - > a.png"""
 )
@@ -53,6 +55,7 @@ Examples:
 @click.option("--set", "settings", metavar="STAGE.PARAM=VALUE", multiple=True, help="Change a value; repeatable.")
 @click.option("--background", metavar="WHAT", help="A color, a picture, blur, or none: sets composite.background.")
 @click.option("--layer", type=click.Choice(LAYERS), default="result", show_default=True, help="What to write.")
+@click.option("--strip", is_flag=True, help="Write picture, subject on white and matte side by side instead.")
 @_brought_options
 @click.option("--format", "ending", type=click.Choice(["png", "webp", "tif", "jpg"]), help="Of results; default png.")
 @click.option(
@@ -65,6 +68,9 @@ Examples:
     "--workers", type=click.IntRange(1), help="Processes; default: by the cores, for more than a few pictures."
 )
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each picture.")
+@click.option(
+    "--zip", "archive", metavar="FILE", type=click.Path(path_type=Path), help="Also put all results into a zip file."
+)
 @click.option(
     "--save-steps",
     metavar="DIR",
@@ -80,10 +86,12 @@ def command(
     settings: tuple[str, ...],
     background: str | None,
     layer: str,
+    strip: bool,
     ending: str | None,
     if_exists: str | None,
     workers: int | None,
     report: Path | None,
+    archive: Path | None,
     save_steps: Path | None,
     quiet: bool,
     **brought: str | None,
@@ -101,21 +109,29 @@ def command(
 
     Everything is checked before the first picture. A picture that fails does not stop the others.
     """
-    from bgkit.batch.jobs import Work
+    from bgkit.batch.jobs import STRIP, Work
+    from bgkit.batch.packing import check_target
     from bgkit.batch.planning import plan
 
+    if strip and layer != "result":
+        raise ParamError(f"--strip: shows picture, subject and matte together; leave out --layer {layer}")
+    layer = STRIP if strip else layer
     given = {name: path for name, path in brought.items() if path is not None}
     work = Work(_load(pipeline, settings, background), layer, save_steps)
     pipe = "-" in inputs or output == "-"
     name = Path(output).suffix[1:].lower() if output and not Path(output).is_dir() else ""
     work.check(given, ending or name or "png")
+    if pipe and archive is not None:
+        raise PlanError("--zip: a pipe takes one picture, which needs no zip file")
     if pipe:
         return _pipe(inputs, output, work, ending=ending or "png", given=given, report=report, quiet=quiet)
     suffix = f"-{'cutout' if layer == 'result' else layer}"
     planned = plan(inputs, output, ending=ending, suffix=suffix, brought=given)
+    if archive is not None:
+        check_target(archive, planned.jobs)
     one = len(inputs) == 1 and Path(inputs[0]).is_file()
     if_exists = if_exists or ("overwrite" if one else "skip")
-    return _run(planned, work, if_exists=if_exists, workers=workers, report=report, quiet=quiet)
+    return _run(planned, work, if_exists=if_exists, workers=workers, report=report, archive=archive, quiet=quiet)
 
 
 def _load(name: str, settings: Sequence[str], background: str | None) -> Any:
@@ -137,7 +153,16 @@ def _load(name: str, settings: Sequence[str], background: str | None) -> Any:
     return pipeline.with_values(values)
 
 
-def _run(planned: Plan, work: Work, *, if_exists: Any, workers: int | None, report: Path | None, quiet: bool) -> int:
+def _run(
+    planned: Plan,
+    work: Work,
+    *,
+    if_exists: Any,
+    workers: int | None,
+    report: Path | None,
+    archive: Path | None,
+    quiet: bool,
+) -> int:
     """Do what was planned, with progress, report, journal and summary."""
     from bgkit.batch.engine import default_workers, run_batch
     from bgkit.batch.jobs import Outcome
@@ -161,16 +186,36 @@ def _run(planned: Plan, work: Work, *, if_exists: Any, workers: int | None, repo
         skipped = [Outcome(job, "skipped") for job in standing]
         running = run_batch(todo, work, workers or default_workers(len(todo)), progress.step)
         stack.callback(running.close)
+        results: list[Path] = []
         try:
             for outcome in itertools.chain(skipped, running):
                 _take(outcome, progress, logs)
+                if outcome.status != "failed":
+                    results.append(outcome.job.output)
         except KeyboardInterrupt:
             running.close()
             progress.finish(stopped=True)
             progress.say("stopped; the same command goes on with what is left")
             return 130
         progress.finish()
+        if archive is not None:
+            _pack(archive, results, planned.folder, progress)
     return progress.status
+
+
+def _pack(archive: Path, results: list[Path], folder: Path | None, progress: Progress) -> None:
+    """Put the results into a zip file, in the order of their names."""
+    from bgkit.batch.packing import pack
+
+    if not results:
+        progress.fail(f"{shown(archive)}: not written, there is no result to put there")
+        return
+    try:
+        pack(archive, sorted(results), folder)
+    except OSError as error:
+        progress.fail(f"{shown(archive)}: cannot be written: {error.strerror}")
+    else:
+        progress.note(f"{len(results)} results in {shown(archive)}")
 
 
 def _take(outcome: Any, progress: Progress, logs: list[Any]) -> None:

@@ -1,0 +1,53 @@
+"""Packing: the results of a batch in one zip file, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bgkit.batch.finding import common_parent, inner_path
+from bgkit.batch.jobs import Job, shown
+from bgkit.errors import PlanError
+
+__all__ = ["check_target", "pack"]
+
+
+def check_target(target: Path, jobs: Iterable[Job]) -> None:
+    """See, before the first pixel, that a zip file can be written at ``target``.
+
+    Raises
+    ------
+    PlanError
+        If its name does not end in .zip, its folder is absent, or it is a folder or an input.
+    """
+    if target.suffix.lower() != ".zip":
+        raise PlanError(f"--zip {shown(target)}: expected a name that ends in .zip")
+    if target.is_dir():
+        raise PlanError(f"--zip {shown(target)}: is a folder; expected the name of a file")
+    if not target.parent.is_dir():
+        raise PlanError(f"--zip {shown(target)}: there is no folder {shown(target.parent)}")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise PlanError(f"--zip {shown(target)}: no permission to write in {shown(target.parent)}")
+    place = os.path.realpath(target)
+    if any(place == os.path.realpath(path) for job in jobs for path in (Path(job.name), *job.brought.values())):
+        raise PlanError(f"--zip {shown(target)}: is an input; choose another name")
+
+
+def pack(target: Path, outputs: Sequence[Path], folder: Path | None = None) -> None:
+    """Put files into a zip file at ``target``, named as they stand below ``folder`` or their common parent.
+
+    Pictures are compressed already (deflating PNG files gains under 1 % and takes longer than writing
+    them), so they are stored as they are. What the operating system has against it (OSError) goes through.
+    """
+    top = folder or common_parent([output.parent for output in outputs])
+    beside = target.with_name(f".bgkit-{secrets.token_hex(8)}.part")
+    try:
+        with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
+            for output in outputs:
+                archive.write(output, inner_path(output, top).as_posix())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
