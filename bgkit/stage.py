@@ -3,7 +3,7 @@
 The positional names of a stage are the layers it needs (those with a default of None are used when
 they are there), its keyword-only names are its parameters. A stage stays a function::
 
-    alpha = bgkit.stages.closed_form_matting(image, trimap, radius=1)
+    alpha = bgkit.stages.closed_form_matting(image, trimap, epsilon=1e-6)
 
 Called so, it takes arrays of any usual dtype and checks them; the pipeline runner, whose layers are
 checked already, calls :attr:`Stage.function`.
