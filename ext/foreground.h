@@ -15,13 +15,24 @@
 
 #include "multiversion.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#define IGNORE_ALIASES _Pragma("GCC ivdep")
+#else
+#define IGNORE_ALIASES
+#endif
+
 enum { COLORS = 6, LONGEST = 128 }; /* three of the foreground, three of the background; pixels along a tile */
 
 /* A tile's scratch, in planes of rows x step floats: alpha, 3 of color, 3 of own weights, 4 of neighbors' weights,
  * 6 of the colors sought; then 6 rows of what does not wait. */
 enum { ALPHA = 0, IMAGE = 1, TO_F = 4, TO_B = 5, GAIN = 6, UP = 7, DOWN = 8, BEFORE = 9, AFTER = 10, SOUGHT = 11, PLANES = 17 };
 
-static inline float clip(float value) { return value < 0 ? 0 : value > 1 ? 1 : value; }
+/* Written so that GCC makes it a maximum and a minimum instead of two jumps, a third of the sweep's time. */
+static inline float clip(float value)
+{
+    value = value > 0 ? value : 0;
+    return value < 1 ? value : 1;
+}
 
 /* The weights of every pixel; `plane` is the distance of planes. Beyond the tile a pixel is its own neighbor. */
 MULTIVERSION static void tile_weights(float *t, ptrdiff_t plane, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t step,
@@ -31,6 +42,7 @@ MULTIVERSION static void tile_weights(float *t, ptrdiff_t plane, ptrdiff_t rows,
         float *alpha = t + row * step;
         const float *above = row > 0 ? alpha - step : alpha, *below = row + 1 < rows ? alpha + step : alpha;
         float *w = t + row * step;
+        IGNORE_ALIASES
         for (ptrdiff_t col = 0; col < cols; col++) {
             const float a = alpha[col], rest = 1 - a;
             const float before = alpha[col > 0 ? col - 1 : 0], after = alpha[col + 1 < cols ? col + 1 : col];
@@ -56,9 +68,10 @@ MULTIVERSION static void tile_sweep(float *t, ptrdiff_t plane, ptrdiff_t rows, p
         for (int channel = 0; channel < 3; channel++) {
             float *f = t + (SOUGHT + channel) * plane + row * step, *b = f + 3 * plane;
             const ptrdiff_t above = row > 0 ? -step : 0, below = row + 1 < rows ? step : 0;
-            float *f_ready = ready + channel * step, *b_ready = f_ready + 3 * step;
+            float *restrict f_ready = ready + channel * step, *restrict b_ready = f_ready + 3 * step;
             left[channel] = f[0], left[channel + 3] = b[0];
             f[cols] = f[cols - 1], b[cols] = b[cols - 1];
+            IGNORE_ALIASES
             for (ptrdiff_t col = 0; col < cols; col++) {
                 const float mean_f = w[UP * plane + col] * f[above + col] + w[DOWN * plane + col] * f[below + col] +
                                      w[AFTER * plane + col] * f[col + 1];

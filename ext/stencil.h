@@ -27,6 +27,9 @@ static void add_windows(const float *image, const unsigned char *trimap, ptrdiff
 {
     const int height = rows < 3 ? (int)rows : 3, width = cols < 3 ? (int)cols : 3, area = height * width;
     const ptrdiff_t stride = box_cols + 2 * MARGIN;
+    int below[9], beside[9], at[9]; /* of each pixel of a window; at: its place, so that differences are places */
+    for (int k = 0; k < area; k++)
+        below[k] = k / width, beside[k] = k % width, at[k] = place(below[k], beside[k]);
     const ptrdiff_t row_begin = first - height + 1 < 0 ? 0 : first - height + 1;
     const ptrdiff_t row_end = last - 1 < rows - height ? last : rows - height + 1;
     const ptrdiff_t col_begin = left - width + 1 < 0 ? 0 : left - width + 1;
@@ -67,20 +70,18 @@ static void add_windows(const float *image, const unsigned char *trimap, ptrdiff
                 slope[k][2] = c02 * r + c12 * g + c22 * b;
             }
             for (int k = 0; k < area; k++) {
-                const int down = k / width, along = k % width;
-                if (which[k] < 0 || row + down < first || row + down >= last)
+                if (which[k] < 0 || row + below[k] < first || row + below[k] >= last)
                     continue;
                 double *own = values + (ptrdiff_t)which[k] * PLACES;
                 own[0] += 1;
                 for (int l = 0; l < area; l++) {
                     if (which[l] >= 0 && l < k)
                         continue;
-                    const int below = l / width, beside = l % width;
                     const double value = -1.0 / area - (slope[k][0] * color[l][0] + slope[k][1] * color[l][1] +
                                                         slope[k][2] * color[l][2]);
                     if (which[l] >= 0)
-                        own[place(below - down, beside - along)] += value;
-                    else if (trimap[(row + below) * cols + col + beside] == 255)
+                        own[at[l] - at[k]] += value;
+                    else if (trimap[(row + below[l]) * cols + col + beside[l]] == 255)
                         right[which[k]] -= value;
                 }
             }
