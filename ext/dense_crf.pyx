@@ -130,7 +130,7 @@ cdef class Lattice:
         self.value = np.zeros((2, self.vertices + 1), np.float32)
         self.norm = np.ones((self.rows, self.cols), np.float32)
         self._splat(self.norm, threads)
-        self._normalize(self, threads)
+        self._normalize(self, &self.value[0, 0], threads)
 
     def _set_geometry(self, double position_std, double color_std):
         """Scale features so that the lattice's blur has unit variance (section 3.1), and lay out the packed keys."""
@@ -242,21 +242,26 @@ cdef class Lattice:
         Those pixels find their own simplices among this lattice's vertices, so `out` follows their edges. A pixel of a
         color that this lattice's picture does not have gets 0.
         """
-        cdef Lattice other = Lattice.__new__(Lattice)
+        cdef Lattice strip
         cdef double[2] share = [<double>self.cols / image.shape[1], <double>self.rows / image.shape[0]]
+        cdef Py_ssize_t top, rows = max(16, 16 * BAND_PIXELS // image.shape[1])  # in strips: little memory
+        cdef float[::1] ones
         cdef int i
-        other.rows, other.cols = image.shape[0], image.shape[1]
-        other.geometry = self.geometry
-        for i in range(2):
-            other.geometry.scale[i] = self.geometry.scale[i] * share[i]
-            other.geometry.origin[i] = self.geometry.scale[i] * (0.5 * share[i] - 0.5)  # as pictures are resized
-        other._find_simplices(image, threads)
-        other._find_vertices(self, threads)
-        other.norm = np.empty((other.rows, other.cols), np.float32)
         self._splat(1 / np.asarray(self.norm), threads)
-        self._normalize(other, threads)
+        ones = np.array(self.value[0])
         self._splat(values, threads)
-        self._slice(other, out, threads)
+        for top in range(0, image.shape[0], rows):
+            strip = Lattice.__new__(Lattice)
+            strip.rows, strip.cols = min(rows, image.shape[0] - top), image.shape[1]
+            strip.geometry = self.geometry
+            for i in range(2):  # pixels' middles as when pictures are resized
+                strip.geometry.scale[i] = self.geometry.scale[i] * share[i]
+                strip.geometry.origin[i] = self.geometry.scale[i] * ((0.5 + top * i) * share[i] - 0.5)
+            strip._find_simplices(image[top:top + strip.rows], threads)
+            strip._find_vertices(self, threads)
+            strip.norm = np.empty((strip.rows, strip.cols), np.float32)
+            self._normalize(strip, &ones[0], threads)
+            self._slice(strip, out[top:top + strip.rows], threads)
 
     cdef void _splat(self, const float[:, ::1] values, int threads):
         """Splat `values`, normalized, and blur."""
@@ -275,11 +280,11 @@ cdef class Lattice:
             for col in range(at.cols):
                 out[row, col] *= at.norm[row, col]
 
-    cdef void _normalize(self, Lattice at, int threads):
-        """Given that 1 was splatted, make the norm of `at`: 1 / sqrt(row sums)."""
+    cdef void _normalize(self, Lattice at, const float *ones, int threads):
+        """Make the norm of `at`, 1 / sqrt(row sums), from what splatting 1 gave."""
         cdef Py_ssize_t band, row, col
         for band in prange(at.bands, nogil=True, num_threads=threads, schedule="dynamic"):
-            _slice_band(at, &self.value[0, 0], band, &at.lines[threadid(), 0], at.norm)
+            _slice_band(at, ones, band, &at.lines[threadid(), 0], at.norm)
         for row in prange(at.rows, nogil=True, num_threads=threads, schedule="static"):
             for col in range(at.cols):
                 at.norm[row, col] = 1 / sqrtf(at.norm[row, col] + <float>1e-20)

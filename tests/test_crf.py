@@ -11,6 +11,7 @@ from references import mean_field as brute_force
 from skimage import data
 
 import bgkit
+from bgkit._ext.dense_crf import Lattice
 from bgkit.errors import BgkitError, LayerError
 from bgkit.stages.crf import LEAST, dense_crf, mean_field
 
@@ -236,6 +237,18 @@ def test_reduced_resolution_is_near_the_full_one():
     assert half.shape == full.shape
     assert ((half > 0.5) == (full > 0.5)).mean() > 0.99
     assert np.array_equal(dense_crf(picture, mask, resolution=260), full)
+
+
+@pytest.mark.parametrize("cols", [40, 30_000])
+def test_reading_a_filter_at_its_own_pixels_changes_nothing(cols):
+    """The other picture's pixels find the same simplices when it is the same picture, also over several strips."""
+    picture, values = scene((45, cols))
+    lattice = Lattice(picture.astype(np.float32) / 255, 20.0, 13.0, 2)
+    filtered, read = np.empty_like(values), np.empty_like(values)
+    lattice.filter(values, filtered, 2)
+    lattice.filter_onto(picture.astype(np.float32) / 255, values, read, 2)
+    np.testing.assert_allclose(read, filtered, atol=1e-3)
+    assert np.abs(read - filtered).mean() < 1e-5
 
 
 def test_noise_with_a_simplex_for_every_pixel():
