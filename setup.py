@@ -55,7 +55,12 @@ class BuildKernels(build_ext):
 setup(
     ext_modules=cythonize(
         [
-            Extension(f"bgkit._ext.{source.stem}", [source.as_posix()], include_dirs=["ext"])
+            Extension(
+                f"bgkit._ext.{source.stem}",
+                [source.as_posix()],
+                include_dirs=["ext"],
+                depends=sorted(str(header) for header in Path("ext").glob("*.h")),
+            )
             for source in sorted(Path("ext").glob("*.pyx"))
         ],
         include_path=["ext"],
