@@ -83,6 +83,21 @@ def test_bare_file_runs_and_says_what_is_assumed(tmp_path, scene, caplog):
     assert "activation none" in caplog.text
 
 
+def test_bare_file_of_bytes_is_fed_bytes(tmp_path, caplog):
+    """A graph that takes uint8 gets 0..255, and no mean is assumed."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["values"], to=1),
+        helper.make_node("Div", ["values", "top"], ["shares"]),
+        helper.make_node("Gather", ["shares", "zero"], ["mask"], axis=3),
+        helper.make_node("Sigmoid", ["mask"], ["out"]),
+    ]
+    weights = {"zero": np.array([0], np.int64), "top": np.float32(255)}
+    path = write(tmp_path / "b.onnx", nodes, [value("image", [1, 4, 4, 3], 2)], [value("out", [1, 4, 4, 1])], weights)
+    mask = cnn_mask(np.ones((4, 4, 3), np.float32), model=str(path))
+    assert mask == pytest.approx(np.full((4, 4), 1 / (1 + np.exp(-1.0))))
+    assert "bytes as they are" in caplog.text
+
+
 def test_bare_file_of_free_size_asks_for_it(tmp_path):
     """What a graph cannot tell is asked for."""
     path = red_channel(tmp_path / "free.onnx")

@@ -11,6 +11,8 @@ from bgkit.models.graph import Graph, Value, read_graph
 __all__ = ["infer_card"]
 
 IMAGENET = Normalization(1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+NORMALLY = "ImageNet's mean and deviation"
+BYTES = Normalization(255.0, (0.0,) * 3, (1.0,) * 3)
 
 
 def infer_card(path: Path) -> Card:
@@ -45,6 +47,7 @@ def infer_card(path: Path) -> Card:
     count = target.shape[layout.index("C")] if target.shape and len(target.shape) == len(layout) else None
     if count is not None and count > 2:
         raise ModelError(ask % (f"its output ({target}) has {count} classes", "output.classes"))
+    takes_bytes = source.dtype == "uint8"
     activation = _activation(graph.last_operator(target.name), count)
     classes = (1,) if count == 2 else (0,)
     return Card(
@@ -65,13 +68,14 @@ def infer_card(path: Path) -> Card:
         order="RGB",
         layout=layout,  # type: ignore[arg-type]
         interpolation="area",
-        normalizations={"image": IMAGENET},
+        normalizations={"image": BYTES if takes_bytes else IMAGENET},
         tensors=(Tensor(source.name, ("image",)),),
         output=Output(name=target.name, activation=activation, classes=classes),  # type: ignore[arg-type]
         inferred=(
             f"read from the graph: input {source} as {layout}, output {target}, activation {activation}"
             + (", class 1 of 2 as the foreground" if count == 2 else ""),
-            "assumed: RGB, ImageNet's mean and deviation, stretched to the input's size; a card says it for sure",
+            f"assumed: RGB, {'bytes as they are' if takes_bytes else NORMALLY}, stretched to the input's size; "
+            "a card says it for sure",
         ),
     )
 

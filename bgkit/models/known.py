@@ -8,7 +8,7 @@ from typing import Any
 from bgkit.errors import ModelError
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
-from bgkit.models.store import find, list_cards
+from bgkit.models.store import find, shipped_cards
 
 __all__ = ["KnownModel"]
 
@@ -41,7 +41,7 @@ class KnownModel:
         return "the name of a network (bgkit models list) or the path of an ONNX file"
 
     def schema(self) -> dict[str, Any]:
-        return {"examples": [card.name for card in list_cards() if card.task == self.task]}
+        return {"examples": [card.name for card in shipped_cards() if card.task == self.task]}
 
     def bad_values(self) -> list[Any]:
         return [""]

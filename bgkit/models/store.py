@@ -21,7 +21,7 @@ from bgkit.models.checksums import digest_of, matches
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
 
-__all__ = ["add", "fetch", "find", "home", "list_cards", "path_of", "show", "verify"]
+__all__ = ["add", "fetch", "find", "home", "list_cards", "path_of", "shipped_cards", "show", "verify"]
 
 CARDS = Path(__file__).parent / "cards"
 WEIGHTS = Path(__file__).parent / "weights"
@@ -49,10 +49,15 @@ def list_cards() -> list[Card]:
     ModelError
         If a card that was added cannot be read.
     """
-    shipped = [read_card(path) for path in sorted(CARDS.glob("*.toml"))]
+    shipped = shipped_cards()
     names = {card.name for card in shipped}
     added = [read_card(path) for path in sorted((home() / "models").glob("*/card.toml"))]
     return shipped + [card for card in added if card.name not in names]
+
+
+def shipped_cards() -> list[Card]:
+    """Return the cards that come with bgkit, by name."""
+    return [read_card(path) for path in sorted(CARDS.glob("*.toml"))]
 
 
 def show(name: str) -> Card:
@@ -66,7 +71,9 @@ def show(name: str) -> Card:
     for path in (CARDS / f"{name}.toml", home() / "models" / name / "card.toml"):
         if name == Path(name).name and path.is_file():
             return read_card(path)
-    known = [card.name for card in list_cards()]
+    # By the files' names: an added card that cannot be read is no reason to hide this message.
+    known = [path.stem for path in CARDS.glob("*.toml")]
+    known += [path.parent.name for path in (home() / "models").glob("*/card.toml")]
     raise ModelError(
         f"no network named {name!r}{did_you_mean(name, known)} (bgkit models list shows them; a file of yours: "
         "give its path, or bgkit models add FILE --card CARD)"

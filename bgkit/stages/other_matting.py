@@ -145,7 +145,7 @@ def large_kernel_matting(
     radius: Annotated[int, Range(1, 100, "px", ui=(1, 30))] = 10,
     epsilon: Annotated[float, Range(1e-10, 10, ui=(1e-6, 1e-2))] = 1e-4,
     tolerance: Tolerance = 1e-4,
-    max_iterations: Iterations = 2000,
+    max_iterations: Iterations = 500,
 ) -> Array:
     """Solve for alpha by the matting Laplacian of large windows.
 
