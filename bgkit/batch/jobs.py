@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bgkit.errors import PipelineError
 
 if TYPE_CHECKING:
+    from bgkit.layers import Layers
     from bgkit.pipeline import Pipeline
 
 __all__ = ["STRIP", "Job", "Outcome", "Work", "plain", "shown", "stamp_of"]
@@ -31,11 +32,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to each picture."""
+    """What is done to each picture.
+
+    ``examine(job, layers)`` is called when the result is written, where the picture was done (so it
+    must be able to go to another process); what it returns becomes ``Outcome.found``.
+    """
 
     pipeline: Pipeline
     layer: str = "result"
     steps_folder: Path | None = None
+    examine: Callable[[Job, Layers], Mapping[str, Any]] | None = None
 
     def steps(self, brought: Iterable[str] = ()) -> list[str]:
         """Return the names of all that happens to a picture, in order."""
@@ -75,6 +81,8 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     size: tuple[int, int] | None = None  # rows, columns
     stamp: tuple[int, int] | None = None  # of the picture's file, before it was read: bytes, ns
+    memory: int | None = None  # the most the process held meanwhile, bytes, libraries included
+    found: Mapping[str, Any] = field(default_factory=dict)  # by Work.examine
     trace: str = ""  # of an error that is bgkit's own fault
 
 

@@ -1,9 +1,9 @@
 """The report of a batch: one JSON object per line and picture, each on the disk before the next picture begins.
 
 A report is appended to: what an earlier run, or one that was killed, wrote there stays. Fields: ``input``,
-``output``, ``status`` (done, skipped, failed), ``error``, ``seconds`` by step, ``size`` (rows, columns), ``facts`` by
-stage, ``warnings``, ``pipeline``, ``digest`` of the pipeline with all its values, ``layer``, ``bgkit`` (the version)
-and ``time`` (UTC).
+``output``, ``status`` (done, skipped, failed), ``error``, ``seconds`` by step, ``size`` (rows, columns), ``memory``
+(the process's peak in bytes), ``facts`` by stage, ``warnings``, ``pipeline``, ``digest`` of the pipeline with all its
+values, ``layer``, ``bgkit`` (the version) and ``time`` (UTC).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def as_record(outcome: Outcome, work: Work, digest: str) -> dict[str, Any]:
         "error": outcome.error or None,
         "seconds": {name: round(duration, 4) for name, duration in outcome.seconds.items()},
         "size": list(outcome.size) if outcome.size else None,
+        "memory": outcome.memory,
         "facts": dict(outcome.facts),
         "warnings": list(outcome.warnings),
         "pipeline": work.pipeline.name,

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bgkit.batch.jobs import STRIP, Job, Outcome, Work, plain, stamp_of
+from bgkit.batch.memory import forget_peak, peak
 from bgkit.errors import BgkitError
 from bgkit.evaluate.strips import strip
 from bgkit.imagefile import write_picture
@@ -27,6 +29,9 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
     seconds: dict[str, float] = {}
     stamp, layers = stamp_of(job), None
     error = trace = ""
+    memory: int | None = None
+    found: Mapping[str, Any] = {}
+    forget_peak()
 
     def took(name: str, duration: float) -> None:
         count = sum(1 for key in seconds if key.partition("#")[0] == name)
@@ -50,6 +55,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
             layers = read_layers(job.picture, **job.brought)
             took("read", time.perf_counter() - started)
             layers = work.pipeline.run(layers, on_step=after)
+            memory = peak()
             started = time.perf_counter()
             job.output.parent.mkdir(parents=True, exist_ok=True)
             if work.layer == STRIP:
@@ -57,6 +63,8 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
             else:
                 layers.save(job.output, work.layer)
             took("write", time.perf_counter() - started)
+            if work.examine is not None:
+                found = work.examine(job, layers)
         except BgkitError as wrong:
             error = str(wrong)
         except MemoryError:
@@ -75,5 +83,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         tuple(dict.fromkeys(str(warning.message) for warning in caught)),
         (layers.image.shape[0], layers.image.shape[1]) if layers is not None else None,
         stamp,
+        memory,
+        found,
         trace,
     )

@@ -38,6 +38,7 @@ class _Order(NamedTuple):
     pipeline: str
     layer: str
     steps_folder: Path | None
+    examine: Any
     threads: int
 
 
@@ -69,7 +70,7 @@ class _Worker:
 def run_in_workers(jobs: Sequence[Job], work: Work, workers: int) -> Generator[Outcome, None, None]:
     """Do the jobs in ``workers`` processes and yield outcomes as they come; closing it ends the processes."""
     share = max(1, threads() // workers)
-    order = _Order(work.pipeline.name, work.pipeline.dump(), work.layer, work.steps_folder, share)
+    order = _Order(work.pipeline.name, work.pipeline.dump(), work.layer, work.steps_folder, work.examine, share)
     waiting, again = deque(jobs), set[int]()
     crew: list[_Worker] = []
     try:
@@ -134,7 +135,7 @@ def _serve(line: Connection, order: _Order) -> None:
     from bgkit.batch.running import run_job
     from bgkit.pipelinefile import read_pipeline
 
-    work = Work(read_pipeline(order.pipeline, order.name, order.name), order.layer, order.steps_folder)
+    work = Work(read_pipeline(order.pipeline, order.name, order.name), order.layer, order.steps_folder, order.examine)
     try:
         while True:
             outcome = run_job(line.recv(), work)

@@ -1,0 +1,207 @@
+"""``compare``: run pipelines over pictures, judge the results, and write the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.batch.comparing import PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
+from bgkit.batch.engine import default_workers
+from bgkit.batch.jobs import shown
+from bgkit.errors import PlanError
+from bgkit.evaluate import judging, report
+from bgkit.evaluate.metrics import METRICS, check_names
+from bgkit.evaluate.pictures import gather
+from bgkit.evaluate.table import Problem
+from bgkit.imagefile import write_picture
+
+__all__ = ["USUAL", "compare"]
+
+USUAL = ("mad", "sad", "mse", "grad", "iou", "boundary_iou", "s_measure")
+
+
+def compare(
+    pipelines: Sequence[str],
+    images: str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    truth: str | PathLike[str] | None = None,
+    plates: str | PathLike[str] | None = None,
+    sweeps: Sequence[str] = (),
+    metrics: Sequence[str] | None = None,
+    workers: int | None = None,
+    on_news: Callable[[str], None] | None = None,
+    on_done: Callable[[int, int, str], None] | None = None,
+) -> dict[str, Any]:
+    """Compare pipelines on the pictures of a folder, and write a report.
+
+    Parameters
+    ----------
+    pipelines : sequence of str
+        Names of shipped pipelines, or YAML files.
+    images, truth, plates : path
+        Folders whose files are matched by name, without ending.
+    output : path
+        The report's folder. What an earlier, stopped run left there is not done again.
+    sweeps : sequence of str
+        ``STAGE.PARAM=a,b,c``; several make a grid.
+    metrics : sequence of str, optional
+        Names from :data:`bgkit.evaluate.metrics.METRICS`; the first ranks.
+    workers : int, optional
+        Processes. Times are steadiest with 1.
+    on_news : callable(text), optional
+        Told what there is to know on the way.
+    on_done : callable(number, total, text), optional
+        Told each result.
+
+    Returns
+    -------
+    dict
+        What ``scores.json`` holds.
+
+    Raises
+    ------
+    PipelineError, ParamError, ImageError, PlanError
+        Before anything is done, if a pipeline, a value, a metric or a folder is wrong.
+    """
+    folder, pictures = Path(output), Path(images)
+    names = list(dict.fromkeys(metrics or USUAL))
+    check_names(names, with_color=False)
+    variants, notes = make_variants(pipelines, sweeps)
+    if folder.resolve() == pictures.resolve():
+        raise PlanError(f"{shown(folder)}: is the folder of the pictures; choose another for the report")
+    samples, problems, left_out = gather(
+        pictures, Path(truth) if truth else None, Path(plates) if plates else None, folder
+    )
+    for text in (*notes, *left_out):
+        _tell(on_news, f"note: {text}")
+    total, records = len(variants) * len(samples), []
+    title = {variant.id: variant.name for variant in variants}
+    running = run_variants(
+        variants,
+        samples,
+        folder,
+        metrics=names,
+        workers=workers,
+        on_begin=lambda variant, todo, before: _tell(
+            on_news, f"{variant.name}: {todo} pictures{f', {before} done before' if before else ''}"
+        ),
+    )
+    try:
+        for record in running:
+            records.append(record)
+            if on_done is not None:
+                how = "" if record["status"] == "done" else f": {record['error']}"
+                on_done(len(records), total, shown(f"{title[record['variant']]}: {record['picture']}{how}"))
+    finally:
+        running.close()
+    problems += _problems(records, title)
+
+    def show(kind: str, picture: str, array: NDArray[np.float32]) -> None:
+        full = folder_of(folder, "consensus", picture) / ("mask.png" if kind == "consensus" else "disagreement.png")
+        full.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(full, array)
+        write_thumbnail(thumbnail(folder, kind, picture), array if kind == "consensus" else _heat(array))
+
+    about = [
+        {
+            "id": variant.id,
+            "name": variant.name,
+            "base": variant.base,
+            "values": dict(variant.values),
+            "digest": variant.pipeline.digest(),
+            "yaml": variant.pipeline.dump(),
+            "models": list(variant.models),
+            "description": variant.pipeline.description,
+        }
+        for variant in variants
+    ]
+    ids = [variant.id for variant in variants]
+    keys = [
+        sample.name for sample in samples if any(r["picture"] == sample.name and r["status"] == "done" for r in records)
+    ]
+    scored = any(record["scores"] for record in records)
+    metric = names[0] if scored else judging.CONFIDENCE
+    told: dict[str, Any] = {
+        "bgkit": report.versions()["bgkit"],
+        "time": report.now(),
+        "images": str(pictures),
+        "truth": str(truth) if truth else None,
+        "scored": scored,
+        "metric": metric,
+        "metrics": {name: METRICS[name]._asdict() for name in names if scored}
+        | {
+            judging.CONFIDENCE: {
+                "title": "confidence",
+                "better": "higher",
+                "meaning": "predicted chance of an IoU of at least 0.9, from signs that need no truth",
+            }
+        },
+        "workers": workers or default_workers(len(samples)),
+        "preview": PREVIEW,
+        "machine": report.machine(),
+        "versions": report.versions(),
+        "pipelines": about,
+        "pictures": keys,
+        "ranking": judging.rankings(ids, records, names if scored else ()),
+        "cost": judging.cost(ids, records),
+        "agreement": judging.agree(
+            about, keys, lambda variant, picture: folder_of(folder, variant, picture) / "alpha.png", show
+        ),
+        "trust": judging.trust(records, metric) if scored else None,
+        "results": records,
+        "problems": [vars(problem) for problem in problems],
+    }
+    told["verdict"] = _verdict(told, title)
+    report.write_atomically(folder / "scores.json", report.as_json(told))
+    report.write_atomically(folder / "scores.csv", judging.rows_as_csv(title, records, names if scored else ()))
+    report.write_page(folder / "report.html", told, lambda kind, picture: thumbnail(folder, kind, picture))
+    return told
+
+
+def _tell(on_news: Callable[[str], None] | None, text: str) -> None:
+    if on_news is not None:
+        on_news(text)
+
+
+def _problems(records: Sequence[dict[str, Any]], title: dict[str, str]) -> list[Problem]:
+    """Return what went wrong, once where it went wrong for every variant."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for record in records:
+        reason = record["error"] or (f"its truth: {record['problem']}" if record["problem"] else "")
+        if reason:
+            reason = reason.removeprefix(f"{record['file']}: ")
+            found.setdefault((record["picture"], record["file"], reason), []).append(title[record["variant"]])
+    return [
+        Problem(name, file, reason if len(who) == len(title) else f"{', '.join(who)}: {reason}")
+        for (name, file, reason), who in found.items()
+    ]
+
+
+def _heat(spread: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return disagreement as black to red to yellow to white."""
+    return np.asarray(np.clip(np.stack([3 * spread, 3 * spread - 1, 3 * spread - 2], axis=2), 0, 1), np.float32)
+
+
+def _verdict(told: dict[str, Any], title: dict[str, str]) -> str:
+    """Return the result in two sentences, no surer than the numbers are."""
+    standings = told["ranking"][told["metric"]]
+    if not standings:
+        return "No picture was done by every pipeline; there is nothing to rank."
+    metric = told["metrics"][told["metric"]]["title"]
+    best, rest = standings[0], standings[1:]
+    count = best["pictures"]
+    pictures = "1 picture" if count == 1 else f"{count} pictures"
+    what = "by predicted confidence, since there is no truth" if not told["scored"] else f"by {metric}"
+    text = f"{title[best['name']]} comes first {what}: {best['mean']:.4g} on {pictures}."
+    tied = [title[one["name"]] for one in rest if one["tied"]]
+    if not rest:
+        return text
+    if tied:
+        return f"{text} These pictures cannot tell it from {', '.join(tied)}."
+    return f"{text} Every other pipeline is worse beyond chance (95 %, paired bootstrap)."

@@ -1,0 +1,322 @@
+"""Several pipelines over the same pictures: the runs that ``bgkit compare`` judges.
+
+Each variant (a pipeline, with the values of a sweep) is a batch of its own, so that a worker process
+holds one variant's networks only. What became of each picture is written to a journal in the report's
+folder at once, by variant and picture, and not done again when nothing it depends on was changed.
+
+Below the report's folder, ``layers/VARIANT/PICTURE/`` gets ``alpha.png``, ``cutout.png`` and, where
+the pipeline finishes a picture, ``result.png``; ``layers/consensus/PICTURE/`` what they agree on;
+``thumbnails/`` gets what the report shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit import __version__
+from bgkit.batch.engine import default_workers, run_batch
+from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.errors import BgkitError, PipelineError, PlanError
+from bgkit.evaluate.confidence import confidence
+from bgkit.evaluate.datasets import Sample
+from bgkit.evaluate.metrics import score
+from bgkit.evaluate.signs import signs
+from bgkit.imagefile import write_picture
+from bgkit.layers import Layers
+from bgkit.pipeline import Pipeline
+from bgkit.pipelinefile import load_pipeline
+
+__all__ = [
+    "JOURNAL",
+    "PREVIEW",
+    "Examination",
+    "Variant",
+    "folder_of",
+    "make_variants",
+    "run_variants",
+    "thumbnail",
+    "write_thumbnail",
+]
+
+JOURNAL = "journal.jsonl"
+PREVIEW = 480  # px, the long side of what the report shows
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A pipeline with the values that a sweep chose."""
+
+    pipeline: Pipeline
+    base: str  # the pipeline's name as it was given
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What people read: ``auto dense_crf.iterations=3``."""
+        return " ".join([self.base, *(f"{key}={value}" for key, value in self.values.items())])
+
+    @cached_property
+    def models(self) -> tuple[Mapping[str, Any], ...]:
+        """The networks it runs: name, checksum, license, and whether commercial use is allowed."""
+        from bgkit.models.checksums import digest_of
+        from bgkit.models.store import find
+
+        found = []
+        for step in self.pipeline.steps:
+            if "model" in step.values:
+                card, path = find(str(step.values["model"]))
+                facts = {"name": card.name, "sha256": digest_of(path), "license": card.license, "use": card.use}
+                found.append(facts | {"stage": step.name})
+        return tuple(found)
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal for variants that do the same, networks included."""
+        sums = [model["sha256"] for model in self.models]
+        return hashlib.sha256("\n".join([self.pipeline.dump(), *sums]).encode()).hexdigest()
+
+    @property
+    def id(self) -> str:
+        """Its folder's name."""
+        return f"{re.sub(r'[^A-Za-z0-9=._-]+', '_', self.name)[:60].strip('._')}-{self.digest[:8]}"
+
+
+def make_variants(pipelines: Sequence[str], sweeps: Sequence[str] = ()) -> tuple[list[Variant], list[str]]:
+    """Load pipelines and spread them over the grid of all sweeps.
+
+    Parameters
+    ----------
+    pipelines : sequence of str
+        Names of shipped pipelines, or YAML files.
+    sweeps : sequence of str
+        ``STAGE.PARAM=a,b,c``; a pipeline without the stage is taken as it is. Where a value itself has a
+        comma, ``;`` parts them.
+
+    Returns
+    -------
+    variants
+        Each once, though two names or values may do the same.
+    notes
+        What was left out for that.
+
+    Raises
+    ------
+    PipelineError, ParamError
+        If a pipeline or a value is wrong, or no pipeline has the stage.
+    """
+    axes = dict(_read_sweep(text) for text in sweeps)
+    if len(axes) < len(sweeps):
+        raise PipelineError("--sweep: the same parameter twice; give all its values in one")
+    variants: dict[str, Variant] = {}
+    notes: list[str] = []
+    unused = set(axes)
+    for source in pipelines:
+        pipeline = load_pipeline(source)
+        stages = {step.name for step in pipeline.steps}
+        own = {key: values for key, values in axes.items() if key.partition(".")[0].partition("#")[0] in stages}
+        unused -= own.keys()
+        for chosen in itertools.product(*own.values()):
+            values = dict(zip(own, chosen, strict=True))
+            variant = Variant(pipeline.with_values(values), pipeline.name, values)
+            same = variants.setdefault(variant.digest, variant)
+            if same is not variant:
+                notes.append(f"{variant.name}: left out, it does the same as {same.name}")
+    if unused:
+        raise PipelineError(f"--sweep {sorted(unused)[0]}: no pipeline given has this stage")
+    return _told_apart(list(variants.values())), notes
+
+
+def _read_sweep(text: str) -> tuple[str, list[str]]:
+    key, equals, values = text.partition("=")
+    parts = [part.strip() for part in values.split(";" if ";" in values else ",")]
+    if not equals or "." not in key or not all(parts):
+        raise PipelineError(f"--sweep {text}: expected STAGE.PARAM=a,b,c")
+    return key.strip(), parts
+
+
+def _told_apart(variants: list[Variant]) -> list[Variant]:
+    """Number the bases of different pipelines that bear one name (``a/mine.yaml``, ``b/mine.yaml``)."""
+    names = [variant.name for variant in variants]
+    return [
+        variant
+        if names.count(variant.name) == 1
+        else Variant(variant.pipeline, f"{variant.base}#{names[: index + 1].count(variant.name)}", variant.values)
+        for index, variant in enumerate(variants)
+    ]
+
+
+def folder_of(report: Path, variant: str, picture: str) -> Path:
+    """Return where the layers of a result lie."""
+    return report / "layers" / variant / picture
+
+
+def thumbnail(report: Path, kind: str, picture: str) -> Path:
+    """Return where a thumbnail lies; ``kind`` is a variant's id, or ``picture``, ``truth``, ``disagreement``."""
+    path = report / "thumbnails" / kind / picture
+    return path.with_name(path.name + ".webp")
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What is done with the layers of each result, in the process that made it."""
+
+    report: Path
+    variant: str
+    metrics: tuple[str, ...]
+    samples: Mapping[str, Sample]
+
+    def __call__(self, job: Job, layers: Layers) -> dict[str, Any]:
+        """Write layers and thumbnails; return scores, signs and confidence, or why there is no score."""
+        assert layers.alpha is not None
+        sample = self.samples[job.key]
+        color = layers.image if layers.foreground is None else layers.foreground
+        cutout = np.dstack([color, layers.alpha])
+        write_picture(job.output.with_name("cutout.png"), cutout, depth=8)
+        if layers.result is not None:
+            layers.save(job.output.with_name("result.png"), depth=8)
+        write_thumbnail(thumbnail(self.report, self.variant, job.key), cutout)
+        write_thumbnail(thumbnail(self.report, "picture", job.key), layers.image)
+        seen = signs(layers)
+        found: dict[str, Any] = {"signs": seen, "confidence": confidence(seen), "scores": {}, "problem": ""}
+        if sample.truth is None:
+            return found
+        try:
+            truth = sample.read_truth()
+        except BgkitError as error:
+            return found | {"problem": str(error)}
+        if truth.shape != layers.alpha.shape:
+            expected, got = (f"{rows} x {cols}" for rows, cols in (layers.alpha.shape, truth.shape))
+            return found | {"problem": f"expected the picture's {expected} (rows x columns), got {got}"}
+        write_thumbnail(thumbnail(self.report, "truth", job.key), truth)
+        values = score(layers.alpha, truth, names=self.metrics).values
+        return found | {"scores": {name: None if math.isnan(value) else value for name, value in values.items()}}
+
+
+def write_thumbnail(path: Path, array: NDArray[np.float32]) -> None:
+    """Write a copy of at most ``PREVIEW`` px; an alpha channel is kept without loss."""
+    import cv2
+
+    scale = PREVIEW / max(array.shape[:2])
+    if scale < 1:
+        size = max(1, round(array.shape[1] * scale)), max(1, round(array.shape[0] * scale))
+        array = np.clip(cv2.resize(array, size, interpolation=cv2.INTER_AREA), 0, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(path, np.ascontiguousarray(array, np.float32), quality=82)
+
+
+Record = dict[str, Any]
+
+
+def run_variants(
+    variants: Sequence[Variant],
+    samples: Sequence[Sample],
+    report: Path,
+    *,
+    metrics: Sequence[str],
+    workers: int | None = None,
+    on_begin: Callable[[Variant, int, int], None] | None = None,
+) -> Generator[Record, None, None]:
+    """Run every variant over every picture and yield a record of each, those of earlier runs first.
+
+    Parameters
+    ----------
+    report : Path
+        The folder; made where it is not there.
+    workers : int, optional
+        Processes; by default as many as the cores and the memory bear. Times are steadiest with 1.
+    on_begin : callable(variant, to do, done before), optional
+        Called before each variant.
+
+    Yields
+    ------
+    dict
+        ``variant``, ``picture``, ``status``, ``error``, ``seconds``, ``memory``, ``size``, ``warnings``,
+        ``facts``, and what :class:`Examination` found.
+
+    Raises
+    ------
+    PipelineError
+        Before anything is done, if a pipeline makes no alpha or needs a plate that no picture has.
+    """
+    plated = any(sample.plate for sample in samples)
+    for variant in variants:
+        needs = variant.pipeline.needs()
+        if "plate" in needs and not plated:
+            raise PipelineError(f"{variant.name}: needs an empty plate of each picture; give --plates DIR")
+        Work(variant.pipeline, "alpha").check([name for name in needs if name == "plate"])
+    known = _read_journal(report / JOURNAL)
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+        journal = (report / JOURNAL).open("ab", buffering=0)
+    except OSError as error:
+        raise PlanError(f"{report}: cannot be written: {error.strerror}") from error
+    with journal:
+        journal.write(b"\n")  # ends a line that a kill tore
+        for variant in variants:
+            takes = {name for step in variant.pipeline.steps for name in (*step.stage.needs, *step.stage.uses)}
+            todo: list[Job] = []
+            before: list[Record] = []
+            keys: dict[str, str] = {}
+            for sample in samples:
+                plate = {"plate": sample.plate} if sample.plate and "plate" in takes else {}
+                keys[sample.name] = _key(variant, sample, metrics)
+                output = folder_of(report, variant.id, sample.name) / "alpha.png"
+                old = known.get(keys[sample.name])
+                if old is not None and output.exists() and thumbnail(report, variant.id, sample.name).exists():
+                    before.append(old)
+                else:
+                    todo.append(Job(sample.image, output, str(sample.image), sample.name, plate))
+            if on_begin is not None:
+                on_begin(variant, len(todo), len(before))
+            yield from before
+            examine = Examination(report, variant.id, tuple(metrics), {sample.name: sample for sample in samples})
+            work = Work(variant.pipeline, "alpha", examine=examine)
+            for outcome in run_batch(todo, work, workers or default_workers(len(todo))):
+                record = _record(variant, outcome)
+                if outcome.status == "done":
+                    line = {"key": keys[outcome.job.key], "record": record}
+                    journal.write(json.dumps(line).encode() + b"\n")
+                yield record
+
+
+def _key(variant: Variant, sample: Sample, metrics: Sequence[str]) -> str:
+    """Return what a result hangs on: the pipeline with its networks, the files, the metrics, the version."""
+    parts = [__version__, variant.digest, sample.name, *metrics]
+    for path in (sample.image, sample.truth, sample.plate):
+        with suppress(OSError):
+            if path is not None:
+                stat = path.stat()
+                parts += [str(stat.st_size), str(stat.st_mtime_ns)]
+        parts.append("/")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _read_journal(path: Path) -> dict[str, Record]:
+    known = {}
+    with suppress(OSError):  # a new report has none
+        for line in path.read_bytes().splitlines():
+            with suppress(ValueError, KeyError, TypeError):  # a line that a kill tore
+                told = json.loads(line)
+                known[told["key"]] = told["record"]
+    return known
+
+
+def _record(variant: Variant, outcome: Outcome) -> Record:
+    record = {name: value for name, value in asdict(outcome).items() if name not in ("job", "found", "stamp", "trace")}
+    found = {"signs": {}, "confidence": None, "scores": {}, "problem": "", **outcome.found}
+    told = {"variant": variant.id, "picture": outcome.job.key, "file": outcome.job.name, **record, **found}
+    same: Record = json.loads(json.dumps(told))  # a record is the same whether it was run or read back
+    return same

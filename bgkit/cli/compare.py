@@ -1,0 +1,86 @@
+"""``bgkit compare``: pipelines side by side on one's own pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  bgkit compare -p auto -p classical --images shots -o report
+  bgkit compare -p auto -p mine.yaml --images shots --truth alphas -o report
+  bgkit compare -p studio-white --sweep luv_threshold.tolerance=8,12,18 --images shots -o report"""
+)
+@click.option("-p", "--pipeline", "pipelines", multiple=True, required=True, help="A name or a YAML file; repeatable.")
+@click.option("--images", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The pictures.")
+@click.option("--truth", metavar="DIR", type=click.Path(path_type=Path), help="True masks or alphas, by equal names.")
+@click.option("--plates", metavar="DIR", type=click.Path(path_type=Path), help="Empty scenes, by equal names.")
+@click.option(
+    "--sweep", "sweeps", metavar="STAGE.PARAM=A,B,...", multiple=True, help="Try these values; several make a grid."
+)
+@click.option("--metrics", metavar="A,B,...", help="Of these; the first ranks. Default: mad, then the usual ones.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: by the cores. Times are steadiest with 1.")
+@click.option(
+    "-o", "--output", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The report's folder."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def command(
+    *,
+    pipelines: tuple[str, ...],
+    images: Path,
+    truth: Path | None,
+    plates: Path | None,
+    sweeps: tuple[str, ...],
+    metrics: str | None,
+    workers: int | None,
+    output: Path,
+    quiet: bool,
+) -> int:
+    """Compare pipelines on pictures, with or without truth.
+
+    Writes report.html, which opens in any browser without a network, scores.csv, scores.json, and every
+    layer of every result. The same command goes on where it was stopped.
+
+    Files that cannot be read, matched or measured are listed, and make the exit status 1.
+    """
+    from bgkit.batch.compare import compare
+
+    progress = _Progress(quiet)
+    names = [name.strip() for name in metrics.split(",")] if metrics else None
+    try:
+        told = compare(
+            pipelines,
+            images,
+            output,
+            truth=truth,
+            plates=plates,
+            sweeps=sweeps,
+            metrics=names,
+            workers=workers,
+            on_news=progress.note,
+            on_done=progress.done,
+        )
+    except KeyboardInterrupt:
+        click.echo("stopped; the same command goes on with what is left", err=True)
+        return 130
+    for problem in told["problems"]:
+        click.echo(f"error: {problem['file']}: {problem['reason']}", err=True)
+    progress.note(f"{told['verdict']}\n{output / 'report.html'}")
+    return 1 if told["problems"] else 0
+
+
+class _Progress:
+    """One line for each result, on standard error."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def note(self, text: str) -> None:
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def done(self, number: int, total: int, text: str) -> None:
+        self.note(f"[{number}/{total}] {text}")

@@ -1,0 +1,94 @@
+"""Which pictures are compared: those of a folder, each with its truth and plate where folders of these are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from bgkit.errors import ImageError
+from bgkit.evaluate.datasets import Sample
+from bgkit.evaluate.files import PICTURES, by_name
+from bgkit.evaluate.table import Problem
+
+__all__ = ["gather"]
+
+
+def gather(
+    images: Path, truth: Path | None = None, plates: Path | None = None, leave_out: Path | None = None
+) -> tuple[list[Sample], list[Problem], list[str]]:
+    """Match the pictures of ``images`` by name with truths and plates.
+
+    A file that lies in another folder than its picture is matched by its last name, if only one can be
+    meant. Files below ``leave_out`` are no pictures (a report of an earlier run).
+
+    Returns
+    -------
+    samples
+        In the order of names; those without a truth, too.
+    problems
+        Every file without a partner, and those whose name several files bear.
+    notes
+        What lies in ``images`` and is no picture by its ending.
+
+    Raises
+    ------
+    ImageError
+        If a folder is absent or holds no picture.
+    """
+    problems: list[Problem] = []
+    found, others = _named(images, "images", problems, leave_out)
+    samples = {name: Sample(name, path) for name, path in found.items()}
+    for folder, what in ((truth, "truth"), (plates, "plate")):
+        if folder is None:
+            continue
+        given, odd = _named(folder, f"--{what}", problems, leave_out)
+        problems += [Problem(path.stem, str(path), f"no picture by its ending, among the {what}s") for path in odd]
+        given = _meant(given, samples)
+        problems += [Problem(name, str(given[name]), f"{what} without a picture") for name in given.keys() - samples]
+        problems += [
+            Problem(name, str(samples[name].image), f"no {what} of this name") for name in samples.keys() - given
+        ]
+        for name in samples.keys() & given.keys():
+            sample = samples[name]
+            truthful = replace(sample, truth=given[name])
+            samples[name] = truthful if what == "truth" else replace(sample, plate=given[name])
+    notes = [f"{path}: left out, no picture by its ending" for path in others]
+    return [samples[name] for name in sorted(samples)], sorted(problems), notes
+
+
+def _named(
+    folder: Path, what: str, problems: list[Problem], leave_out: Path | None
+) -> tuple[dict[str, Path], list[Path]]:
+    """Return the pictures of a folder by name, and what is no picture; names that several bear are problems."""
+    if not folder.is_dir():
+        raise ImageError(f"{what}: expected a folder, got {folder}")
+    found, others = by_name(folder, deep=True)
+    if leave_out is not None:
+        top = leave_out.resolve()
+        found = {name: [path for path in paths if top not in path.resolve().parents] for name, paths in found.items()}
+        others = [path for path in others if top not in path.resolve().parents]
+    for name, paths in found.items():
+        if len(paths) > 1:
+            problems += [Problem(name, str(path), f"one of {len(paths)} files of this name") for path in paths]
+    alone = {name: paths[0] for name, paths in found.items() if len(paths) == 1}
+    if not alone:
+        raise ImageError(f"{what}: expected pictures ({', '.join(PICTURES)}) in {folder}, found none")
+    return alone, others
+
+
+def _meant(files: Mapping[str, Path], samples: Mapping[str, Sample]) -> dict[str, Path]:
+    """Give files the names of the pictures they are meant for."""
+
+    def by_stem(names: set[str]) -> dict[str, list[str]]:
+        stems: dict[str, list[str]] = {}
+        for name in names:
+            stems.setdefault(PurePosixPath(name).name, []).append(name)
+        return stems
+
+    free = by_stem(samples.keys() - files.keys())
+    homeless = by_stem(files.keys() - samples.keys())
+    moved = {
+        names[0]: free[stem][0] for stem, names in homeless.items() if len(names) == 1 and len(free.get(stem, ())) == 1
+    }
+    return {moved.get(name, name): path for name, path in files.items()}
