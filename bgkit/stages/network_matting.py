@@ -47,7 +47,7 @@ def cnn_matting(
     model : str
         A network that takes a picture and a trimap: a name or the path of an ONNX file with a card. The
         default is a guided filter written as a network, so that the stage runs before anything is fetched:
-        its SAD on seven pictures of alphamatting.com is four times that of ``closed_form_matting``. A
+        on six pictures of alphamatting.com its SAD/1000 is 29 where ``closed_form_matting`` has 5.6. A
         trained one (vitmatte-small) is what this stage is for.
     tile : int
         Rows and columns that the network sees at once; 0 takes the card's. Larger sees more of the
