@@ -39,7 +39,7 @@ def closed_form_matting(
     *,
     epsilon: Annotated[float, Range(1e-10, 10.0, ui=(1e-8, 1e-3))] = 1e-7,
     tolerance: Annotated[float, Range(1e-12, 0.1, ui=(1e-8, 1e-3))] = 1e-4,
-    max_iterations: Annotated[int, Range(1, 10_000, ui=(1, 100))] = 100,
+    max_iterations: Annotated[int, Range(1, 100_000, ui=(10, 1000))] = 500,
     max_memory: Annotated[float, Range(0.001, 10_000, "GB", ui=(0.5, 64))] = 16.0,
 ) -> Array:
     """Solve for alpha where the trimap is unknown, by the matting Laplacian.
