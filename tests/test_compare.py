@@ -208,6 +208,23 @@ def test_torn_journal_costs_one_line(here, monkeypatch):
     assert runs == ["2"]
 
 
+def test_what_a_kill_left_behind_goes(here):
+    """Files that are not whole are removed by the next run, not by one that runs at the same time."""
+    left = Path("report/layers/.bgkit-1234.part")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    kept = Path("report/layers/.bgkit-5678.part")
+
+    def second(number, total, text):
+        assert not left.exists()
+        if not kept.exists():
+            kept.write_bytes(b"at work")
+            compare(["key.yaml"], "images", "report", workers=1)
+
+    compare(["key.yaml"], "images", "report", workers=1, on_done=second)
+    assert kept.exists()
+
+
 def test_changed_truth_and_lost_layers_are_done_again(here, monkeypatch):
     """A result hangs on its picture, its truth and its files."""
     told = compare(["key.yaml"], "images", "report", truth="truth", workers=1)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from bgkit import __version__
 from bgkit.batch.engine import default_workers, run_batch
 from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.batch.journal import LEFT_BEHIND, lock
 from bgkit.errors import BgkitError, PipelineError, PlanError
 from bgkit.evaluate.confidence import confidence
 from bgkit.evaluate.datasets import Sample
@@ -264,6 +265,9 @@ def run_variants(
     except OSError as error:
         raise PlanError(f"{report}: cannot be written: {error.strerror}") from error
     with journal:
+        if lock(journal):  # else another comparison is at work there, or files cannot be locked
+            for path in report.rglob(LEFT_BEHIND):  # of a run that was killed
+                path.unlink(missing_ok=True)
         journal.write(b"\n")  # ends a line that a kill tore
         for variant in variants:
             takes = {name for step in variant.pipeline.steps for name in (*step.stage.needs, *step.stage.uses)}

@@ -23,7 +23,7 @@ from typing import Any, Literal, Self
 from bgkit.batch.jobs import Job, Outcome, shown, stamp_of
 from bgkit.errors import PlanError
 
-__all__ = ["NAME", "Journal"]
+__all__ = ["LEFT_BEHIND", "NAME", "Journal", "lock"]
 
 NAME = ".bgkit.jsonl"
 LEFT_BEHIND = ".bgkit-*.part"  # how bgkit.imagefile calls a file that is not whole yet
@@ -87,7 +87,7 @@ class Journal:
         except OSError as error:
             raise PlanError(f"{shown(self.folder / NAME)}: cannot be written: {error.strerror}") from error
         self.file.write(b"\n")  # ends a line that a kill tore
-        self.alone = _lock(self.file)
+        self.alone = lock(self.file)
         if self.alone:
             for place in self.places:
                 for path in place.glob(LEFT_BEHIND):
@@ -101,7 +101,7 @@ class Journal:
             self.file.close()
 
 
-def _lock(file: FileIO) -> bool:
+def lock(file: FileIO) -> bool:
     """Lock a file until it is closed; False where another process has, or where files cannot be locked."""
     try:
         import fcntl

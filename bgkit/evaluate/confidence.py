@@ -57,7 +57,7 @@ def confidence(signs: Mapping[str, float], fitted: Fit | None = None) -> float:
 
 
 def reasons(signs: Mapping[str, float], count: int = 2) -> list[str]:
-    """Return the names of the signs that cost the most confidence, worst first; each divides the odds by 2.7 or more."""
+    """Return the names of the signs that cost the most confidence, worst first; each halves the odds or worse."""
     costs = {name: weight * signs[name] for name, weight in FIT.weights.items()}
     worst = sorted((cost, name) for name, cost in costs.items() if cost < -1)
     return [name for _, name in worst[:count]]
