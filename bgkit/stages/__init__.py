@@ -15,6 +15,7 @@ from bgkit.stage import Stage, plugin, plugin_names
 # file -> its stages; a test compares this with what the files define.
 FILES: dict[str, tuple[str, ...]] = {
     "color_key": ("luv_threshold", "chroma_key"),
+    "clean_plate_key": ("clean_plate",),
     "classical": ("grabcut", "saliency"),
     "network": ("cnn_mask", "cascade_refine"),
     "crf": ("dense_crf",),
@@ -22,7 +23,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "components": ("fill_holes", "remove_small", "keep_largest"),
     "upsampling": ("guided_upsample",),
     "trimaps": ("make_trimap", "strokes"),
-    "closed_form": ("closed_form_matting",),
+    "closed_form": ("closed_form_matting", "plate_matting"),
     "other_matting": (
         "knn_matting",
         "learning_matting",

@@ -7,6 +7,7 @@ knows it, its minimum is one sparse, positive definite linear system over the un
 The band of unknown pixels is cut by nested dissection and factored by fronts (George 1973; Duff and
 Reid 1983) in float32, and that factor preconditions conjugate gradients in float64: one iteration is
 the rule, however large or ill-conditioned the system. Works on sRGB-encoded color, as published.
+Where the background is known, what it says of each single pixel joins as a weak data term.
 About 1 microsecond of processor time and 0.8 KB for each unknown pixel, next to nothing for the others.
 """
 
@@ -20,9 +21,12 @@ from typing import Annotated
 import numpy as np
 
 from bgkit._ext.closed_form import ROOM, Tree, dissect, laplacian, multiply
+from bgkit.backdrop import estimate_plate
 from bgkit.errors import ConvergenceWarning, LayerError
+from bgkit.known_background import local_background, sample_alpha
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
+from bgkit.plate import match_plate
 from bgkit.stage import note, stage
 from bgkit.threads import threads
 
@@ -106,6 +110,86 @@ def closed_form_matting(
     return alpha
 
 
+@stage(gives="alpha")
+def plate_matting(
+    image: Array,
+    trimap: Array,
+    plate: Array | None = None,
+    *,
+    trust: Annotated[float, Range(0.0, 10.0, ui=(1e-4, 0.1))] = 0.01,
+    epsilon: Annotated[float, Range(1e-10, 10.0, ui=(1e-8, 1e-3))] = 1e-7,
+    tolerance: Annotated[float, Range(1e-12, 0.1, ui=(1e-8, 1e-3))] = 1e-4,
+    max_iterations: Annotated[int, Range(1, 100_000, ui=(10, 1000))] = 1000,
+    max_memory: Annotated[float, Range(0.001, 10_000, "GB", ui=(0.5, 64))] = 16.0,
+) -> Array:
+    """Solve for alpha where the trimap is unknown, the background's color being known.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB-encoded, 0..1.
+    trimap : uint8 array of shape (M, N)
+        0 background, 128 unknown, 255 foreground.
+    plate : float32 array of shape (M, N, 3), optional
+        The same scene without its subject, sRGB-encoded. By default the smooth backdrop that the picture itself
+        shows: for white and green screens.
+    trust : float
+        Weight of what the known background says of single pixels, against the matting Laplacian; larger follows
+        fine hair more closely, and noise too. 0 is closed-form matting.
+    epsilon : float
+        Weight of the color line's slope; larger makes alpha smoother and forgives noise.
+    tolerance : float
+        Relative residual at which the solve stops; smaller is more exact and slower.
+    max_iterations : int
+        Iterations after which the solve gives up with a warning.
+    max_memory : float
+        Memory that the solve may take; more allows wider unknown regions.
+
+    Returns
+    -------
+    float32 array of shape (M, N)
+        Alpha, 0..1; exactly 0 and 1 where the trimap is known.
+
+    Raises
+    ------
+    LayerError
+        If the unknown region would take more than ``max_memory``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the residual is still above ``tolerance`` after ``max_iterations``.
+
+    Notes
+    -----
+    The minimum of ``a' L a + trust * sum c (a - s)²``, with L the matting Laplacian, and s and c the alpha and its
+    confidence that :func:`bgkit.known_background.sample_alpha` gives for each pixel.
+
+    References
+    ----------
+    A. Levin, D. Lischinski, Y. Weiss: A Closed-Form Solution to Natural Image Matting. PAMI 30(2), 2008.
+    J. Wang, M. F. Cohen: Optimized Color Sampling for Robust Matting. CVPR 2007 (samples as a data term).
+
+    Examples
+    --------
+    >>> image = np.ones((3, 5, 3)) * np.linspace(0.9, 0.1, 5)[:, None]
+    >>> plate_matting(image, np.uint8([[0, 128, 128, 128, 255]] * 3), np.full_like(image, 0.9))[1].round(2)
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
+    """
+    unknown, subject = trimap == UNKNOWN, trimap == FOREGROUND
+    alpha: Array = subject.astype(np.float32)
+    if not unknown.any() or not subject.any():
+        note(iterations=0, residual=0.0, error=0.0, unknown=int(unknown.sum()))
+        return alpha
+    behind = estimate_plate(image) if plate is None else match_plate(image, plate).plate
+    behind = local_background(image, behind, trimap == BACKGROUND)
+    likely, confidence = sample_alpha(image, behind, subject, unknown)
+    prior = likely, trust * confidence
+    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, threads(), prior)
+    alpha[unknown] = np.clip(solved, 0, 1)
+    return alpha
+
+
 def _solve(
     image: Array,
     trimap: Array,
@@ -114,8 +198,12 @@ def _solve(
     max_iterations: int,
     max_memory: float,
     workers: int,
+    prior: tuple[Array, Array] | None = None,
 ) -> Array:
-    """Return alpha of the unknown pixels in raster order, by conjugate gradients, not clipped."""
+    """Return alpha of the unknown pixels in raster order, by conjugate gradients, not clipped.
+
+    ``prior``: for each of them a value that it is drawn to, and how much.
+    """
     row, col = (where.astype(np.int32) for where in np.divmod(np.flatnonzero(trimap == UNKNOWN), trimap.shape[1]))
     top, left = int(row[0]), int(col.min())
     row -= top
@@ -125,6 +213,9 @@ def _solve(
     index.ravel()[at] = np.arange(at.size, dtype=np.int32)
     matrix, right = np.zeros((at.size, 13)), np.zeros(at.size)
     laplacian(image, trimap, index, top, left, epsilon, matrix, right, workers)
+    if prior is not None:
+        matrix[:, 0] += prior[1]
+        right += prior[1] * prior[0]
     if not right.any():  # no unknown pixel touches foreground
         note(iterations=0, residual=0.0, error=0.0, unknown=at.size)
         return right

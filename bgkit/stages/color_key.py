@@ -19,6 +19,7 @@ from bgkit._ext import key as _kernels
 from bgkit.backdrop import Backdrop, estimate_backdrop
 from bgkit.color import luv_from_srgb, parse_color
 from bgkit.errors import ParamError
+from bgkit.known_background import ramp
 from bgkit.params import Color, Range
 from bgkit.stage import note, stage
 from bgkit.threads import threads
@@ -28,6 +29,7 @@ __all__ = ["chroma_key", "luv_threshold"]
 Floats = NDArray[Any]
 
 QUIET = 3.0  # dE*uv
+FARTHEST = 400.0  # dE*uv; the two colors of sRGB that differ most are 346 apart
 
 
 @stage(gives="mask")
@@ -38,6 +40,7 @@ def luv_threshold(
     colors: Annotated[tuple[str, ...], Color()] = ("white",),
     tolerance: Annotated[float, Range(0, 200, "dE*uv", ui=(0, 60))] = 6.0,
     softness: Annotated[float, Range(0, 200, "dE*uv", ui=(0, 60))] = 30.0,
+    contrast: Annotated[float, Range(0, 1, "of the greatest difference nearby", ui=(0, 1))] = 0.0,
     shadow: Annotated[float, Range(0, 1, ui=(0, 0.4))] = 0.1,
     connected: bool = False,
     plain: Annotated[float, Range(0, 1, "of the border", ui=(0, 1))] = 0.0,
@@ -60,6 +63,9 @@ def luv_threshold(
     softness : float
         Beyond the tolerance, the distance over which the mask rises to 1. Larger gives softer hair and
         grayer doubtful parts.
+    contrast : float
+        The rise takes no more than this share of the greatest difference nearby, so that a light subject on
+        white is as solid as a dark one; larger leaves more of it soft. 0: the same rise everywhere.
     shadow : float
         How much darker than the backdrop, as a share of its lightness, still counts as backdrop.
         Larger removes deeper shadows, and subjects that are merely a darker backdrop color.
@@ -107,9 +113,12 @@ def luv_threshold(
         image, noise = _quiet(image, noise)
     mask = np.empty(image.shape[:2], np.float32)
     reach = float(np.hypot(tolerance, 2 * noise))
-    _kernels.luv_key(
-        image, np.ascontiguousarray(targets, np.float32), reach, max(softness, 1e-3), shadow, mask, threads()
-    )
+    rise = max(softness, 1e-3)
+    if contrast > 0:  # the kernel gives the distance itself, as a share of more than any two colors differ by
+        _kernels.luv_key(image, np.ascontiguousarray(targets, np.float32), 0.0, FARTHEST, shadow, mask, threads())
+        mask = ramp(mask * np.float32(FARTHEST), reach, rise, contrast)
+    else:
+        _kernels.luv_key(image, np.ascontiguousarray(targets, np.float32), reach, rise, shadow, mask, threads())
     if connected:
         mask = _connected(mask)
     if plain > 0 and key != "color":

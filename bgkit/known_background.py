@@ -1,0 +1,164 @@
+"""What a known background says of alpha, pixel by pixel.
+
+With background B known, a pixel I = alpha F + (1 - alpha) B lies on the line from B to the subject's
+color F. F is looked for among sure foreground nearby: the sample whose line passes nearest to I gives
+alpha, and how well it fits, and how far F is from B, tells how far to trust it (Wang and Cohen 2007;
+there B is sampled too, here it is known). Where light has changed since the plate, above all in the
+subject's shadow, B is the plate times the ratio that the sure background around shows, carried into
+the unknown by push and pull (Gortler et al. 1996). Works on sRGB-encoded color.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+__all__ = ["local_background", "ramp", "sample_alpha"]
+
+Floats = NDArray[Any]
+Bools = NDArray[np.bool_]
+
+SAMPLES, NEAREST, BLOCK = 4000, 12, 4  # samples in all, tried for each pixel; the px of a block try the same ones
+NOISE = 0.016  # rms of a pixel's residual that noise explains
+MISFIT = 0.05  # residual at which a sample is no longer believed
+CONTRAST = 0.15  # distance of F from B at which half is believed
+
+
+def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -> Floats:
+    """Return the mask of a difference from the background: 0 up to the tolerance, then rising to 1.
+
+    Parameters
+    ----------
+    distance : float32 array of shape (M, N)
+        Difference from the background, dE*uv.
+    tolerance, softness : float
+        Where the mask leaves 0, and over how much it rises to 1 at most, dE*uv.
+    contrast : float
+        Share of the greatest difference within 6 per mille of the diagonal that the rise takes where that is less
+        than ``softness``, but 10 dE*uv at least; 0 for ``softness`` everywhere. A half covered pixel of a dark
+        subject on white differs more than a covered one of a light subject; the most different pixel nearby tells.
+
+    Returns
+    -------
+    float32 array of shape (M, N)
+        0..1.
+    """
+    rise: Any = np.float32(max(softness, 1e-3))
+    if contrast > 0:
+        reach = max(1, round(0.006 * float(np.hypot(*distance.shape))))
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        rise = np.minimum(rise, np.maximum(np.float32(contrast) * cv2.dilate(cv2.blur(distance, (3, 3)), disk), 10))
+    mask: Floats = np.clip((distance - np.float32(tolerance)) / rise, 0, 1)
+    return mask
+
+
+def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
+    """Return the plate in the light that falls on it in the picture, float32 (M, N, 3).
+
+    Parameters
+    ----------
+    image, plate : float32 array of shape (M, N, 3)
+        sRGB-encoded, 0..1; the plate's exposure matched.
+    background : bool array of shape (M, N)
+        Where the picture surely shows the plate; elsewhere the ratio of both is carried over from there.
+
+    References
+    ----------
+    S. J. Gortler, R. Grzeszczuk, R. Szeliski, M. F. Cohen, "The lumigraph", SIGGRAPH 1996, section 3.4.
+    """
+    if not background.any():
+        return plate
+    ratio = image.sum(-1) / np.maximum(plate.sum(-1), 0.06)
+    light = _push_pull(np.clip(ratio, 0.2, 1.2).astype(np.float32), background.astype(np.float32))
+    shaded: Floats = np.clip(plate * light[..., None], 0, 1)
+    return shaded
+
+
+def _push_pull(values: Floats, weight: Floats) -> Floats:
+    """Return ``values`` where ``weight`` is 1, smoothly carried on to where it is 0."""
+    if max(values.shape) <= 2:
+        total = float(weight.sum())
+        mean = float((values * weight).sum() / total) if total > 0 else 1.0
+        return np.where(weight > 0, weight * values + (1 - weight) * mean, mean).astype(np.float32)
+    below = cv2.pyrDown(weight, borderType=cv2.BORDER_REFLECT_101)
+    coarse = cv2.pyrDown(values * weight, borderType=cv2.BORDER_REFLECT_101) / np.maximum(below, 1e-6)
+    filled = _push_pull(coarse, np.minimum(4 * below, 1))
+    smooth = cv2.pyrUp(filled, dstsize=values.shape[::-1])
+    carried: Floats = weight * values + (1 - weight) * smooth
+    return carried
+
+
+def sample_alpha(image: Floats, background: Floats, subject: Bools, unknown: Bools) -> tuple[Floats, Floats]:
+    """Estimate alpha of the unknown pixels, one by one, from foreground samples and the known background.
+
+    Parameters
+    ----------
+    image, background : float32 array of shape (M, N, 3)
+        sRGB-encoded, 0..1.
+    subject, unknown : bool array of shape (M, N)
+        Sure foreground, at least one pixel; the pixels asked for, at least one.
+
+    Returns
+    -------
+    alpha, confidence : float32 arrays, one value for each unknown pixel in raster order
+        Both 0..1.
+
+    References
+    ----------
+    J. Wang and M. F. Cohen, "Optimized color sampling for robust matting", CVPR 2007, section 3.1.
+    """
+    place, colors = _samples(image, subject, unknown)
+    rows, cols = np.nonzero(unknown)
+    blocks, block = np.unique((rows // BLOCK) * unknown.shape[1] + cols // BLOCK, return_inverse=True)
+    center = (np.stack(np.divmod(blocks, unknown.shape[1]), -1) + 0.5) * BLOCK
+    tried = min(NEAREST, len(place))
+    distance, index = (found.reshape(-1, tried) for found in cKDTree(place).query(center, k=tried))
+    penalty = (0.5 * distance / (distance[:, :1] + 1)).astype(np.float32)
+    pixel, behind = image[unknown], background[unknown]
+    difference = pixel - behind
+    best, chosen = np.full(len(rows), np.inf, np.float32), np.zeros_like(pixel)
+    for k in range(tried):
+        color = colors[index[block, k]]
+        _, misfit = _project(difference, color - behind)
+        cost = misfit / NOISE**2 + penalty[block, k]
+        better = cost < best
+        best[better], chosen[better] = cost[better], color[better]
+    contrast = ((chosen - behind) ** 2).sum(-1)
+    _, misfit = _project(difference, chosen - behind)
+    confidence = np.exp(-misfit / (2 * MISFIT**2)) * contrast / (contrast + CONTRAST**2)
+    smooth = _smooth(chosen, confidence, image, subject, unknown)
+    alpha, _ = _project(difference, smooth - behind)
+    return alpha, confidence
+
+
+def _samples(image: Floats, subject: Bools, unknown: Bools) -> tuple[Floats, Floats]:
+    """Return row, column and color of samples from the subject's rim, at most 4000 of them, evenly drawn."""
+    distance = cv2.distanceTransform((~unknown).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    rim = subject & (distance <= max(2.0, 0.008 * np.hypot(*subject.shape)))
+    place = np.argwhere(rim if rim.any() else subject)
+    place = np.random.default_rng(0).permutation(place)[:SAMPLES]
+    inside = subject.astype(np.float32)
+    mean = cv2.blur(image * inside[..., None], (3, 3)) / np.maximum(cv2.blur(inside, (3, 3)), 1e-6)[..., None]
+    return place, mean[place[:, 0], place[:, 1]]
+
+
+def _project(difference: Floats, line: Floats) -> tuple[Floats, Floats]:
+    """Return where on the line ``difference`` falls, 0..1, and its squared distance from there."""
+    along = (difference * line).sum(-1) / ((line * line).sum(-1) + np.float32(1e-6))
+    alpha = np.clip(along, 0, 1)
+    return alpha, ((difference - alpha[:, None] * line) ** 2).sum(-1)
+
+
+def _smooth(chosen: Floats, confidence: Floats, image: Floats, subject: Bools, unknown: Bools) -> Floats:
+    """Return the chosen colors averaged with their neighbors', each by its confidence."""
+    weight = subject.astype(np.float32)
+    weight[unknown] = confidence + np.float32(1e-4)
+    color = image * weight[..., None]
+    color[unknown] = chosen * weight[unknown][:, None]
+    mean = cv2.GaussianBlur(color, (0, 0), 2) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 2), 1e-9)[..., None]
+    smooth: Floats = mean[unknown]
+    return smooth
