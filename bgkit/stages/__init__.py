@@ -14,6 +14,7 @@ from bgkit.stage import Stage, plugin, plugin_names
 
 # file -> its stages; a test compares this with what the files define.
 FILES: dict[str, tuple[str, ...]] = {
+    "light": ("flat_field", "white_balance"),
     "color_key": ("luv_threshold", "chroma_key"),
     "classical": ("grabcut", "saliency"),
     "network": ("cnn_mask", "cascade_refine"),
@@ -32,6 +33,7 @@ FILES: dict[str, tuple[str, ...]] = {
     ),
     "foregrounds": ("estimate_foreground",),
     "compositing": ("composite",),
+    "framing": ("frame",),
     "network_matting": ("cnn_matting",),
     "spill": ("despill",),
 }
