@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bgkit.errors import PipelineError
+from bgkit.findings import told
 
 if TYPE_CHECKING:
     from bgkit.pipeline import Pipeline
@@ -76,6 +77,11 @@ class Outcome:
     size: tuple[int, int] | None = None  # rows, columns
     stamp: tuple[int, int] | None = None  # of the picture's file, before it was read: bytes, ns
     trace: str = ""  # of an error that is bgkit's own fault
+
+    @property
+    def flags(self) -> list[str]:
+        """A line for each finding that is flagged."""
+        return told(self.facts.get("findings", {}))
 
 
 def shown(name: object) -> str:

@@ -2,8 +2,8 @@
 
 A report is appended to: what an earlier run, or one that was killed, wrote there stays. Fields: ``input``,
 ``output``, ``status`` (done, skipped, failed), ``error``, ``seconds`` by step, ``size`` (rows, columns), ``facts`` by
-stage, ``warnings``, ``pipeline``, ``digest`` of the pipeline with all its values, ``layer``, ``bgkit`` (the version)
-and ``time`` (UTC).
+stage, ``warnings``, ``flags`` (findings on the wrong side of their threshold), ``pipeline``, ``digest`` of the pipeline
+with all its values, ``layer``, ``bgkit`` (the version) and ``time`` (UTC).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def as_record(outcome: Outcome, work: Work, digest: str) -> dict[str, Any]:
         "size": list(outcome.size) if outcome.size else None,
         "facts": dict(outcome.facts),
         "warnings": list(outcome.warnings),
+        "flags": outcome.flags,
         "pipeline": work.pipeline.name,
         "digest": digest,
         "layer": work.layer,
