@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bgkit.errors import PipelineError
-from bgkit.findings import told
 
 if TYPE_CHECKING:
     from bgkit.pipeline import Pipeline
@@ -81,6 +80,8 @@ class Outcome:
     @property
     def flags(self) -> list[str]:
         """A line for each finding that is flagged."""
+        from bgkit.findings import told  # loads NumPy, which the command line's help does without
+
         return told(self.facts.get("findings", {}))
 
 

@@ -46,10 +46,12 @@ def command(
     once: bool,
     strict: bool,
 ) -> int:
-    """Do every picture that arrives in the folder IN, until Ctrl-C.
+    """Do every picture that arrives in a folder.
 
-    Each picture is done once, also after a crash or a restart, and again when it changes. Files that are still being
-    written, locked or empty are waited for; so is a folder on a share that went away, and room on a full disk.
+    Pictures that arrive in the folder IN are done until Ctrl-C, each once, also after a crash or a restart, and
+    again when they change. Files that are still being written, locked or empty are waited for; so is a folder on a
+    share that went away, and room on a full disk.
+
     Beside each result stands a JSON file of all that is needed to make it again; results that the pipeline's
     checks flag are copied to OUT/review.
     """
@@ -114,7 +116,7 @@ class _Board:
             return
         self.counts[outcome.status] += 1
         if outcome.status == "failed":
-            self.say(f"failed: {shown(outcome.error)}")
+            self.say(f"failed: {shown(outcome.error).removeprefix(f'{shown(self.watch.folder)}/')}")
         else:
             output = outcome.job.output.relative_to(self.watch.out)
             self.say(f"{self.at} -> {shown(output)}  {sum(outcome.seconds.values()):.1f} s")
