@@ -6,13 +6,13 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bgkit import stages
+from bgkit import findings, stages
 from bgkit.errors import BgkitError, PipelineError, did_you_mean
 from bgkit.layers import LAYERS, Array, Layers
 from bgkit.params import as_text
@@ -21,7 +21,7 @@ from bgkit.stage import Stage, collect_notes
 __all__ = ["FORMAT", "OnStep", "Pipeline", "Step", "yaml"]
 
 FORMAT = 1  # the version of the file format
-INPUTS = ("image", "plate", "strokes", "opacity")  # no stage gives these
+INPUTS = ("image", "plate", "strokes", "opacity")  # made by no stage from something else
 
 
 def _odds(new: Array, old: Array) -> Array:
@@ -39,6 +39,13 @@ MERGES: Mapping[str, Callable[[Array, Array], Array]] = {
     "product": np.multiply,
     "odds": _odds,
 }
+
+
+def _disagreement(new: Array, old: Array) -> float:
+    """Return how much of what either calls subject (above 3/4) the other calls background (below 1/4), 0..1."""
+    either = float(np.count_nonzero((new > 0.75) | (old > 0.75)))
+    against = np.count_nonzero((new > 0.75) & (old < 0.25)) + np.count_nonzero((new < 0.25) & (old > 0.75))
+    return against / either if either else 0.0
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,22 @@ class Step:
             try:
                 array = info.function(**given, **values)
                 if self.merges and layers.mask is not None:
+                    facts["disagreement"] = _disagreement(array, layers.mask)
                     array = MERGES[self.values["merge"]](array, layers.mask)
                 if info.gives == "alpha" and layers.opacity is not None:
                     array = array * layers.opacity
                 made = layers.put(info.gives, array)
+                if info.gives == "image" and layers.plate is not None:
+                    made = made.put("plate", self._same_scene(layers.plate, values))
             except BgkitError as error:
                 raise error.at(self.name) from None
         return replace(made, facts={**made.facts, info.name: facts}) if facts else made
+
+    def _same_scene(self, plate: Array, values: Mapping[str, Any]) -> Array:
+        """Do to the plate what was done to the picture, so that later stages can still compare the two."""
+        given = {name: plate if name in ("image", "plate") else None for name in (*self.stage.needs, *self.stage.uses)}
+        with collect_notes():
+            return self.stage.function(**given, **values)
 
 
 OnStep = Callable[[Step, Layers, float], None]
@@ -91,6 +107,7 @@ class Pipeline:
     name: str
     steps: tuple[Step, ...]
     description: str = ""
+    checks: Mapping[str, float] = field(default_factory=dict)  # finding -> threshold
 
     def run(
         self,
@@ -115,7 +132,8 @@ class Pipeline:
         Returns
         -------
         Layers
-            Every layer that was made. Without a matting stage ``alpha`` is the mask.
+            Every layer that was made. Without a matting stage ``alpha`` is the mask. Where the pipeline has
+            ``checks``, ``facts["findings"]`` holds what came of them (:mod:`bgkit.findings`).
 
         Raises
         ------
@@ -129,6 +147,7 @@ class Pipeline:
             if array is not None:
                 other = Layers.of(layers.image, **{name: array})
                 layers = layers.put(name, getattr(other, name))
+        picture = layers.image
         for step in self.plan(layers.given()):
             if "alpha" in step.stage.needs:
                 layers = _with_alpha(layers)
@@ -136,7 +155,11 @@ class Pipeline:
             layers = step.apply(layers)
             if on_step is not None:
                 on_step(step, layers, time.perf_counter() - started)
-        return _with_alpha(layers)
+        layers = _with_alpha(layers)
+        if self.checks:
+            found = findings.find(self.checks, picture, layers)
+            layers = replace(layers, facts={**layers.facts, "findings": found})
+        return layers
 
     def plan(self, given: Iterable[str] = ("image",)) -> tuple[Step, ...]:
         """Return the steps to run when the layers ``given`` are brought.
@@ -179,11 +202,15 @@ class Pipeline:
     def with_values(self, texts: Mapping[str, str]) -> Pipeline:
         """Return the pipeline with values changed, given as text: ``{"luv_threshold.tolerance": "20"}``.
 
-        A stage that stands in the chain more than once is named ``opening#2`` for its second place.
+        A stage that stands in the chain more than once is named ``opening#2`` for its second place; thresholds are
+        ``checks.NAME``.
         """
-        steps = list(self.steps)
+        steps, checks = list(self.steps), dict(self.checks)
         for key, text in texts.items():
             place, dot, word = key.rpartition(".")
+            if place == "checks":
+                checks |= findings.read_threshold(word, text)
+                continue
             name, _, number = place.partition("#")
             if not dot or (number and not number.isdecimal()):
                 raise PipelineError(f"{key!r}: expected STAGE.PARAM")
@@ -198,7 +225,7 @@ class Pipeline:
             index = found[which - 1]
             value = steps[index].stage.read(word, text)
             steps[index] = replace(steps[index], values={**steps[index].values, word: value})
-        return replace(self, steps=tuple(steps))
+        return replace(self, steps=tuple(steps), checks=checks)
 
     def dump(self) -> str:
         """Return the pipeline as YAML with every value written out, so that it outlives changed defaults."""
@@ -207,7 +234,8 @@ class Pipeline:
             values = {name: list(value) if isinstance(value, tuple) else value for name, value in step.values.items()}
             entries.append({step.name: values} if values else step.name)
         text = io.StringIO()
-        yaml("safe").dump({"bgkit": FORMAT, "description": self.description, "stages": entries}, text)
+        document = {"bgkit": FORMAT, "description": self.description, "stages": entries}
+        yaml("safe").dump({**document, "checks": dict(self.checks)} if self.checks else document, text)
         return text.getvalue()
 
     def digest(self) -> str:
@@ -219,6 +247,9 @@ class Pipeline:
         for step in self.steps:
             values = ", ".join(f"{name}={as_text(value)}" for name, value in step.values.items())
             lines.append(f"  {step.name}  {values}".rstrip())
+        for name, threshold in self.checks.items():
+            finding = findings.FINDINGS[name]
+            lines.append(f"  check: {name} {finding.limit} {threshold:g} {finding.range.unit}".rstrip())
         return "\n".join(lines)
 
     def check_chain(self, steps: Sequence[Step], given: set[str]) -> None:

@@ -10,9 +10,10 @@ A file names its format, may describe itself, and lists its stages::
       - make_trimap
       - closed_form_matting
       - composite: {background: white}
+    checks: {touching: 0, subjects: 1}
 
-It is a list and no graph: no includes, variables or expressions. Every message carries file, line
-and column.
+The stages are a list and no graph; ``checks`` are thresholds for findings (:mod:`bgkit.findings`).
+No includes, variables or expressions. Every message carries file, line and column.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 from bgkit import stages
 from bgkit.errors import BgkitError, PipelineError, did_you_mean
+from bgkit.findings import FINDINGS, check_thresholds
 from bgkit.pipeline import FORMAT, Pipeline, Step, yaml
 from bgkit.stage import Stage
 
@@ -87,8 +89,8 @@ def read_pipeline(text: str, file: str = "pipeline", name: str = "pipeline") -> 
     root = _Node(document, file, 1, 1)
     root.expect_mapping("a mapping with the keys bgkit and stages")
     for key in root.value:
-        if key not in ("bgkit", "description", "stages"):
-            known = ("bgkit", "description", "stages")
+        known = ("bgkit", "description", "stages", "checks")
+        if key not in known:
             raise PipelineError(f"{root.key_place(key)}: {key}: no such key{did_you_mean(str(key), known)}")
     version = root.child("bgkit", f"the line 'bgkit: {FORMAT}', the version of the format")
     if version.value != FORMAT or isinstance(version.value, bool):
@@ -100,10 +102,25 @@ def read_pipeline(text: str, file: str = "pipeline", name: str = "pipeline") -> 
     if not isinstance(listing.value, list) or not listing.value:
         raise PipelineError(f"{listing.place}: stages: expected a list of at least one stage")
     steps = tuple(_read_step(listing.item(index)) for index in range(len(listing.value)))
-    pipeline = Pipeline(name, steps, str(description))
+    pipeline = Pipeline(name, steps, str(description), _read_checks(root))
     # Every brought layer that could fill a gap is assumed; a gap no user can fill is an error now.
     pipeline.check_chain(steps, {"image", *pipeline.needs()} | _first_needs(steps))
     return pipeline
+
+
+def _read_checks(root: _Node) -> dict[str, float]:
+    """Return the thresholds below the key ``checks``, each error with its line."""
+    if root.value.get("checks") is None:
+        return {}
+    node = root.child("checks", "")
+    node.expect_mapping("findings with their thresholds, as in checks: {touching: 0}")
+    checks: dict[str, float] = {}
+    for name, value in node.value.items():
+        try:
+            checks |= check_thresholds({name: value})
+        except BgkitError as error:
+            raise error.at(node.key_place(name)) from None
+    return checks
 
 
 def _first_needs(steps: Sequence[Step]) -> set[str]:
@@ -208,6 +225,10 @@ def file_schema() -> dict[str, Any]:
         choices.append(
             {"type": "object", "properties": {name: values}, "required": [name], "additionalProperties": False}
         )
+    checks = {
+        name: {"type": "number", **each.range.schema(), "description": f"{each.meaning}, {each.limit}"}
+        for name, each in FINDINGS.items()
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "bgkit pipeline",
@@ -216,6 +237,7 @@ def file_schema() -> dict[str, Any]:
             "bgkit": {"const": FORMAT, "description": "The version of the format."},
             "description": {"type": "string"},
             "stages": {"type": "array", "minItems": 1, "items": {"oneOf": choices}},
+            "checks": {"type": ["object", "null"], "properties": checks, "additionalProperties": False},
         },
         "required": ["bgkit", "stages"],
         "additionalProperties": False,

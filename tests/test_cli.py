@@ -588,3 +588,40 @@ def test_documented_commands_plan(line, monkeypatch):
     monkeypatch.setattr("bgkit.batch.running.run_job", lambda job, *_: Outcome(job, "failed", "not really done"))
     result = bgkit(*known, status=1, input=b"")
     assert "error: " in result.stderr and "not really done" in result.stderr
+
+
+CHECKED = "bgkit: 1\nstages: [minefield, composite: {background: none}]\nchecks: {subject: 50}"
+
+
+def test_flagged_pictures_are_told_reported_copied_and_counted():
+    """A finding has its line on the terminal and in the report; --strict alone changes the exit status."""
+    Path("mine.yaml").write_text(CHECKED)
+    draw(Path("in/x/a.png"))
+    draw(Path("in/b.png"), (5, 250, 250))
+    told = remove("in", "-o", "out", "--report", "log.jsonl", "--review", "see").stderr
+    assert "look: in/x/a.png: subject 6" not in told
+    assert told.count("look: ") == 1
+    assert "(at least 50): see whether there is a subject" in told
+    assert "1 to look at: " in told
+    flags = {record["input"]: record["flags"] for record in map(json.loads, Path("log.jsonl").read_text().splitlines())}
+    assert sorted(map(len, flags.values())) == [0, 1]
+    assert len(list(Path("see").rglob("*.png"))) == 1
+    remove("in", "-o", "out", "--if-exists", "overwrite", "--strict", status=1)
+
+
+def test_watch_does_what_is_there_and_ends():
+    """With --once the folder is worked off; a failed picture is told by name and by the exit status."""
+    draw(Path("in/x/a.png"))
+    done = bgkit("watch", "in", "-o", "out", "-p", "mine.yaml", "--settle", "0", "--every", "0.02", "--once")
+    assert "x/a.png -> x/a.png" in done.stderr
+    assert Path("out/x/a.png.json").exists()
+    draw(Path("in/b.png"), REFUSES)
+    again = bgkit("watch", "in", "-o", "out", "-p", "mine.yaml", "--settle", "0", "--every", "0.02", "--once", status=1)
+    assert "does not like red" in again.stderr
+    assert "x/a.png" not in again.stderr
+
+
+def test_watch_refuses_before_it_begins():
+    """A folder that is not there, a pipeline that is not there."""
+    assert bgkit("watch", "in", "-o", "out", "-p", "mine.yaml", status=2).stderr.startswith("error: in: no such folder")
+    assert "no pipeline named" in bgkit("watch", ".", "-o", "out", "-p", "nix", status=2).stderr

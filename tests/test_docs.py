@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, disk_scene
 
 from bgkit import stages
+from bgkit.findings import FINDINGS
 from bgkit.pipelinefile import read_pipeline, shipped
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -57,3 +58,10 @@ def test_changelog_names_every_stage():
     """No stage was added in silence."""
     text = (ROOT / "CHANGELOG.md").read_text()
     assert not [name for name in stages.names() if f"`{name}`" not in text]
+
+
+def test_the_table_of_findings_is_complete():
+    """The studio page lists every finding with its unit."""
+    text = (ROOT / "docs" / "studio.md").read_text()
+    rows = [f"| `{each.name}` | {each.limit} | {each.range.unit} | {each.meaning} |" for each in FINDINGS.values()]
+    assert not [row for row in rows if row not in text]

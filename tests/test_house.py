@@ -19,7 +19,7 @@ LEVELS = [
     {"layers"},
     {"stage", "models"},
     {"stages"},
-    {"pipeline", "pipelinefile", "removal"},
+    {"findings", "pipeline", "pipelinefile", "removal"},
     {"evaluate"},
     {"batch"},
     {"serve", "train"},

@@ -85,6 +85,13 @@ class Outcome:
     found: Mapping[str, Any] = field(default_factory=dict)  # by Work.examine
     trace: str = ""  # of an error that is bgkit's own fault
 
+    @property
+    def flags(self) -> list[str]:
+        """A line for each finding that is flagged."""
+        from bgkit.findings import told  # loads NumPy, which the command line's help does without
+
+        return told(self.facts.get("findings", {}))
+
 
 def shown(name: object) -> str:
     """Return a file's name for a terminal: on one line, and in characters that can be written.

@@ -2,8 +2,9 @@
 
 A report is appended to: what an earlier run, or one that was killed, wrote there stays. Fields: ``input``,
 ``output``, ``status`` (done, skipped, failed), ``error``, ``seconds`` by step, ``size`` (rows, columns), ``memory``
-(the process's peak in bytes), ``facts`` by stage, ``warnings``, ``pipeline``, ``digest`` of the pipeline with all its
-values, ``layer``, ``bgkit`` (the version) and ``time`` (UTC).
+(the process's peak in bytes), ``facts`` by stage, ``warnings``, ``flags`` (findings on the wrong side of their
+threshold), ``pipeline``, ``digest`` of the pipeline with all its values, ``layer``, ``bgkit`` (the version) and
+``time`` (UTC).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def as_record(outcome: Outcome, work: Work, digest: str) -> dict[str, Any]:
         "memory": outcome.memory,
         "facts": dict(outcome.facts),
         "warnings": list(outcome.warnings),
+        "flags": outcome.flags,
         "pipeline": work.pipeline.name,
         "digest": digest,
         "layer": work.layer,

@@ -25,6 +25,8 @@ class Progress:
         self.started = time.perf_counter()
         self.counts: Counter[str] = Counter()
         self.failed: list[str] = []
+        self.flagged: list[str] = []
+        self.strict = False  # whether a flagged picture counts as failed for the exit status
         self.status = 0  # to end the process with
 
     def say(self, text: str) -> None:
@@ -48,6 +50,11 @@ class Progress:
         name = shown(outcome.job.name)
         for text in outcome.warnings:
             self.note(f"warning: {name}: {text}")
+        for text in outcome.flags:
+            self.note(f"look: {name}: {text}")
+        if outcome.flags:
+            self.flagged.append(name)
+            self.status = max(self.status, int(self.strict))
         if outcome.status == "failed":
             error = shown(outcome.error)
             self.failed.append(error if error.startswith(name) else f"{name}: {error}")
@@ -68,6 +75,8 @@ class Progress:
         if stopped:
             parts.append(f"{self.count - self.counts.total()} not begun or given up")
         self.note(f"{', '.join(parts)}, in {seconds:.1f} s")
+        if self.flagged:
+            self.note(f"{len(self.flagged)} to look at: {', '.join(self.flagged)}")
         if self.counts["skipped"]:
             self.note("skipped were pictures whose output exists; --if-exists overwrite does them again")
         for text in self.failed if self.count > 1 else []:

@@ -77,6 +77,10 @@ Examples:
     type=click.Path(path_type=Path, file_okay=False),
     help="Write every layer as it is made, to DIR/NAME/.",
 )
+@click.option("--strict", is_flag=True, help="Exit status 1 also when a picture is flagged by the pipeline's checks.")
+@click.option(
+    "--review", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Copy flagged results to DIR."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def command(
     *,
@@ -94,6 +98,8 @@ def command(
     archive: Path | None,
     save_steps: Path | None,
     quiet: bool,
+    strict: bool,  # these two are taken from the context where they are needed
+    review: Path | None,
     **brought: str | None,
 ) -> int:
     """Remove the background of pictures.
@@ -177,6 +183,7 @@ def _run(
     prepare([*folders, *([work.steps_folder] if work.steps_folder else [])], report)
     with contextlib.ExitStack() as stack:
         logs = [stack.enter_context(each) for each in (report and Report(report, work), journal) if each]
+        logs += _review(planned.folder)
         steps = work.steps(planned.jobs[0].brought)
         progress = stack.enter_context(open_progress(len(planned.jobs), steps, quiet))
         if journal and not journal.alone:
@@ -218,6 +225,14 @@ def _pack(archive: Path, results: list[Path], folder: Path | None, progress: Pro
         progress.note(f"{len(results)} results in {shown(archive)}")
 
 
+def _review(folder: Path | None) -> list[Any]:
+    """Return what copies flagged results away, if that was asked for."""
+    from bgkit.batch.reviewing import Review
+
+    review: Path | None = click.get_current_context().params["review"]
+    return [Review(review, folder)] if review else []
+
+
 def _take(outcome: Any, progress: Progress, logs: list[Any]) -> None:
     """Write an outcome down and show it; a log that cannot be written is given up, the pictures are not."""
     for log in list(logs):
@@ -226,6 +241,7 @@ def _take(outcome: Any, progress: Progress, logs: list[Any]) -> None:
         except OSError as error:
             logs.remove(log)
             progress.fail(f"{shown(log.path)}: cannot be written any further: {error.strerror}")
+    progress.strict = click.get_current_context().params["strict"]
     progress.add(outcome)
     if outcome.trace and click.get_current_context().find_root().params["debug"]:
         progress.say(outcome.trace)
@@ -263,7 +279,7 @@ def _pipe(
             job = plan(inputs, target, brought=given).jobs[0]
             job = replace(job, key=Path(job.name).stem)
         prepare([job.output.parent, *([work.steps_folder] if work.steps_folder else [])], report)
-        logs = [stack.enter_context(Report(report, work))] if report else []
+        logs = [*([stack.enter_context(Report(report, work))] if report else []), *([] if to_pipe else _review(None))]
         progress = stack.enter_context(open_progress(1, work.steps(given), quiet))
         if inputs[0] == "-":
             job = replace(job, picture=sys.stdin.buffer.read())

@@ -14,6 +14,7 @@ from bgkit.stage import Stage, plugin, plugin_names
 
 # file -> its stages; a test compares this with what the files define.
 FILES: dict[str, tuple[str, ...]] = {
+    "light": ("flat_field", "white_balance"),
     "color_key": ("luv_threshold", "chroma_key"),
     "clean_plate_key": ("clean_plate",),
     "classical": ("grabcut", "saliency"),
@@ -33,6 +34,7 @@ FILES: dict[str, tuple[str, ...]] = {
     ),
     "foregrounds": ("estimate_foreground",),
     "compositing": ("composite",),
+    "framing": ("frame",),
     "network_matting": ("cnn_matting",),
     "spill": ("despill",),
 }

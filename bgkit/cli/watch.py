@@ -1,0 +1,155 @@
+"""``bgkit watch``: a folder whose pictures are done as they arrive."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bgkit.batch.jobs import shown
+
+if TYPE_CHECKING:
+    from bgkit.batch.jobs import Outcome
+    from bgkit.batch.watching import Watch
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  bgkit watch incoming -o white -p studio-white
+  bgkit watch incoming -o shop -p product --set frame.size=2000"""
+)
+@click.argument("folder", metavar="IN", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), required=True, help="A folder.")
+@click.option("-p", "--pipeline", default="auto", show_default=True, help="A shipped pipeline's name, or a YAML file.")
+@click.option("--set", "settings", metavar="STAGE.PARAM=VALUE", multiple=True, help="Change a value; repeatable.")
+@click.option("--background", metavar="WHAT", help="A color, a picture, blur, or none: sets composite.background.")
+@click.option("--format", "ending", type=click.Choice(["png", "webp", "tif", "jpg"]), default="png", show_default=True)
+@click.option("--settle", type=click.FloatRange(0), default=2.0, show_default=True, help="Seconds a file stands still.")
+@click.option("--every", type=click.FloatRange(0.02), default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option("--once", is_flag=True, help="End when all that is there is done.")
+@click.option("--strict", is_flag=True, help="With --once: exit status 1 also when a picture was flagged.")
+def command(
+    *,
+    folder: Path,
+    output: Path,
+    pipeline: str,
+    settings: tuple[str, ...],
+    background: str | None,
+    ending: str,
+    settle: float,
+    every: float,
+    once: bool,
+    strict: bool,
+) -> int:
+    """Do every picture that arrives in a folder.
+
+    Pictures that arrive in the folder IN are done until Ctrl-C, each once, also after a crash or a restart, and
+    again when they change. Files that are still being written, locked or empty are waited for; so is a folder on a
+    share that went away, and room on a full disk.
+
+    Beside each result stands a JSON file of all that is needed to make it again; results that the pipeline's
+    checks flag are copied to OUT/review.
+    """
+    from bgkit.batch.jobs import Work
+    from bgkit.batch.watching import Watch
+    from bgkit.cli.remove import _load
+
+    work = Work(_load(pipeline, settings, background))
+    work.check((), ending)
+    with Watch(folder, output, work, ending, settle) as watch, _status() as status:
+        board = _Board(watch, status)
+        try:
+            while True:
+                ready = watch.look()
+                board.show(len(ready))
+                for number, path in enumerate(ready):
+                    board.begin(path, len(ready) - number - 1)
+                    board.take(watch.do(path, board.step))
+                    if watch.trouble:
+                        break
+                board.show(0)
+                if once and not ready and not watch.waiting and not watch.trouble:
+                    break
+                time.sleep(every)
+        except KeyboardInterrupt:
+            board.end()
+            return 0
+        board.end()
+        return int(bool(board.counts["failed"] or (strict and board.counts["to look at"])))
+
+
+def _status() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True, emoji=False).status("", spinner="line")
+
+
+class _Board:
+    """What the operator sees: one line that lives, and above it a line for each picture and each trouble."""
+
+    def __init__(self, watch: Watch, status: Any) -> None:
+        self.watch, self.status = watch, status
+        self.live = sys.stderr.isatty()
+        self.counts: Counter[str] = Counter()
+        self.trouble = ""
+        self.locked: dict[Path, str] = {}
+        self.at, self.left = "", 0
+
+    def say(self, text: str) -> None:
+        line = f"{time.strftime('%H:%M:%S')}  {text}"
+        self.status.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def begin(self, path: Path, left: int) -> None:
+        self.at, self.left = shown(path.relative_to(self.watch.folder)), left
+        self._update("reading")
+
+    def step(self, name: str) -> None:
+        self._update(f"{name} done")
+
+    def take(self, outcome: Outcome | None) -> None:
+        if outcome is None:
+            return
+        self.counts[outcome.status] += 1
+        if outcome.status == "failed":
+            self.say(f"failed: {shown(outcome.error).removeprefix(f'{shown(self.watch.folder)}/')}")
+        else:
+            output = outcome.job.output.relative_to(self.watch.out)
+            self.say(f"{self.at} -> {shown(output)}  {sum(outcome.seconds.values()):.1f} s")
+        for text in outcome.flags:
+            self.say(f"  look: {text}")
+        self.counts["to look at"] += bool(outcome.flags)
+
+    def show(self, ready: int) -> None:
+        """Tell what changed since the last look."""
+        self.at, self.left = "", ready
+        if self.watch.trouble != self.trouble:
+            self.trouble = self.watch.trouble
+            self.say(f"waiting: {self.trouble}" if self.trouble else "going on")
+        for path, why in self.watch.locked.items():
+            if path not in self.locked:
+                self.say(f"waiting: {shown(path.relative_to(self.watch.folder))} cannot be read: {why}")
+        self.locked = dict(self.watch.locked)
+        self._update("")
+
+    def end(self) -> None:
+        self.say(self._counts() or "nothing arrived")
+
+    def _counts(self) -> str:
+        names = ("done", "failed", "to look at")
+        return ", ".join(f"{self.counts[name]} {name}" for name in names if self.counts[name])
+
+    def _update(self, step: str) -> None:
+        if not self.live:
+            return
+        parts = [f"watching {shown(self.watch.folder.name)}", self._counts()]
+        parts += [
+            f"{self.left} to do" if self.left else "",
+            f"{self.watch.waiting} arriving" if self.watch.waiting else "",
+        ]
+        parts += [f"at {self.at} ({step})" if self.at else "", f"WAITING: {self.trouble}" if self.trouble else ""]
+        self.status.update(" | ".join(part for part in parts if part).replace("[", "\\["))

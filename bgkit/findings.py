@@ -1,0 +1,251 @@
+"""Findings: what can be told of a finished picture without its truth, and when it should be looked at.
+
+A finding is a figure with a unit; a pipeline file sets thresholds for those that count, and the runner compares::
+
+    checks: {touching: 0, subjects: 1, blur: 0.5}
+
+The figures are in ``layers.facts["findings"]``: value, limit, unit, whether it is ``flagged``, and what to do. A figure
+that a picture does not have (a framing without the stage ``frame``) is left out and flags nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from bgkit.errors import PipelineError, did_you_mean
+from bgkit.layers import Array, Layers
+from bgkit.params import Param, Range
+
+__all__ = ["FINDINGS", "Finding", "check_thresholds", "find", "read_threshold", "told"]
+
+Measure = Callable[[Array, Layers], float | None]
+SURE, FAINT = 0.9, 0.1  # of alpha
+PIECE = 0.01  # of the largest piece: what is smaller is a speck
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A figure: ``limit`` says on which side of its threshold it is good. ``measure`` takes the picture as it came."""
+
+    name: str
+    limit: Literal["at most", "at least"]
+    range: Range
+    meaning: str
+    advice: str
+    measure: Measure
+
+    def flags(self, value: float, threshold: float) -> bool:
+        """Tell whether a value is on the wrong side; one that is no number is."""
+        return not (value <= threshold if self.limit == "at most" else value >= threshold)
+
+
+def find(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict[str, dict[str, Any]]:
+    """Return the findings of a picture that ``checks`` asks for, by name.
+
+    Parameters
+    ----------
+    checks : mapping
+        Name of a finding to its threshold.
+    picture : ndarray of shape (M, N, 3), float32
+        As it came, before any stage.
+    layers : Layers
+        As the last stage left them.
+    """
+    found = {}
+    for name, threshold in checks.items():
+        finding = FINDINGS[name]
+        value = finding.measure(picture, layers)
+        if value is not None:
+            found[name] = {
+                "value": round(float(value), 4),
+                "limit": f"{finding.limit} {threshold:g}",
+                "unit": finding.range.unit,
+                "flagged": finding.flags(float(value), threshold),
+                "do": finding.advice,
+            }
+    return found
+
+
+def told(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a line for each finding that is flagged.
+
+    >>> told({"subjects": {"value": 2.0, "limit": "at most 1", "unit": "pieces", "flagged": True, "do": "look"}})
+    ['subjects 2 pieces (at most 1): look']
+    """
+    lines = []
+    for name, each in findings.items():
+        if each["flagged"]:
+            value = f"{each['value']:.3g} {each['unit']}".rstrip()
+            lines.append(f"{name} {value} ({each['limit']}): {each['do']}")
+    return lines
+
+
+def check_thresholds(checks: Mapping[str, Any]) -> dict[str, float]:
+    """Return thresholds checked by name and range.
+
+    Raises
+    ------
+    PipelineError, ParamError
+        With the name, what was expected and what was given.
+    """
+    return {name: _param(name).check(value) for name, value in checks.items()}
+
+
+def read_threshold(name: str, text: str) -> dict[str, float]:
+    """Return one threshold from text (``--set checks.blur=0.5``), checked."""
+    return {name: _param(name).read(text)}
+
+
+def _param(name: str) -> Param:
+    if name not in FINDINGS:
+        raise PipelineError(f"checks.{name}: no such finding{did_you_mean(str(name), FINDINGS)}")
+    return Param(f"checks.{name}", float, 0.0, FINDINGS[name].range)
+
+
+def _ground_share(picture: Array, layers: Layers) -> float:
+    from bgkit.backdrop import estimate_backdrop
+
+    return 100 * estimate_backdrop(picture).border_share
+
+
+def _unevenness(picture: Array, layers: Layers) -> float:
+    """Return the range of L* over the smooth backdrop: shadows are no part of it."""
+    from bgkit.backdrop import estimate_backdrop
+
+    lightness = estimate_backdrop(picture).luv((48, max(1, 48 * picture.shape[1] // picture.shape[0])))[..., 0]
+    return float(np.ptp(lightness))
+
+
+def _ground_cut(picture: Array, layers: Layers) -> float | None:
+    return None if layers.alpha is None else _burnt(picture, layers.alpha < FAINT)
+
+
+def _subject_cut(picture: Array, layers: Layers) -> float | None:
+    return None if layers.alpha is None else _burnt(picture, layers.alpha > SURE)
+
+
+def _burnt(picture: Array, where: Array) -> float:
+    values = picture[where]
+    return 100 * float((values.min(axis=1) >= 254.5 / 255).mean()) if len(values) else 0.0
+
+
+def _subject_share(picture: Array, layers: Layers) -> float | None:
+    return None if layers.alpha is None else 100 * float(layers.alpha.mean(dtype=np.float64))
+
+
+def _touching(picture: Array, layers: Layers) -> float | None:
+    if layers.alpha is None:
+        return None
+    a = layers.alpha
+    return 100 * float((np.concatenate([a[0], a[-1], a[:, 0], a[:, -1]]) > 0.5).mean())
+
+
+def _subjects(picture: Array, layers: Layers) -> float | None:
+    if layers.alpha is None:
+        return None
+    areas = _areas(layers.alpha > 0.5)
+    return float((areas >= PIECE * areas.max()).sum()) if len(areas) else 0.0
+
+
+def _holes(picture: Array, layers: Layers) -> float | None:
+    """Return the area of what is enclosed by the subject, in percent of the subject's."""
+    if layers.alpha is None:
+        return None
+    solid = np.pad(layers.alpha > 0.5, 1)
+    return 100 * float(_areas(~solid)[1:].sum()) / max(1.0, float(solid.sum()))  # the first is the outside
+
+
+def _areas(where: Array) -> Array:
+    """Return the areas of the 8-connected pieces, in the order of their first pixels."""
+    import cv2
+
+    _, _, stats, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8), connectivity=8)
+    return np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
+
+
+def _doubt(picture: Array, layers: Layers) -> float | None:
+    """Return how far alpha is from 0 and 1, summed, in percent of the subject's area."""
+    if layers.alpha is None:
+        return None
+    total = float(layers.alpha.sum(dtype=np.float64))
+    return 200 * float(np.minimum(layers.alpha, 1 - layers.alpha).sum(dtype=np.float64)) / max(total, 1.0)
+
+
+def _disagreement(picture: Array, layers: Layers) -> float | None:
+    """Return the largest disagreement of two masks that met by ``merge``."""
+    seen = [facts["disagreement"] for facts in layers.facts.values() if "disagreement" in facts]
+    return 100 * max(seen) if seen else None
+
+
+def _blur(picture: Array, layers: Layers) -> float | None:
+    """Return how little a blur changes the subject, 0 sharp to 1 blurred (Crete et al., SPIE 6492, 2007)."""
+    import cv2
+
+    if layers.alpha is None or not (layers.alpha > SURE).any():
+        return None
+    rows, cols = (np.flatnonzero((layers.alpha > SURE).any(axis)) for axis in (1, 0))
+    part = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    gray = cv2.cvtColor(np.ascontiguousarray(picture[part]), cv2.COLOR_RGB2GRAY)
+    inside = layers.alpha[part] > SURE
+    blurs = []
+    for axis in (0, 1):
+        length = min(9, gray.shape[axis])
+        kernel = (1, length) if axis == 0 else (length, 1)
+        steps, smooth = (abs(np.diff(each, axis=axis)) for each in (gray, cv2.blur(gray, kernel)))
+        both = inside[1:] & inside[:-1] if axis == 0 else inside[:, 1:] & inside[:, :-1]
+        total = float(steps[both].sum(dtype=np.float64))
+        lost = float(np.maximum(steps - smooth, 0)[both].sum(dtype=np.float64))
+        blurs.append(1 - lost / total if total > 0 else 1.0)
+    return max(blurs)
+
+
+def _framed(name: str, factor: float = 1.0) -> Measure:
+    def measure(picture: Array, layers: Layers) -> float | None:
+        facts = layers.facts.get("frame", {})
+        return factor * facts[name] if name in facts else None
+
+    return measure
+
+
+_PERCENT = Range(0, 100, "%")
+FINDINGS: Mapping[str, Finding] = {
+    each.name: each
+    for each in (
+        Finding("backdrop", "at least", _PERCENT, "border that shows an even backdrop",
+                "widen the backdrop or the shot", _ground_share),
+        Finding("unevenness", "at most", Range(0, 100, "L*"), "light and dark of the backdrop, shadows left out",
+                "even out the lamps, or use flat_field", _unevenness),
+        Finding("backdrop_clipping", "at most", _PERCENT, "background at full white as it was shot",
+                "expose less: light edges of the subject may be gone", _ground_cut),
+        Finding("subject_clipping", "at most", _PERCENT, "subject at full white as it was shot",
+                "expose less: its highlights are gone", _subject_cut),
+        Finding("subject", "at least", _PERCENT, "picture that the subject takes; next to 0, nothing was found",
+                "see whether there is a subject, and go nearer", _subject_share),
+        Finding("touching", "at most", _PERCENT, "border of the picture that the subject lies on",
+                "shoot again with room around it, if it is cut off", _touching),
+        Finding("subjects", "at most", Range(0, math.inf, "pieces"), "separate pieces larger than a speck",
+                "see what else is in the picture", _subjects),
+        Finding("holes", "at most", _PERCENT, "holes, in percent of the subject",
+                "see whether they belong to it; fill_holes closes them", _holes),
+        Finding("doubt", "at most", Range(0, 200, "%"), "opacity that is neither 0 nor 1, in percent of the subject",
+                "look at the edge", _doubt),
+        Finding("disagreement", "at most", Range(0, 100, "%"),
+                "subject of which two masks that merge (a color key, a network) hold opposite views",
+                "see which of the two is right", _disagreement),
+        Finding("blur", "at most", Range(0, 1), "unsharpness of the subject, 0 sharp to 1",
+                "focus, and shoot again", _blur),
+        Finding("filled", "at least", _PERCENT, "frame that the subject takes", "raise frame.fill",
+                _framed("filled", 100)),
+        Finding("pixels", "at least", Range(0, math.inf, "px"), "longer side of the frame",
+                "shoot larger; the subject is too small for the size asked", _framed("pixels")),
+        Finding("enlarged", "at most", Range(0, math.inf, "times"), "scale of the frame against the picture",
+                "shoot larger", _framed("scale")),
+        Finding("pure", "at least", _PERCENT, "rim of the frame that is pure white, or clear",
+                "see what stands at the rim: a shadow, a rest of the ground", _framed("pure", 100)),
+    )
+}  # fmt: skip

@@ -1,0 +1,207 @@
+"""Frame the finished picture: crop to the subject, margins, aspect, exact size, one ground line for a series.
+
+All is said in shares of the frame, so that every shot of a series, cut by itself, comes out alike: the subject takes
+the same share and stands on the same line. The subject is what is more than half opaque, without specks. The
+picture is cut first and scaled once, color multiplied by alpha meanwhile (Porter and Duff 1984), so that no color
+of clear pixels gets in. Beyond the old picture's edge comes the fill color, or nothing. Cost: one resampling.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, NamedTuple
+
+import cv2
+import numpy as np
+
+from bgkit.color import parse_color
+from bgkit.errors import LayerError
+from bgkit.layers import Array
+from bgkit.params import Color, Range
+from bgkit.stage import note, stage
+
+SPECK = 0.01  # of the largest piece; what is smaller does not count as subject
+MOST = 1 << 27  # pixels of a frame whose size is not given
+
+
+class _Box(NamedTuple):
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    @property
+    def rows(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def cols(self) -> float:
+        return self.right - self.left
+
+
+@stage(gives="result")
+def frame(
+    result: Array,
+    alpha: Array,
+    *,
+    fill: Annotated[float, Range(0.05, 1, "of the frame", ui=(0.5, 0.95))] = 0.85,
+    fit: Literal["both", "height", "width"] = "both",
+    aspect: Annotated[float, Range(0.1, 10, "width / height", ui=(0.5, 2))] = 1.0,
+    align: Literal["center", "ground"] = "center",
+    ground: Annotated[float, Range(0.05, 1, "of the frame's height, from the top")] = 0.92,
+    size: Annotated[int, Range(0, 16000, "px", ui=(0, 4000))] = 0,
+    enlarge: bool = False,
+    color: Annotated[str, Color()] = "white",
+) -> Array:
+    """Crop to the subject and set it into a frame of given shape and size.
+
+    Parameters
+    ----------
+    result : ndarray of shape (M, N, 3) or (M, N, 4), float32, 0..1
+        The finished picture.
+    alpha : ndarray of shape (M, N), float32, 0..1
+        Opacity of the subject, of the same size.
+    fill : float
+        How much of the frame the subject takes; larger leaves thinner margins.
+    fit : {"both", "height", "width"}
+        What ``fill`` speaks of: the subject's larger side against the frame's, or always its height or width. With
+        ``height`` all subjects of a series get the same height; a wide one may then be cut at the sides.
+    aspect : float
+        Of the frame; larger is wider.
+    align : {"center", "ground"}
+        Center the subject, or stand its lowest point on the line ``ground`` and center it sideways.
+    ground : float
+        Where that line is; larger is lower. A subject too tall for it stands lower, so that it is whole.
+    size : int
+        Of the frame's longer side. 0 keeps the picture's own scale.
+    enlarge : bool
+        Whether the picture may be blown up to reach ``size``. If not, the frame comes out smaller than wished.
+    color : str
+        What fills the frame beyond the old picture's edge; in a result with alpha nothing does.
+
+    Returns
+    -------
+    ndarray of shape (P, Q, 3) or (P, Q, 4), float32, 0..1
+        sRGB-encoded. A picture without a subject is set into the frame whole.
+
+    Raises
+    ------
+    LayerError
+        If result and alpha differ in size: the picture has been framed already.
+
+    Notes
+    -----
+    Facts noted, to be checked against a shop's rules by ``checks`` of the pipeline file: ``filled`` (share of the
+    frame), ``pixels`` (longer side), ``scale``, ``enlarged``, ``pure`` (share of the frame's rim, 1 % wide, that is
+    pure white or clear), ``whole`` (the subject lies in the frame, and does not touch the old picture's edge).
+
+    Examples
+    --------
+    >>> alpha = np.zeros((9, 9))
+    >>> alpha[2:4, 6:8] = 1
+    >>> frame(1 - alpha[:, :, None] * [0, 0, 1.0], alpha, fill=0.5)[..., 2]
+    array([[1., 1., 1., 1.],
+           [1., 0., 0., 1.],
+           [1., 0., 0., 1.],
+           [1., 1., 1., 1.]], dtype=float32)
+    """
+    if result.shape[:2] != alpha.shape:
+        raise LayerError(
+            f"frame: expected a result of the picture's size {alpha.shape}, got {result.shape[:2]}; frame only once"
+        )
+    found = _subject(alpha)
+    subject = found or _Box(0, 0, *alpha.shape)
+    window = _window(subject, fill if found else 1.0, fit, aspect, (align, ground))
+    rows, cols, scale = _output_size(window, size, enlarge=enlarge, most=max(MOST, alpha.size))
+    clear = result.shape[2] == 4
+    canvas = np.empty((rows, cols, result.shape[2]), np.float32)
+    canvas[:] = 0 if clear else parse_color(color) or 1
+    _place(result, window, canvas)
+    inside = window.top <= subject.top + 0.5 and subject.bottom <= window.bottom + 0.5
+    inside = inside and window.left <= subject.left + 0.5 and subject.right <= window.right + 0.5
+    touches = subject.top == 0 or subject.left == 0 or (subject.bottom, subject.right) == alpha.shape
+    touches = touches or subject.bottom == alpha.shape[0] or subject.right == alpha.shape[1]
+    note(
+        found=found is not None,
+        filled=max(subject.rows / window.rows, subject.cols / window.cols),
+        pixels=max(rows, cols),
+        scale=scale,
+        enlarged=scale > 1,
+        pure=_pure_rim(canvas, clear=clear),
+        whole=bool(inside and not touches),
+    )
+    return canvas
+
+
+def _subject(alpha: Array) -> _Box | None:
+    """Return the box around the pieces that are more than half opaque, but for specks."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.5).astype(np.uint8), connectivity=8)
+    if count < 2:
+        return None
+    pieces = stats[1:]
+    large = pieces[pieces[:, cv2.CC_STAT_AREA] >= SPECK * pieces[:, cv2.CC_STAT_AREA].max()]
+    left, top = large[:, cv2.CC_STAT_LEFT], large[:, cv2.CC_STAT_TOP]
+    bottom, right = top + large[:, cv2.CC_STAT_HEIGHT], left + large[:, cv2.CC_STAT_WIDTH]
+    return _Box(int(top.min()), int(left.min()), int(bottom.max()), int(right.max()))
+
+
+def _window(subject: _Box, fill: float, fit: str, aspect: float, stand: tuple[str, float]) -> _Box:
+    """Return the frame in the picture's coordinates; it may reach beyond the picture."""
+    by_height, by_width = subject.rows / fill, subject.cols / fill / aspect
+    rows = {"both": max(by_height, by_width), "height": by_height, "width": by_width}[fit]
+    cols = rows * aspect
+    left = (subject.left + subject.right - cols) / 2
+    align, line = stand
+    top = (subject.top + subject.bottom - rows) / 2
+    if align == "ground":
+        top = subject.bottom - max(line, min(subject.rows / rows, 1.0)) * rows
+    return _Box(top, left, top + rows, left + cols)
+
+
+def _output_size(window: _Box, size: int, *, enlarge: bool, most: int) -> tuple[int, int, float]:
+    """Return rows and columns of the frame, and its scale against the picture."""
+    longer = max(window.rows, window.cols)
+    scale = size / longer if size else min(1.0, (most / (window.rows * window.cols)) ** 0.5)
+    if not enlarge:
+        scale = min(scale, 1.0)
+    rows, cols = max(1, round(window.rows * scale)), max(1, round(window.cols * scale))
+    return rows, cols, scale
+
+
+def _place(result: Array, window: _Box, canvas: Array) -> None:
+    """Scale the part of ``result`` that lies in the window, and put it on the canvas."""
+    per_row, per_col = canvas.shape[0] / window.rows, canvas.shape[1] / window.cols
+    spans = []
+    for low, length, scale, full in (
+        (window.top, result.shape[0], per_row, canvas.shape[0]),
+        (window.left, result.shape[1], per_col, canvas.shape[1]),
+    ):
+        first = min(max(0, math.floor(low + 1e-6)), length - 1)
+        last = max(min(length, math.ceil(low + full / scale - 1e-6)), first + 1)
+        start = round((first - low) * scale)
+        spans.append((first, last, start, max(round((last - low) * scale), start + 1)))
+    (top, bottom, row, row_end), (left, right, col, col_end) = spans
+    part = result[top:bottom, left:right]
+    if part.shape[2] == 4:
+        part = np.concatenate([part[:, :, :3] * part[:, :, 3:], part[:, :, 3:]], axis=2)
+    size = (col_end - col, row_end - row)
+    smaller = size[0] < part.shape[1] or size[1] < part.shape[0]
+    if size != part.shape[1::-1]:
+        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+    part = np.clip(part, 0, 1)
+    if part.shape[2] == 4:
+        color = np.divide(part[:, :, :3], part[:, :, 3:], out=np.zeros_like(part[:, :, :3]), where=part[:, :, 3:] > 0)
+        part = np.concatenate([np.clip(color, 0, 1), part[:, :, 3:]], axis=2)
+    # Whole pixels were taken, so up to one of them hangs over: this keeps the place exact when it is blown up.
+    seen = np.s_[max(row, 0) : row_end, max(col, 0) : col_end]
+    target = canvas[seen]
+    target[:] = part[max(-row, 0) :, max(-col, 0) :][: target.shape[0], : target.shape[1]]
+
+
+def _pure_rim(canvas: Array, *, clear: bool) -> float:
+    """Return the share of the rim that is pure white (or clear, where the result has alpha) once written in 8 bit."""
+    wide = max(1, round(0.01 * max(canvas.shape[:2])))
+    pure = canvas[:, :, 3] < 0.5 / 255 if clear else canvas.min(axis=2) >= 254.5 / 255
+    rim = np.ones(canvas.shape[:2], bool)
+    rim[wide:-wide, wide:-wide] = False
+    return float(pure[rim].mean())

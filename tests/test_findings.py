@@ -1,0 +1,148 @@
+"""Findings: each figure on a drawn scene that has the fault, thresholds from the file, and where they end up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import disk_scene
+
+from bgkit.errors import ParamError, PipelineError
+from bgkit.findings import FINDINGS, find, told
+from bgkit.layers import Layers
+from bgkit.pipelinefile import file_schema, read_pipeline
+
+IMAGE, ALPHA = disk_scene()
+
+
+def value(name: str, image=IMAGE, alpha=ALPHA, **facts) -> float | None:
+    """The figure of one finding."""
+    layers = Layers(np.asarray(image, np.float32), alpha=None if alpha is None else np.asarray(alpha, np.float32))
+    layers = Layers(layers.image, alpha=layers.alpha, facts=facts)
+    return FINDINGS[name].measure(layers.image, layers)
+
+
+def test_a_good_shot_has_no_fault():
+    """A disk on an even ground passes thresholds that are tight."""
+    checks = {"backdrop": 90, "unevenness": 2, "touching": 0, "subjects": 1, "holes": 0, "blur": 0.6, "subject": 5}
+    found = find(checks, IMAGE, Layers(IMAGE, alpha=ALPHA))
+    assert set(found) == set(checks)
+    assert told(found) == []
+
+
+def test_unevenness_sees_light_and_not_a_shadow():
+    """A lamp's falloff counts, the subject and a dark spot beside it do not."""
+    falloff = np.linspace(1, 0.8, IMAGE.shape[1])[:, None]
+    assert value("unevenness", IMAGE * falloff) > 10
+    spot = IMAGE.copy()
+    spot[70:80, 85:95] *= 0.7
+    assert value("unevenness", spot) < 2
+
+
+def test_clipping_of_ground_and_subject_are_told_apart():
+    """What is 255 in all channels counts, on its own side of alpha."""
+    burnt = np.where(ALPHA[..., None] > 0.5, IMAGE, 1)
+    assert value("backdrop_clipping", burnt) > 99
+    assert value("subject_clipping", burnt) == 0
+    assert value("subject_clipping", np.ones_like(IMAGE)) == 100
+
+
+def test_touching_is_the_share_of_the_border():
+    """A subject over the whole left side of a square lies on a quarter of the border."""
+    alpha = np.zeros((40, 40))
+    alpha[:, 0] = 1
+    assert value("touching", np.ones((40, 40, 3)), alpha) == pytest.approx(26, abs=1)
+
+
+def test_subjects_counts_pieces_but_no_specks():
+    """Two disks are two, a pixel is none, nothing is none."""
+    two = np.concatenate([ALPHA, ALPHA], axis=1)
+    two[0, 0] = 1
+    assert value("subjects", np.ones((*two.shape, 3)), two) == 2
+    assert value("subjects", alpha=np.zeros_like(ALPHA)) == 0
+
+
+def test_holes_are_what_is_enclosed():
+    """A hole counts by its area; a bay that is open to the outside does not."""
+    alpha = np.zeros((30, 30))
+    alpha[5:25, 5:25] = 1
+    alpha[10:12, 10:12] = 0
+    alpha[14:16, 5:9] = 0
+    assert value("holes", np.ones((30, 30, 3)), alpha) == pytest.approx(100 * 4 / 388)
+
+
+def test_doubt_grows_with_half_opacity():
+    """Half opaque everywhere is the worst; 0 and 1 leave none."""
+    assert value("doubt", alpha=np.full_like(ALPHA, 0.5)) == pytest.approx(200)
+    assert value("doubt", alpha=np.round(ALPHA)) == 0
+
+
+def test_a_blurred_subject_is_less_sharp():
+    """Each blur raises the figure; a picture without texture has nothing sharp."""
+    import cv2
+
+    blocks = np.kron(np.random.default_rng(0).random((12, 16), np.float32), np.ones((8, 8), np.float32))
+    sharp = np.repeat(blocks[..., None], 3, 2)
+    figures = [value("blur", each) for each in (sharp, cv2.GaussianBlur(sharp, (0, 0), 1), cv2.blur(sharp, (9, 9)))]
+    assert figures[0] < figures[1] < figures[2]
+
+
+def test_disagreement_of_two_masks_is_noted_where_they_merge():
+    """A color key that sees no backdrop of that color contradicts the mask that was brought."""
+    step = read_pipeline("bgkit: 1\nstages:\n- luv_threshold: {merge: mean}").steps[0]
+    same, other = (step.apply(Layers.of(IMAGE, mask=mask)) for mask in (ALPHA, 1 - ALPHA))
+    found = [find({"disagreement": 10}, IMAGE, layers)["disagreement"] for layers in (same, other)]
+    assert found[0]["value"] < 5
+    assert found[1]["value"] > 90
+    assert [each["flagged"] for each in found] == [False, True]
+
+
+def test_the_rules_of_a_shop_come_from_the_frame():
+    """What ``frame`` notes is compared with what the file asks for."""
+    chain = "bgkit: 1\nstages: [luv_threshold, composite, frame]\nchecks: {filled: 85, pixels: 1600, pure: 100}"
+    found = read_pipeline(chain).run(IMAGE).facts["findings"]
+    assert [name for name, each in found.items() if each["flagged"]] == ["pixels"]
+    assert told(found)[0].startswith("pixels 6")
+
+
+def test_a_figure_that_is_not_there_is_left_out():
+    """Without the stage frame there is no frame to judge, without a merge no disagreement."""
+    assert find({"filled": 85, "disagreement": 1}, IMAGE, Layers(IMAGE, alpha=ALPHA)) == {}
+
+
+def test_thresholds_round_trip_and_can_be_set():
+    """They are dumped, count for the digest, and ``checks.NAME`` sets them."""
+    plain = read_pipeline("bgkit: 1\nstages: [luv_threshold]")
+    checked = plain.with_values({"checks.blur": "0.5"})
+    assert checked.checks == {"blur": 0.5}
+    assert read_pipeline(checked.dump()).checks == {"blur": 0.5}
+    assert checked.digest() != plain.digest()
+    assert "checks" not in plain.dump()
+
+
+@pytest.mark.parametrize(
+    ("checks", "error", "message"),
+    [
+        ("{blurr: 1}", PipelineError, r"pipeline:3:10: checks\.blurr: no such finding; did you mean 'blur'"),
+        ("{blur: 7}", ParamError, r"pipeline:3:10: checks\.blur: expected 0\.\.1, got 7"),
+        ("[blur]", PipelineError, r"pipeline:3:9: expected findings with their thresholds"),
+    ],
+)
+def test_wrong_thresholds_are_refused_with_their_line(checks, error, message):
+    """Name, range and form are checked before the first pixel."""
+    with pytest.raises(error, match=message):
+        read_pipeline(f"bgkit: 1\nstages: [luv_threshold]\nchecks: {checks}")
+
+
+def test_the_schema_knows_every_finding():
+    """Editors complete the names."""
+    assert set(file_schema()["properties"]["checks"]["properties"]) == set(FINDINGS)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_smallest_pictures(shape, level):
+    """Every figure of a one-pixel picture is a number, or is not there."""
+    image, alpha = np.full((*shape, 3), level, np.float32), np.full(shape, level, np.float32)
+    for name in FINDINGS:
+        got = value(name, image, alpha)
+        assert got is None or np.isfinite(got)
