@@ -94,6 +94,15 @@ def test_better_pipeline_comes_first(flawed):
     assert told["verdict"].startswith("key comes first by MAD")
 
 
+def test_cost_is_told(flawed):
+    """Of each pipeline the median time, by stage too, the memory, and how many pictures failed."""
+    cost = next(iter(told_of(flawed[0])["cost"].values()))
+    assert set(cost["stages"]) == {"luv_threshold", "composite"}
+    assert cost["seconds"] > 0
+    assert 20e6 < cost["memory"] < 20e9
+    assert (cost["done"], cost["failed"]) == (6, 1)
+
+
 def test_layers_and_thumbnails_are_there(flawed):
     """Of each result stand there alpha, cutout and, where the chain composes, the result; and thumbnails."""
     folder, _ = flawed

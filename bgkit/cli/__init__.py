@@ -30,7 +30,7 @@ COMMANDS = {
     "pipelines": "List the shipped pipelines, or print one.",
     "models": "List, fetch, add and verify networks.",
     "evaluate": "Score a folder of predictions against a folder of truths.",
-    "compare": "Compare pipelines on your pictures, in a report.",
+    "compare": "Compare pipelines on pictures, with or without truth.",
     "train": "Train a network on a folder of shards.",
     "export": "Write a trained network as an ONNX file.",
 }
