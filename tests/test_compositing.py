@@ -114,6 +114,15 @@ def test_without_a_plate_the_shadow_comes_from_the_fitted_backdrop():
     np.testing.assert_allclose(result[alpha == 0][:, 0], shade[alpha == 0], atol=0.08)
 
 
+def test_without_a_plate_only_what_hangs_together_with_the_subject_is_shadow():
+    """A dark corner, which the smooth surface does not follow, becomes pure white; the shadow stays."""
+    image, _, alpha, _ = scene()
+    image[:12, :12] *= 0.9
+    result = composite(image, alpha, shadow="keep")
+    assert (result[:20, :20] == 1).all()
+    assert result[70, 100, 0] < 0.75
+
+
 def test_shadow_without_plate_or_backdrop_is_refused():
     """Where the empty scene cannot be known, the error names the layer that is missing."""
     blocks = np.kron(RNG.random((8, 10, 3)), np.ones((12, 12, 1))).astype(np.float32)

@@ -153,10 +153,22 @@ def _shadow(image: Array, alpha: Array, plate: Array | None) -> Array:
     lit, unlit = (_smooth((cv2.transform(each, LUMA) + np.float32(0.02)) * clear, sigma) for each in (image, empty))
     weight = _smooth(clear, sigma)
     ratio = np.divide(lit, unlit, out=np.ones_like(lit), where=weight > 1e-6)
-    depth = _enlarge(1 - ratio / np.median(ratio[weight > 0.5 * weight.max()]), alpha)
+    depth = 1 - ratio / np.median(ratio[weight > 0.5 * weight.max()])
+    if plate is None:
+        depth = _at_the_subject(depth, weight < 0.95)
+    depth = _enlarge(depth, alpha)
     # A depth of 2 % is not told from the fit's and the camera's errors, one of 5 % is a shadow; between, it fades in.
     fade = np.clip((depth - 0.02) / 0.03, 0, 1)
     return np.clip(1 - depth * fade * fade * (3 - 2 * fade), 0.1, 1)
+
+
+def _at_the_subject(depth: Array, subject: Array) -> Array:
+    """Keep what hangs together with the subject: in the corners of a vignetted shot, the fit's rest is no shadow."""
+    dark = ((depth > 0.02) | subject).astype(np.uint8)
+    count, label = cv2.connectedComponents(dark, connectivity=8)
+    kept = np.zeros(count, bool)
+    kept[label[subject]] = True
+    return np.where(kept[label], depth, np.minimum(depth, 0)).astype(np.float32)
 
 
 def _empty_scene(image: Array) -> Array:
