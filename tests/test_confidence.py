@@ -49,7 +49,7 @@ def with_hole(alpha):
         ("parts", with_island),
         ("holes", with_hole),
         ("border", with_island),
-        ("small", lambda alpha: alpha * (np.indices(alpha.shape)[0] < 26)),
+        ("small", lambda alpha: alpha * (np.indices(alpha.shape)[0] < 23)),
         ("large", np.ones_like),
         ("key_differs", lambda alpha: 1 - alpha),
         ("network_differs", lambda alpha: 1 - alpha),

@@ -30,17 +30,19 @@ class Fit(NamedTuple):
 
 # Fitted by benchmarks/confidence.py; see docs/confidence.md for what it was fitted on.
 FIT = Fit(
-    5.875,
+    4.894,
     {
-        "unsure": -15.857,
-        "large": -6.139,
-        "parts": -18.153,
-        "rough": -3.325,
-        "faint": -0.566,
-        "key_differs": -1.535,
-        "network_differs": -2.088,
-        "witnesses_differ": -3.873,
-        "network_unsure": -9.956,
+        "unsure": -7.368,
+        "mask_unsure": -5.102,
+        "moved": -0.4,
+        "small": -0.227,
+        "parts": -11.94,
+        "rough": -2.017,
+        "faint": -3.222,
+        "key_differs": -1.248,
+        "network_differs": -4.8,
+        "witnesses_differ": -2.295,
+        "network_unsure": -5.127,
     },
 )
 
@@ -74,7 +76,7 @@ def fit(rows: Sequence[Mapping[str, float]], good: Sequence[bool], strength: flo
     names = list(rows[0])
     signs = np.array([[row[name] for name in names] for row in rows])
     spread = signs.std(axis=0)
-    spread[spread < 1e-6] = np.inf  # a sign that never shows can have no say
+    spread[spread < 0.05] = np.inf  # a sign that hardly ever shows can have no say: too few cases to learn from
     units = signs / spread
     side = np.where(np.asarray(good, bool), 1.0, -1.0)
 
