@@ -17,7 +17,7 @@ LEVELS = [
     {"errors"},
     {"color", "params", "threads", "_ext", "backdrop", "plate", "known_background", "imagefile"},
     {"layers"},
-    {"stage", "models"},
+    {"stage", "models", "laplacian"},
     {"stages"},
     {"findings", "pipeline", "pipelinefile", "removal"},
     {"evaluate"},

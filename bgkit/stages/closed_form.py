@@ -3,37 +3,26 @@
 In every 3 x 3 window alpha is asked to be an affine function of color (Levin, Lischinski and Weiss
 2008). The sum of squared departures is a quadratic form in alpha; with alpha fixed where the trimap
 knows it, its minimum is one sparse, positive definite linear system over the unknown pixels.
-
-The band of unknown pixels is cut by nested dissection and factored by fronts (George 1973; Duff and
-Reid 1983) in float32, and that factor preconditions conjugate gradients in float64: one iteration is
-the rule, however large or ill-conditioned the system. Works on sRGB-encoded color, as published.
-Where the background is known, what it says of each single pixel joins as a weak data term.
-About 1 microsecond of processor time and 0.8 KB for each unknown pixel, next to nothing for the others.
+How it is solved stands in :mod:`bgkit.laplacian`. Where the background is known, what it says of each
+single pixel joins as a weak data term. Works on sRGB-encoded color, as published.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 
-from bgkit._ext.closed_form import ROOM, Tree, dissect, laplacian, multiply
 from bgkit.backdrop import estimate_plate
-from bgkit.errors import ConvergenceWarning, LayerError
+from bgkit.errors import ConvergenceWarning
 from bgkit.known_background import local_background, sample_alpha
+from bgkit.laplacian import solve
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
 from bgkit.plate import match_plate
 from bgkit.stage import note, stage
 from bgkit.threads import threads
-
-LEAF = 16  # pixels that are not cut further; 10 to 32 take the same time
-# Added to the diagonal for the factor alone, as shares of it: where large flat areas leave alpha nearly free, float32
-# loses pivots, and each larger shift keeps more of them, for a few more iterations (Manteuffel 1980).
-SHIFTS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
 @stage(gives="alpha")
@@ -105,8 +94,8 @@ def closed_form_matting(
     if not (trimap == BACKGROUND).any():
         note(iterations=0, residual=0.0, error=0.0, unknown=int(unknown.sum()))
         return np.ones_like(alpha)
-    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, threads())
-    alpha[unknown] = np.clip(solved, 0, 1)
+    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory)
+    alpha[unknown] = solved
     return alpha
 
 
@@ -185,8 +174,8 @@ def plate_matting(
     behind = local_background(image, behind, trimap == BACKGROUND)
     likely, confidence = sample_alpha(image, behind, subject, unknown)
     prior = likely, trust * confidence
-    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, threads(), prior)
-    alpha[unknown] = np.clip(solved, 0, 1)
+    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
+    alpha[unknown] = solved
     return alpha
 
 
@@ -197,136 +186,16 @@ def _solve(
     tolerance: float,
     max_iterations: int,
     max_memory: float,
-    workers: int,
     prior: tuple[Array, Array] | None = None,
 ) -> Array:
-    """Return alpha of the unknown pixels in raster order, by conjugate gradients, not clipped.
-
-    ``prior``: for each of them a value that it is drawn to, and how much.
-    """
-    row, col = (where.astype(np.int32) for where in np.divmod(np.flatnonzero(trimap == UNKNOWN), trimap.shape[1]))
-    top, left = int(row[0]), int(col.min())
-    row -= top
-    col -= left
-    index = np.full((row[-1] + 5, int(col.max()) + 5), -1, np.int32)  # a margin of 2, see ext/stencil.h
-    at = (row + 2) * np.int32(index.shape[1]) + col + 2
-    index.ravel()[at] = np.arange(at.size, dtype=np.int32)
-    matrix, right = np.zeros((at.size, 13)), np.zeros(at.size)
-    laplacian(image, trimap, index, top, left, epsilon, matrix, right, workers)
-    if prior is not None:
-        matrix[:, 0] += prior[1]
-        right += prior[1] * prior[0]
-    if not right.any():  # no unknown pixel touches foreground
-        note(iterations=0, residual=0.0, error=0.0, unknown=at.size)
-        return right
-    alpha, residual, product = np.zeros_like(right), right, np.empty_like(right)
-    size = math.sqrt(_dot(right, right))
-    for shift in SHIFTS:
-        diagonal = matrix[:, 0].copy()
-        matrix[:, 0] *= 1 + shift
-        precondition = _factor(matrix, index, at, row, col, max_memory, workers)
-        matrix[:, 0] = diagonal
-        step = precondition(residual)
-        if np.isfinite(step).all():
-            break
-    direction, largest, iterations = step.copy(), float(np.abs(step).max()), 0
-    energy = _dot(residual, step)
-    while True:
-        multiply(matrix, index, at, direction, product, workers)
-        length = energy / _dot(direction, product)
-        product *= length
-        residual -= product
-        alpha += np.multiply(direction, length, out=product)
-        iterations += 1
-        before, previous = largest, energy
-        step = precondition(residual)
-        largest, energy = float(np.abs(step).max()), _dot(residual, step)
-        # The step is nearly the error itself; once it is taken, what is left is smaller by as much again.
-        error = largest * min(1.0, largest / before)
-        if error <= tolerance or iterations == max_iterations:
-            break
-        direction *= energy / previous
-        direction += step
-    alpha += step
-    reached = math.sqrt(_dot(residual, residual)) / size
-    note(iterations=iterations, residual=reached, error=error, unknown=at.size)
-    if error > tolerance:
+    """Return alpha of the unknown pixels, 0..1, and tell how the solve went."""
+    alpha, facts = solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, threads(), prior)
+    note(**facts)
+    if facts["error"] > tolerance:
         warnings.warn(
-            f"closed_form_matting: residual {reached:.1e}, estimated error of alpha {error:.1e} after {iterations} "
-            f"iterations, expected {tolerance:.1e}; raise max_iterations or epsilon",
+            f"closed_form_matting: residual {facts['residual']:.1e}, estimated error of alpha {facts['error']:.1e} "
+            f"after {facts['iterations']} iterations, expected {tolerance:.1e}; raise max_iterations or epsilon",
             ConvergenceWarning,
             stacklevel=2,
         )
-    return alpha
-
-
-def _dot(one: Array, other: Array) -> float:
-    """Return the inner product, summed by one thread: BLAS may cut the sum by the cores it finds."""
-    return float(np.einsum("i,i->", one, other))
-
-
-def _factor(
-    matrix: Array, index: Array, at: Array, row: Array, col: Array, max_memory: float, workers: int
-) -> Callable[[Array], Array]:
-    """Factor the matrix in float32; return the function that solves with the factor."""
-    count = at.size
-    order, tree = np.arange(count, dtype=np.int32), np.empty((5, 2 * count), np.int32)
-    spare = np.empty_like(order)
-    in_row, in_col = np.zeros(index.shape[0], np.int32), np.zeros(index.shape[1], np.int32)
-    nodes = dissect(row, col, order, spare, in_row, in_col, tree, LEAF)
-    tree = tree[:, :nodes].copy()
-    position = spare
-    position[order] = np.arange(count, dtype=np.int32)
-    border_at, factor_at = np.zeros((2, nodes + 1), np.int64)
-    border, place = np.empty((2, 16 * count + 4096), np.int32)
-    mark, done = np.full(count, -1, np.int32), 0
-    while done < nodes:  # a border's length is known only once it is found
-        whole = Tree(
-            matrix, index, at, order, position, tree, border_at, factor_at, border, place, np.empty(1, np.float32)
-        )
-        done = whole.find_borders(done, nodes, mark, border.size)
-        if done < nodes:
-            border, place = (np.resize(each, 2 * each.size) for each in (border, place))
-    borders = np.diff(border_at)
-    expected = 4 * (int(factor_at[-1]) + 3 * int(borders.max()) ** 2) + matrix.nbytes
-    if expected > max_memory * 1e9:
-        raise LayerError(
-            f"trimap: expected an unknown region whose solve fits into max_memory = {max_memory:g} GB, got {count} "
-            f"pixels that take {expected / 1e9:.2g} GB; mark more as known, or use a smaller picture"
-        )
-    factor = np.empty(int(factor_at[-1]) + 64, np.float32)  # loads may run over the end, see ext/front.h
-    whole = Tree(matrix, index, at, order, position, tree, border_at, factor_at, border, place, factor)
-    first, begin, end, left, right = tree
-    sizes = end - begin[first]
-    roots, above, queue = [], [], [nodes - 1]
-    while queue:
-        node = queue.pop()
-        if left[node] < 0 or sizes[node] <= max(1024, count // 32):
-            roots.append(node)
-        else:
-            above.append(node)
-            queue += [left[node], right[node]]
-    below = np.array(sorted(roots, key=lambda node: -sizes[node]), np.int32)
-    over = np.array(sorted(above), np.int32)
-    rows = int((borders + end - begin).max()) + 16
-    where, least = np.empty((workers, count), np.int32), np.empty((workers, rows), np.float32)
-    room = np.empty((workers, ROOM), np.float32)
-    rest_at = np.concatenate([[0], np.cumsum(borders[below] ** 2)])
-    rests = np.empty(int(rest_at[-1]) + 64, np.float32)
-    stack = np.empty((workers, max(whole.stack_room(node) for node in below) + 64), np.float32)
-    whole.factor_subtrees(below, rests, rest_at, stack, where, least, room, workers)
-    kept = {node: rests[rest_at[k] :] for k, node in enumerate(below.tolist())}
-    del stack
-    for node in over.tolist():
-        rest = np.empty(int(borders[node]) ** 2 + 64, np.float32)
-        whole.factor_node(node, kept.pop(left[node]), kept.pop(right[node]), rest, where, least, room, workers)
-        kept[node] = rest
-    x, sums = np.empty(count, np.float32), np.empty(border_at[-1] + 1, np.float32)
-    front = np.empty((workers, rows), np.float32)
-
-    def solve(residual: Array) -> Array:
-        out = np.empty_like(residual)
-        whole.solve(below, over, residual, out, x, sums, front, workers)
-        return out
-
-    return solve
+    return np.clip(alpha, 0, 1)
