@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
 pytest.importorskip("onnx", reason="export needs bgkit[train]")
 
 from bgkit.train.data import Augmentation, read_pairs  # noqa: E402
-from bgkit.train.export import export  # noqa: E402
+from bgkit.train.export import _mean_weights, export  # noqa: E402
 from bgkit.train.loop import Recipe, train  # noqa: E402
 from bgkit.train.losses import deep_supervision  # noqa: E402
 from bgkit.train.networks.coarse import CoarseNet  # noqa: E402
@@ -130,3 +130,20 @@ def test_exported_network_answers_as_torch(shards, tmp_path):
     card.write_text(shipped.read_text().replace('"coarse', '"tiny'))
     assert export(best, tmp_path / "tiny.onnx", card=card, size=64) < 1e-3
     assert read_card(card).bytes == (tmp_path / "tiny.onnx").stat().st_size
+
+
+def test_mean_of_checkpoints(shards, tmp_path):
+    """Two checkpoints become the network whose weights lie in the middle."""
+    paths = []
+    for number in range(2):
+        torch.manual_seed(number)
+        paths.append(tmp_path / f"{number}.pt")
+        torch.save({"average": CoarseNet().state_dict()}, paths[-1])
+    middle = {
+        name: (value + torch.load(paths[1], weights_only=True)["average"][name]) / 2
+        for name, value in torch.load(paths[0], weights_only=True)["average"].items()
+        if value.is_floating_point()
+    }
+    mean = _mean_weights(paths)
+    assert all(torch.allclose(mean[name], value) for name, value in middle.items())
+    assert export(paths, tmp_path / "mean.onnx", size=64) < 1e-3

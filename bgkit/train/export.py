@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,14 @@ __all__ = ["export"]
 OPSET = 17  # the oldest that says all that is needed: more runtimes can read it
 
 
-def export(checkpoint: Path, target: Path, *, card: Path | None = None, size: int = 256) -> float:
+def export(checkpoint: Path | Sequence[Path], target: Path, *, card: Path | None = None, size: int = 256) -> float:
     """Write the averaged weights of ``checkpoint`` to ``target`` and check the file against torch.
 
     Parameters
     ----------
-    checkpoint : Path
-        What :func:`bgkit.train.loop.train` saved: ``best.pt`` or ``last.pt``.
+    checkpoint : Path or sequence of Path
+        What :func:`bgkit.train.loop.train` saved: ``best.pt`` or ``last.pt``. Of several, where one run began with
+        another's weights, the mean of the weights is written (Wortsman et al. 2022).
     target : Path
         The ONNX file: input ``image`` float32 (N, 3, H, W), ImageNet-normalized RGB, H and W
         multiples of 32; output ``mask`` (N, 1, H, W), logits.
@@ -51,7 +53,7 @@ def export(checkpoint: Path, target: Path, *, card: Path | None = None, size: in
         If they differ by more than 1e-3; nothing is written then.
     """
     network = CoarseNet().eval()
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    network.load_state_dict(_mean_weights([checkpoint] if isinstance(checkpoint, Path) else checkpoint))
     part = target.with_name(target.name + ".part")
     axes = {0: "N", 2: "H", 3: "W"}
     with warnings.catch_warnings():
@@ -81,6 +83,15 @@ def export(checkpoint: Path, target: Path, *, card: Path | None = None, size: in
     if card is not None:
         _write_figures(card, target)
     return difference
+
+
+def _mean_weights(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """Return the mean of the averaged weights of several checkpoints."""
+    states = [torch.load(path, map_location="cpu", weights_only=True)["average"] for path in checkpoints]
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if first.is_floating_point() else first
+        for name, first in states[0].items()
+    }
 
 
 def halve_weights(model: onnx.ModelProto, least: int = 4096) -> None:
