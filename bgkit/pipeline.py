@@ -280,7 +280,7 @@ def _takes(name: str) -> tuple[str, ...]:
 def _remedy(name: str) -> str:
     if name in INPUTS:
         return f"needs the layer {name!r} ({LAYERS[name].meaning}); bring one with --{name} or {name}=..."
-    givers = [giver for giver in stages.names() if stages.find(giver).gives == name]
+    givers = [giver for giver in stages.names() if stages.find(giver).gives == name not in stages.find(giver).needs]
     earlier = f"put {' or '.join(givers)} earlier, or bring one"
     return f"needs the layer {name!r}, and no stage before it gives one; {earlier}"
 
