@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import random
@@ -63,9 +65,10 @@ def files() -> list[str]:
 
 
 def process(*args: str, **options) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "bgkit", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
+    """Start bgkit, with Ctrl-C heard also where the tests themselves were started without it (in the background)."""
+    command = [sys.executable, "-m", "bgkit", *args]
+    hear = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear, **options)
 
 
 # Starting
@@ -244,7 +247,8 @@ def test_killed_at_any_moment():
         while len(files()) == before and running.poll() is None and time.monotonic() < limit:
             time.sleep(0.01)
         time.sleep(moments.random() * 0.1)
-        os.killpg(running.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have finished first
+            os.killpg(running.pid, signal.SIGKILL)
         running.communicate()
     remove("in", "-o", "out", "--save-steps", "s")
     found = [Path(name) for name in files() if name.startswith("out/")]
