@@ -128,7 +128,7 @@ def plate_matting(
     epsilon : float
         Weight of the color line's slope; larger makes alpha smoother and forgives noise.
     tolerance : float
-        Relative residual at which the solve stops; smaller is more exact and slower.
+        Estimated error of alpha at which the solve stops; smaller is more exact and slower.
     max_iterations : int
         Iterations after which the solve gives up with a warning.
     max_memory : float
@@ -147,7 +147,7 @@ def plate_matting(
     Warns
     -----
     ConvergenceWarning
-        If the residual is still above ``tolerance`` after ``max_iterations``.
+        If the estimated error is still above ``tolerance`` after ``max_iterations``; the warning names the residual.
 
     Notes
     -----
@@ -193,7 +193,7 @@ def _solve(
     note(**facts)
     if facts["error"] > tolerance:
         warnings.warn(
-            f"closed_form_matting: residual {facts['residual']:.1e}, estimated error of alpha {facts['error']:.1e} "
+            f"matting: residual {facts['residual']:.1e}, estimated error of alpha {facts['error']:.1e} "
             f"after {facts['iterations']} iterations, expected {tolerance:.1e}; raise max_iterations or epsilon",
             ConvergenceWarning,
             stacklevel=2,
