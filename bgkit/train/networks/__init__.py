@@ -2,7 +2,7 @@
 
 A mask network maps ``image`` (N, 3, H, W), with H and W multiples of its ``multiple``, to logits: in training a list of
 (N, 1, h, w), finest first, each at the depth where its paper supervises it; in evaluation one (N, 1, H, W).
-A network with a second input (``plate`` (N, 3, H, W), ``trimap`` or ``mask`` (N, 1, H, W)) takes it as a second argument.
+A second input (``plate`` (N, 3, H, W), ``trimap`` or ``mask`` (N, 1, H, W)) is the second argument.
 """
 
 from __future__ import annotations
