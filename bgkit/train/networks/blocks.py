@@ -1,0 +1,44 @@
+"""The one block that nearly all of the field's networks share: convolution, batch normalization, ReLU."""
+
+from __future__ import annotations
+
+from torch import nn
+
+__all__ = ["convolution", "initialize"]
+
+
+def convolution(
+    inputs: int,
+    outputs: int,
+    kernel: int = 3,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    activation: type[nn.Module] | None = nn.ReLU,
+) -> nn.Sequential:
+    """Convolution without bias, batch normalization, activation; padded so that only ``stride`` changes the size.
+
+    ``activation=None`` ends with the batch normalization, as a residual branch does.
+    """
+    padding = dilation * (kernel // 2)
+    layers = [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+    if activation is not None:
+        layers.append(activation(inplace=True))
+    return nn.Sequential(*layers)
+
+
+def initialize(network: nn.Module) -> None:
+    """Draw the weights of all convolutions after He et al. (2015), so that signals keep their size through ReLUs.
+
+    Transposed convolutions keep what they have: where they matter, they start as an interpolation.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            # The mean of fan in and fan out would do as well; fan out is what the residual networks' authors took.
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
