@@ -3,6 +3,15 @@
 A mask network maps ``image`` (N, 3, H, W), with H and W multiples of its ``multiple``, to logits: in training a list of
 (N, 1, h, w), finest first, each at the depth where its paper supervises it; in evaluation one (N, 1, H, W).
 A second input (``plate`` (N, 3, H, W), ``trimap`` or ``mask`` (N, 1, H, W)) is the second argument.
+
+Logits pass through a sigmoid to become the answer. An entry with ``activation="none"`` is of a network whose paper
+answers with the opacity itself: what it gives, in training and in evaluation, is clipped to 0..1 and nothing more.
+
+Where a paper trains with a loss of its own, its network has a method ``loss(outputs, truth, image)``, which a training
+loop uses instead of the recipe's: ``outputs`` is what ``forward`` returned in training (which may then hold more than
+one-channel maps), ``truth`` is (N, 1, H, W) in 0..1, ``image`` the network's first input, normalized. It computes in
+float32 whatever ``outputs`` are in, and returns one number. A plate is normalized as the picture is; a mask and a
+trimap lie in 0..1 (0, 128/255, 1).
 """
 
 from __future__ import annotations
@@ -10,7 +19,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -29,12 +38,16 @@ class Entry:
     parameters: float | None = None  # millions, as published
     inputs: tuple[str, ...] = ("image",)
     multiple: int = 32
+    activation: Literal["sigmoid", "none"] = "sigmoid"  # what makes the answer, 0..1, of the output
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
 
 NETWORKS: dict[str, Entry] = {
     "coarse": Entry("coarse:CoarseNet", "bgkit's own"),
+    "u2net": Entry("u2net:U2Net", "Qin et al. 2020", parameters=44.0),
+    "u2netp": Entry("u2net:U2Net", "Qin et al. 2020", {"lite": True}, parameters=1.13),
+    "basnet": Entry("basnet:BASNet", "Qin et al. 2019", parameters=87.1),
 }
 
 
