@@ -48,6 +48,18 @@ NETWORKS: dict[str, Entry] = {
     "u2net": Entry("u2net:U2Net", "Qin et al. 2020", parameters=44.0),
     "u2netp": Entry("u2net:U2Net", "Qin et al. 2020", {"lite": True}, parameters=1.13),
     "basnet": Entry("basnet:BASNet", "Qin et al. 2019", parameters=87.1),
+    "fcn-32s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 32}, parameters=134),
+    "fcn-16s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 16}, parameters=134),
+    "fcn-8s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 8}, parameters=134),
+    "segnet": Entry("segnet:SegNet", "Badrinarayanan, Kendall, Cipolla 2017", parameters=29.46),
+    "unet": Entry("unet:UNet", "Ronneberger, Fischer, Brox 2015", parameters=31.0),
+    "tiramisu-56": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", {"layers": (4,) * 6, "growth": 12}, parameters=1.5),
+    "tiramisu-67": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", {"layers": (5,) * 6}, parameters=3.5),
+    "tiramisu-103": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", parameters=9.4),
+    "deeplabv3plus-mobilenetv2": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "mobilenetv2"}),
+    "deeplabv3plus-resnet50": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "resnet50"}),
+    "deeplabv3plus-resnet101": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "resnet101"}),
+    "deeplabv3plus-xception": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "xception65"}),
 }
 
 
