@@ -1,18 +1,18 @@
 """DeepLabv3+: atrous convolution, a spatial pyramid of it, and a small decoder (Chen et al. 2018).
 
-Figure 2 of the paper, in words. *Encoder*: a base network whose last stage keeps stride 16 by atrous convolution; on its
-last map five branches of 256 channels: a 1x1 convolution, 3x3 convolutions at rates 6, 12 and 18, and the mean of the
-frame through a 1x1 convolution, spread out again; all five, side by side, through a 1x1 convolution to 256
+Figure 2 of the paper, in words. *Encoder*: a base network whose last stage keeps stride 16 by atrous convolution; on
+its last map five branches of 256 channels: a 1x1 convolution, 3x3 convolutions at rates 6, 12 and 18, and the mean of
+the frame through a 1x1 convolution, spread out again; all five, side by side, through a 1x1 convolution to 256
 channels. *Decoder*: that, four times enlarged, beside the base's map at stride 4 brought to 48 channels by a 1x1
 convolution; two 3x3 convolutions of 256 channels; a 1x1 convolution to the classes; four times enlarged. Enlarging is
 bilinear. Batch normalization and ReLU follow each convolution but the last. (Dropout of 0.1 on the joined branches is
 from the authors' code.)
 
 The bases, and the map at stride 4 that the decoder takes: ResNet-50 and -101 ("Conv2", the end of the first stage),
-with the spacing (1, 2, 4) within the last stage that DeepLabv3 found best; the aligned Xception (the second convolution
-of the module of 256 channels, as in the authors' code), where the 3x3 convolutions of pyramid and decoder are separable
-("atrous separable", section 3.1); MobileNetV2 (the last block of 24 channels), separable as well. The authors'
-own MobileNetV2 models leave out pyramid and decoder for speed; here it has both.
+with the spacing (1, 2, 4) within the last stage that DeepLabv3 found best; the aligned Xception (the second
+convolution of the module of 256 channels, as in the authors' code), where the 3x3 convolutions of pyramid and decoder
+are separable ("atrous separable", section 3.1); MobileNetV2 (the last block of 24 channels), separable as well. The
+authors' own MobileNetV2 models leave out pyramid and decoder for speed; here it has both.
 
 References
 ----------

@@ -1,18 +1,19 @@
 """Fully convolutional networks: FCN-32s, FCN-16s, FCN-8s (Long, Shelhamer, Darrell 2015).
 
-Figure 3 of the paper, in words: VGG16's five groups of 3x3 convolutions (2, 2, 3, 3, 3 of them; 64, 128, 256, 512, 512
-channels), each closed by a 2x2 maximum, "pool1" to "pool5"; VGG's two large layers become convolutions, "fc6" of
+Figure 3 of the paper, in words: VGG16's five groups of 3x3 convolutions (2, 2, 3, 3, 3 of them; 64, 128, 256, 512,
+512 channels), each closed by a 2x2 maximum, "pool1" to "pool5"; VGG's two large layers become convolutions, "fc6" of
 7x7 and "fc7" of 1x1 with 4096 channels each; a 1x1 convolution scores the classes at stride 32. FCN-32s enlarges
 these scores 32 times at once. FCN-16s enlarges them twice, adds scores made from pool4 by a 1x1 convolution, and
 enlarges the sum 16 times. FCN-8s enlarges that sum twice, adds scores from pool3, and enlarges 8 times. Enlarging is
 a transposed convolution: the last one is fixed to bilinear interpolation, the ones before begin as it and learn.
 Dropout of one half follows fc6 and fc7; scoring layers begin at zero. No batch normalization.
 
-What differs. The authors pad the picture by 100 pixels, which makes it 422 wide instead of 224 and 3.5 times as costly,
-let fc6 shrink the map by 6, and crop the answer; they say of it that it "guarantees that the network output can be
-aligned to the input for any input size", and that exact offsets do as well. Here fc6 is padded by 3, so that with
-sides of multiples of 32 each score lies over its 32x32 pixels without any crop. (Either way the scores fade
-within half a cell of the border, there to 0.6 of their value, here to 0.5.) The weights begin random, not as ImageNet's.
+What differs. The authors pad the picture by 100 pixels, which makes it 422 wide instead of 224 and 3.5 times as
+costly, let fc6 shrink the map by 6, and crop the answer; they say of it that it "guarantees that the network output
+can be aligned to the input for any input size", and that exact offsets do as well. Here fc6 is padded by 3, so that
+with sides of multiples of 32 each score lies over its 32x32 pixels without any crop. (Either way the scores fade
+within half a cell of the border, there to 0.6 of their value, here to 0.5.) The weights begin random, not as
+ImageNet's. All strides are trained at once; the authors begin each with the weights of the coarser one.
 
 References
 ----------

@@ -1,11 +1,12 @@
 """SegNet: a decoder that puts each value back where the encoder found it (Badrinarayanan, Kendall, Cipolla 2017).
 
-Figure 2 of the paper, in words: VGG16's 13 convolutions of 3x3 in five groups (2, 2, 3, 3, 3 of them; 64, 128, 256, 512,
-512 channels), each convolution followed by batch normalization and ReLU, each group by a 2x2 maximum that remembers
-which of the four values won. The decoder is the mirror: five times, the map is enlarged by putting each value at the
-place that won in the encoder's maximum of that size, all other places zero (figure 3), and as many convolutions
-of 3x3 with batch normalization and ReLU make the sparse map dense. The last of each group takes the width of the next
-finer group; the very last gives the classes and stands alone. No fully connected layers, no other links.
+Figure 2 of the paper, in words: VGG16's 13 convolutions of 3x3 in five groups (2, 2, 3, 3, 3 of them; 64, 128, 256,
+512, 512 channels), each convolution followed by batch normalization and ReLU, each group by a 2x2 maximum that
+remembers which of the four values won. The decoder is the mirror: five times, the map is enlarged by putting each
+value at the place that won in the encoder's maximum of that size, all other places zero (figure 3), and as many
+convolutions of 3x3 with batch normalization and ReLU make the sparse map dense. The last of each group takes the
+width of the next finer group; the very last gives the classes and stands alone. No fully connected layers, no other
+links.
 
 What differs: convolutions in front of a batch normalization have no bias, which that would take away again; the paper
 evens the input's local contrast, here it is normalized as a recipe says; the weights begin random, not as ImageNet's.

@@ -1,16 +1,17 @@
-"""FC-DenseNet, "the one hundred layers tiramisu": 56, 67 and 103 layers (Jégou, Drozdzal, Vazquez, Romero, Bengio 2017).
+"""FC-DenseNet, "the one hundred layers tiramisu": 56, 67 and 103 layers (Jégou et al. 2017).
 
 Figure 1 and tables 1 and 2 of the paper, in words. A *layer* is batch normalization, ReLU, a 3x3 convolution to k
 channels, dropout 0.2. A *dense block* of L layers gives each layer all that went in and all that the layers before it
-made. Down: a 3x3 convolution to 48 channels, then five times a dense block, whose input is put beside what it made (this
-is the skip), and a *transition down*: batch normalization, ReLU, 1x1 convolution of equal width, dropout 0.2, 2x2 maximum.
-At the bottom one more dense block. Up, five times: a *transition up*, a transposed 3x3 convolution of stride 2 that
-takes only the L k maps the last dense block made, not what went into it, for their number would grow without bound; the
-skip beside them; a dense block. The classes come by a 1x1 convolution from all of the last block, input included.
+made. Down: a 3x3 convolution to 48 channels, then five times a dense block, whose input is put beside what it made
+(this is the skip), and a *transition down*: batch normalization, ReLU, 1x1 convolution of equal width, dropout 0.2,
+2x2 maximum. At the bottom one more dense block. Up, five times: a *transition up*, a transposed 3x3 convolution of
+stride 2 that takes only the L k maps the last dense block made, not what went into it, for their number would grow
+without bound; the skip beside them; a dense block. The classes come by a 1x1 convolution from all of the last block,
+input included.
 
-With 103 layers, k = 16 and L = 4, 5, 7, 10, 12 | 15 | 12, 10, 7, 5, 4: maps grow 48, 112, 192, 304, 464, 656, 896 and go
-1088, 816, 576, 384, 256 (the paper's "m" slips by up to 16 from the bottom on, as the authors' README says).
-With 67, k = 16 and L = 5 throughout; with 56, k = 12 and L = 4.
+With 103 layers, k = 16 and L = 4, 5, 7, 10, 12 | 15 | 12, 10, 7, 5, 4: maps grow 48, 112, 192, 304, 464, 656, 896 and
+go 1088, 816, 576, 384, 256 (the paper's "m" slips by up to 16 from the bottom on, as the authors' README says). With
+67, k = 16 and L = 5 throughout; with 56, k = 12 and L = 4.
 
 What differs: the paper normalizes test batches by their own statistics, here by those kept in training, so that a
 picture's mask does not depend on its neighbors. The published 9.4 and 3.5 M count those statistics among the

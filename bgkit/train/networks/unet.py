@@ -1,15 +1,15 @@
 """U-Net (Ronneberger, Fischer, Brox 2015).
 
-Figure 1 of the paper, in words: on the way down, five levels of two 3x3 convolutions with ReLU, 64, 128, 256, 512, 1024
-channels, a 2x2 maximum between levels; on the way up, four times: a 2x2 "up-convolution" (transposed, stride 2) halves
-the channels and doubles the size, the map of the same level on the way down is put beside it, and two 3x3
-convolutions with ReLU bring both to that level's width. A 1x1 convolution makes the classes. Dropout stands at the end
-of the way down (after level 4, where its copy to the other side is taken, and after level 5, one half each, as in the
-authors' files). Weights begin with deviation sqrt(2 / fan in). No batch normalization.
+Figure 1 of the paper, in words: on the way down, five levels of two 3x3 convolutions with ReLU, 64, 128, 256, 512,
+1024 channels, a 2x2 maximum between levels; on the way up, four times: a 2x2 "up-convolution" (transposed, stride 2)
+halves the channels and doubles the size, the map of the same level on the way down is put beside it, and two 3x3
+convolutions with ReLU bring both to that level's width. A 1x1 convolution makes the classes. Dropout stands at the
+end of the way down (after level 4, where its copy to the other side is taken, and after level 5, one half each, as in
+the authors' files). Weights begin with deviation sqrt(2 / fan in). No batch normalization.
 
 What differs: the paper's convolutions are not padded, so that 572x572 pixels give 388x388 answers, maps are cropped
-before they are joined, and large pictures are done by mirrored, overlapping tiles. Here they are padded by 1, and every
-pixel of any picture gets an answer. Three channels come in, not one, and one logit goes out, not two.
+before they are joined, and large pictures are done by mirrored, overlapping tiles. Here they are padded by 1, and
+every pixel of any picture gets an answer. Three channels come in, not one, and one logit goes out, not two.
 
 References
 ----------

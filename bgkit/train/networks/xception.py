@@ -1,14 +1,14 @@
 """The aligned Xception of 65 or 71 layers, a base of DeepLabv3+ (Chollet 2017; Qi et al. 2017; Chen et al. 2018).
 
 Figure 4 of Chen et al., in words. *Entry*: a 3x3 convolution of stride 2 to 32 channels and one to 64; three modules
-of 128, 256 and 728 channels, each ending with stride 2. *Middle*: sixteen modules of 728 channels (Chollet has eight).
-*Exit*: a module of 728, 1024, 1024 channels with stride 2; then separable convolutions to 1536, 1536, 2048.
-A *module* is three separable 3x3 convolutions, a ReLU before each, and a shortcut around them: nothing in the middle
+of 128, 256 and 728 channels, each ending with stride 2. *Middle*: sixteen modules of 728 channels (Chollet has
+eight). *Exit*: a module of 728, 1024, 1024 channels with stride 2; then separable convolutions to 1536, 1536, 2048. A
+*module* is three separable 3x3 convolutions, a ReLU before each, and a shortcut around them: nothing in the middle
 flow, a 1x1 convolution where size or width change. No maxima: the third convolution of a module takes the stride, so
 that it can be spaced out instead. Batch normalization follows every convolution, and, the third change to Chollet's
-network, batch normalization *and ReLU* every depthwise one. (The authors' code leaves that ReLU out except in
-the exit's last three; here it stands where the figure's caption puts it.) With 71 layers, one more module of 256
-and one of 728 channels, without stride, stand in front of the striding ones of the same width.
+network, batch normalization *and ReLU* every depthwise one. (The authors' code leaves that ReLU out except in the
+exit's last three; here it stands where the figure's caption puts it.) With 71 layers, one more module of 256 and one
+of 728 channels, without stride, stand in front of the striding ones of the same width.
 
 References
 ----------
