@@ -52,6 +52,41 @@ NETWORKS: dict[str, Entry] = {
     "indexnet": Entry(
         "indexnet:IndexNet", "Lu et al. 2019", parameters=8.15, inputs=("image", "trimap"), activation="none"
     ),
+    "background-matting-v2-mobilenetv2": Entry(
+        "background_matting:BackgroundMatting",
+        "Lin et al. 2021",
+        {"base": "mobilenetv2"},
+        parameters=5.01,
+        inputs=("image", "plate"),
+        multiple=4,
+        activation="none",
+        mean=(0.0, 0.0, 0.0),
+        deviation=(1.0, 1.0, 1.0),
+    ),
+    "background-matting-v2-resnet50": Entry(
+        "background_matting:BackgroundMatting",
+        "Lin et al. 2021",
+        {"base": "resnet50"},
+        parameters=40.25,
+        inputs=("image", "plate"),
+        multiple=4,
+        activation="none",
+        mean=(0.0, 0.0, 0.0),
+        deviation=(1.0, 1.0, 1.0),
+    ),
+    "cascadepsp": Entry("cascade:CascadePSP", "Cheng et al. 2020", inputs=("image", "mask"), multiple=8),
+    "fcn-32s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 32}, parameters=134),
+    "fcn-16s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 16}, parameters=134),
+    "fcn-8s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 8}, parameters=134),
+    "segnet": Entry("segnet:SegNet", "Badrinarayanan, Kendall, Cipolla 2017", parameters=29.46),
+    "unet": Entry("unet:UNet", "Ronneberger, Fischer, Brox 2015", parameters=31.0),
+    "tiramisu-56": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", {"layers": (4,) * 6, "growth": 12}, parameters=1.5),
+    "tiramisu-67": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", {"layers": (5,) * 6}, parameters=3.5),
+    "tiramisu-103": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", parameters=9.4),
+    "deeplabv3plus-mobilenetv2": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "mobilenetv2"}),
+    "deeplabv3plus-resnet50": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "resnet50"}),
+    "deeplabv3plus-resnet101": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "resnet101"}),
+    "deeplabv3plus-xception": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "xception65"}),
 }
 
 

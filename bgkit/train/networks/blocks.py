@@ -1,10 +1,10 @@
-"""The one block that nearly all of the field's networks share: convolution, batch normalization, ReLU."""
+"""The blocks that most of the field's networks share: convolution, batch normalization, ReLU."""
 
 from __future__ import annotations
 
 from torch import nn
 
-__all__ = ["convolution", "initialize"]
+__all__ = ["convolution", "initialize", "separable"]
 
 
 def convolution(
@@ -29,6 +29,14 @@ def convolution(
     if activation is not None:
         layers.append(activation(inplace=True))
     return nn.Sequential(*layers)
+
+
+def separable(inputs: int, outputs: int, *, dilation: int = 1) -> nn.Sequential:
+    """A 3x3 convolution in two steps, each channel alone and then all channels at each place (Chollet 2017).
+
+    As in DeepLabv3+, batch normalization and ReLU follow either step.
+    """
+    return nn.Sequential(convolution(inputs, inputs, dilation=dilation, groups=inputs), convolution(inputs, outputs, 1))
 
 
 def initialize(network: nn.Module) -> None:

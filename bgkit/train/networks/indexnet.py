@@ -10,10 +10,10 @@ stands at the deepest map, at stride 32. Seven 5x5 convolutions climb back, each
 encoder's weighted map; a 5x5 convolution to one channel and another make the opacity, without an activation; where it
 is used, it is clipped to 0..1.
 
-Index networks (figures 4 to 6) halve the size with a 4x4 convolution of stride 2 to twice the channels ("context"), then
-batch normalization, ReLU6 and a 1x1 convolution ("nonlinearity"), once for each of the four places in a square. *Holistic* ones give one
-index for all channels; *depthwise* ones give each channel its own, seen from that channel alone (one-to-one, "o2o") or
-from all (many-to-one, "m2o", which did best: SAD 45.8 on Composition-1k).
+Index networks (figures 4 to 6) halve the size with a 4x4 convolution of stride 2 to twice the channels ("context"),
+then batch normalization, ReLU6 and a 1x1 convolution ("nonlinearity"), once for each of the four places in a square.
+*Holistic* ones give one index for all channels; *depthwise* ones give each channel its own, seen from that channel
+alone (one-to-one, "o2o") or from all (many-to-one, "m2o", which did best: SAD 45.8 on Composition-1k).
 
 Training minimizes, over the unknown pixels, half the error of opacity and half that of the composition. The latter
 needs the true colors on both sides, which pictures with mattes alone do not have: here it is the picture laid over the
@@ -173,7 +173,7 @@ class IndexBlock(nn.Module):
 
 
 class _AtrousPooling(nn.Module):
-    """Atrous pooling with depthwise convolutions (Chen et al. 2018) at distances for stride 32, and the frame's mean."""
+    """Atrous pooling with depthwise convolutions (Chen et al. 2018), spaced for stride 32, and the frame's mean."""
 
     def __init__(self, inputs: int, branch: int, outputs: int) -> None:
         super().__init__()

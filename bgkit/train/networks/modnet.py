@@ -3,8 +3,8 @@
 Figure 2 of the paper, in words: the *low-resolution branch* asks where the person is. MobileNetV2 brings the picture
 to stride 32, an efficient atrous pooling (e-ASPP) or, in the authors' released weights, a squeeze and excitation
 weighs its channels, and two 5x5 convolutions climb to stride 16 and 8; supervised at stride 16. The *high-resolution
-branch* asks how the edge runs. It works at stride 4 and 2 with 32 channels, on the picture shrunk, MobileNetV2's maps at
-those strides and the low branch's answer, and is supervised at full size, near the edge only. The *fusion branch*
+branch* asks how the edge runs. It works at stride 4 and 2 with 32 channels, on the picture shrunk, MobileNetV2's maps
+at those strides and the low branch's answer, and is supervised at full size, near the edge only. The *fusion branch*
 joins both at stride 2, then with the picture at full size, and answers with the matte. Every convolution but the last
 of a branch is followed by IBNorm (half of the channels normalized over the batch, half over each picture) and ReLU.
 
