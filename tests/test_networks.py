@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 
 import numpy as np
 import pytest
-from conftest import disk_scene
+from conftest import ROOT, disk_scene
 from onnx_files import with_card
 
 torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
@@ -20,9 +21,15 @@ from bgkit.train.losses import deep_supervision  # noqa: E402
 from bgkit.train.networks import NETWORKS, build  # noqa: E402
 
 SIDE = 64
+SIDES = {"fcn-32s": 128}  # at 64 it has four scores, which see the drawn disk alike
+
+ENOUGH = 0.9  # of the first loss, 1.4 or so: more than dropout's noise
 
 # Narrower siblings by the networks' own options, so that a few steps take a second and not a minute.
 NARROW = {
+    "u2net": {"width": 16},
+    "u2netp": {"width": 32},
+    "basnet": {"width": 8},
     "fcn-32s": {"width": 16, "hidden": 128},
     "fcn-16s": {"width": 16, "hidden": 128},
     "fcn-8s": {"width": 16, "hidden": 128},
@@ -61,14 +68,17 @@ def drawn(name: str, side: int, pictures: int):
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def trained(request):
-    """A narrow network after a few steps as the loop does them (bfloat16, channels last), with its losses."""
+    """A narrow network after a few steps as the loop does them (bfloat16, channels last), with its losses.
+
+    Networks without batch normalization begin slowly, so there are between 4 and 40 steps, as many as it takes.
+    """
     torch.manual_seed(0)
     network = build(request.param, **NARROW.get(request.param, {})).to(memory_format=torch.channels_last)
-    inputs, truth = drawn(request.param, SIDE, 4)
+    inputs, truth = drawn(request.param, SIDES.get(request.param, SIDE), 4)
     inputs = [layer.contiguous(memory_format=torch.channels_last) for layer in inputs]
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=1e-3)
     losses = []
-    for _ in range(8):
+    while len(losses) < 4 or (len(losses) < 40 and losses[-1] > ENOUGH * losses[0]):
         with torch.autocast("cpu", torch.bfloat16):
             outputs = network(*inputs)
         own = getattr(network, "loss", None)
@@ -87,6 +97,19 @@ def test_as_many_parameters_as_published(name):
         network = build(name)
     found = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     assert found == pytest.approx(NETWORKS[name].parameters, rel=TOLERANCE.get(name, 0.02))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_table_is_true(name):
+    """The row of docs/architectures.md has the paper, parameters and work that the network has."""
+    rows = re.findall(rf"^\| `{name}` \|(.*)\|.*\|$", (ROOT / "docs" / "architectures.md").read_text(), re.MULTILINE)
+    entry = NETWORKS[name]
+    with torch.device("meta"):
+        parameters, work = count(build(name), 224, entry.inputs)
+    published = f"{entry.parameters:g}" if entry.parameters else "–"
+    paper, here, said, giga = (cell.strip() for cell in rows[0].split("|"))
+    assert (paper, here, giga) == (entry.paper, f"{parameters / 1e6:.2f}", f"{work / 1e9:.2f}")
+    assert said.removesuffix(".0") == published
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -109,7 +132,7 @@ def test_learns(trained):
     """A few steps on one drawn batch, in bfloat16 and channels last, lower the loss."""
     _, _, losses = trained
     assert np.isfinite(losses).all()
-    assert np.mean(losses[-2:]) < 0.95 * losses[0]
+    assert losses[-1] <= ENOUGH * losses[0]
 
 
 def test_stage_answers_as_torch(trained, tmp_path):
@@ -118,7 +141,7 @@ def test_stage_answers_as_torch(trained, tmp_path):
     entry = NETWORKS[name]
     if not set(entry.inputs) <= {"image", "plate"}:
         pytest.skip(f"{name} takes {' and '.join(entry.inputs)}: another stage runs it")
-    # Two steps leave the kept statistics far from the batch's, and masks all 0 or all 1; now they are the batch's.
+    # A few steps leave the kept statistics far from the batch's, and masks all 0 or all 1; now they are the batch's.
     network = copy.deepcopy(network)
     inputs, _ = drawn(name, SIDE, 4)
     network.train()
@@ -243,7 +266,7 @@ def test_atrous_convolution_only_makes_denser(base):
     with torch.inference_mode():
         one, two = coarse(image)[-1], dense(image)[-1]
     assert two.shape[2:] == (6, 10)
-    assert torch.allclose(one, two[:, :, ::2, ::2], rtol=1e-3, atol=1e-5 * one.abs().max())
+    assert (one - two[:, :, ::2, ::2]).abs().max() < 1e-4 * one.abs().max()
 
 
 def test_fcn_enlarges_bilinearly():

@@ -9,7 +9,7 @@ bilinear. Batch normalization and ReLU follow each convolution but the last. (Dr
 from the authors' code.)
 
 The bases, and the map at stride 4 that the decoder takes: ResNet-50 and -101 ("Conv2", the end of the first stage),
-with the spacing (1, 2, 4) within the last stage that DeepLabv3 found best; the aligned Xception (the second
+with the spacings 2, 4, 8 in the last stage that DeepLabv3 found best; the aligned Xception (the second
 convolution of the module of 256 channels, as in the authors' code), where the 3x3 convolutions of pyramid and decoder
 are separable ("atrous separable", section 3.1); MobileNetV2 (the last block of 24 channels), separable as well. The
 authors' own MobileNetV2 models leave out pyramid and decoder for speed; here it has both.

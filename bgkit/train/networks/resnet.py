@@ -54,8 +54,9 @@ class ResNet(nn.Module):
     output_stride : int
         32; or 16 or 8, where the last one or two stages keep the size and space their 3x3 taps twice (four times)
         as far instead: a denser last map at several times the cost of that stage.
-    grid : tuple of 3 int
-        Factors on the spacing in the last stage's three bottlenecks; (1, 2, 4) is DeepLabv3's "multi-grid".
+    grid : tuple of 3 int, optional
+        Factors on the spacing in the last stage's three bottlenecks; (1, 2, 4) is DeepLabv3's "multi-grid", with
+        spacings 2, 4, 8 at stride 16. Without it, the map at every second place is that of stride 32.
     width : int
         Channels of the first stage's bottlenecks, 64 in the paper; all others follow.
 
@@ -71,7 +72,7 @@ class ResNet(nn.Module):
         inputs: int = 3,
         output_stride: int = 32,
         *,
-        grid: tuple[int, int, int] = (1, 1, 1),
+        grid: tuple[int, int, int] | None = None,
         width: int = 64,
     ) -> None:
         super().__init__()
@@ -80,13 +81,16 @@ class ResNet(nn.Module):
         self.stages = nn.ModuleList()
         channels, reached, dilation = width, 4, 1
         for number, blocks in enumerate(BOTTLENECKS[depth]):
-            narrow, stride = width << number, 1 if number == 0 else 2
+            narrow, stride, before = width << number, 1 if number == 0 else 2, dilation
             if stride == 2 and reached == output_stride:
                 stride, dilation = 1, 2 * dilation
             reached *= stride
+            # The convolution that loses its stride still reads the neighbors it read; only those after it read further.
+            spacings = [before, *[dilation] * (blocks - 1)]
+            if grid is not None and number == 3:
+                spacings = [dilation * factor for factor in grid]
             stage = nn.Sequential()
-            for block in range(blocks):
-                spacing = dilation * (grid[block] if number == 3 else 1)
+            for block, spacing in enumerate(spacings):
                 stage.append(_Bottleneck(channels, narrow, stride=stride if block == 0 else 1, dilation=spacing))
                 channels = 4 * narrow
             self.stages.append(stage)
