@@ -12,7 +12,7 @@ The *refinement network* mends only the 4x4 patches of the full picture where th
 ``pixels`` pixels of them (80,000 by the authors' default). For each it takes an 8x8 window of the coarse answers, the
 hidden channels, picture and plate at half the size; two 3x3 convolutions without padding leave 4x4, doubled by
 repetition to 8x8; beside the window of picture and plate at full size, two more leave the patch: opacity and residual.
-Elsewhere the coarse answers, enlarged, stand.
+Elsewhere, and where no error is expected at all, the coarse answers, enlarged, stand.
 
 Both opacities are clipped to 0..1. Training minimizes, at both sizes, the absolute error of the opacity and of its
 Sobel gradient and that of the foreground where there is any, and the squared error of the expected error. Pictures with
@@ -146,7 +146,7 @@ class _Refinement(nn.Module):
     def forward(
         self, both: Tensor, alpha: Tensor, residual: Tensor, error: Tensor, hidden: Tensor, patches: int
     ) -> tuple[Tensor, Tensor]:
-        where = _most_doubtful(error, patches)
+        where, doubtful = _most_doubtful(error, patches)
         answers = torch.cat([alpha, residual], 1)
         seen = torch.cat([hidden, answers], 1)
         half = _scaled(both, 0.5)
@@ -154,15 +154,19 @@ class _Refinement(nn.Module):
         x = self.at_half(_windows(torch.cat([_resize(seen, half), half], 1), where, cols, step=2, margin=3))
         x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         x = self.at_full(torch.cat([x, _windows(both, where, cols, step=4, margin=2)], 1))
-        mended = _put(_resize(answers, both), where, x)
+        mended = _put(_resize(answers, both), where, doubtful, x)
         return mended[:, :1], mended[:, 1:]
 
 
-def _most_doubtful(error: Tensor, patches: int) -> Tensor:
-    """Number the places (N, k) of the largest expected errors, row by row; k is ``patches``, or all there are."""
+def _most_doubtful(error: Tensor, patches: int) -> tuple[Tensor, Tensor]:
+    """Number the places (N, k) of the largest expected errors, row by row, and say which of them expect one at all.
+
+    k is ``patches``, or all there are.
+    """
     places = error.detach().float().flatten(1)
     count = torch._shape_as_tensor(places)[1].clamp(max=patches)  # a tensor, so that an exported graph follows the size
-    return torch.topk(places, count, 1, sorted=False)[1]
+    largest, where = torch.topk(places, count, 1)
+    return where, largest > 0
 
 
 def _windows(x: Tensor, where: Tensor, cols: int, *, step: int, margin: int) -> Tensor:
@@ -184,15 +188,18 @@ def _windows(x: Tensor, where: Tensor, cols: int, *, step: int, margin: int) -> 
     return (cut.view(-1, side, side, x.shape[1]) * known.view(-1, side, side, 1)).permute(0, 3, 1, 2)
 
 
-def _put(x: Tensor, where: Tensor, patches: Tensor) -> Tensor:
-    """Replace the 4x4 patches of ``x`` (N, C, H, W) at the places ``where`` (N, k) by ``patches`` (N k, C, 4, 4)."""
+def _put(x: Tensor, where: Tensor, doubtful: Tensor, patches: Tensor) -> Tensor:
+    """Replace the 4x4 patches of ``x`` (N, C, H, W) at the places ``where`` (N, k) by ``patches`` (N k, C, 4, 4).
+
+    Those that are not ``doubtful`` (N, k) stay as they are.
+    """
     pictures, channels, rows, cols = x.shape
     size = 16 * channels
     cut = x.view(pictures, channels, rows // 4, 4, cols // 4, 4).permute(0, 2, 4, 1, 3, 5).reshape(pictures, -1, size)
-    new = patches.to(x.dtype).reshape(pictures, -1, size)
-    cut = cut.scatter(1, where[..., None].expand(-1, -1, size), new)
-    cut = cut.view(pictures, rows // 4, cols // 4, channels, 4, 4).permute(0, 3, 1, 4, 2, 5)
-    return cut.reshape(pictures, channels, rows, cols)
+    place = where[..., None].expand(-1, -1, size)
+    new = torch.where(doubtful[..., None], patches.to(x.dtype).reshape(pictures, -1, size), cut.gather(1, place))
+    cut = cut.scatter(1, place, new).view(pictures, rows // 4, cols // 4, channels, 4, 4)
+    return cut.permute(0, 3, 1, 4, 2, 5).reshape(pictures, channels, rows, cols)
 
 
 def _gradient(x: Tensor) -> Tensor:
