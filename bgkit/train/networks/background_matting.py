@@ -89,17 +89,20 @@ class BackgroundMatting(nn.Module):
         if not self.training:
             return alpha
         small = _scaled(image, 0.25)
-        return [alpha, (image + residual).clamp(0, 1), alpha4, (small + residual4).clamp(0, 1), error4]
+        return [alpha, (image + residual).clamp(0, 1), alpha4, (small + residual4).clamp(0, 1), error4.clamp(0, 1)]
 
     def coarse(self, both: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return opacity (N, 1, h, w), foreground residual (3), expected error (1) and hidden channels (32)."""
+        """Return opacity (N, 1, h, w), foreground residual (3), expected error (1) and hidden channels (32).
+
+        The error is not clipped yet: where it is 1 in many places, their order would be left to chance.
+        """
         maps = self.base(both)
         x = self.pooling(maps[-1])
         for step, across in zip(self.up, (maps[2], maps[1], maps[0]), strict=True):
             x = step(torch.cat([_resize(x, across), across], 1))
         x = self.leave(torch.cat([_resize(x, both), both], 1))
         alpha, residual, error, hidden = torch.split(x, [1, 3, 1, HIDDEN], 1)
-        return alpha.clamp(0, 1), residual, error.clamp(0, 1), F.relu(hidden)
+        return alpha.clamp(0, 1), residual, error, F.relu(hidden)
 
     def loss(self, outputs: Sequence[Tensor], truth: Tensor, image: Tensor) -> Tensor:
         """Section 4.2: opacity, its gradient and foreground at both sizes, and the expected error."""

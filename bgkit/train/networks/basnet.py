@@ -116,6 +116,7 @@ class _Basic(nn.Module):
         super().__init__()
         self.first = convolution(inputs, outputs, stride=stride)
         self.second = convolution(outputs, outputs, activation=None)
+        nn.init.zeros_(self.second[1].weight)  # begins as its shortcut, see resnet.py
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else convolution(inputs, outputs, 1, stride=stride, activation=None)
 
