@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from bgkit.train.networks.blocks import convolution, initialize
 
-__all__ = ["MobileNetV2"]
+__all__ = ["InvertedResidual", "MobileNetV2"]
 
 # Grouped by the stride at which they end: 2, 4, 8, 16, 32.
 STAGES = (
@@ -31,7 +31,7 @@ STAGES = (
 )
 
 
-class _InvertedResidual(nn.Module):
+class InvertedResidual(nn.Module):
     """Widen by 1x1, work channel by channel by 3x3, narrow by 1x1 without activation (fig. 4d)."""
 
     def __init__(self, inputs: int, outputs: int, *, expand: int, stride: int, dilation: int) -> None:
@@ -88,7 +88,7 @@ class MobileNetV2(nn.Module):
                         # The convolution that loses its stride still reads neighbors; only those after it read further.
                         step, dilation = 1, 2 * dilation
                     reached *= step
-                    stage.append(_InvertedResidual(channels, outputs, expand=expand, stride=step, dilation=spacing))
+                    stage.append(InvertedResidual(channels, outputs, expand=expand, stride=step, dilation=spacing))
                     channels = outputs
             self.stages.append(stage)
             widths.append(channels)

@@ -6,7 +6,7 @@ small U, the residual U-block (figure 2e): a convolution brings the input to the
 levels looks at it over a wide neighborhood with few channels, and both are added. The outermost stages have seven
 levels, then six, five and four; where the picture has become small (stages 5 and 6, and 5 on the way up), the U does
 not halve but spaces its taps 1, 2, 4, 8 apart instead ("RSU-4F"). A 3x3 convolution makes a map of each of the six
-stages on the way up; all are brought to the picture's size, and a 1x1 convolution fuses them into a seventh, the answer.
+stages on the way up; brought to the picture's size, they are fused by a 1x1 convolution into a seventh, the answer.
 
 Training supervises all seven at full size by cross entropy, each with weight 1 (section 3.3).
 
