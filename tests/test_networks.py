@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -265,6 +266,9 @@ def test_atrous_convolution_only_makes_denser(base):
     }[base]
     torch.manual_seed(0)
     coarse = made_by(output_stride=32, **options).eval()
+    for module in coarse.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1)  # some begin at zero, and would hide what they scale
     dense = made_by(output_stride=16, **options).eval()
     dense.load_state_dict(coarse.state_dict())
     image = torch.rand(1, 3, 96, 160)
@@ -307,3 +311,51 @@ def test_tiramisu_enlarges_new_maps_only():
         15,
         *(12, 10, 7, 5, 4),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "dropout", "normalized"),
+    [
+        ("fcn-8s", {0.5: 2}, 0),  # fc6 and fc7
+        ("segnet", {}, 25),  # 13 convolutions down, 12 up; the last stands alone
+        ("unet", {0.5: 2}, 0),  # the end of the way down
+        ("tiramisu-103", {0.2: 96}, 96),  # 91 layers of the dense blocks, 5 transitions down
+        ("deeplabv3plus-resnet101", {0.1: 1}, 104 + 9),  # 5 branches, join, 48 channels, two in the decoder
+    ],
+)
+def test_dropout_and_normalization_stand_where_published(name, dropout, normalized):
+    """As many layers drop out, and at the rate, and as many are normalized, as the paper says."""
+    with torch.device("meta"):
+        layers = list(build(name).modules())
+    assert Counter(layer.p for layer in layers if isinstance(layer, torch.nn.Dropout)) == dropout
+    assert sum(isinstance(layer, torch.nn.BatchNorm2d) for layer in layers) == normalized
+
+
+def test_deeplab_spaces_its_taps():
+    """Rates 2, 4, 8 in ResNet's last stage and 6, 12, 18 in the pyramid, at stride 16; fine maps from stride 4."""
+    with torch.device("meta"):
+        network = build("deeplabv3plus-resnet101")
+        maps = network.base(torch.zeros(1, 3, 64, 64))
+    spaced = [m.dilation[0] for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.dilation != (1, 1)]
+    assert spaced == [2, 4, 8, 6, 12, 18]
+    assert [tuple(one.shape[1:3]) for one in maps] == [(64, 32), (256, 16), (512, 8), (1024, 4), (2048, 4)]
+    fine = network.fine[0]
+    assert (fine.in_channels, fine.out_channels, fine.kernel_size) == (256, 48, (1, 1))
+
+
+def test_fcn_adds_finer_scores():
+    """FCN-8s adds scores of pool4 at stride 16 and of pool3 at stride 8; at zero they change nothing."""
+    from bgkit.train.networks.fcn import FCN
+
+    torch.manual_seed(0)
+    network = FCN(8, width=2, hidden=4).eval()
+    torch.nn.init.normal_(network.score.weight)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        before = network(image)
+        changed = []
+        for score in network.fused_scores:
+            score.bias.fill_(1)
+            changed.append((network(image) - before)[0, 0, 32, 32].item())
+    assert [score.in_channels for score in network.fused_scores] == [16, 8]
+    assert changed == pytest.approx([1, 2])

@@ -6,12 +6,15 @@ convolution, works by a 3x3 one, and widens fourfold by a 1x1 one; what came in 
 a 1x1 convolution where its shape changes. Batch normalization follows every convolution. The first bottleneck of
 each stage but the first halves the size.
 
-Two things differ from table 1. The stride stands at the 3x3 convolution, not at the 1x1 before it, which throws away
-three quarters of its input (Goyal et al. 2017, and all trained weights in circulation since). The classifier is gone.
+Three things differ from the paper. The stride stands at the 3x3 convolution, not at the 1x1 before it, which throws
+away three quarters of its input (as in all trained weights in circulation). Each bottleneck begins as its shortcut, the
+last scale in it being zero (Goyal et al. 2017): otherwise rounding errors of random weights grow some 300 times on the
+way through 101 layers, and so do gradients on the way back. The classifier is gone.
 
 References
 ----------
 K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image recognition", CVPR 2016.
+P. Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017.
 L.-C. Chen, G. Papandreou, F. Schroff, H. Adam, "Rethinking atrous convolution for semantic image segmentation", 2017.
 """
 
@@ -35,6 +38,7 @@ class _Bottleneck(nn.Module):
         self.squeeze = convolution(inputs, width, 1)
         self.work = convolution(width, width, stride=stride, dilation=dilation)
         self.widen = convolution(width, 4 * width, 1, activation=None)
+        nn.init.zeros_(self.widen[1].weight)
         same = stride == 1 and inputs == 4 * width
         self.shortcut = nn.Identity() if same else convolution(inputs, 4 * width, 1, stride=stride, activation=None)
 

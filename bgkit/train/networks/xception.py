@@ -48,6 +48,8 @@ class _Module(nn.Module):
             ]
         )
         same = stride == 1 and inputs == widths[-1]
+        if same:
+            nn.init.zeros_(self.steps[2][2][1].weight)  # begins as the identity, see resnet.py
         self.shortcut = nn.Identity() if same else convolution(inputs, widths[-1], 1, stride=stride, activation=None)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
