@@ -3,6 +3,15 @@
 A mask network maps ``image`` (N, 3, H, W), with H and W multiples of its ``multiple``, to logits: in training a list of
 (N, 1, h, w), finest first, each at the depth where its paper supervises it; in evaluation one (N, 1, H, W).
 A second input (``plate`` (N, 3, H, W), ``trimap`` or ``mask`` (N, 1, H, W)) is the second argument.
+
+Logits pass through a sigmoid to become the answer. An entry with ``activation="none"`` is of a network whose paper
+answers with the opacity itself: what it gives, in training and in evaluation, is clipped to 0..1 and nothing more.
+
+Where a paper trains with a loss of its own, its network has a method ``loss(outputs, truth, image)``, which a training
+loop uses instead of the recipe's: ``outputs`` is what ``forward`` returned in training (which may then hold more than
+one-channel maps), ``truth`` is (N, 1, H, W) in 0..1, ``image`` the network's first input, normalized. It computes in
+float32 whatever ``outputs`` are in, and returns one number. A plate is normalized as the picture is; a mask and a
+trimap lie in 0..1 (0, 128/255, 1).
 """
 
 from __future__ import annotations
@@ -10,7 +19,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -29,12 +38,55 @@ class Entry:
     parameters: float | None = None  # millions, as published
     inputs: tuple[str, ...] = ("image",)
     multiple: int = 32
+    activation: Literal["sigmoid", "none"] = "sigmoid"  # what makes the answer, 0..1, of the output
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
 
 NETWORKS: dict[str, Entry] = {
     "coarse": Entry("coarse:CoarseNet", "bgkit's own"),
+    "u2net": Entry("u2net:U2Net", "Qin et al. 2020", parameters=44.0),
+    "u2netp": Entry("u2net:U2Net", "Qin et al. 2020", {"lite": True}, parameters=1.13),
+    "basnet": Entry("basnet:BASNet", "Qin et al. 2019", parameters=87.1),
+    "modnet": Entry("modnet:MODNet", "Ke et al. 2022", parameters=6.5, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5)),
+    "indexnet": Entry(
+        "indexnet:IndexNet", "Lu et al. 2019", parameters=8.15, inputs=("image", "trimap"), activation="none"
+    ),
+    "background-matting-v2-mobilenetv2": Entry(
+        "background_matting:BackgroundMatting",
+        "Lin et al. 2021",
+        {"base": "mobilenetv2"},
+        parameters=5.01,
+        inputs=("image", "plate"),
+        multiple=4,
+        activation="none",
+        mean=(0.0, 0.0, 0.0),
+        deviation=(1.0, 1.0, 1.0),
+    ),
+    "background-matting-v2-resnet50": Entry(
+        "background_matting:BackgroundMatting",
+        "Lin et al. 2021",
+        {"base": "resnet50"},
+        parameters=40.25,
+        inputs=("image", "plate"),
+        multiple=4,
+        activation="none",
+        mean=(0.0, 0.0, 0.0),
+        deviation=(1.0, 1.0, 1.0),
+    ),
+    "cascadepsp": Entry("cascade:CascadePSP", "Cheng et al. 2020", inputs=("image", "mask"), multiple=8),
+    "fcn-32s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 32}, parameters=134),
+    "fcn-16s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 16}, parameters=134),
+    "fcn-8s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 8}, parameters=134),
+    "segnet": Entry("segnet:SegNet", "Badrinarayanan, Kendall, Cipolla 2017", parameters=29.46),
+    "unet": Entry("unet:UNet", "Ronneberger, Fischer, Brox 2015", parameters=31.0),
+    "tiramisu-56": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", {"layers": (4,) * 6, "growth": 12}, parameters=1.5),
+    "tiramisu-67": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", {"layers": (5,) * 6}, parameters=3.5),
+    "tiramisu-103": Entry("tiramisu:Tiramisu", "Jégou et al. 2017", parameters=9.4),
+    "deeplabv3plus-mobilenetv2": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "mobilenetv2"}),
+    "deeplabv3plus-resnet50": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "resnet50"}),
+    "deeplabv3plus-resnet101": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "resnet101"}),
+    "deeplabv3plus-xception": Entry("deeplab:DeepLab", "Chen et al. 2018", {"base": "xception65"}),
 }
 
 
