@@ -8,7 +8,7 @@ anyone can repeat: the ground is busy or plain by the mean slope of its light (S
 at 256 x 256), the subject small or large by its share of the frame. The held-out pictures are those that
 training sets aside to choose a checkpoint.
 
-The failures shown are of scikit-image's sample pictures and of drawn scenes: research pictures do not go into the repository.
+The failures shown are of scikit-image's sample pictures: research pictures do not go into the repository.
 """
 
 from __future__ import annotations
@@ -111,15 +111,14 @@ def tables(model: str) -> str:
 
 def scenes() -> dict[str, Picture]:
     """Pictures that everyone has, on which coarse networks are known to fail."""
-    samples = {
-        "dark": (data.astronaut()[:, :, :].astype(np.float32) / 255) * np.float32(0.12),
+    return {
+        "dark": data.astronaut().astype(np.float32) / 255 * np.float32(0.12),
         "product": data.coffee().astype(np.float32) / 255,
         "cut": data.chelsea()[:, 150:330].astype(np.float32) / 255,
         "many": np.repeat(data.coins()[..., None], 3, 2).astype(np.float32) / 255,
         "thin": data.rocket().astype(np.float32) / 255,
         "texture": np.repeat(data.gravel()[..., None], 3, 2).astype(np.float32) / 255,
     }
-    return samples
 
 
 def strip(image: Picture, mask: Picture, height: int = 160) -> Picture:
