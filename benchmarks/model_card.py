@@ -1,0 +1,158 @@
+"""The figures and the pictures of the embedded network's model card, `docs/model-card.md`.
+
+    python benchmarks/model_card.py --write docs/model-card.md
+    python benchmarks/model_card.py --pictures docs/images
+
+The table lies between two markers in the document and is put there anew. Pictures of a set are parted by rules that
+anyone can repeat: the ground is busy or plain by the mean slope of its light (Sobel, per pixel of the true background
+at 256 x 256), the subject small or large by its share of the frame. The held-out pictures are those that
+training sets aside to choose a checkpoint.
+
+The failures shown are of scikit-image's sample pictures: research pictures do not go into the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import sys
+import tarfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2
+import numpy as np
+from coarse_network import plates, textures
+from numpy.typing import NDArray
+from quality import data_folder
+from skimage import data
+
+from bgkit import stages
+from bgkit.evaluate.datasets import open_dataset
+from bgkit.evaluate.metrics import Score, score, summarize
+from bgkit.imagefile import read_picture, write_picture
+
+Picture = NDArray[np.float32]
+METRICS = ("f_max", "mae", "iou", "recall", "precision")
+HELD = 400  # pictures that training sets aside, by the permutation of seed 0
+
+
+def held_out() -> Iterator[tuple[str, Picture, Picture]]:
+    """Pictures of the training sets that the network never saw: (kind, image, truth)."""
+    files: dict[str, bytes] = {}
+    for shard in sorted((data_folder() / "train").glob("train-*.tar")):
+        with tarfile.open(shard) as archive:
+            files |= {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}
+    names = sorted({name.rsplit(".", 1)[0] for name in files})
+    for index in np.random.default_rng(0).permutation(len(names))[:HELD]:
+        name = names[index]
+        image = read_picture(io.BytesIO(files[name + ".webp"])).image
+        mask = cv2.imdecode(np.frombuffer(files[name + ".png"], np.uint8), cv2.IMREAD_GRAYSCALE)
+        kind = "full-body persons, held out" if name.startswith("ccp-") else "DUTS, held out"
+        yield kind, image, mask.astype(np.float32) / 255
+
+
+def ground_slope(image: Picture, truth: Picture) -> float:
+    """Mean slope of the light over the true background, at 256 x 256; larger is busier."""
+    gray = cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA) @ np.float32([0.299, 0.587, 0.114])
+    ground = cv2.erode((cv2.resize(truth, (256, 256)) < 0.5).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    slope = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))
+    return float(slope[ground].mean()) if ground.any() else 0.0
+
+
+def collect(mask_of: Callable[[Picture], Picture]) -> dict[str, list[Score]]:
+    """Scores by kind of picture."""
+    scores: dict[str, list[Score]] = defaultdict(list)
+    found = []
+    for sample in open_dataset("ecssd", data_folder() / "test/ecssd"):
+        image, truth = sample.read_image(), sample.read_truth()
+        figures = score(mask_of(image), truth, names=METRICS)
+        found.append((ground_slope(image, truth), float(truth.mean()), figures))
+    calm, busy = np.quantile([slope for slope, _, _ in found], [1 / 3, 2 / 3])
+    for slope, share, figures in found:
+        scores["ECSSD"].append(figures)
+        if slope <= calm:
+            scores["ECSSD, the third with the plainest ground"].append(figures)
+        if slope >= busy:
+            scores["ECSSD, the third with the busiest ground"].append(figures)
+        if share < 0.1:
+            scores["ECSSD, subject below 10 % of the frame"].append(figures)
+        if share > 0.4:
+            scores["ECSSD, subject above 40 % of the frame"].append(figures)
+    for sample in open_dataset("studio", data_folder() / "test/studio"):
+        figures = score(mask_of(sample.read_image()), sample.read_truth(), names=METRICS)
+        scores[f"studio, {sample.kind}"].append(figures)
+    for kind, image, truth in held_out():
+        scores[kind].append(score(mask_of(image), truth, names=METRICS))
+    return scores
+
+
+def tables(model: str) -> str:
+    """The Markdown that stands between the markers."""
+
+    def mask_of(image: Picture) -> Picture:
+        return stages.cnn_mask(image, model=model)
+
+    lines = ["| pictures | number | F max | MAE | IoU | precision | recall |", "|---|---|---|---|---|---|---|"]
+    for kind, scores in collect(mask_of).items():
+        figures = summarize(scores)
+        cells = " | ".join(f"{figures[name]:.3f}" for name in ("f_max", "mae", "iou", "precision", "recall"))
+        lines.append(f"| {kind} | {len(scores)} | {cells} |")
+    lines += ["", "| nothing there | number | marked, mean | over 1 % marked |", "|---|---|---|---|"]
+    for name, pictures in (("empty studio plates", plates(None)), ("textures", textures(None))):
+        marked = np.array([(mask_of(picture) > 0.5).mean() for picture in pictures])
+        lines.append(f"| {name} | {len(marked)} | {marked.mean():.2%} | {(marked > 0.01).mean():.0%} |")
+    return "\n".join(lines)
+
+
+def scenes() -> dict[str, Picture]:
+    """Pictures that everyone has, on which coarse networks are known to fail."""
+    return {
+        "dark": data.astronaut().astype(np.float32) / 255 * np.float32(0.12),
+        "product": data.coffee().astype(np.float32) / 255,
+        "cut": data.chelsea()[:, 150:330].astype(np.float32) / 255,
+        "many": np.repeat(data.coins()[..., None], 3, 2).astype(np.float32) / 255,
+        "thin": data.rocket().astype(np.float32) / 255,
+        "texture": np.repeat(data.gravel()[..., None], 3, 2).astype(np.float32) / 255,
+    }
+
+
+def strip(image: Picture, mask: Picture, height: int = 160) -> Picture:
+    """Picture, mask, and the picture where the mask is, on checkerboard."""
+    scale = height / image.shape[0]
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_AREA)[..., None]
+    row, col = np.mgrid[: image.shape[0], : image.shape[1]] // 8
+    board = np.where((row + col) % 2, 0.6, 0.8)[..., None].astype(np.float32)
+    return np.hstack([image, np.repeat(mask, 3, 2), mask * image + (1 - mask) * board])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="coarse", help="a network's name, or an ONNX file")
+    parser.add_argument("--write", type=Path, help="a document whose table is put anew")
+    parser.add_argument("--pictures", type=Path, help="a folder for the pictures of failures")
+    options = parser.parse_args()
+    if options.pictures:
+        for name, image in scenes().items():
+            write_picture(
+                options.pictures / f"coarse-{name}.jpg", strip(image, stages.cnn_mask(image, model=options.model))
+            )
+        return 0
+    text = tables(options.model)
+    print(text)
+    if options.write:
+        page = options.write.read_text("utf-8")
+        page, count = re.subn(r"(<!-- figures -->\n).*?(<!-- end -->)", rf"\1{text}\n\2", page, flags=re.DOTALL)
+        if count != 1:
+            raise SystemExit(f"{options.write}: expected one pair of markers <!-- figures --> and <!-- end -->")
+        options.write.write_text(page, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
