@@ -55,11 +55,13 @@ stages:
 
 
 def install(folder: Path) -> None:
-    """Make ``folder``, once it is on the path, an installed package that registers the stage."""
+    """Make ``folder``, once it is on the path, an installed package that registers the stage, and a store."""
     info = folder / "minefield-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: minefield\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[bgkit.stages]\nminefield = minefield:minefield\n")
+    (info / "entry_points.txt").write_text(
+        "[bgkit.stages]\nminefield = minefield:minefield\n[fsspec.specs]\nshop = shop_store:Shop\n"
+    )
 
 
 def draw(path: Path, color: tuple[int, int, int] = HARMLESS, rows: int = 12, cols: int = 16) -> Path:

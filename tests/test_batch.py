@@ -138,7 +138,6 @@ def test_a_picture_met_twice_is_done_once():
         ("nothing.jpg", r"^nothing\.jpg: no such file or folder"),
         ("*.jpg", r"^\*\.jpg: no picture has such a name"),
         ("empty", r"^empty: no pictures in this folder \(looked for \.jpg, "),
-        ("s3://shop/a.jpg", r"^s3://shop/a\.jpg: expected a file, folder or glob; URLs"),
     ],
 )
 def test_inputs_that_are_not_there(name, message):
