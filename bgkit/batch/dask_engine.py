@@ -5,9 +5,9 @@ them; pixels never pass through the scheduler. Each worker process does one pict
 its ``--nthreads``, and keeps networks loaded from picture to picture. Two pictures for each process are on their way
 at any time, no more, so a million pictures burden the scheduler no more than ten.
 
-Dask gives the pictures of a worker that is lost to others; a picture that loses four of them is given up. A result is
-written whole or not at all, so nothing comes of a picture being done twice. The journal is written by who asked, as
-with the local engine.
+Dask gives the pictures of a worker that is lost to others; a picture that loses several of them (four, with Dask's
+own setting ``allowed-failures``; two, with an embedded cluster) is given up. A result is written whole or not at all,
+so nothing comes of a picture being done twice. The journal is written by who asked, as with the local engine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from bgkit.threads import set_threads, threads
 __all__ = ["Cluster"]
 
 AHEAD = 2  # pictures on their way for each process: one at work, one that waits there
-PATIENCE = 30.0  # seconds for a scheduler to answer, and for its first worker
+PATIENCE = float(os.environ.get("BGKIT_DASK_PATIENCE", "20"))  # seconds for a scheduler to answer, and for workers
 
 
 class Cluster:
@@ -55,7 +55,10 @@ class Cluster:
     def __enter__(self) -> Self:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told by its pictures
         if self.scheduler is None:
+            import dask
+
             share = max(1, threads() // self.workers)
+            dask.config.set({"distributed.scheduler.allowed-failures": 1})  # tried twice, as by the local engine
             self.own = self.distributed.LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=share,
@@ -66,7 +69,7 @@ class Cluster:
                 env=environment(share),
             )
         try:
-            self.client = self.distributed.Client(self.own or self.scheduler, timeout=PATIENCE, set_as_default=False)
+            self.client = self.distributed.Client(self.own or self.scheduler, timeout=PATIENCE)
             self.client.wait_for_workers(1, timeout=PATIENCE)
         except (OSError, ValueError) as error:
             self.__exit__(None, None, None)

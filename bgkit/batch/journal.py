@@ -102,14 +102,14 @@ class Journal:
         self.file.write(b"\n")  # ends a line that a kill tore
         self.alone = lock(self.file)
         if self.alone:
-            for place in self.places:
-                for path in place.glob(LEFT_BEHIND) if isinstance(place, Path) else ():
-                    path.unlink(missing_ok=True)
-            self._clear_store()
+            self._clear()
         return self
 
-    def _clear_store(self) -> None:
-        """Delete what killed runs left in a store: results under temporary names."""
+    def _clear(self) -> None:
+        """Delete what killed runs and workers left: results under temporary names."""
+        for place in self.places:
+            for path in place.glob(LEFT_BEHIND) if isinstance(place, Path) else ():
+                path.unlink(missing_ok=True)
         if isinstance(self.folder, Url):
             with suppress(OSError):
                 for url in list_files(self.folder):
@@ -119,6 +119,9 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.alone:
+            with suppress(OSError):  # the folder is away
+                self._clear()
         if self.file is not None:
             self.file.close()
 
