@@ -2,7 +2,8 @@
 
 Python and the libraries are loaded once and each run is a fork of that, so that a round takes the time of its
 pictures only. A kill comes when a few more results are there and a random moment has passed, so that kills fall
-everywhere: while planning, reading, at work, and in the middle of writing. Prints how many runs were killed.
+everywhere: while planning, reading, at work, and in the middle of writing. ROUNDS runs are killed; a run that was
+done before its kill does not count. When few of the PICTURES are left to do, some results are taken away.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ ROUNDS, SEED, PICTURES = (int(text) for text in sys.argv[1:4])
 OUT = Path(sys.argv[sys.argv.index("-o") + 1])
 
 
-def count() -> int:
-    """Return the number of results; hidden files are none."""
-    return sum(not path.name.startswith(".") for path in OUT.rglob("*.png")) if OUT.exists() else 0
+def results() -> list[Path]:
+    """Return the results; hidden files are none."""
+    return sorted(path for path in OUT.rglob("*.png") if not path.name.startswith(".")) if OUT.exists() else []
 
 
 def run() -> None:
@@ -44,24 +45,26 @@ def main() -> None:
     for step in load_pipeline(sys.argv[sys.argv.index("-p") + 1]).steps:
         find(step.name)
     moments, killed = random.Random(SEED), 0
-    for _ in range(ROUNDS):
-        before, more = count(), moments.randrange(0, max(2, 2 * PICTURES // ROUNDS))
+    while killed < ROUNDS:
+        standing = results()
+        if len(standing) > 0.7 * PICTURES:
+            for path in moments.sample(standing, PICTURES // 2):
+                path.unlink()
+        enough = len(results()) + moments.randrange(0, PICTURES // 20)
         child = os.fork()
         if not child:
             run()
         with contextlib.suppress(OSError):  # whoever comes first
             os.setpgid(child, child)
-        limit = time.monotonic() + 30
-        while count() < before + more and time.monotonic() < limit:
+        limit = time.monotonic() + 60
+        while len(results()) < enough and time.monotonic() < limit:
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 break
-            time.sleep(0.001)
+            time.sleep(0.004)
         time.sleep(moments.expovariate(1 / 0.01))
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        killed += os.WIFSIGNALED(status)
-    print(killed)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 if __name__ == "__main__":  # worker processes load this file, too

@@ -5,6 +5,8 @@ seconds by stage, the pipeline's digest. And beyond: the SHA-256 of the picture,
 the result; the pipeline as YAML with every value; the networks that ran, each with its file's SHA-256 and provider;
 the number of threads; the versions of what computed; the machine. It is written where the picture was done, by
 the process that did it.
+
+A sidecar serves as a pipeline file: ``bgkit remove a.jpg -p cut/a.png.json -o again.png`` gives the same bytes.
 """
 
 from __future__ import annotations
@@ -13,17 +15,21 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.batch.jobs import Job, Outcome, Work, shown
 from bgkit.batch.places import Place, write_bytes
 from bgkit.batch.report import as_record
+from bgkit.errors import PipelineError
+from bgkit.pipeline import Pipeline
+from bgkit.pipelinefile import read_pipeline
 from bgkit.threads import threads
 
-__all__ = ["digests", "sha256", "sidecar_of", "write_sidecar"]
+__all__ = ["digests", "pipeline_of", "sha256", "sidecar_of", "write_sidecar"]
 
 PACKAGES = (
     "numpy",
@@ -40,6 +46,24 @@ PACKAGES = (
 def sidecar_of(output: Place) -> Place:
     """Return where the sidecar of a result stands."""
     return output.with_name(output.name + ".json")
+
+
+def pipeline_of(sidecar: Path) -> Pipeline:
+    """Return the pipeline that made the result of a sidecar, with every value as it was.
+
+    Raises
+    ------
+    PipelineError
+        If the file cannot be read or is no sidecar.
+    """
+    try:
+        told = json.loads(sidecar.read_bytes())
+        name, text = str(told["pipeline"]), str(told["pipeline_yaml"])
+    except OSError as error:
+        raise PipelineError(f"{shown(sidecar)}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise PipelineError(f"{shown(sidecar)}: expected a sidecar, as --sidecar writes them") from error
+    return read_pipeline(text, str(sidecar), name)
 
 
 def digests(job: Job, picture: Path | bytes | BytesIO, brought: Mapping[str, Path | BytesIO]) -> dict[str, Any]:
@@ -65,6 +89,7 @@ def write_sidecar(outcome: Outcome, work: Work, hashes: Mapping[str, Any]) -> No
     write_bytes(sidecar_of(outcome.job.output), text.encode("ascii"))
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for package in PACKAGES:

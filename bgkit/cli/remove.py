@@ -52,7 +52,9 @@ Examples:
 )
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="OUT", help="A folder, a picture's name for one input, or - for a pipe.")
-@click.option("-p", "--pipeline", default="auto", show_default=True, help="A shipped pipeline's name, or a YAML file.")
+@click.option(
+    "-p", "--pipeline", default="auto", show_default=True, help="A shipped pipeline's name, a YAML file, or a sidecar."
+)
 @click.option("--set", "settings", metavar="STAGE.PARAM=VALUE", multiple=True, help="Change a value; repeatable.")
 @click.option("--background", metavar="WHAT", help="A color, a picture, blur, or none: sets composite.background.")
 @click.option("--layer", type=click.Choice(LAYERS), default="result", show_default=True, help="What to write.")
@@ -190,9 +192,10 @@ def command(
 
 def _load(name: str, settings: Sequence[str], background: str | None) -> Any:
     """Return the pipeline with the values of ``--set`` and ``--background``."""
+    from bgkit.batch.sidecar import pipeline_of
     from bgkit.pipelinefile import load_pipeline
 
-    pipeline = load_pipeline(name)
+    pipeline = pipeline_of(Path(name)) if name.lower().endswith(".json") else load_pipeline(name)
     values = {}
     for text in settings:
         key, equals, value = text.partition("=")
