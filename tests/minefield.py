@@ -39,7 +39,6 @@ def minefield(image: np.ndarray) -> np.ndarray:
         level=np.float32(0.5),
         pid=os.getpid(),
         networks=networks,
-        began=time.time(),
     )
     if first == REFUSES:
         raise LayerError("does not like red")

@@ -73,6 +73,16 @@ def test_a_result_is_repeated_bit_for_bit(pipeline, monkeypatch):
         assert digest(f"again/{name}") == told["output_sha256"] == digest(f"out/{name}")
 
 
+def test_a_result_without_its_sidecar_is_made_again():
+    """A kill came between the two; without --sidecar such a result is complete."""
+    remove("in", "-o", "out", "-p", "fast", "--sidecar", "--workers", "1")
+    Path("out/1.png.json").unlink()
+    assert "2 skipped" in remove("in", "-o", "out", "-p", "fast")
+    told = remove("in", "-o", "out", "-p", "fast", "--sidecar")
+    assert "because their sidecar is missing: 1" in told and "1 done, 1 skipped" in told
+    assert Path("out/1.png.json").exists()
+
+
 def test_a_file_that_is_no_sidecar():
     """Told before the first picture."""
     Path("report.json").write_text("[]")

@@ -39,6 +39,7 @@ from bgkit.batch.places import (
     size_of,
     write_bytes,
 )
+from bgkit.batch.sidecar import sidecar_of
 from bgkit.errors import PlanError
 from bgkit.imagefile import ENDINGS as WRITTEN
 
@@ -256,9 +257,14 @@ def _check_outputs(jobs: Sequence[Job]) -> None:
 
 
 def part(
-    plan: Plan, if_exists: Literal["skip", "overwrite", "fail"], journal: Journal | None = None
+    plan: Plan,
+    if_exists: Literal["skip", "overwrite", "fail"],
+    journal: Journal | None = None,
+    sidecars: bool = False,
 ) -> tuple[list[Job], list[Job], list[str]]:
     """Return the jobs to do, those to skip because their output stands, and notes on these.
+
+    With ``sidecars`` an output without one (a kill came between the two) is made again.
 
     Raises
     ------
@@ -272,16 +278,26 @@ def part(
     if standing and if_exists == "fail":
         more = f", as do {len(standing) - 1} other outputs" if len(standing) > 1 else ""
         raise PlanError(f"{shown(standing[0].output)}: exists{more}; nothing was done")
-    judged = {id(job): journal.judge(job, sizes[job.output]) if journal else "good" for job in standing}
+    judged: dict[int, str] = {id(job): journal.judge(job, sizes[job.output]) if journal else "good" for job in standing}
+    bare = {id(job) for job in standing if sidecars and not _has_sidecar(job, sizes)}
+    judged |= {key: "stale" for key in bare if judged[key] == "good"}
     kinds = Counter(judged.values())
     notes = []
-    if kinds["stale"]:
-        notes.append(f"done again, because the picture was changed since or the output is damaged: {kinds['stale']}")
+    changed = kinds["stale"] - sum(judged[key] == "stale" for key in bare)
+    if changed:
+        notes.append(f"done again, because the picture was changed since or the output is damaged: {changed}")
+    if kinds["stale"] > changed:
+        notes.append(f"done again, because their sidecar is missing: {kinds['stale'] - changed}")
     if kinds["other"]:
         notes.append(f"kept, though made with another pipeline or other values: {kinds['other']}")
     skipped = [job for job in standing if judged[id(job)] != "stale"]
     keep = set(map(id, skipped))
     return [job for job in plan.jobs if id(job) not in keep], skipped, notes
+
+
+def _has_sidecar(job: Job, sizes: Mapping[Place, int]) -> bool:
+    sidecar = sidecar_of(job.output)
+    return sidecar in sizes or (isinstance(sidecar, Path) and sidecar.exists())
 
 
 def _sizes(plan: Plan) -> dict[Place, int]:

@@ -231,7 +231,7 @@ def _run(
 
     places = {job.output.parent for job in planned.jobs}
     journal = Journal(planned.folder, work.pipeline.digest(), work.layer, places) if planned.folder else None
-    todo, standing, notes = part(planned, if_exists, journal)
+    todo, standing, notes = part(planned, if_exists, journal, work.sidecar)
     folders = [planned.folder] if planned.folder else [job.output.parent for job in todo]
     prepare([*folders, *([work.steps_folder] if work.steps_folder else [])], report)
     with contextlib.ExitStack() as stack:
