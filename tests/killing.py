@@ -22,7 +22,8 @@ OUT = Path(sys.argv[sys.argv.index("-o") + 1])
 
 def results() -> list[Path]:
     """Return the results; hidden files are none."""
-    return sorted(path for path in OUT.rglob("*.png") if not path.name.startswith(".")) if OUT.exists() else []
+    names = (os.path.join(place, name) for place, _, files in os.walk(OUT) for name in files)  # noqa: PTH118
+    return sorted(Path(name) for name in names if name.endswith(".png") and "/." not in name)
 
 
 def run() -> None:
@@ -60,7 +61,7 @@ def main() -> None:
         while len(results()) < enough and time.monotonic() < limit:
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 break
-            time.sleep(0.004)
+            time.sleep(0.02)
         time.sleep(moments.expovariate(1 / 0.01))
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)

@@ -69,7 +69,7 @@ def test_killed_fifty_times():
     for workers, rounds in (("1", ROUNDS - 5), ("2", 5)):  # two need a second to start, which no fork saves
         share = ["remove", "in", "-o", "out", "-p", "quick.yaml", "--sidecar", "--workers", workers]
         script = [sys.executable, str(ROOT / "tests" / "killing.py"), str(rounds), "8", str(PICTURES), *share]
-        subprocess.run(script, check=True, timeout=500)
+        subprocess.run(script, check=True, timeout=1200)
     before = len([name for name in files("out") if name.endswith(".png")])
     assert 0 < before < PICTURES, "the kills came before or after the work, not during it"
     remove("in", "-o", "out", "--sidecar", "--workers", "2")
