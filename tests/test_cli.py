@@ -599,6 +599,8 @@ def test_documented_commands_plan(line, monkeypatch):
     for name in ("photo", "a", "x/b", "shots/s/a", "shoot/a", "masks/s/a", "raw/x/a", "day1/a", "day2/a"):
         draw(Path(f"{name}.{'tif' if name == 'raw/x/a' else 'jpg'}"))
     Path("my.yaml").write_text(PIPELINE)
+    Path("cut").mkdir()
+    Path("cut/a.png.json").write_text(json.dumps({"pipeline": "minefield", "pipeline_yaml": PIPELINE}))
     known = shlex.split(line)[1:]
     known = [word.replace("u2net", "coarse") for word in known]
     monkeypatch.setattr("bgkit.batch.running.run_job", lambda job, *_: Outcome(job, "failed", "not really done"))

@@ -32,16 +32,23 @@ def environment(tmp_path_factory):
     return {**os.environ, "PYTHONPATH": path, "SHOP_ROOT": shop, "BGKIT_HOME": home, "PYTHONWARNINGS": "ignore"}
 
 
+def schedule(environment, folder: Path) -> tuple[subprocess.Popen, str]:
+    """Start ``dask scheduler`` and return it with its address."""
+    file = folder / "scheduler.json"
+    args = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    running = start("dask", *args, environment=environment)
+    limit = time.monotonic() + 90
+    while not file.exists() and time.monotonic() < limit:
+        time.sleep(0.1)
+    time.sleep(0.1)
+    return running, json.loads(file.read_text())["address"]
+
+
 @pytest.fixture(scope="module")
 def scheduler(environment, tmp_path_factory):
     """``dask scheduler``: its address."""
-    file = tmp_path_factory.mktemp("dask") / "scheduler.json"
-    args = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-    running = start("dask", *args, environment=environment)
-    limit = time.monotonic() + 60
-    while not file.exists() and time.monotonic() < limit:
-        time.sleep(0.1)
-    yield json.loads(file.read_text())["address"]
+    running, address = schedule(environment, tmp_path_factory.mktemp("dask"))
+    yield address
     end(running)
 
 
@@ -190,3 +197,25 @@ def test_an_embedded_cluster(environment):
     assert "failed: in/red.png: minefield: does not like red" in errors
     assert "failed: in/dies.png: the worker process died each time" in errors
     assert [path.name for path in results()] == sorted(f"{n}.png{end}" for n in range(6) for end in ("", ".json"))
+
+
+def test_the_scheduler_is_killed_midway(environment, tmp_path):
+    """Status 1 with what to do; the same command, with the local engine even, does the rest."""
+    for number in range(40):
+        draw(Path(f"in/{number}.png"), rows=400, cols=400)
+    running, address = schedule(environment, tmp_path)
+    worker = start("dask", "worker", address, "--nthreads", "1", "--no-dashboard", environment=environment)
+    try:
+        wait_for(address, 1)
+        batch = remove({**environment, "BGKIT_DASK_PATIENCE": "8"}, "in", "-o", "out", "--scheduler", address)
+        wait_until(5, batch)
+        end(running)
+        status, errors = outcome(batch)
+        assert status == 1 and f"error: the scheduler {address} is gone; what is done is done" in errors, errors
+        assert "Traceback" not in errors
+    finally:
+        end(worker)
+        end(running)
+    local = ["remove", "-p", "mine.yaml", "in", "-o", "out", "--workers", "1"]
+    status, errors = outcome(start("bgkit", *local, environment=environment, stderr=subprocess.PIPE))
+    assert status == 0 and are_whole(results(), 40, 400), errors

@@ -36,6 +36,7 @@ from bgkit.threads import set_threads, threads
 __all__ = ["Cluster"]
 
 AHEAD = 2  # pictures on their way for each process: one at work, one that waits there
+FORGOTTEN = ("cancelled", "lost")  # by a scheduler that was started anew
 PATIENCE = float(os.environ.get("BGKIT_DASK_PATIENCE", "20"))  # seconds for a scheduler to answer, and for workers
 
 
@@ -120,25 +121,35 @@ class Cluster:
                     lost = 0.0 if processes >= 0 else (lost or now)
                     if lost and now > lost + PATIENCE:
                         raise EngineError(
-                            f"the scheduler {self.client.scheduler.address} is gone; what is done is done, "
+                            f"the scheduler {self.scheduler or 'of this process'} is gone; what is done is done, "
                             "the same command goes on with the rest"
                         )
                     if processes == 0 and before and on_news is not None:
                         on_news("all workers are gone; waiting for others")
-                while waiting and len(flying) < AHEAD * max(1, processes):
+                while waiting and not lost and len(flying) < AHEAD * max(1, processes):
                     job = waiting.popleft()
                     flying[self.client.submit(_do, order, _absolute(job), pure=False)] = job
                 for future in self._next(flying):
-                    yield self._outcome(future, flying.pop(future))
+                    job = flying.pop(future)
+                    if future.status in FORGOTTEN:
+                        waiting.append(job)
+                    else:
+                        yield self._outcome(future, job)
         finally:
             with suppress(Exception):
                 self.client.cancel(list(flying))
 
     def _next(self, flying: dict[Any, Job]) -> list[Any]:
         """Wait at most a second, and return the futures that are settled."""
-        with suppress(TimeoutError, self.distributed.CancelledError):
+        began = time.monotonic()
+        if not flying:
+            time.sleep(0.1)
+            return []
+        try:
             self.distributed.wait(list(flying), timeout=1, return_when="FIRST_COMPLETED")
-        return [future for future in flying if future.status in ("finished", "error")]
+        except Exception:  # nothing within a second; or the scheduler is gone, which is seen by counting its workers
+            time.sleep(max(0.0, 0.1 - (time.monotonic() - began)))
+        return [future for future in flying if future.status in ("finished", "error", *FORGOTTEN)]
 
     def _outcome(self, future: Any, job: Job) -> Outcome:
         try:
