@@ -13,6 +13,7 @@ from typing import Self
 __all__ = [
     "BgkitError",
     "ConvergenceWarning",
+    "EngineError",
     "ImageError",
     "LayerError",
     "MissingPartError",
@@ -47,6 +48,10 @@ class PipelineError(BgkitError, ValueError):
 
 class PlanError(BgkitError, ValueError):
     """A batch cannot start: an input is missing, or there is no place for its output."""
+
+
+class EngineError(BgkitError):
+    """What runs a batch broke down on the way; what is done stays done."""
 
 
 class ImageError(BgkitError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -30,7 +31,15 @@ HARMLESS, REFUSES, BREAKS, DIES, WARNS, STOPS, SLEEPS = (
 def minefield(image: np.ndarray) -> np.ndarray:
     """Mark all that is not red, or fail in the way that the first pixel asks for."""
     first = tuple(int(value) for value in np.round(image[0, 0] * 255))
-    note(threads=threads(), nan=float("nan"), level=np.float32(0.5))
+    held = sys.modules.get("bgkit.models.session")
+    networks = [id(each) for each in held._networks.values()] if held else []
+    note(
+        threads=threads(),
+        nan=float("nan"),
+        level=np.float32(0.5),
+        pid=os.getpid(),
+        networks=networks,
+    )
     if first == REFUSES:
         raise LayerError("does not like red")
     if first == BREAKS:
@@ -55,11 +64,13 @@ stages:
 
 
 def install(folder: Path) -> None:
-    """Make ``folder``, once it is on the path, an installed package that registers the stage."""
+    """Make ``folder``, once it is on the path, an installed package that registers the stage, and a store."""
     info = folder / "minefield-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: minefield\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[bgkit.stages]\nminefield = minefield:minefield\n")
+    (info / "entry_points.txt").write_text(
+        "[bgkit.stages]\nminefield = minefield:minefield\n[fsspec.specs]\nshop = shop_store:Shop\n"
+    )
 
 
 def draw(path: Path, color: tuple[int, int, int] = HARMLESS, rows: int = 12, cols: int = 16) -> Path:

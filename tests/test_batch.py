@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from minefield import BREAKS, DIES, PIPELINE, REFUSES, STOPS, WARNS, draw, install
 
-from bgkit.batch import engine, workers
+from bgkit.batch import engine, memory, workers
 from bgkit.batch.engine import default_workers, run_batch
 from bgkit.batch.finding import find_pictures
 from bgkit.batch.jobs import Job, Outcome, Work, shown
 from bgkit.batch.journal import NAME, Journal
+from bgkit.batch.memory import Room
 from bgkit.batch.planning import part, plan, prepare
 from bgkit.batch.report import Report
 from bgkit.errors import PipelineError, PlanError
@@ -138,7 +139,6 @@ def test_a_picture_met_twice_is_done_once():
         ("nothing.jpg", r"^nothing\.jpg: no such file or folder"),
         ("*.jpg", r"^\*\.jpg: no picture has such a name"),
         ("empty", r"^empty: no pictures in this folder \(looked for \.jpg, "),
-        ("s3://shop/a.jpg", r"^s3://shop/a\.jpg: expected a file, folder or glob; URLs"),
     ],
 )
 def test_inputs_that_are_not_there(name, message):
@@ -474,6 +474,43 @@ def test_number_of_workers(monkeypatch):
     assert [default_workers(count) for count in (1, 3, 6, 1000)] == [1, 1, 3, 8]
     monkeypatch.setattr(engine, "_memory", lambda: 7 << 30)
     assert default_workers(1000) == 2
+
+
+# Memory
+
+
+def test_room_learns_what_pictures_take():
+    """What is begun beside others must fit with them; a large picture corrects the guess, a small one does not."""
+    room = Room(4_000_000_000)
+    assert room.fits(24_000_000, [24_000_000]) is False  # 3.3 GB each by the first guess
+    assert room.fits(24_000_000, []) and room.fits(10**9, [])  # alone, any may be tried
+    room.learn(1_000_000, 900_000_000)
+    assert room.fits(24_000_000, [24_000_000]) is False
+    room.learn(24_000_000, Room.BASE + 24_000_000 * 50)
+    assert room.fits(24_000_000, [24_000_000]) and not room.fits(24_000_000, [24_000_000] * 2)
+    room.learn(24_000_000, Room.BASE + 24_000_000 * 20)  # one that took less does not make room
+    assert not room.fits(24_000_000, [24_000_000] * 2)
+
+
+def test_memory_of_a_container(monkeypatch):
+    """The limit of a container counts, and what is taken of it."""
+    Path("max").write_text("3000000\n")
+    Path("now").write_text("1000000\n")
+    monkeypatch.setattr(memory, "CONTAINERS", ((Path("max"), Path("now")), (Path("no"), Path("no"))))
+    assert memory.limit() == 3_000_000 and memory.free() == 2_000_000
+    Path("max").write_text("max\n")  # of no limit
+    assert memory.limit() > 3_000_000
+
+
+@pytest.mark.parametrize(("gigabytes", "shape", "processes"), [(1.5, (4000, 6000), 1), (4.0, (1000, 2000), 2)])
+def test_no_more_at_work_than_fit(work, gigabytes, shape, processes):
+    """Where two pictures of 24 MP do not fit, one worker does both, though two are allowed; of 2 MP, each does one."""
+    for name in ("in/a.png", "in/b.png"):
+        draw(Path(name), rows=shape[0], cols=shape[1])
+    outcomes = list(run_batch(plan(["in"], "out").jobs, work, 2, memory=int(gigabytes * 1e9)))
+    assert [outcome.status for outcome in outcomes] == ["done"] * 2
+    assert len({outcome.facts["minefield"]["pid"] for outcome in outcomes}) == processes
+    assert max(outcome.memory or 0 for outcome in outcomes) < gigabytes * 1e9
 
 
 # The report

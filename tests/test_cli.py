@@ -316,6 +316,9 @@ WRONG = [
     (["a.png", "-o", "binary.yaml/out"], "binary.yaml/out: cannot be made: binary.yaml is a file"),
     (["a.png", "--report", "no/r.jsonl"], "no/r.jsonl: the report cannot be written"),
     (["a.png", "-o", "out", "--report", "no/r.jsonl"], "no/r.jsonl: the report cannot be written"),
+    (["a.png", "--scheduler", "tcp://127.0.0.1:1"], "--scheduler: is for --engine dask"),
+    (["a.png", "--engine", "dask", "--memory", "1"], "--memory: is for local workers"),
+    (["a.png", "-p", "no.json"], "no.json: cannot be read: No such file"),
     (["-", "a.png"], "a pipe takes one picture"),
     (["-", "-o", "out"], "out: a picture from a pipe has no name; give -o FILE"),
 ]
@@ -557,6 +560,15 @@ def test_missing_torch_is_told(name, monkeypatch):
     assert 'ing needs an optional part: pip install "bgkit[train]"' in result.stderr
 
 
+def test_missing_dask_is_told(monkeypatch):
+    """With the command that installs it, before anything is touched."""
+    draw(Path("a.png"))
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    told = remove("a.png", "--engine", "dask", status=2).stderr
+    assert told == 'error: --engine dask needs an optional part: pip install "bgkit[dask]"\n'
+    assert files() == ["a.png"]
+
+
 # Progress
 
 
@@ -587,6 +599,8 @@ def test_documented_commands_plan(line, monkeypatch):
     for name in ("photo", "a", "x/b", "shots/s/a", "shoot/a", "masks/s/a", "raw/x/a", "day1/a", "day2/a"):
         draw(Path(f"{name}.{'tif' if name == 'raw/x/a' else 'jpg'}"))
     Path("my.yaml").write_text(PIPELINE)
+    Path("cut").mkdir()
+    Path("cut/a.png.json").write_text(json.dumps({"pipeline": "minefield", "pipeline_yaml": PIPELINE}))
     known = shlex.split(line)[1:]
     known = [word.replace("u2net", "coarse") for word in known]
     monkeypatch.setattr("bgkit.batch.running.run_job", lambda job, *_: Outcome(job, "failed", "not really done"))

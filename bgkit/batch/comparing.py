@@ -181,7 +181,7 @@ class Examination:
 
     def __call__(self, job: Job, layers: Layers) -> dict[str, Any]:
         """Write layers and thumbnails; return scores, signs and confidence, or why there is no score."""
-        assert layers.alpha is not None
+        assert layers.alpha is not None and isinstance(job.output, Path)
         sample = self.samples[job.key]
         color = layers.image if layers.foreground is None else layers.foreground
         cutout = np.dstack([color, layers.alpha])

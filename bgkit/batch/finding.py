@@ -1,4 +1,4 @@
-"""Finding: which pictures a file, a folder or a glob means.
+"""Finding: which pictures a file, a folder, a glob or a URL means.
 
 A folder is walked in the order of its names. Left out are hidden names, what is no picture by its
 ending, folders that are links, and the output folder when it lies inside. A picture that is met
@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bgkit.batch.jobs import shown
+from bgkit.batch.places import Place, Url, common_parent, identity, is_folder, list_files, look_at, match, place_of
 from bgkit.errors import PlanError
 
-__all__ = ["ENDINGS", "Found", "common_parent", "find_pictures", "inner_path", "walk"]
+__all__ = ["ENDINGS", "Found", "find_pictures", "walk"]
 
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
 
@@ -26,35 +28,56 @@ ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", "
 class Found:
     """A picture file, the folder below which its path is kept, and the folder that was asked for."""
 
-    path: Path
-    root: Path | None = None  # None where the picture was given by name
-    folder: Path | None = None  # None where no folder was given
+    path: Place
+    root: Place | None = None  # None where the picture was given by name
+    folder: Place | None = None  # None where no folder was given
 
 
-def find_pictures(inputs: Sequence[str], leave_out: Path | None = None) -> tuple[list[Found], list[str]]:
+def find_pictures(inputs: Sequence[str], leave_out: Place | None = None) -> tuple[list[Found], list[str]]:
     """Return the pictures that ``inputs`` mean, each once, and notes on what was left out."""
     notes: list[str] = []
     found: list[Found] = []
-    folders = [Path(text) for text in inputs if Path(text).is_dir()]
+    places = [place_of(text) for text in inputs]
+    kinds = [_kind(place) for place in places]
+    folders = [place for place, kind in zip(places, kinds, strict=True) if kind == "folder"]
     top = common_parent(folders) if len(folders) > 1 else None
-    for text in inputs:
-        path = Path(text)
-        if "://" in text:
-            raise PlanError(f"{shown(text)}: expected a file, folder or glob; URLs are not read yet")
-        if path.is_dir():
-            found += walk(path, top or path, leave_out, notes)
-        elif path.exists():
-            found.append(Found(path))
-        elif glob.has_magic(text):
-            found += _glob(text, leave_out)
+    for place, kind in zip(places, kinds, strict=True):
+        if kind == "folder":
+            found += walk(place, top or place, leave_out, notes)
+        elif kind == "glob":
+            found += _match(place, leave_out) if isinstance(place, Url) else _glob(str(place), leave_out)
+        elif isinstance(place, Url):
+            found.append(Found(Url(place.text, _stamp(place))))
         else:
-            raise PlanError(f"{shown(text)}: no such file or folder")
-    once = {os.path.realpath(each.path): each for each in reversed(found)}
-    return [each for each in found if once[os.path.realpath(each.path)] is each], notes
+            found.append(Found(place))
+    once = {identity(each.path): each for each in reversed(found)}
+    return [each for each in found if once[identity(each.path)] is each], notes
 
 
-def walk(folder: Path, root: Path, leave_out: Path | None, notes: list[str]) -> list[Found]:
+def _kind(place: Place) -> Literal["folder", "file", "glob"]:
+    try:
+        if is_folder(place):
+            return "folder"
+        there = place.exists() if isinstance(place, Path) else look_at(place) is not None
+    except OSError as error:
+        raise PlanError(f"{shown(place)}: cannot be read: {error.strerror}") from error
+    if there:
+        return "file"
+    if glob.has_magic(str(place)):
+        return "glob"
+    raise PlanError(f"{shown(place)}: no such file or folder")
+
+
+def _stamp(url: Url) -> tuple[int, int] | None:
+    return url.stamp or look_at(url)
+
+
+def walk(folder: Place, root: Place, leave_out: Place | None, notes: list[str]) -> list[Found]:
     """Return the pictures below ``folder``; what was passed over is added to ``notes``."""
+    if isinstance(folder, Url):
+        return _list(folder, root, leave_out, notes)
+    if isinstance(leave_out, Url):
+        leave_out = None
     if leave_out is not None and os.path.realpath(leave_out) == os.path.realpath(folder):
         raise PlanError(f"{shown(leave_out)}: is the input folder too; results among originals would be taken for them")
     skip = os.path.realpath(leave_out) if leave_out is not None else None
@@ -74,12 +97,53 @@ def walk(folder: Path, root: Path, leave_out: Path | None, notes: list[str]) -> 
                 found.append(Found(path, root, folder))
             elif not name.startswith("."):
                 others[path.suffix.lower() or "no ending"] += 1
+    return _sorted(found, folder, others, notes)
+
+
+def _sorted(found: list[Found], folder: Place, others: Counter[str], notes: list[str]) -> list[Found]:
     if others:
         kinds = ", ".join(f"{count} {shown(kind)}" for kind, count in sorted(others.items()))
         notes.append(f"{shown(folder)}: left out what is no picture by its ending: {kinds}")
     if not found:
         raise PlanError(f"{shown(folder)}: no pictures in this folder (looked for {', '.join(ENDINGS)})")
     return sorted(found, key=lambda each: each.path.parts)
+
+
+def _list(folder: Url, root: Place, leave_out: Place | None, notes: list[str]) -> list[Found]:
+    """The same in a store, by one listing."""
+    if isinstance(leave_out, Url) and leave_out.parts == folder.parts:
+        raise PlanError(f"{shown(leave_out)}: is the input folder too; results among originals would be taken for them")
+    try:
+        files = list_files(folder)
+    except OSError as error:
+        raise PlanError(f"{shown(folder)}: cannot be listed: {error.strerror}") from error
+    found: list[Found] = []
+    others: Counter[str] = Counter()
+    for url in files:
+        if any(name.startswith(".") for name in url.relative_to(folder).parts) or _is_below(url, leave_out):
+            continue
+        if url.suffix.lower() in ENDINGS:
+            found.append(Found(url, root, folder))
+        else:
+            others[url.suffix.lower() or "no ending"] += 1
+    return _sorted(found, folder, others, notes)
+
+
+def _match(pattern: Url, leave_out: Place | None) -> list[Found]:
+    fixed = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
+    root = Url("/".join(pattern.parts[:fixed]))
+    try:
+        files = match(pattern, root)
+    except OSError as error:
+        raise PlanError(f"{shown(pattern)}: cannot be listed: {error.strerror}") from error
+    found = [Found(url, root) for url in files if url.suffix.lower() in ENDINGS and not _is_below(url, leave_out)]
+    if not found:
+        raise PlanError(f"{shown(pattern)}: no picture has such a name")
+    return sorted(found, key=lambda each: each.path.parts)
+
+
+def _is_below(url: Url, folder: Place | None) -> bool:
+    return isinstance(folder, Url) and url.parts[: len(folder.parts)] == folder.parts
 
 
 def _is_file(path: Path) -> bool:
@@ -91,12 +155,12 @@ def _cannot_list(error: OSError) -> None:
     raise PlanError(f"{shown(error.filename)}: cannot be listed: {error.strerror}") from error
 
 
-def _glob(pattern: str, leave_out: Path | None) -> list[Found]:
+def _glob(pattern: str, leave_out: Place | None) -> list[Found]:
     parts = Path(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
     real_root = Path(os.path.realpath(root))
-    skip = Path(os.path.realpath(leave_out)) if leave_out is not None else None
+    skip = Path(os.path.realpath(leave_out)) if isinstance(leave_out, Path) else None
     inside = skip if skip is not None and real_root in skip.parents else None
     paths = (Path(name) for name in glob.iglob(pattern, recursive=True))  # noqa: PTH207
     found = [
@@ -109,13 +173,3 @@ def _glob(pattern: str, leave_out: Path | None) -> list[Found]:
     if not found:
         raise PlanError(f"{shown(pattern)}: no picture has such a name")
     return sorted(found, key=lambda each: each.path.parts)
-
-
-def inner_path(path: Path, folder: Path) -> Path:
-    """Return where ``path`` stands below ``folder``; links are left as they are."""
-    return Path(os.path.abspath(path)).relative_to(os.path.abspath(folder))  # noqa: PTH100
-
-
-def common_parent(folders: Sequence[Path]) -> Path:
-    """Return the deepest folder that holds all ``folders``."""
-    return Path(os.path.commonpath([os.path.abspath(folder) for folder in folders]))  # noqa: PTH100

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bgkit.batch.places import Place, Url, look_at, place_of
 from bgkit.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ STRIP = "strip"  # in place of a layer's name: picture, subject and matte side b
 class Job:
     """One picture, where its result goes, and the layers that come with it."""
 
-    picture: Path | bytes
-    output: Path
+    picture: Place | bytes
+    output: Place
     name: str  # of the picture, for messages and reports
     key: str = "picture"  # unique in a batch, without ending: where intermediate pictures go
-    brought: Mapping[str, Path] = field(default_factory=dict)
+    brought: Mapping[str, Place] = field(default_factory=dict)
+
+    def sources(self) -> list[Place]:
+        """Return all that is read for it, but for a pipe."""
+        return [place_of(self.name) if isinstance(self.picture, bytes) else self.picture, *self.brought.values()]
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,15 @@ class Work:
     """What is done to each picture.
 
     ``examine(job, layers)`` is called when the result is written, where the picture was done (so it
-    must be able to go to another process); what it returns becomes ``Outcome.found``.
+    must be able to go to another process); what it returns becomes ``Outcome.found``. With ``sidecar`` a
+    file of all that a repeat needs is written beside the result (:mod:`bgkit.batch.sidecar`).
     """
 
     pipeline: Pipeline
     layer: str = "result"
     steps_folder: Path | None = None
     examine: Callable[[Job, Layers], Mapping[str, Any]] | None = None
+    sidecar: bool = False
 
     def steps(self, brought: Iterable[str] = ()) -> list[str]:
         """Return the names of all that happens to a picture, in order."""
@@ -81,6 +88,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     size: tuple[int, int] | None = None  # rows, columns
     stamp: tuple[int, int] | None = None  # of the picture's file, before it was read: bytes, ns
+    written: int | None = None  # bytes of the result
     memory: int | None = None  # the most the process held meanwhile, bytes, libraries included
     found: Mapping[str, Any] = field(default_factory=dict)  # by Work.examine
     trace: str = ""  # of an error that is bgkit's own fault
@@ -119,11 +127,10 @@ def plain(value: Any) -> Any:
 
 
 def stamp_of(job: Job) -> tuple[int, int] | None:
-    """Return size and time of change (ns) of a job's picture, by which a change is told; None for a pipe."""
-    if not isinstance(job.picture, Path):
+    """Return size and time of change (ns) of a job's picture, by which a change is told; None for a pipe.
+
+    Of a URL it is what the store told when the picture was found.
+    """
+    if isinstance(job.picture, bytes):
         return None
-    try:
-        found = job.picture.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
+    return job.picture.stamp if isinstance(job.picture, Url) else look_at(job.picture)

@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bgkit.batch.finding import common_parent, inner_path
 from bgkit.batch.jobs import Job, shown
+from bgkit.batch.places import Place, Url, common_parent, identity, inner_path
 from bgkit.errors import PlanError
 
 __all__ = ["check_target", "pack"]
@@ -31,12 +31,17 @@ def check_target(target: Path, jobs: Iterable[Job]) -> None:
         raise PlanError(f"--zip {shown(target)}: there is no folder {shown(target.parent)}")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise PlanError(f"--zip {shown(target)}: no permission to write in {shown(target.parent)}")
-    place = os.path.realpath(target)
-    if any(place == os.path.realpath(path) for job in jobs for path in (Path(job.name), *job.brought.values())):
+    jobs = list(jobs)
+    if any(isinstance(job.output, Url) for job in jobs):
+        raise PlanError(
+            f"--zip {shown(target)}: takes results from a local folder; those of a URL are not fetched back"
+        )
+    place = identity(target)
+    if any(place == identity(path) for job in jobs for path in job.sources()):
         raise PlanError(f"--zip {shown(target)}: is an input; choose another name")
 
 
-def pack(target: Path, outputs: Sequence[Path], folder: Path | None = None) -> None:
+def pack(target: Path, outputs: Sequence[Place], folder: Place | None = None) -> None:
     """Put files into a zip file at ``target``, named as they stand below ``folder`` or their common parent.
 
     Pictures are compressed already (deflating PNG files gains under 1 % and takes longer than writing
@@ -47,7 +52,7 @@ def pack(target: Path, outputs: Sequence[Path], folder: Path | None = None) -> N
     try:
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
             for output in outputs:
-                archive.write(output, inner_path(output, top).as_posix())
+                archive.write(str(output), inner_path(output, top).as_posix())
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

@@ -14,16 +14,32 @@ Everything is settled here before the first pixel. The rules:
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
-from bgkit.batch.finding import ENDINGS, Found, common_parent, find_pictures, inner_path, walk
+from bgkit.batch.finding import ENDINGS, Found, find_pictures, walk
 from bgkit.batch.jobs import Job, shown
 from bgkit.batch.journal import Journal
+from bgkit.batch.places import (
+    Place,
+    Url,
+    common_parent,
+    delete,
+    exists,
+    identity,
+    inner_path,
+    is_folder,
+    list_files,
+    place_of,
+    size_of,
+    write_bytes,
+)
+from bgkit.batch.sidecar import sidecar_of
 from bgkit.errors import PlanError
 from bgkit.imagefile import ENDINGS as WRITTEN
 
@@ -36,7 +52,7 @@ class Plan:
 
     jobs: tuple[Job, ...]
     notes: tuple[str, ...] = ()
-    folder: Path | None = None  # the output folder, where there is one for all
+    folder: Place | None = None  # the output folder, where there is one for all
 
 
 def plan(
@@ -52,7 +68,7 @@ def plan(
     Parameters
     ----------
     inputs : sequence of str
-        Files, folders and globs.
+        Files, folders and globs; paths or URLs.
     out : str, optional
         A folder, or a file's name with a picture's ending for one input.
     ending : str, optional
@@ -68,12 +84,12 @@ def plan(
         If an input is missing, nothing is found, or results would fall on inputs or one another.
     """
     one_file = _names_a_file(out)
-    folder = None if out is None or one_file else Path(out)
-    if out is None and len(inputs) == 1 and Path(inputs[0]).is_dir():
-        folder = _folder_beside(Path(inputs[0]), suffix)
+    folder = None if out is None or one_file else place_of(out)
+    if out is None and len(inputs) == 1 and _is_folder(place_of(inputs[0])):
+        folder = _folder_beside(place_of(inputs[0]), suffix)
     pictures, notes = find_pictures(inputs, folder)
     if one_file and out is not None:
-        jobs = [_job_to(pictures, Path(out), ending)]
+        jobs = [_job_to(pictures, place_of(out), ending)]
     else:
         tail = "." + (ending or "png")
         outputs = _below(pictures, folder, tail) if folder else _beside(pictures, suffix, tail)
@@ -88,10 +104,17 @@ def plan(
 
 
 def _names_a_file(out: str | None) -> bool:
-    return out is not None and Path(out).suffix.lower() in ENDINGS and not Path(out).is_dir()
+    return out is not None and place_of(out).suffix.lower() in ENDINGS and not _is_folder(place_of(out))
 
 
-def _job_to(pictures: list[Found], out: Path, ending: str | None) -> Job:
+def _is_folder(place: Place) -> bool:
+    try:
+        return is_folder(place)
+    except OSError as error:
+        raise PlanError(f"{shown(place)}: cannot be read: {error.strerror}") from error
+
+
+def _job_to(pictures: list[Found], out: Place, ending: str | None) -> Job:
     if len(pictures) != 1:
         raise PlanError(f"{shown(out)}: names one picture, but there are {len(pictures)} inputs; give a folder")
     if out.suffix.lower() not in WRITTEN:
@@ -101,16 +124,19 @@ def _job_to(pictures: list[Found], out: Path, ending: str | None) -> Job:
     return Job(pictures[0].path, out, str(pictures[0].path))
 
 
-def _below(pictures: Iterable[Found], folder: Path, tail: str) -> list[Path]:
+def _below(pictures: Iterable[Found], folder: Place, tail: str) -> list[Place]:
     """Return outputs below a folder, the tree kept."""
-    names = (inner_path(each.path, each.root) if each.root is not None else Path(each.path.name) for each in pictures)
+    names = (
+        inner_path(each.path, each.root) if each.root is not None else PurePath(each.path.name) for each in pictures
+    )
     return [folder / name.parent / (name.stem + tail) for name in names]
 
 
-def _beside(pictures: Iterable[Found], suffix: str, tail: str) -> list[Path]:
+def _beside(pictures: Iterable[Found], suffix: str, tail: str) -> list[Place]:
     """Return outputs beside the pictures, or in a folder beside a folder."""
-    outputs = []
+    outputs: list[Place] = []
     for each in pictures:
+        place: Place
         if each.folder is None:
             place, name = each.path.parent, each.path.stem + suffix
         else:
@@ -120,7 +146,11 @@ def _beside(pictures: Iterable[Found], suffix: str, tail: str) -> list[Path]:
     return outputs
 
 
-def _folder_beside(folder: Path, suffix: str) -> Path:
+def _folder_beside(folder: Place, suffix: str) -> Place:
+    if isinstance(folder, Url):
+        if not folder.name:
+            raise PlanError(f"{shown(folder)}: has no folder beside it; give an output folder")
+        return folder.with_name(folder.name + suffix)
     absolute = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve() would follow links)
     if not absolute.name:
         raise PlanError(f"{shown(folder)}: has no folder beside it; give an output folder")
@@ -129,8 +159,8 @@ def _folder_beside(folder: Path, suffix: str) -> Path:
 
 
 def _tell_apart(
-    pictures: list[Found], outputs: list[Path], folder: Path | None, suffix: str, notes: list[str]
-) -> list[Path]:
+    pictures: list[Found], outputs: list[Place], folder: Place | None, suffix: str, notes: list[str]
+) -> list[Place]:
     """Give outputs that share a path the full old name, then the folders below the common parent."""
     final = list(outputs)
     renamed: set[int] = set()
@@ -152,25 +182,26 @@ def _tell_apart(
     return final
 
 
-def _groups(paths: Sequence[Path]) -> list[list[int]]:
+def _groups(paths: Sequence[Place]) -> list[list[int]]:
     """Return the indices of equal paths, where there are two or more."""
     places = defaultdict(list)
     for index, path in enumerate(paths):
-        places[os.path.normcase(os.path.abspath(path))].append(index)  # noqa: PTH100
+        name = identity(path) if isinstance(path, Url) else os.path.normcase(os.path.abspath(path))  # noqa: PTH100
+        places[name].append(index)
     return [group for group in places.values() if len(group) > 1]
 
 
 def _without_results(jobs: list[Job], notes: list[str]) -> list[Job]:
     """Leave out inputs that are results of other inputs: a second run over ``*.png`` meets those of the first."""
-    inputs = {os.path.realpath(str(job.picture)) for job in jobs}
-    results = {os.path.realpath(job.output) for job in jobs} & inputs
-    kept = [job for job in jobs if os.path.realpath(str(job.picture)) not in results]
+    inputs = {identity(job.sources()[0]) for job in jobs}
+    results = {identity(job.output) for job in jobs} & inputs
+    kept = [job for job in jobs if identity(job.sources()[0]) not in results]
     if results and kept:
         notes.append(f"left out {len(jobs) - len(kept)} inputs that are results of the others")
     return kept or jobs
 
 
-def _with_keys(jobs: list[Job], folder: Path | None, suffix: str) -> list[Job]:
+def _with_keys(jobs: list[Job], folder: Place | None, suffix: str) -> list[Job]:
     top = folder or common_parent([job.output.parent for job in jobs])
     inner = [inner_path(job.output, top).with_suffix("") for job in jobs]
     return [
@@ -179,17 +210,18 @@ def _with_keys(jobs: list[Job], folder: Path | None, suffix: str) -> list[Job]:
     ]
 
 
-def find_brought(jobs: Sequence[Job], brought: Mapping[str, str]) -> list[dict[str, Path]]:
+def find_brought(jobs: Sequence[Job], brought: Mapping[str, str]) -> list[dict[str, Place]]:
     """Return the files that come with each job: one for all, or by name from a folder.
 
     In a folder, the file for ``sub/photo.jpg`` is ``sub/photo.*`` or ``photo.*``, whichever is found first.
     """
-    found: list[dict[str, Path]] = [{} for _ in jobs]
+    found: list[dict[str, Place]] = [{} for _ in jobs]
     for layer, text in brought.items():
-        source = Path(text)
-        if not source.exists():
+        source = place_of(text)
+        folder = _is_folder(source)
+        if not folder and not exists(source):
             raise PlanError(f"--{layer} {shown(text)}: no such file or folder")
-        matches = [source] * len(jobs) if not source.is_dir() else _by_name(jobs, source)
+        matches: Sequence[Place | None] = _by_name(jobs, source) if folder else [source] * len(jobs)
         missing = [job.name for job, match in zip(jobs, matches, strict=True) if match is None]
         if missing:
             some = ", ".join(map(shown, missing[:3])) + (", ..." if len(missing) > 3 else "")
@@ -200,10 +232,10 @@ def find_brought(jobs: Sequence[Job], brought: Mapping[str, str]) -> list[dict[s
     return found
 
 
-def _by_name(jobs: Sequence[Job], folder: Path) -> list[Path | None]:
-    by_key: dict[str, Path] = {}
+def _by_name(jobs: Sequence[Job], folder: Place) -> list[Place | None]:
+    by_key: dict[str, Place] = {}
     for each in walk(folder, folder, None, []):
-        name = each.path.relative_to(folder)
+        name = inner_path(each.path, folder)
         by_key.setdefault(str(name), each.path)
         by_key.setdefault(str(name.with_suffix("")), each.path)
     matches = []
@@ -216,18 +248,23 @@ def _by_name(jobs: Sequence[Job], folder: Path) -> list[Path | None]:
 
 def _check_outputs(jobs: Sequence[Job]) -> None:
     """Refuse outputs that are inputs or folders."""
-    sources = {os.path.realpath(path) for job in jobs for path in (Path(job.name), *job.brought.values())}
+    sources = {identity(place) for job in jobs for place in job.sources()}
     for job in jobs:
-        if os.path.realpath(job.output) in sources:
+        if identity(job.output) in sources:
             raise PlanError(f"{shown(job.output)}: is an input; choose another output")
-        if job.output.is_dir():
+        if isinstance(job.output, Path) and job.output.is_dir():
             raise PlanError(f"{shown(job.output)}: is a folder; a picture was to be written there")
 
 
 def part(
-    plan: Plan, if_exists: Literal["skip", "overwrite", "fail"], journal: Journal | None = None
+    plan: Plan,
+    if_exists: Literal["skip", "overwrite", "fail"],
+    journal: Journal | None = None,
+    sidecars: bool = False,
 ) -> tuple[list[Job], list[Job], list[str]]:
     """Return the jobs to do, those to skip because their output stands, and notes on these.
+
+    With ``sidecars`` an output without one (a kill came between the two) is made again.
 
     Raises
     ------
@@ -236,15 +273,21 @@ def part(
     """
     if if_exists == "overwrite":
         return list(plan.jobs), [], []
-    standing = [job for job in plan.jobs if job.output.exists()]
+    sizes = _sizes(plan)
+    standing = [job for job in plan.jobs if job.output in sizes]
     if standing and if_exists == "fail":
         more = f", as do {len(standing) - 1} other outputs" if len(standing) > 1 else ""
         raise PlanError(f"{shown(standing[0].output)}: exists{more}; nothing was done")
-    judged = {id(job): journal.judge(job) if journal else "good" for job in standing}
+    judged: dict[int, str] = {id(job): journal.judge(job, sizes[job.output]) if journal else "good" for job in standing}
+    bare = {id(job) for job in standing if sidecars and not _has_sidecar(job, sizes)}
+    judged |= {key: "stale" for key in bare if judged[key] == "good"}
     kinds = Counter(judged.values())
     notes = []
-    if kinds["stale"]:
-        notes.append(f"done again, because the picture was changed since or the output is damaged: {kinds['stale']}")
+    changed = kinds["stale"] - sum(judged[key] == "stale" for key in bare)
+    if changed:
+        notes.append(f"done again, because the picture was changed since or the output is damaged: {changed}")
+    if kinds["stale"] > changed:
+        notes.append(f"done again, because their sidecar is missing: {kinds['stale'] - changed}")
     if kinds["other"]:
         notes.append(f"kept, though made with another pipeline or other values: {kinds['other']}")
     skipped = [job for job in standing if judged[id(job)] != "stale"]
@@ -252,7 +295,20 @@ def part(
     return [job for job in plan.jobs if id(job) not in keep], skipped, notes
 
 
-def prepare(folders: Iterable[Path], report: Path | None = None) -> None:
+def _has_sidecar(job: Job, sizes: Mapping[Place, int]) -> bool:
+    sidecar = sidecar_of(job.output)
+    return sidecar in sizes or (isinstance(sidecar, Path) and sidecar.exists())
+
+
+def _sizes(plan: Plan) -> dict[Place, int]:
+    """Return the outputs that stand, with their bytes; of a store, by one listing."""
+    if isinstance(plan.folder, Url):
+        return {url: size for url, (size, _) in list_files(plan.folder).items()}
+    found = ((job.output, size_of(job.output)) for job in plan.jobs)
+    return {output: size for output, size in found if size is not None}
+
+
+def prepare(folders: Iterable[Place], report: Path | None = None) -> None:
     """Make folders and see that files can be written there, and a report; nothing is made if any is wrong.
 
     Raises
@@ -260,7 +316,8 @@ def prepare(folders: Iterable[Path], report: Path | None = None) -> None:
     PlanError
         With the reason, if not.
     """
-    wanted = sorted(set(folders))
+    everywhere = set(folders)
+    wanted = sorted(folder for folder in everywhere if isinstance(folder, Path))
     if report is not None and not report.parent.is_dir() and report.parent not in wanted:
         raise PlanError(f"{shown(report)}: the report cannot be written: there is no folder {shown(report.parent)}")
     for folder in wanted:
@@ -276,3 +333,11 @@ def prepare(folders: Iterable[Path], report: Path | None = None) -> None:
                 pass
         except OSError as error:
             raise PlanError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
+    for url in sorted((folder for folder in everywhere if isinstance(folder, Url)), key=str):
+        probe = url / f".bgkit-{secrets.token_hex(6)}.part"
+        try:
+            write_bytes(probe, b"")
+            delete(probe)
+        except (OSError, NotImplementedError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise PlanError(f"{shown(url)}: cannot be written: {why}; choose another place with -o") from error

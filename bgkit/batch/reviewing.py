@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from bgkit.batch.jobs import Outcome
+from bgkit.batch.places import Place, Url, inner_path, read_bytes, write_bytes
 
 __all__ = ["Review"]
 
@@ -17,7 +17,7 @@ class Review:
     A picture that is done again and passes leaves the folder.
     """
 
-    def __init__(self, path: Path, folder: Path | None = None) -> None:
+    def __init__(self, path: Path, folder: Place | None = None) -> None:
         self.path, self.folder = path, folder
 
     def add(self, outcome: Outcome) -> None:
@@ -25,14 +25,16 @@ class Review:
         if outcome.status != "done":
             return
         output = outcome.job.output
-        copy = self.path / (os.path.relpath(output, self.folder) if self.folder else output.name)
+        copy = self.path / self._inner(output)
         if not outcome.flags:
             copy.unlink(missing_ok=True)
             return
         copy.parent.mkdir(parents=True, exist_ok=True)
-        part = copy.with_name(f".bgkit-{os.getpid()}.part")
-        try:
-            shutil.copyfile(output, part)
-            part.replace(copy)
-        finally:
-            part.unlink(missing_ok=True)
+        write_bytes(copy, read_bytes(output))
+
+    def _inner(self, output: Place) -> str:
+        if self.folder is None:
+            return output.name
+        if isinstance(output, Url):
+            return inner_path(output, self.folder).as_posix()
+        return os.path.relpath(output, str(self.folder))

@@ -6,15 +6,20 @@ A failure stays with its picture: :func:`run_job` returns it as an outcome. Only
 
 from __future__ import annotations
 
+import io
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bgkit.batch.jobs import STRIP, Job, Outcome, Work, plain, stamp_of
 from bgkit.batch.memory import forget_peak, peak
-from bgkit.errors import BgkitError
+from bgkit.batch.places import Place, Url, read_bytes, size_of, write_bytes
+from bgkit.batch.sidecar import digests, sha256, write_sidecar
+from bgkit.errors import BgkitError, ImageError
 from bgkit.evaluate.strips import strip
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
@@ -30,6 +35,8 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
     stamp, layers = stamp_of(job), None
     error = trace = ""
     memory: int | None = None
+    written: int | None = None
+    hashes: dict[str, Any] = {}
     found: Mapping[str, Any] = {}
     forget_peak()
 
@@ -52,16 +59,19 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         warnings.simplefilter("always", UserWarning)
         try:
             started = time.perf_counter()
-            layers = read_layers(job.picture, **job.brought)
+            picture, brought = _open(job.picture), {name: _open(place) for name, place in job.brought.items()}
+            layers = read_layers(picture, **brought)
+            hashes = digests(job, picture, brought) if work.sidecar else {}
+            if hashes and stamp != stamp_of(job):
+                raise ImageError(f"{job.name}: changed while it was read")
             took("read", time.perf_counter() - started)
             layers = work.pipeline.run(layers, on_step=after)
             memory = peak()
             started = time.perf_counter()
-            job.output.parent.mkdir(parents=True, exist_ok=True)
-            if work.layer == STRIP:
-                write_picture(job.output, strip(layers), like=layers.facts.get("input", {}))
-            else:
-                layers.save(job.output, work.layer)
+            content = _write(job.output, layers, work.layer)
+            written = len(content) if isinstance(content, bytes) else size_of(content)
+            if work.sidecar:
+                hashes["output_sha256"] = sha256(content)
             took("write", time.perf_counter() - started)
             if work.examine is not None:
                 found = work.examine(job, layers)
@@ -70,11 +80,11 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         except MemoryError:
             error = "not enough memory"
         except OSError as wrong:
-            error = f"{wrong.strerror or wrong}{f': {wrong.filename}' if wrong.filename else ''}"
+            error = _reason(wrong)
         except Exception as wrong:  # a bug, in bgkit or a plug-in, must not take the other pictures with it
             error = f"internal error: {type(wrong).__name__}: {' '.join(str(wrong).split())}"
             trace = traceback.format_exc()
-    return Outcome(
+    outcome = Outcome(
         job,
         "failed" if error else "done",
         error,
@@ -83,7 +93,48 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         tuple(dict.fromkeys(str(warning.message) for warning in caught)),
         (layers.image.shape[0], layers.image.shape[1]) if layers is not None else None,
         stamp,
+        written,
         memory,
         found,
         trace,
     )
+    if work.sidecar and not error:
+        try:
+            write_sidecar(outcome, work, hashes)
+        except OSError as wrong:
+            return replace(outcome, status="failed", error=_reason(wrong))
+    return outcome
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+
+
+def _open(place: Any) -> Any:
+    """Return what pictures are read from; of a URL, its content under its name."""
+    if not isinstance(place, Url):
+        return place
+    try:
+        content = io.BytesIO(read_bytes(place))
+    except OSError as error:
+        why = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise ImageError(f"{place}: cannot be read: {why}") from error
+    content.name = str(place)
+    return content
+
+
+def _write(output: Place, layers: Layers, layer: str) -> Path | bytes:
+    """Write the result, whole or not at all, and return its file, or its content that went to a URL."""
+    like = layers.facts.get("input", {})
+    if isinstance(output, Url):
+        content = io.BytesIO()
+        array = strip(layers) if layer == STRIP else getattr(layers, layer)
+        write_picture(content, array, like=like, format=output.suffix)
+        write_bytes(output, content.getvalue())
+        return content.getvalue()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if layer == STRIP:
+        write_picture(output, strip(layers), like=like)
+    else:
+        layers.save(output, layer)
+    return output

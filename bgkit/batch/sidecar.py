@@ -1,56 +1,96 @@
 """Beside a result, a JSON file of all that is needed to make it again, bit for bit: ``a.png.json`` for ``a.png``.
 
-It holds what a line of the report holds (:mod:`bgkit.batch.report`), and the SHA-256 of the picture and of the result,
-the pipeline as YAML with every value, the number of threads, and the versions of what computed. The networks that
-ran, with their checksums and providers, are among the facts of their stages.
+It holds what a line of the report holds (:mod:`bgkit.batch.report`): the findings are among the facts of its stages,
+seconds by stage, the pipeline's digest. And beyond: the SHA-256 of the picture, of all that was brought with it and of
+the result; the pipeline as YAML with every value; the networks that ran, each with its file's SHA-256 and provider;
+the number of threads; the versions of what computed; the machine. It is written where the picture was done, by
+the process that did it.
+
+A sidecar serves as a pipeline file: ``bgkit remove a.jpg -p cut/a.png.json -o again.png`` gives the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from bgkit.batch.jobs import Outcome, Work
+from bgkit.batch.jobs import Job, Outcome, Work, shown
+from bgkit.batch.places import Place, write_bytes
 from bgkit.batch.report import as_record
+from bgkit.errors import PipelineError
+from bgkit.pipeline import Pipeline
+from bgkit.pipelinefile import read_pipeline
 from bgkit.threads import threads
 
-__all__ = ["sidecar_of", "write_sidecar"]
+__all__ = ["digests", "pipeline_of", "sha256", "sidecar_of", "write_sidecar"]
 
-PACKAGES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "pillow")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "scikit-image",
+    "pymatting",
+    "onnxruntime",
+    "pillow",
+    "simplejpeg",
+)
 
 
-def sidecar_of(output: Path) -> Path:
+def sidecar_of(output: Place) -> Place:
     """Return where the sidecar of a result stands."""
     return output.with_name(output.name + ".json")
 
 
-def write_sidecar(outcome: Outcome, work: Work, digest: str) -> None:
+def pipeline_of(sidecar: Path) -> Pipeline:
+    """Return the pipeline that made the result of a sidecar, with every value as it was.
+
+    Raises
+    ------
+    PipelineError
+        If the file cannot be read or is no sidecar.
+    """
+    try:
+        told = json.loads(sidecar.read_bytes())
+        name, text = str(told["pipeline"]), str(told["pipeline_yaml"])
+    except OSError as error:
+        raise PipelineError(f"{shown(sidecar)}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise PipelineError(f"{shown(sidecar)}: expected a sidecar, as --sidecar writes them") from error
+    return read_pipeline(text, str(sidecar), name)
+
+
+def digests(job: Job, picture: Path | bytes | BytesIO, brought: Mapping[str, Path | BytesIO]) -> dict[str, Any]:
+    """Return the SHA-256 of a job's picture, and of each layer that comes with it, from what was read of them."""
+    layers = {name: {"file": str(job.brought[name]), "sha256": sha256(source)} for name, source in brought.items()}
+    return {"input_sha256": sha256(picture), "brought": layers}
+
+
+def write_sidecar(outcome: Outcome, work: Work, hashes: Mapping[str, Any]) -> None:
     """Write the sidecar of a result that is done, whole or not at all; OSError goes through."""
-    job = outcome.job
-    target = sidecar_of(job.output)
+    facts = outcome.facts.items()
+    models = {stage: told for stage, told in facts if isinstance(told, dict) and "sha256" in told}
     record = {
-        **as_record(outcome, work, digest),
-        "input_sha256": _sha256(job.picture) if isinstance(job.picture, Path) else None,
-        "output_sha256": _sha256(job.output),
+        **as_record(outcome, work, work.pipeline.digest()),
+        **hashes,
         "pipeline_yaml": work.pipeline.dump(),
+        "models": models,
         "threads": threads(),
         "versions": {"python": platform.python_version(), **_versions()},
-        "machine": platform.machine(),
+        "machine": f"{platform.system()} {platform.machine()}",
     }
-    part = target.with_name(f".bgkit-{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(record, indent=1, ensure_ascii=True) + "\n", encoding="ascii")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    text = json.dumps(record, indent=1, ensure_ascii=True) + "\n"
+    write_bytes(sidecar_of(outcome.job.output), text.encode("ascii"))
 
 
-def _versions() -> dict[str, Any]:
+@cache
+def _versions() -> dict[str, str]:
     found = {}
     for package in PACKAGES:
         try:
@@ -60,6 +100,9 @@ def _versions() -> dict[str, Any]:
     return found
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256(source: Path | bytes | BytesIO) -> str:
+    """Return the SHA-256 of a file or of content."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(source if isinstance(source, bytes) else source.getbuffer()).hexdigest()

@@ -20,7 +20,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ from bgkit.batch.jobs import Job, Outcome, Work, shown, stamp_of
 from bgkit.batch.journal import NAME, Journal
 from bgkit.batch.reviewing import Review
 from bgkit.batch.running import run_job
-from bgkit.batch.sidecar import write_sidecar
 from bgkit.errors import PlanError
 
 __all__ = ["Watch"]
@@ -91,7 +90,7 @@ class Watch:
         if inner == outer or outer in inner.parents:
             raise PlanError(f"{shown(self.out)}: results among arriving pictures would be taken for them")
         self.folder, self.out = Path(os.path.abspath(self.folder)), Path(os.path.abspath(self.out))  # noqa: PTH100
-        self.digest = self.work.pipeline.digest()
+        self.digest, self.work = self.work.pipeline.digest(), replace(self.work, sidecar=True)
         self.review = Review(self.out / REVIEW, self.out)
         self.out.mkdir(parents=True, exist_ok=True)
         self._open()
@@ -148,7 +147,6 @@ class Watch:
         outcome = run_job(job, self.work, on_step)
         try:
             if outcome.status == "done":
-                write_sidecar(outcome, self.work, self.digest)
                 self.review.add(outcome)
                 self._remember(outcome)
                 return outcome
@@ -172,10 +170,10 @@ class Watch:
     def _remember(self, outcome: Outcome) -> None:
         assert self.journal is not None
         self.journal.add(outcome)
-        output = os.path.relpath(outcome.job.output, self.out)
+        output = os.path.relpath(str(outcome.job.output), str(self.out))
         stamp = list(outcome.stamp or ())
         self.journal.records[output] = {
-            "output": output, "bytes": outcome.job.output.stat().st_size, "input": outcome.job.name,
+            "output": output, "bytes": outcome.written, "input": outcome.job.name,
             "stamp": stamp, "digest": self.digest, "layer": self.work.layer,
         }  # fmt: skip
 

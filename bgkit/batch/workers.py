@@ -1,8 +1,8 @@
 """Worker processes: one picture at a time for each, and a share of the cores.
 
-The parent hands a worker its next job when the last one's outcome is in, so no more pictures are in
-memory than there are workers. A worker that dies (killed for memory, crashed in foreign code) costs
-no picture but its own: that one is tried once more when the others are done, then given up.
+The parent hands a worker its next job when the last one's outcome is in, so no more pictures are in memory than there
+are workers, and only if it fits into memory beside those at work. A worker that dies (killed for memory, crashed in
+foreign code) costs no picture but its own: that one is tried once more when the others are done, then given up.
 A worker whose parent is gone ends after its picture.
 """
 
@@ -20,37 +20,42 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.batch.memory import Room
+from bgkit.batch.orders import Order
+from bgkit.batch.places import Url
+from bgkit.imagefile import header_size
 from bgkit.threads import set_threads, threads
 
-__all__ = ["run_in_workers"]
+__all__ = ["environment", "run_in_workers"]
 
 # What libraries read, when they are loaded, for their number of threads.
-THREAD_NAMES = ("BGKIT_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+THREAD_NAMES = (
+    "BGKIT_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
 
 
-class _Order(NamedTuple):
-    """The work in a form that goes to another process: stages are found there by their names."""
-
-    name: str
-    pipeline: str
-    layer: str
-    steps_folder: Path | None
-    examine: Any
-    threads: int
+def environment(count: int) -> dict[str, str]:
+    """Return what a process must find in its environment to use ``count`` threads."""
+    return dict.fromkeys(THREAD_NAMES, str(count))
 
 
 class _Worker:
     """A process, the line to it, and the job it is at."""
 
-    def __init__(self, order: _Order) -> None:
+    def __init__(self, order: Order, share: int) -> None:
         context = get_context("spawn")
         self.line, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, order), daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, order, share), daemon=True)
         self.job: Job | None = None
-        with _for_children(order.threads):
+        with _for_children(share):
             self.process.start()
         theirs.close()
 
@@ -67,26 +72,35 @@ class _Worker:
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
-def run_in_workers(jobs: Sequence[Job], work: Work, workers: int) -> Generator[Outcome, None, None]:
+def run_in_workers(
+    jobs: Sequence[Job], work: Work, workers: int, memory: int | None = None
+) -> Generator[Outcome, None, None]:
     """Do the jobs in ``workers`` processes and yield outcomes as they come; closing it ends the processes."""
     share = max(1, threads() // workers)
-    order = _Order(work.pipeline.name, work.pipeline.dump(), work.layer, work.steps_folder, work.examine, share)
+    order = Order.of(work)
     waiting, again = deque(jobs), set[int]()
+    room, sizes = Room(memory), dict[int, int]()
     crew: list[_Worker] = []
     try:
         while waiting or any(worker.job for worker in crew):
-            for worker in [each for each in crew if each.job is None][: len(waiting)]:
-                worker.give(waiting.popleft())
-            while waiting and len(crew) < workers:
-                crew.append(_Worker(order))
-                crew[-1].give(waiting.popleft())
+            idle = [each for each in crew if each.job is None]
+            while waiting and (idle or len(crew) < workers):
+                pixels = sizes.setdefault(id(waiting[0]), _pixels(waiting[0]))
+                if not room.fits(pixels, [sizes[id(each.job)] for each in crew if each.job]):
+                    break  # until one of those at work is done
+                if not idle:
+                    crew.append(_Worker(order, share))
+                    idle = [crew[-1]]
+                idle.pop().give(waiting.popleft())
             lines = {worker.line: worker for worker in crew if worker.job}
             for line in wait(list(lines)):
                 worker = lines[line]  # type: ignore[index]
                 job, worker.job = worker.job, None
                 assert job is not None
                 try:
-                    yield replace(worker.line.recv(), job=job)
+                    outcome = replace(worker.line.recv(), job=job)
+                    room.learn(sizes.pop(id(job)), outcome.memory)
+                    yield outcome
                 except (EOFError, OSError):
                     crew.remove(worker)
                     how = worker.end()
@@ -108,11 +122,19 @@ def run_in_workers(jobs: Sequence[Job], work: Work, workers: int) -> Generator[O
             worker.line.close()
 
 
+def _pixels(job: Job) -> int:
+    """Return a picture's pixels by its header; of a URL, a guess from its bytes (JPEGs hold about 4 a byte)."""
+    if isinstance(job.picture, Path):
+        rows, cols = header_size(job.picture) or (0, 0)
+        return rows * cols
+    return 4 * (job.picture.stamp or (0, 0))[0] if isinstance(job.picture, Url) else 4 * len(job.picture)
+
+
 @contextmanager
 def _for_children(count: int) -> Iterator[None]:
     """Set what a child takes over when it starts: its threads, and that Ctrl-C is its parent's affair."""
     before = {name: os.environ.get(name) for name in THREAD_NAMES}
-    os.environ.update(dict.fromkeys(THREAD_NAMES, str(count)))
+    os.environ.update(environment(count))
     main = threading.current_thread() is threading.main_thread()
     handler: Any = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
@@ -127,15 +149,14 @@ def _for_children(count: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(line: Connection, order: _Order) -> None:
+def _serve(line: Connection, order: Order, share: int) -> None:
     """Do jobs until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    set_threads(order.threads)
+    set_threads(share)
     from bgkit.batch.running import run_job
-    from bgkit.pipelinefile import read_pipeline
 
-    work = Work(read_pipeline(order.pipeline, order.name, order.name), order.layer, order.steps_folder, order.examine)
+    work = order.work()
     try:
         while True:
             outcome = run_job(line.recv(), work)

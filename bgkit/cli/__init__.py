@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from bgkit import __version__
-from bgkit.errors import BgkitError, ImageError, LayerError, did_you_mean
+from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, did_you_mean
 
 __all__ = ["app", "main"]
 
@@ -35,7 +35,7 @@ COMMANDS = {
     "export": "Write a trained network as an ONNX file.",
 }
 
-STATUS = {ImageError: 1, LayerError: 1}  # of an error that reaches this surface; any other: 2
+STATUS = {EngineError: 1, ImageError: 1, LayerError: 1}  # of an error that reaches this surface; any other: 2
 
 
 class App(click.Group):

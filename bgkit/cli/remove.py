@@ -20,6 +20,7 @@ from bgkit.errors import ParamError, PlanError
 
 if TYPE_CHECKING:
     from bgkit.batch.jobs import Work
+    from bgkit.batch.places import Place
     from bgkit.batch.planning import Plan
 
 LAYERS = ("result", "alpha", "mask", "trimap", "foreground")
@@ -51,7 +52,9 @@ Examples:
 )
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="OUT", help="A folder, a picture's name for one input, or - for a pipe.")
-@click.option("-p", "--pipeline", default="auto", show_default=True, help="A shipped pipeline's name, or a YAML file.")
+@click.option(
+    "-p", "--pipeline", default="auto", show_default=True, help="A shipped pipeline's name, a YAML file, or a sidecar."
+)
 @click.option("--set", "settings", metavar="STAGE.PARAM=VALUE", multiple=True, help="Change a value; repeatable.")
 @click.option("--background", metavar="WHAT", help="A color, a picture, blur, or none: sets composite.background.")
 @click.option("--layer", type=click.Choice(LAYERS), default="result", show_default=True, help="What to write.")
@@ -67,6 +70,22 @@ Examples:
 @click.option(
     "--workers", type=click.IntRange(1), help="Processes; default: by the cores, for more than a few pictures."
 )
+@click.option(
+    "--memory",
+    type=click.FloatRange(0.1),
+    metavar="GB",
+    help="What all workers together may take; default: what is free.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    help="local: processes of this machine (default); dask: the workers of a Dask cluster.",
+)
+@click.option(
+    "--scheduler",
+    metavar="URL",
+    help="A running Dask scheduler, as tcp://host:8786; without it dask runs its own here.",
+)
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each picture.")
 @click.option(
     "--zip", "archive", metavar="FILE", type=click.Path(path_type=Path), help="Also put all results into a zip file."
@@ -77,6 +96,7 @@ Examples:
     type=click.Path(path_type=Path, file_okay=False),
     help="Write every layer as it is made, to DIR/NAME/.",
 )
+@click.option("--sidecar", is_flag=True, help="Write a JSON file of all that a repeat needs beside each result.")
 @click.option("--strict", is_flag=True, help="Exit status 1 also when a picture is flagged by the pipeline's checks.")
 @click.option(
     "--review", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Copy flagged results to DIR."
@@ -94,17 +114,22 @@ def command(
     ending: str | None,
     if_exists: str | None,
     workers: int | None,
+    memory: float | None,
+    engine: str | None,
+    scheduler: str | None,
     report: Path | None,
     archive: Path | None,
     save_steps: Path | None,
     quiet: bool,
+    sidecar: bool,
     strict: bool,  # these two are taken from the context where they are needed
     review: Path | None,
     **brought: str | None,
 ) -> int:
     """Remove the background of pictures.
 
-    INPUT may be files, folders (with all below them), globs (in quotes), or - for a picture from a pipe.
+    INPUT may be files, folders (with all below them), globs (in quotes), URLs (s3://shop/shots), or - for a picture
+    from a pipe.
 
     Without -o, photo.jpg becomes photo-cutout.png beside it (photo-alpha.png with --layer alpha), and the pictures of
     the folder shots go to shots-cutout. Below an output folder the tree of an input folder is kept. Two pictures that
@@ -115,6 +140,7 @@ def command(
 
     Everything is checked before the first picture. A picture that fails does not stop the others.
     """
+    from bgkit.batch.engine import check_shared, default_workers
     from bgkit.batch.jobs import STRIP, Work
     from bgkit.batch.packing import check_target
     from bgkit.batch.planning import plan
@@ -123,7 +149,7 @@ def command(
         raise ParamError(f"--strip: shows picture, subject and matte together; leave out --layer {layer}")
     layer = STRIP if strip else layer
     given = {name: path for name, path in brought.items() if path is not None}
-    work = Work(_load(pipeline, settings, background), layer, save_steps)
+    work = Work(_load(pipeline, settings, background), layer, save_steps, sidecar=sidecar)
     pipe = "-" in inputs or output == "-"
     name = Path(output).suffix[1:].lower() if output and not Path(output).is_dir() else ""
     work.check(given, ending or name or "png")
@@ -131,20 +157,45 @@ def command(
         raise PlanError("--zip: a pipe takes one picture, which needs no zip file")
     if pipe:
         return _pipe(inputs, output, work, ending=ending or "png", given=given, report=report, quiet=quiet)
+    if scheduler is not None and engine != "dask":
+        raise PlanError("--scheduler: is for --engine dask")
+    if memory is not None and engine == "dask":
+        raise PlanError("--memory: is for local workers; dask worker has a --memory-limit of its own")
     suffix = f"-{'cutout' if layer == 'result' else layer}"
     planned = plan(inputs, output, ending=ending, suffix=suffix, brought=given)
     if archive is not None:
         check_target(archive, planned.jobs)
-    one = len(inputs) == 1 and Path(inputs[0]).is_file()
+    one = len(inputs) == 1 and (Path(inputs[0]).is_file() or planned.jobs[0].name == inputs[0])
     if_exists = if_exists or ("overwrite" if one else "skip")
-    return _run(planned, work, if_exists=if_exists, workers=workers, report=report, archive=archive, quiet=quiet)
+    with contextlib.ExitStack() as stack:
+        count = workers or default_workers(len(planned.jobs))
+        if engine == "dask":
+            from bgkit.batch.dask_engine import Cluster
+
+            check_shared(planned.jobs)
+            run = stack.enter_context(Cluster(scheduler, count)).run
+        else:
+            check_shared(planned.jobs if count > 1 else ())
+            run = None
+        return _run(
+            planned,
+            work,
+            if_exists=if_exists,
+            workers=workers,
+            memory=None if memory is None else int(memory * 1e9),
+            cluster=run,
+            report=report,
+            archive=archive,
+            quiet=quiet,
+        )
 
 
 def _load(name: str, settings: Sequence[str], background: str | None) -> Any:
     """Return the pipeline with the values of ``--set`` and ``--background``."""
+    from bgkit.batch.sidecar import pipeline_of
     from bgkit.pipelinefile import load_pipeline
 
-    pipeline = load_pipeline(name)
+    pipeline = pipeline_of(Path(name)) if name.lower().endswith(".json") else load_pipeline(name)
     values = {}
     for text in settings:
         key, equals, value = text.partition("=")
@@ -165,6 +216,8 @@ def _run(
     *,
     if_exists: Any,
     workers: int | None,
+    memory: int | None,
+    cluster: Any,
     report: Path | None,
     archive: Path | None,
     quiet: bool,
@@ -178,7 +231,7 @@ def _run(
 
     places = {job.output.parent for job in planned.jobs}
     journal = Journal(planned.folder, work.pipeline.digest(), work.layer, places) if planned.folder else None
-    todo, standing, notes = part(planned, if_exists, journal)
+    todo, standing, notes = part(planned, if_exists, journal, work.sidecar)
     folders = [planned.folder] if planned.folder else [job.output.parent for job in todo]
     prepare([*folders, *([work.steps_folder] if work.steps_folder else [])], report)
     with contextlib.ExitStack() as stack:
@@ -191,9 +244,13 @@ def _run(
         for text in (*planned.notes, *notes):
             progress.note(f"note: {text}")
         skipped = [Outcome(job, "skipped") for job in standing]
-        running = run_batch(todo, work, workers or default_workers(len(todo)), progress.step)
+        if cluster is not None:
+            proof = journal.path if journal and isinstance(planned.folder, Path) else None
+            running = cluster(todo, work, proof, progress.note)
+        else:
+            running = run_batch(todo, work, workers or default_workers(len(todo)), progress.step, memory)
         stack.callback(running.close)
-        results: list[Path] = []
+        results: list[Place] = []
         try:
             for outcome in itertools.chain(skipped, running):
                 _take(outcome, progress, logs)
@@ -210,7 +267,7 @@ def _run(
     return progress.status
 
 
-def _pack(archive: Path, results: list[Path], folder: Path | None, progress: Progress) -> None:
+def _pack(archive: Path, results: list[Any], folder: Place | None, progress: Progress) -> None:
     """Put the results into a zip file, in the order of their names."""
     from bgkit.batch.packing import pack
 
@@ -225,7 +282,7 @@ def _pack(archive: Path, results: list[Path], folder: Path | None, progress: Pro
         progress.note(f"{len(results)} results in {shown(archive)}")
 
 
-def _review(folder: Path | None) -> list[Any]:
+def _review(folder: Place | None) -> list[Any]:
     """Return what copies flagged results away, if that was asked for."""
     from bgkit.batch.reviewing import Review
 
@@ -258,6 +315,7 @@ def _pipe(
     quiet: bool,
 ) -> int:
     """One picture from standard input, to standard output, or both; only the picture goes there."""
+    from bgkit.batch.places import place_of
     from bgkit.batch.planning import find_brought, plan, prepare
     from bgkit.batch.report import Report
     from bgkit.batch.running import run_job
@@ -273,7 +331,7 @@ def _pipe(
         if inputs[0] == "-":
             if not to_pipe and (Path(target).is_dir() or not Path(target).suffix):
                 raise PlanError(f"{shown(target)}: a picture from a pipe has no name; give -o FILE")
-            job = Job(b"", Path(target), "stdin", "stdin")
+            job = Job(b"", place_of(target), "stdin", "stdin")
             job = replace(job, brought=find_brought([job], given)[0])
         else:
             job = plan(inputs, target, brought=given).jobs[0]
@@ -285,7 +343,7 @@ def _pipe(
             job = replace(job, picture=sys.stdin.buffer.read())
         outcome = run_job(job, work, progress.step)
         if to_pipe and outcome.status == "done":
-            with job.output.open("rb") as file:
+            with Path(target).open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             outcome = replace(outcome, job=replace(job, output=Path("-")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -118,7 +119,7 @@ class _Board:
         if outcome.status == "failed":
             self.say(f"failed: {shown(outcome.error).removeprefix(f'{shown(self.watch.folder)}/')}")
         else:
-            output = outcome.job.output.relative_to(self.watch.out)
+            output = os.path.relpath(str(outcome.job.output), str(self.watch.out))
             self.say(f"{self.at} -> {shown(output)}  {sum(outcome.seconds.values()):.1f} s")
         for text in outcome.flags:
             self.say(f"  look: {text}")

@@ -17,10 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.imagefile._decode import MAX_PIXELS, Source, decode
+from bgkit.imagefile._decode import MAX_PIXELS, Source, decode, header_size
 from bgkit.imagefile._write import ENDINGS, write_picture
 
-__all__ = ["ENDINGS", "MAX_PIXELS", "Picture", "read_gray", "read_picture", "read_strokes", "write_picture"]
+__all__ = [
+    "ENDINGS",
+    "MAX_PIXELS",
+    "Picture",
+    "header_size",
+    "read_gray",
+    "read_picture",
+    "read_strokes",
+    "write_picture",
+]
 
 Array = NDArray[Any]
 

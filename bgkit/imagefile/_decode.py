@@ -26,7 +26,7 @@ from bgkit.errors import ImageError, ParamError
 from bgkit.imagefile import _profile
 from bgkit.imagefile._png import SIGNATURE, check_chunks
 
-__all__ = ["MAX_PIXELS", "Raw", "Source", "decode", "dpi_of", "why"]
+__all__ = ["MAX_PIXELS", "Raw", "Source", "decode", "dpi_of", "header_size", "why"]
 
 MAX_PIXELS = 200_000_000  # 2.4 GB as float32 RGB; BGKIT_MAX_PIXELS changes it
 
@@ -86,6 +86,18 @@ def decode(source: Source, max_pixels: int | None, *, color_managed: bool) -> Ra
         # Hostile files make the decoders raise nearly anything: struct.error, KeyError, SyntaxError, ...
         reason = str(error).strip().splitlines()
         raise ImageError(f"{place}: cannot be read: {reason[0] if reason else type(error).__name__}") from error
+
+
+def header_size(path: str | PathLike[str]) -> tuple[int, int] | None:
+    """Return rows and columns as a file's header tells them, unchecked; None where it tells nothing."""
+    try:
+        with Path(path).open("rb") as file, _pillow_apart(0):
+            form = _format_of(file.read(_HEAD))
+            file.seek(0)
+            width, height = getattr(importlib.import_module(f"PIL.{form.module}"), form.factory)(file).size
+    except Exception:  # hostile files: see decode()
+        return None
+    return height, width
 
 
 def _limit(max_pixels: int | None) -> int:

@@ -1,0 +1,245 @@
+"""The Dask engine: pictures done by the worker processes of a Dask cluster, on this machine or on many.
+
+A worker gets a picture's path or URL and writes the result itself, so inputs and outputs lie where all workers reach
+them; pixels never pass through the scheduler. Each worker process does one picture at a time, with as many threads as
+its ``--nthreads``, and keeps networks loaded from picture to picture. Two pictures for each process are on their way
+at any time, no more, so a million pictures burden the scheduler no more than ten.
+
+Dask gives the pictures of a worker that is lost to others; a picture that loses several of them (four, with Dask's
+own setting ``allowed-failures``; two, with an embedded cluster) is given up. A result is written whole or not at all,
+so nothing comes of a picture being done twice. The journal is written by who asked, as with the local engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bgkit import __version__
+from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.batch.orders import Order
+from bgkit.batch.places import Place, exists
+from bgkit.batch.workers import environment
+from bgkit.errors import BgkitError, EngineError, MissingPartError, PlanError
+from bgkit.threads import set_threads, threads
+
+__all__ = ["Cluster"]
+
+AHEAD = 2  # pictures on their way for each process: one at work, one that waits there
+FORGOTTEN = ("cancelled", "lost")  # by a scheduler that was started anew
+PATIENCE = float(os.environ.get("BGKIT_DASK_PATIENCE", "20"))  # seconds for a scheduler to answer, and for workers
+
+
+class Cluster:
+    """A Dask cluster, as a context: that of ``scheduler``, or ``workers`` processes of its own on this machine."""
+
+    def __init__(self, scheduler: str | None = None, workers: int = 1) -> None:
+        try:
+            import distributed
+        except ImportError:
+            raise MissingPartError.of("dask", "--engine dask") from None
+        self.distributed: Any = distributed
+        self.scheduler, self.workers = scheduler, workers
+        self.own: Any = None
+        self.client: Any = None
+
+    def __enter__(self) -> Self:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told by its pictures
+        if self.scheduler is None:
+            import dask
+
+            share = max(1, threads() // self.workers)
+            dask.config.set({"distributed.scheduler.allowed-failures": 1})  # tried twice, as by the local engine
+            self.own = self.distributed.LocalCluster(
+                n_workers=self.workers,
+                threads_per_worker=share,
+                processes=True,
+                dashboard_address=None,
+                memory_limit=0,  # Dask would stop a worker at a share of the memory that one large picture may need
+                silence_logs=logging.CRITICAL,
+                env=environment(share),
+            )
+        try:
+            self.client = self.distributed.Client(self.own or self.scheduler, timeout=PATIENCE)
+            self.client.wait_for_workers(1, timeout=PATIENCE)
+        except (OSError, ValueError) as error:
+            self.__exit__(None, None, None)
+            place = self.scheduler or "this machine"
+            if self.client is None:
+                raise PlanError(f"--scheduler {place}: no Dask scheduler answers there ({error})") from error
+            raise PlanError(f"--scheduler {place}: has no workers; start some: dask worker {place}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for each in (self.client, self.own):
+            if each is not None:
+                with suppress(Exception):
+                    each.close(timeout=5)
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        work: Work,
+        proof: Path | None = None,
+        on_news: Callable[[str], None] | None = None,
+    ) -> Generator[Outcome, None, None]:
+        """Do the jobs and yield what became of each, as it is known; closing it gives up the rest.
+
+        ``proof`` is a file beside the results by which a worker sees that it has the same folder before it.
+
+        Raises
+        ------
+        PlanError
+            Before the first picture, if a worker has another bgkit, or does not see the files.
+        EngineError
+            If the scheduler is gone.
+        """
+        if not jobs:
+            return
+        order = Order.of(_rooted(work))
+        self._check_workers(jobs[0], proof)
+        waiting, flying = deque(jobs), dict[Any, Job]()
+        processes, counted, lost = 0, 0.0, 0.0
+        try:
+            while waiting or flying:
+                now = time.monotonic()
+                if now > counted + 1:
+                    counted, before = now, processes
+                    processes = self._count()
+                    lost = 0.0 if processes >= 0 else (lost or now)
+                    if lost and now > lost + PATIENCE:
+                        raise EngineError(
+                            f"the scheduler {self.scheduler or 'of this process'} is gone; what is done is done, "
+                            "the same command goes on with the rest"
+                        )
+                    if processes == 0 and before and on_news is not None:
+                        on_news("all workers are gone; waiting for others")
+                while waiting and not lost and len(flying) < AHEAD * max(1, processes):
+                    job = waiting.popleft()
+                    flying[self.client.submit(_do, order, _absolute(job), pure=False)] = job
+                for future in self._next(flying):
+                    job = flying.pop(future)
+                    if future.status in FORGOTTEN:
+                        waiting.append(job)
+                    else:
+                        yield self._outcome(future, job)
+        finally:
+            with suppress(Exception):
+                self.client.cancel(list(flying))
+
+    def _next(self, flying: dict[Any, Job]) -> list[Any]:
+        """Wait at most a second, and return the futures that are settled."""
+        began = time.monotonic()
+        if not flying:
+            time.sleep(0.1)
+            return []
+        try:
+            self.distributed.wait(list(flying), timeout=1, return_when="FIRST_COMPLETED")
+        except Exception:  # nothing within a second; or the scheduler is gone, which is seen by counting its workers
+            time.sleep(max(0.0, 0.1 - (time.monotonic() - began)))
+        return [future for future in flying if future.status in ("finished", "error", *FORGOTTEN)]
+
+    def _outcome(self, future: Any, job: Job) -> Outcome:
+        try:
+            outcome: Outcome = future.result()
+        except self.distributed.KilledWorker:
+            return Outcome(job, "failed", "the worker process died each time it was tried; perhaps out of memory")
+        except Exception as error:
+            return Outcome(job, "failed", f"internal error: {type(error).__name__}: {' '.join(str(error).split())}")
+        return replace(outcome, job=job, error=outcome.error.replace(_root(job.picture), job.name))
+
+    def _count(self) -> int:
+        """Return the number of worker processes; -1 if the scheduler does not answer."""
+        if self.client.status != "running":
+            return -1
+        try:
+            return len(self.client.nthreads())
+        except Exception:
+            return -1
+
+    def _check_workers(self, job: Job, proof: Path | None) -> None:
+        """See that every worker has this bgkit, and sees what this process sees."""
+        places = [place for place in [*job.sources(), *([proof] if proof else [])] if isinstance(place, Path)]
+        try:
+            told = self.client.run(_greet, [_root(place) for place in places], on_error="return")
+        except Exception as error:
+            raise PlanError(f"the workers cannot be asked: {error}") from error
+        for address, answer in told.items():
+            if isinstance(answer, Exception):
+                raise PlanError(f"worker {address}: cannot run bgkit there: {answer}")
+            version, missing = answer
+            if version != __version__:
+                raise PlanError(f"worker {address}: has bgkit {version}, here is {__version__}; install the same")
+            if missing:
+                raise PlanError(f"worker {address}: does not see {missing}; all must lie where every worker reaches it")
+
+
+def _root(place: Place | bytes) -> str:
+    """Return a place as it is called from anywhere on its machine."""
+    return os.path.abspath(place) if isinstance(place, Path) else str(place)  # noqa: PTH100
+
+
+def _absolute(job: Job) -> Job:
+    def full(place: Any) -> Any:
+        return Path(_root(place)) if isinstance(place, Path) else place
+
+    brought = {name: full(place) for name, place in job.brought.items()}
+    return replace(job, picture=full(job.picture), output=full(job.output), brought=brought)
+
+
+def _rooted(work: Work) -> Work:
+    """Name the files that values of the pipeline name (a background, a network) by their full paths."""
+    values = {}
+    for number, step in enumerate(work.pipeline.steps):
+        again = sum(each.name == step.name for each in work.pipeline.steps[: number + 1])
+        for name, value in step.values.items():
+            if isinstance(value, str) and value and Path(value).is_file():
+                values[f"{step.name}#{again}.{name}"] = os.path.abspath(value)  # noqa: PTH100
+    folder = work.steps_folder and Path(os.path.abspath(work.steps_folder))  # noqa: PTH100
+    return replace(work, pipeline=work.pipeline.with_values(values), steps_folder=folder)
+
+
+# What follows runs in the workers.
+
+_alone = threading.Lock()
+
+
+def _greet(places: Sequence[str]) -> tuple[str, str]:
+    """Tell the version here, and the first of some files that is not here."""
+    return __version__, next((place for place in places if not exists(Path(place))), "")
+
+
+def _do(order: Order, job: Job) -> Outcome:
+    """Do one picture while the worker's other threads wait: they are its own, for the kernels."""
+    from bgkit.batch.running import run_job
+
+    with _alone:
+        try:
+            work = _work_of(order)
+        except BgkitError as error:
+            return Outcome(job, "failed", f"{job.name}: {error}")
+        return run_job(job, work)
+
+
+@lru_cache(maxsize=4)
+def _work_of(order: Order) -> Work:
+    """Set the number of threads, and read the pipeline once."""
+    import cv2
+    from distributed import get_worker
+
+    count = get_worker().state.nthreads
+    set_threads(count)
+    cv2.setNumThreads(count)
+    return order.work()
