@@ -5,9 +5,21 @@ to the lowest and join the components they touch, as in Wilkinson and Roerdink (
 attribute operations using Tarjan's union-find algorithm". A component that has reached the weight asked for
 keeps its height: its pixels are settled and need no root any more, which in most masks is nearly all of them.
 
-One number says all of a pixel: in ``state``, which has a frame of one pixel around the mask so that every pixel
-has all its neighbors, 0 and up is the place of the pixel it hangs on, ``UNSEEN`` and ``SETTLED`` are what they
-say, and the root of a light component of weight w has -1 - w.
+Bands of rows are worked on side by side. What a band knows of its own pixels holds for the whole mask, with one
+exception: a light component that touches a neighboring band is open, for it may be heavier there. The pixels that
+joined open components, and those in the rows where bands meet, are put off and arrive once more, in a second round
+over all bands; with them come the closed components that hang on them, as weight alone.
+
+One number says all of a pixel: its ``state``, in an array with a frame of one pixel around the mask so that every
+pixel has all its neighbors.
+
+    0 and up    the place of the pixel it hangs on; with the bit PUT_OFF set, one that will be put off
+    -1 - w      the root of a light component of weight w
+    OPEN - w    in the first round the root of an open component of weight w; then a pixel of weight w put off
+    SETTLED     in a component that is heavy enough
+    UNSEEN      not arrived yet, or never to arrive
+
+Hence masks have fewer than 2**30 pixels, frame included.
 """
 
 from cython.parallel cimport prange
@@ -26,6 +38,8 @@ cdef extern from *:
 cdef enum:
     C_UNSEEN = -2147483648
     C_SETTLED = -2147483647
+    OPEN = -1073741824
+    PUT_OFF = 1073741824
     AHEAD = 16  # pixels; they arrive from all over the mask, so that each one's three rows are fetched in time
 
 UNSEEN, SETTLED = C_UNSEEN, C_SETTLED
@@ -54,28 +68,85 @@ cdef void _row_keys(const uint32_t *heights, const uint8_t *pending, Py_ssize_t 
             count += 1
 
 
-def join_levels(const uint64_t[::1] keys, bint diagonal, int unit, int limit, int32_t[:, ::1] state):
-    """Let the pixels of ``keys`` arrive in order, each of weight ``unit``, and settle components from ``limit`` on."""
-    cdef Py_ssize_t width = state.shape[1], count = keys.shape[0], step, ahead
-    cdef int32_t *at = &state[0, 0]
+def join_bands(uint64_t[::1] keys, const Py_ssize_t[::1] start, const Py_ssize_t[::1] rows, bint diagonal, int unit,
+               int limit, int32_t[:, ::1] state, int32_t[::1] weights, Py_ssize_t[::1] put_off, int threads):
+    """Let the pixels of each band arrive in order, each of weight ``unit``, and settle components from ``limit`` on.
+
+    Band b has the rows ``rows[b]`` to ``rows[b + 1]`` - 1 of ``state`` and the sorted ``keys`` from ``start[b]`` on.
+    The first ``put_off[b]`` of those are then the pixels put off. ``weights`` is scratch, one for each key.
+    """
+    cdef Py_ssize_t band, width = state.shape[1]
+    cdef uint64_t *key = &keys[0]
+    cdef int32_t *weight = &weights[0]
+    for band in prange(rows.shape[0] - 1, nogil=True, num_threads=threads, schedule="static"):
+        put_off[band] = _join_band(key + start[band], start[band + 1] - start[band], rows[band] * width,
+                                   rows[band + 1] * width, diagonal, unit, limit, width, &state[0, 0],
+                                   weight + start[band])
+
+
+cdef Py_ssize_t _join_band(uint64_t *keys, Py_ssize_t count, Py_ssize_t first, Py_ssize_t last, bint diagonal,
+                           int unit, int limit, Py_ssize_t width, int32_t *at, int32_t *weights) noexcept nogil:
+    cdef Py_ssize_t step, weight, own, waiting = 0
+    cdef Py_ssize_t[8] offsets = [-1, 1, -width, width, -width - 1, -width + 1, width - 1, width + 1]
+    cdef int way, ways = 8 if diagonal else 4
+    cdef int32_t pixel, near, root, found
+    cdef bint settled, open_
+    for step in range(count):
+        _fetch(at, keys[min(step + AHEAD, count - 1)], width)
+        pixel = <int32_t>(<uint32_t>keys[step])
+        open_ = pixel - width < first or pixel + width >= last  # the frame's rows belong to the outer bands
+        settled = False
+        own = weight = unit
+        at[pixel] = -1
+        for way in range(ways):
+            near = pixel + <int32_t>offsets[way]
+            if near < first or near >= last or at[near] == C_UNSEEN:
+                continue
+            root = _root(at, near)
+            found = at[root]
+            if found == C_SETTLED:
+                settled = True
+            elif found <= OPEN:
+                weight += OPEN - found
+                at[root] = pixel | PUT_OFF
+                open_ = True
+            elif root != pixel:
+                weight += -1 - found
+                own += -1 - found
+                at[root] = pixel
+        settled = settled or weight >= limit
+        at[pixel] = C_SETTLED if settled else <int32_t>((OPEN if open_ else -1) - weight)
+        if open_:
+            keys[waiting] = keys[step]
+            weights[waiting] = <int32_t>(limit if settled else own)
+            waiting += 1
+    for step in range(waiting):
+        at[<uint32_t>keys[step]] = OPEN - weights[step]
+    return waiting
+
+
+def join_rest(const uint64_t[::1] keys, const float[:, ::1] mask, bint highest_first, bint diagonal, int limit,
+              int32_t[:, ::1] state):
+    """Let the pixels that were put off arrive, all in order, with the weights that ``state`` has."""
+    cdef Py_ssize_t step, weight, width = state.shape[1], count = keys.shape[0]
     cdef Py_ssize_t[8] offsets = [-1, 1, -width, width, -width - 1, -width + 1, width - 1, width + 1]
     cdef int way, ways = 8 if diagonal else 4
     cdef int32_t pixel, near, root
-    cdef Py_ssize_t weight
+    cdef int32_t *at = &state[0, 0]
     cdef bint settled
     with nogil:
         for step in range(count):
-            ahead = <uint32_t>keys[min(step + AHEAD, count - 1)]
-            PREFETCH(at + ahead - width)
-            PREFETCH(at + ahead)
-            PREFETCH(at + ahead + width)
+            _fetch(at, keys[min(step + AHEAD, count - 1)], width)
             pixel = <int32_t>(<uint32_t>keys[step])
-            at[pixel] = -1
-            weight = unit
+            weight = OPEN - at[pixel]
             settled = False
+            at[pixel] = -1
             for way in range(ways):
                 near = pixel + <int32_t>offsets[way]
-                if at[near] == C_UNSEEN:
+                if at[near] == C_SETTLED:  # by the first round, maybe before its turn
+                    settled = settled or _has_come(mask, near, pixel, highest_first)
+                    continue
+                if at[near] <= OPEN:
                     continue
                 root = _root(at, near)
                 if at[root] == C_SETTLED:
@@ -86,14 +157,32 @@ def join_levels(const uint64_t[::1] keys, bint diagonal, int unit, int limit, in
             at[pixel] = C_SETTLED if settled or weight >= limit else <int32_t>(-1 - weight)
 
 
+cdef inline bint _has_come(const float[:, ::1] mask, int32_t near, int32_t pixel, bint highest_first) noexcept nogil:
+    """Tell whether a pixel that is settled has its turn before another; the frame always has."""
+    cdef Py_ssize_t width = mask.shape[1] + 2
+    cdef Py_ssize_t near_row = near // width - 1, near_col = near % width - 1
+    cdef float here = mask[pixel // width - 1, pixel % width - 1]
+    if near_row < 0 or near_row == mask.shape[0] or near_col < 0 or near_col == mask.shape[1]:
+        return True
+    return mask[near_row, near_col] >= here if highest_first else mask[near_row, near_col] <= here
+
+
+cdef inline void _fetch(int32_t *at, uint64_t key, Py_ssize_t width) noexcept nogil:
+    cdef int32_t *around = at + <uint32_t>key
+    PREFETCH(around - width)
+    PREFETCH(around)
+    PREFETCH(around + width)
+
+
 cdef inline int32_t _root(int32_t *at, int32_t pixel) noexcept nogil:
-    """Find the root of a pixel's tree, and halve the path to it on the way."""
-    cdef int32_t next
+    """Find the root of a pixel's tree, and halve the path to it; what hangs on a pixel put off stays there."""
+    cdef int32_t above, next
     while at[pixel] >= 0:
-        next = at[pixel]
-        if at[next] >= 0:
-            at[pixel] = at[next]
-        pixel = next
+        above = at[pixel] & ~PUT_OFF
+        next = at[above]
+        if next >= 0 and (at[pixel] & PUT_OFF or not next & PUT_OFF):
+            at[pixel] = next
+        pixel = above
     return pixel
 
 

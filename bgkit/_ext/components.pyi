@@ -12,10 +12,23 @@ def sort_keys(
     keys: NDArray[np.uint64],
     threads: int,
 ) -> None: ...
-def join_levels(
+def join_bands(
     keys: NDArray[np.uint64],
+    start: NDArray[np.intp],
+    rows: NDArray[np.intp],
     diagonal: bool,
     unit: int,
+    limit: int,
+    state: NDArray[np.int32],
+    weights: NDArray[np.int32],
+    put_off: NDArray[np.intp],
+    threads: int,
+) -> None: ...
+def join_rest(
+    keys: NDArray[np.uint64],
+    mask: NDArray[np.float32],
+    highest_first: bool,
+    diagonal: bool,
     limit: int,
     state: NDArray[np.int32],
 ) -> None: ...

@@ -7,19 +7,23 @@ is faster. Areas are shares of the picture, so that one pipeline file serves 0.3
 
 from __future__ import annotations
 
+import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import cv2
 import numpy as np
 
-from bgkit._ext.components import SETTLED, UNSEEN, join_levels, sort_keys, spread_levels
+from bgkit._ext.components import SETTLED, UNSEEN, join_bands, join_rest, sort_keys, spread_levels
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.stage import stage
 from bgkit.threads import threads
 
 Share = Annotated[float, Range(0, 100, "% of the picture", ui=(0, 2))]
+
+BAND = 64  # rows, at least, for a thread of its own
 
 
 @stage(gives="mask")
@@ -159,13 +163,35 @@ def _filter_levels(
     if core is not None:
         state[1:-1, 1:-1][core] = SETTLED
         pending &= ~core
-    counts = np.count_nonzero(pending, axis=1)
-    if counts.any():
-        keys = np.empty(counts.sum(), np.uint64)
-        start = np.cumsum(counts) - counts
-        sort_keys(mask.view(np.uint32), pending.view(np.uint8), start, not ground, keys, threads())
-        keys.sort()  # height and place in one number: a quarter of the time of argsort
-        join_levels(keys, diagonal, int(core is None), limit, state)
+    start = np.concatenate([[0], np.cumsum(np.count_nonzero(pending, axis=1))])
+    if start[-1]:
+        _join(mask, pending, start, state, highest_first=not ground, diagonal=diagonal, unit=core is None, limit=limit)
     out = np.empty_like(mask)
     spread_levels(mask, ground, state, out)
     return out
+
+
+def _join(
+    mask: Array,
+    pending: Array,
+    start: Array,
+    state: Array,
+    *,
+    highest_first: bool,
+    diagonal: bool,
+    unit: int,
+    limit: int,
+) -> None:
+    """Fill in ``state``: a band of rows for each thread, then what bands had to put off."""
+    bands = max(1, min(threads(), mask.shape[0] // BAND))
+    rows = np.arange(bands + 1) * mask.shape[0] // bands
+    keys = np.empty(start[-1], np.uint64)
+    sort_keys(mask.view(np.uint32), pending.view(np.uint8), start, highest_first, keys, bands)
+    parts = [keys[first:last] for first, last in itertools.pairwise(start[rows])]
+    with ThreadPoolExecutor(bands) as pool:
+        list(pool.map(np.ndarray.sort, parts))  # height and place in one number: a quarter of the time of argsort
+    put_off = np.zeros(bands, np.intp)
+    edges = np.concatenate([[0], rows[1:-1] + 1, [state.shape[0]]])
+    join_bands(keys, start[rows], edges, diagonal, unit, limit, state, np.empty(len(keys), np.int32), put_off, bands)
+    rest = np.sort(np.concatenate([part[:count] for part, count in zip(parts, put_off, strict=True)]))
+    join_rest(rest, mask, highest_first, diagonal, limit, state)
