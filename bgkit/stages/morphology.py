@@ -5,7 +5,7 @@ of account, so that a subject that the frame cuts off is not eaten from there. W
 greatest values, which on masks of 0 and 1 is the usual erosion and dilation. The radius is a share of the diagonal, so
 that one pipeline file serves 0.3 and 24 megapixels. Cost per pixel and thread: on masks of 0 and 1 from 0.5 to 4 ns up
 to 25 px, and never more than two distance transforms, 23 ns, however large the disk. On soft masks, for which no exact
-way is known whose time does not depend on the radius, 2 ns at 2 px, 10 at 25 and 36 at 100 (OpenCV: 33 at 15).
+way is known whose time does not depend on the radius, 1 ns at 2 px, 10 at 25 and 36 at 100 (OpenCV: 33 at 15).
 """
 
 from __future__ import annotations
