@@ -9,6 +9,7 @@ only, for a machine that has other work to do.
 
 import argparse
 import ctypes
+import functools
 import os
 import platform
 import statistics
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import numpy as np
@@ -55,18 +58,19 @@ def peer(picture, mask):
     return np.array(crf.inference(ITERATIONS), copy=False)[1].reshape(mask.shape)
 
 
-def peak_memory(side, name, megapixels, threads=1):
+def peak_memory(side, name, megapixels, threads=1, resolution=0):
     """Return how far a process's memory rises above what it held before the call, in MB, or NaN off Linux."""
-    command = [sys.executable, __file__, "--memory-of", side, name, str(megapixels)]
+    command = [sys.executable, __file__, "--memory-of", side, name, str(megapixels), str(resolution)]
     env = {**os.environ, "BGKIT_THREADS": str(threads)}
     run = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     return float(run.stdout) if run.returncode == 0 else float("nan")
 
 
-def _print_peak(side, name, megapixels):
+def _print_peak(side, name, megapixels, resolution):
     picture, mask = scene(name, float(megapixels))
-    call = peer if side == "peer" else ours
+    call = peer
     if side == "ours":
+        call = functools.partial(ours, resolution=int(resolution))
         picture = picture.astype(np.float32) / 255
     call(np.ascontiguousarray(picture[:64, :64]), np.ascontiguousarray(mask[:64, :64]))  # imports
     ctypes.CDLL(None).malloc_trim(0)  # what was freed and kept would hide what is needed
@@ -101,7 +105,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer sizes and runs")
     parser.add_argument("--cpu", action="store_true", help="processor seconds, one thread")
-    parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_of:
         _print_peak(*arguments.memory_of)
@@ -124,26 +128,27 @@ def main():
                     f"{memory[0]:>7.0f}{memory[1]:>8.0f}{equal:>14.4%}{moved:>11.1e}",
                     flush=True,
                 )
-    if not arguments.quick:
-        _large(clock)
+    _large(clock, arguments)
 
 
-def _large(clock):
+def _large(clock, arguments):
     """Print time and memory at 12 and 24 MP, at full size and reduced, and what reducing changes."""
-    bgkit.set_threads(2)
-    for megapixels in (12, 24):
+    threads = 1 if arguments.cpu else 2
+    bgkit.set_threads(threads)
+    for megapixels in (12,) if arguments.quick else (12, 24):
         picture, mask = scene("coffee", megapixels)
         picture = picture.astype(np.float32) / 255
         full = None
-        for resolution in (0, 2000, 1000, 500):
+        for resolution in (0, 1000) if arguments.quick else (0, 2000, 1000, 500):
             start = clock()
             result = ours(picture, mask, resolution=resolution)
             took = clock() - start
             full = result if full is None else full
             changed = ((full > 0.5) != (result > 0.5)).mean()
+            memory = peak_memory("ours", "coffee", megapixels, threads, resolution)
             side = str(resolution) if resolution else "full"
             print(
-                f"{'longest side ' + side:<24}{megapixels:>6}{2:>8}{took * 1e3:>10.1f}"
+                f"{'longest side ' + side:<24}{megapixels:>6}{threads:>8}{took * 1e3:>10.1f}{'':16}{memory:>7.0f}"
                 f"    labels other than at full size: {changed:.3%}",
                 flush=True,
             )

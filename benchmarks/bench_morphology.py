@@ -13,6 +13,7 @@ import math
 import statistics
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def removing_scipy(mask: np.ndarray) -> np.ndarray:
     return mask & (np.bincount(labels.ravel()) >= 500)[labels]
 
 
+def removing_cv(mask: np.ndarray) -> np.ndarray:
+    """By OpenCV's statistics."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    stay = stats[:, cv2.CC_STAT_AREA] >= 500
+    stay[0] = False
+    return stay[labels]
+
+
 def works(soft: np.ndarray, quick: bool) -> dict[str, tuple[Work, dict[str, Work]]]:
     """Return our call and the peers' for each work; every call of one work gives the same mask."""
     hard = (soft >= 0.5).astype(np.float32)
@@ -89,13 +98,22 @@ def works(soft: np.ndarray, quick: bool) -> dict[str, tuple[Work, dict[str, Work
     table["holes to 500 px, soft"] = (lambda: fill(soft, max_area=share), {})
     table["specks to 500 px, hard"] = (
         lambda: remove(hard, area=share),
-        {"SciPy": lambda: removing_scipy(boolean)},
+        {"SciPy": lambda: removing_scipy(boolean), "OpenCV": lambda: removing_cv(byte)},
     )
     table["specks to 500 px, soft"] = (
         lambda: remove(soft, area=share),
         {"scikit-image": lambda: skimage.area_opening(soft, 500, connectivity=2)},
     )
     return table
+
+
+def peak_mb(work: Work) -> float:
+    """Return what NumPy holds at most during a call (OpenCV's outputs are NumPy arrays too), MB."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
 
 
 def milliseconds(work: Work) -> float:
@@ -110,17 +128,19 @@ def main() -> None:
     quick = parser.parse_args().quick
     set_threads(1)
     cv2.setNumThreads(1)
-    print(f"{'work':26} {'MP':>4} {'bgkit':>9}  {'peer':15} {'ms':>9} {'ratio':>6}  same pixels")
+    head = f"{'work':26} {'MP':>4} {'bgkit ms':>9} {'MB':>5}  {'peer':15} {'ms':>9} {'ratio':>6} {'MB':>5}  same pixels"
+    print(head)
     for side in (1000,) if quick else (1000, 3464):
         for name, (ours, peers) in works(blobs(side), quick).items():
             given = ours()
             agreement = {peer: float((given == work()).mean()) for peer, work in peers.items()}
             turns = [[milliseconds(work) for work in (ours, *peers.values())] for _ in range(3 if quick else 5)]
             mine, *theirs = (statistics.median(column) for column in zip(*turns, strict=True))
-            start = f"{name:26} {side * side / 1e6:4.0f} {mine:9.2f}"
+            start = f"{name:26} {side * side / 1e6:4.0f} {mine:9.2f} {peak_mb(ours):5.0f}"
             print(start if not peers else "", end="\n" if not peers else "")
             for peer, took in zip(peers, theirs, strict=True):
-                print(f"{start}  {peer:15} {took:9.2f} {took / mine:6.1f}  {agreement[peer]:.4%}", flush=True)
+                same = f"{peak_mb(peers[peer]):5.0f}  {agreement[peer]:.4%}"
+                print(f"{start}  {peer:15} {took:9.2f} {took / mine:6.1f} {same}", flush=True)
 
 
 if __name__ == "__main__":

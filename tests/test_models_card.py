@@ -98,7 +98,7 @@ WRONG = [
     ("pad = 0.5", "pad = 128", 'input.pad: expected a number in 0..1, or "mean", got 128'),
     ('order = "BGR"', 'order = "GBR"', 'input.order: expected "RGB" or "BGR"'),
     ('layout = "NCHW"', 'layout = "NCWH"', 'input.layout: expected "NCHW" or "NHWC" or "CHW"'),
-    ('interpolation = "bilinear"', 'interpolation = "linear"', 'input.interpolation: expected "area" or "nearest"'),
+    ('interpolation = "bilinear"', 'interpolation = "linear"', 'input.interpolation: expected "area" or "sparse-area"'),
     ("scale = 255", "scale = 0", "input.scale: expected a number above 0, got 0"),
     ("mean = [1, 2, 3]", "mean = [1, 2]", "input.mean: expected a number, or 3 of them, one for each channel"),
     ("mean = [1, 2, 3]", "mean = [1, 2, nan]", "input.mean: expected a number, or 3 of them"),

@@ -11,7 +11,7 @@ from onnx import helper
 from onnx_files import FLOAT, HALF, INT64, UINT8, card_text, red_channel, value, with_card, write
 
 from bgkit.errors import ModelError
-from bgkit.models import parse_card, session
+from bgkit.models import parse_card, resampling, session
 from bgkit.models.preparing import fill, place
 from bgkit.models.resampling import resample
 from bgkit.models.session import network
@@ -64,6 +64,21 @@ def test_strong_shrinking_by_area_is_exact():
     """The mean over what a pixel covers, at twenty times and not a whole number."""
     picture = np.random.default_rng(0).random((211, 97, 3), np.float32)
     assert resample(picture, (10, 9), "area") == pytest.approx(references.resized(picture, (10, 9), "area"), abs=1e-6)
+
+
+def test_sparse_area_is_area_where_little_is_covered(picture):
+    """Up to four rows to one, nothing is left out."""
+    np.testing.assert_array_equal(resample(picture, (6, 3), "sparse-area"), resample(picture, (6, 3), "area"))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_sparse_area_is_the_mean_of_four_rows(count, monkeypatch):
+    """Where a row of the answer covers many: four, evenly spread, whatever the number of threads."""
+    monkeypatch.setattr(resampling, "threads", lambda: count)
+    picture = np.random.default_rng(0).random((211, 97, 3), np.float32)
+    rows = [[int(row * 21.1 + (21.1 - 15) / 2) + 5 * each for each in range(4)] for row in range(10)]
+    expected = references.resized(picture[rows].mean(1), (10, 9), "area")
+    assert resample(picture, (10, 9), "sparse-area") == pytest.approx(expected, abs=1e-6)
 
 
 # The rows of FIELD's table that differ in how a picture becomes their input.

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 from conftest import ROOT
-from onnx_files import card_text, red_channel
+from onnx import helper
+from onnx_files import card_text, red_channel, value, write
 
 from bgkit.errors import ModelError
 from bgkit.models import add, fetch, fetching, find, list_cards, show, store, verify
+from bgkit.stages import cnn_mask
 
 DATA = bytes(range(256)) * 1200  # 307,200 bytes
 SIZE = len(DATA)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Server(ThreadingHTTPServer):
@@ -58,14 +65,26 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(206, server.data[7:], {"Content-Range": f"bytes 7-{len(server.data) - 1}/*"})
         if fault == "short length":
             return self.answer(206 if start else 200, body[: len(body) // 2], self.piece(start))
+        if fault == "gzip":
+            return self.answer(200, gzip.compress(server.data), {"Content-Encoding": "gzip"})
+        if fault == "garbage":
+            return self.raw(b"220 mail.example.org ESMTP\r\n")
+        if fault == "bad chunk":
+            return self.raw(CHUNKED + b"10000\r\n" + body[:0x10000] + b"\r\nXYZ\r\n")
+        if fault == "chunks cut":
+            return self.raw(CHUNKED + b"20000\r\n" + body[:0x10000])
+        if fault == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 307200\r\n\r\n")
+            return self.connection.close()
         head = {**self.piece(start), "Content-Length": str(len(body))}
         if fault == "long length":
             head["Content-Length"] = str(len(body) + 5000)
         if fault == "no length":
             del head["Content-Length"]
         self.send_response(206 if start else 200)
-        for name, value in head.items():
-            self.send_header(name, value)
+        for name, text in head.items():
+            self.send_header(name, text)
         self.end_headers()
         if fault == "cut":
             body = body[:100_000]
@@ -84,14 +103,18 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         return None
 
+    def raw(self, data):
+        self.wfile.write(data)
+        self.wfile.flush()
+
     def piece(self, start):
         total = len(self.server.data)
         return {"Content-Range": f"bytes {start}-{total - 1}/{total}"} if start else {}
 
     def answer(self, status, body, head=None):
         self.send_response(status)
-        for name, value in {**(head or {}), "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
+        for name, text in {**(head or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(name, text)
         self.end_headers()
         self.wfile.write(body)
 
@@ -177,10 +200,14 @@ def test_damaged_file_is_fetched_again(known):
 
 
 @pytest.mark.parametrize(
-    "fault", ["cut", "stall", "trickle", "short length", "long length", "status 503", "status 429"]
+    "fault",
+    [
+        *("cut", "stall", "trickle", "short length", "long length", "status 503", "status 429"),
+        *("garbage", "bad chunk", "chunks cut", "reset"),
+    ],
 )
 def test_faults_are_outlived(known, server, fault):
-    """A cut, a stall, a trickle, a lie about length or a busy server only costs another attempt."""
+    """A cut, a stall, a trickle, a lie about length, no HTTP at all or a busy server only costs another attempt."""
     server.faults = [fault]
     if fault == "trickle":
         server.data = DATA[:100_000] + b"x" * 200 + DATA[100_200:]
@@ -199,6 +226,26 @@ def test_cut_is_resumed(known, server):
 def test_server_without_ranges_starts_over(known, server):
     """Where a server ignores what was asked and sends the whole, the file is still right."""
     server.faults = ["cut", "no ranges"]
+    assert fetch("net").read_bytes() == DATA
+
+
+def test_server_that_says_nothing_is_left_starts_over(known, server):
+    """Where a server refuses the rest with 416 before the end, the whole is fetched anew."""
+    server.faults = ["cut", "status 416"]
+    assert fetch("net").read_bytes() == DATA
+
+
+def test_compressed_answer_is_refused(known, server, home):
+    """A server that compresses though it was asked not to never spoils the file."""
+    server.faults = ["gzip"] * 10
+    with pytest.raises(ModelError, match="the server compresses what"):
+        fetch("net")
+    assert not (home / "models" / "net" / "net.onnx").exists()
+
+
+def test_compressed_rest_is_not_stitched_in(known, server):
+    """Nor where only one of several answers is compressed."""
+    server.faults = ["cut", "gzip"]
     assert fetch("net").read_bytes() == DATA
 
 
@@ -427,6 +474,16 @@ def test_add_takes_a_known_card_by_name(known, tmp_path):
     assert find("net")[1].name == "net.onnx"
 
 
+def test_added_file_keeps_its_checksum_where_the_card_has_none(known, tmp_path):
+    """A known network without a published checksum is held to the file that the user brought."""
+    file = red_channel(tmp_path / "download.onnx")
+    known(url="", sha256="", size=None)
+    text = (store.CARDS / "net.toml").read_text()
+    (store.CARDS / "net.toml").write_text(text.replace('url = ""', ""))
+    add(file, "net")
+    assert find("net")[0].sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def test_verify_tells_what_was_checked(own):
     """A whole file verifies, by its checksum."""
     add(*own)
@@ -461,3 +518,74 @@ def test_a_file_of_the_users_own_may_be_called_like_ours(tmp_path, monkeypatch):
     ours = store.show("coarse")
     assert store.path_of(ours).is_file()
     assert store.path_of(replace(ours, name="mine")) == tmp_path / "models" / "mine" / ours.file
+
+
+# --- weights in files of their own -----------------------------------------------------------------
+
+
+@pytest.fixture
+def parted(tmp_path):
+    """A network that gives 0.25 everywhere, its weights in another file, and a card."""
+    from onnx import load, save
+
+    file = write(
+        tmp_path / "parted.onnx",
+        [
+            helper.make_node("Gather", ["image", "zero"], ["red"], axis=1),
+            helper.make_node("Mul", ["red", "nothing"], ["black"]),
+            helper.make_node("Add", ["black", "level"], ["mask"]),
+        ],
+        [value("image", (1, 3, 8, 8))],
+        [value("mask", (1, 1, 8, 8))],
+        {
+            "zero": np.array([0], np.int64),
+            "nothing": np.zeros((1, 1, 8, 8), np.float32),
+            "level": np.full((1, 1, 8, 8), 0.25, np.float32),
+        },
+    )
+    save(load(file), file, save_as_external_data=True, location="parted.data", size_threshold=100)
+    card = tmp_path / "parted.toml"
+    card.write_text(card_text("size = 8").replace('"drawn"', '"parted"'))
+    return file, card
+
+
+def test_weights_beside_the_file_are_added_with_it(parted):
+    """The added network runs when the original files are gone."""
+    add(*parted)
+    parted[0].unlink()
+    parted[0].with_name("parted.data").unlink()
+    np.testing.assert_array_equal(cnn_mask(np.ones((5, 6, 3), np.float32), model="parted"), np.float32(0.25))
+
+
+def test_missing_weights_are_told_before_anything_is_stored(parted):
+    """Without the second file, add says which one it wants."""
+    parted[0].with_name("parted.data").unlink()
+    with pytest.raises(ModelError, match=r"expected its weights in .*parted.data, got no such file"):
+        add(*parted)
+    assert "parted" not in [card.name for card in list_cards()]
+
+
+def test_damaged_weights_are_never_run(parted):
+    """One flipped byte in the second file is found, by verify and by a run."""
+    add(*parted)
+    beside = find("parted")[1].with_name("parted.data")
+    data = bytearray(beside.read_bytes())
+    data[-1] ^= 1
+    beside.write_bytes(data)
+    with pytest.raises(ModelError, match="damaged"):
+        verify("parted")
+    with pytest.raises(ModelError, match="damaged"):
+        cnn_mask(np.ones((5, 6, 3), np.float32), model="parted")
+
+
+def test_weights_elsewhere_are_refused(parted):
+    """A file that names another folder could reach anywhere; the message says how to mend it."""
+    from onnx import load
+
+    network = load(parted[0], load_external_data=False)
+    for tensor in network.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = "../parted.data" if entry.key == "location" else entry.value
+    parted[0].write_bytes(network.SerializeToString())
+    with pytest.raises(ModelError, match=r"expected weights in files beside it, got '../parted.data'.*onnx.save"):
+        add(*parted)

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import references
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage import morphology as peer
 
-from bgkit.stages import closing, fill_holes, keep_largest, morphology, opening, remove_small
+from bgkit.stages import closing, components, fill_holes, keep_largest, morphology, opening, remove_small
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
 HARD = hnp.arrays(np.bool_, SHAPES)
@@ -250,3 +250,27 @@ def test_the_input_is_not_what_is_returned(operator):
     """A stage returns a new array, also where nothing is to be done."""
     mask = np.ones((4, 5), np.float32)
     assert not np.shares_memory(operator(mask), mask)
+
+
+@pytest.mark.parametrize("operator", [fill_holes, remove_small, keep_largest])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mask=SOFT, smooth=st.booleans())
+def test_bands_of_rows_meet_without_a_trace(operator, mask, smooth, monkeypatch):
+    """Soft masks come out the same, bit for bit, for any number of threads, each with a band of rows of its own."""
+    mask = cv2.GaussianBlur(mask, (3, 3), 0).reshape(mask.shape) if smooth else mask
+    whole = operator(mask)
+    monkeypatch.setattr(components, "BAND", 1)
+    for count in (2, 3, 30):
+        monkeypatch.setattr(components, "threads", lambda count=count: count)
+        np.testing.assert_array_equal(operator(mask), whole)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("operator", [fill_holes, remove_small, keep_largest])
+def test_bands_of_a_large_mask(operator, monkeypatch):
+    """So do masks that are large enough to be divided without being told to."""
+    mask = blobs((300, 200)) * (0.9 + 0.1 * blobs((300, 200), seed=1))
+    monkeypatch.setattr(components, "threads", lambda: 1)
+    whole = operator(mask)
+    monkeypatch.setattr(components, "threads", lambda: 4)
+    np.testing.assert_array_equal(operator(mask), whole)

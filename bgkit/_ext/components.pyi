@@ -1,14 +1,40 @@
 import numpy as np
 from numpy.typing import NDArray
 
-def open_by_weight(
-    values: NDArray[np.float32],
-    order: NDArray[np.int32],
-    width: int,
+UNSEEN: int
+SETTLED: int
+
+def sort_keys(
+    heights: NDArray[np.uint32],
+    pending: NDArray[np.uint8],
+    start: NDArray[np.intp],
+    highest_first: bool,
+    keys: NDArray[np.uint64],
+    threads: int,
+) -> None: ...
+def join_bands(
+    keys: NDArray[np.uint64],
+    start: NDArray[np.intp],
+    rows: NDArray[np.intp],
     diagonal: bool,
-    weight: NDArray[np.int32],
+    unit: int,
     limit: int,
+    state: NDArray[np.int32],
+    weights: NDArray[np.int32],
+    put_off: NDArray[np.intp],
+    threads: int,
+) -> None: ...
+def join_rest(
+    keys: NDArray[np.uint64],
+    mask: NDArray[np.float32],
+    highest_first: bool,
+    diagonal: bool,
+    limit: int,
+    state: NDArray[np.int32],
+) -> None: ...
+def spread_levels(
+    mask: NDArray[np.float32],
     ground: float,
-    parent: NDArray[np.int32],
+    state: NDArray[np.int32],
     out: NDArray[np.float32],
 ) -> None: ...

@@ -39,7 +39,8 @@ def command() -> None:
 def list_networks() -> int:
     """List the networks.
 
-    Name, whether it is here, size, and what it may be used for.
+    Name, whether it is here, is fetched (bgkit models fetch NAME) or brought by you (bgkit models show NAME says how),
+    size, and what it may be used for.
     """
     from bgkit.models import list_cards
     from bgkit.models.store import path_of
@@ -47,9 +48,9 @@ def list_networks() -> int:
     cards = list_cards()
     width, terms = (max(map(len, column), default=0) for column in zip(*((c.name, c.use) for c in cards), strict=True))
     for card in cards:
-        here = "here" if path_of(card).is_file() else "    "
+        here = "here" if path_of(card).is_file() else "fetch" if card.url else "bring"
         size = f"{card.bytes / 1e6:.1f} MB" if card.bytes else "?"
-        click.echo(f"{card.name:{width}}  {here}  {size:>9}  {card.use:{terms}}  {card.summary}")
+        click.echo(f"{card.name:{width}}  {here:5}  {size:>9}  {card.use:{terms}}  {card.summary}")
     return 0
 
 
@@ -65,22 +66,27 @@ def show_network(name: str) -> int:
 
     card = show(name)
     path = path_of(card)
+    here = path.is_file()
     facts = {
         "for": f"{card.task} (needs {', '.join(card.layers)})",
         "license": f"{card.license}: {card.use}",
         "terms": card.terms,
         "sources": ", ".join(card.sources),
-        "url": card.url,
+        "url": card.url or (not here and f"none; get {card.file} yourself (see sources), then: {_add(card)}"),
         "bytes": card.bytes,
         "sha256": card.sha256,
         "md5": card.md5,
-        "file": f"{path} ({'here' if path.is_file() else 'not here yet'})",
+        "file": f"{path} ({'here' if here else 'not here yet'})",
     }
     click.echo(f"{card.name}: {card.summary}")
     for key, value in facts.items():
         if value:
             click.echo(f"  {key:8} {value}")
     return 0
+
+
+def _add(card: Card) -> str:
+    return f"bgkit models add {card.file} --card {card.name}"
 
 
 @command.command("fetch")

@@ -12,16 +12,19 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bgkit.errors import ModelError, did_you_mean
 
 __all__ = ["Card", "Instances", "Normalization", "Output", "Size", "Tensor", "parse_card", "read_card"]
 
-Interpolation = Literal["area", "nearest", "bilinear", "bicubic", "smooth-bilinear", "smooth-bicubic", "lanczos"]
+Interpolation = Literal[
+    "area", "sparse-area", "nearest", "bilinear", "bicubic", "smooth-bilinear", "smooth-bicubic", "lanczos"
+]
 
-INTERPOLATIONS = ("area", "nearest", "bilinear", "bicubic", "smooth-bilinear", "smooth-bicubic", "lanczos")
+INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 LAYERS = ("image", "plate", "mask", "trimap")  # what a tensor may be made of
 CHANNELS = {"image": 3, "plate": 3, "mask": 1, "trimap": 1}
 
@@ -139,11 +142,17 @@ def read_card(path: Path) -> Card:
         If it cannot be read or a field is wrong; the message says the file, the field and what to mend.
     """
     try:
-        text = path.read_text("utf-8")
+        state = path.stat()
+        return _read(path, state.st_mtime_ns, state.st_size)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ModelError(f"{path}: the card cannot be read: {reason}") from None
-    return parse_card(text, str(path))
+
+
+@lru_cache(64)
+def _read(path: Path, *_stamp: int) -> Card:
+    """Read a card again only after it changed: a millisecond of each picture."""
+    return parse_card(path.read_text("utf-8"), str(path))
 
 
 def parse_card(text: str, place: str) -> Card:

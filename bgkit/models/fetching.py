@@ -64,36 +64,39 @@ def download(
     """
     part = target.with_name(f"{target.name}.{(sha256 or md5)[:8] or 'any'}.part")
     _check_room(target, size, part)
-    for fresh in (False, True):  # what an earlier call left may be of another file: then once more from the start
-        resumed = part.exists() and part.stat().st_size > 0
-        if fresh and resumed:
+    for fresh in (False, True):  # pieces, of an earlier call above all, may be of two files: then once more in whole
+        if fresh:
             part.unlink()
-        _fetch_all(url, part, size, on_progress)
+        pieced = _fetch_all(url, part, size, on_progress)
         wrong = matches(part, sha256=sha256, md5=md5, size=size)
         if not wrong:
             _place(part, target)
             return
-        if fresh or not resumed:
+        if fresh or not pieced:
             break
     part.unlink()
     raise ModelError(f"{url}: {wrong}; the file there is not the one the card describes, nothing was kept")
 
 
-def _fetch_all(url: str, part: Path, size: int | None, on_progress: Progress | None) -> None:
-    """Ask again and again from where the last attempt stopped, as long as there is headway."""
-    idle = 0
+def _fetch_all(url: str, part: Path, size: int | None, on_progress: Progress | None) -> bool:
+    """Ask again and again from where the last attempt stopped, as long as there is headway.
+
+    Returns whether ``part`` was pieced together.
+    """
+    idle, pieced = 0, False
     while True:
         before = part.stat().st_size if part.exists() else 0
+        pieced = pieced or before > 0
         if size is not None and before >= size:
-            return
+            return pieced
         try:
             if _fetch_once(url, part, before, size, on_progress):
-                return
+                return pieced
             reason = "the connection was cut"
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and before:
-                return  # nothing lies beyond what is here: the checksum tells whether it is all
+                return pieced  # nothing lies beyond what is here: the checksum tells whether it is all
             if error.code < 500 and error.code not in (http.client.REQUEST_TIMEOUT, http.client.TOO_MANY_REQUESTS):
                 raise ModelError(f"{url}: the server answered {error.code} {error.reason}") from None
             reason = f"the server answered {error.code} {error.reason}"
@@ -122,6 +125,8 @@ def _fetch_once(url: str, part: Path, start: int, size: int | None, on_progress:
             start = 0  # the server sends the whole file, or another piece than asked for
         if start == 0 and answer.status == http.client.PARTIAL_CONTENT and _first_byte(answer) != 0:
             return False
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise http.client.HTTPException("the server compresses what it was asked to send as it is")
         told = answer.headers.get("Content-Length", "")
         end = start + int(told) if told.isdecimal() else None
         with part.open("r+b" if part.exists() else "wb") as out:

@@ -34,11 +34,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Graph:
-    """Inputs and outputs of a network, and its operators by the name of what they make."""
+    """Inputs and outputs of a network, its operators by the name of what they make, and where weights lie apart."""
 
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     makers: dict[str, tuple[str, tuple[str, ...]]]  # output name -> (operator, input names)
+    apart: tuple[str, ...] = ()  # files of weights ("external data"), relative to the folder of the ONNX file
 
     def last_operator(self, output: str) -> str:
         """Return the operator that decides the values of ``output``; what only moves them is passed over."""
@@ -87,7 +88,16 @@ def _read(data: memoryview) -> Graph:
     outputs = tuple(map(_value, _all(graphs[0], 12)))
     if not inputs or not outputs:
         raise _MalformedError
-    return Graph(inputs, outputs, makers)
+    apart = {name: None for part in _all(graphs[0], 5) for name in _apart(part)}
+    return Graph(inputs, outputs, makers, tuple(apart))
+
+
+def _apart(weights: memoryview) -> Iterator[str]:
+    """Yield the file in which a tensor's values lie, where that is another (TensorProto.external_data)."""
+    for entry in _all(weights, 13):
+        key, value = ("".join(_text(text) for text in _all(entry, number)) for number in (1, 2))
+        if key == "location":
+            yield value
 
 
 def _node(part: memoryview) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

@@ -22,7 +22,7 @@ from bgkit.models.fitting import check_card, output_names, spatial
 from bgkit.models.graph import read_graph
 from bgkit.models.preparing import fill, place
 from bgkit.models.reading import read_instances, read_map, to_picture
-from bgkit.models.store import find
+from bgkit.models.store import check_apart, find
 from bgkit.threads import threads
 
 __all__ = ["PROVIDERS", "Network", "network", "providers_here", "start"]
@@ -80,6 +80,7 @@ class Network:
         self.graph = read_graph(path)
         self.inputs = check_card(card, self.graph, str(path))
         self.outputs = output_names(card, self.graph, str(path))
+        check_apart(path, self.graph)
         wrong = matches(path, sha256=card.sha256, md5=card.md5)
         if wrong:
             raise ModelError(f"{path}: {wrong}; the file is damaged or another: bgkit models fetch {card.name}")

@@ -19,12 +19,13 @@ from bgkit.errors import ModelError, did_you_mean
 from bgkit.models.card import Card, parse_card, read_card
 from bgkit.models.checksums import digest_of, matches
 from bgkit.models.fitting import check_card
-from bgkit.models.graph import read_graph
+from bgkit.models.graph import Graph, read_graph
 
-__all__ = ["add", "fetch", "find", "home", "list_cards", "path_of", "shipped_cards", "show", "verify"]
+__all__ = ["add", "check_apart", "fetch", "find", "home", "list_cards", "path_of", "shipped_cards", "show", "verify"]
 
 CARDS = Path(__file__).parent / "cards"
 WEIGHTS = Path(__file__).parent / "weights"
+APART = "apart.sha256"  # checksums of files of weights that were added with an ONNX file
 
 
 def home() -> Path:
@@ -163,6 +164,8 @@ def fetch(
 def add(file: str | Path, card: str | Path, *, accept_license: bool = False, replace_old: bool = False) -> Card:
     """Copy an ONNX file into the store under the name its card gives it, and return the card.
 
+    Files of weights beside it that the graph names ("external data") are copied with it.
+
     Parameters
     ----------
     file : path
@@ -185,7 +188,9 @@ def add(file: str | Path, card: str | Path, *, accept_license: bool = False, rep
     described = show(str(card)) if known else parse_card(text, str(card_file))
     if not known and (CARDS / f"{described.name}.toml").is_file():
         raise ModelError(f"{card_file}: name: {described.name!r} is a network that bgkit knows; choose another name")
-    check_card(described, read_graph(file), str(file))
+    graph = read_graph(file)
+    check_card(described, graph, str(file))
+    check_apart(file, graph)
     wrong = matches(file, sha256=described.sha256, md5=described.md5, size=described.bytes)
     if wrong:
         raise ModelError(f"{file}: {wrong}, as its card says; this is another file, or a damaged one")
@@ -193,13 +198,14 @@ def add(file: str | Path, card: str | Path, *, accept_license: bool = False, rep
         if (folder / "card.toml").is_file() and not replace_old:
             raise ModelError(f"a network named {described.name!r} was added before; replace it, or choose another name")
         _check_consent(described, folder, accept=accept_license)
+        _copy_apart(file, graph, folder)
         part = folder / (described.file + ".part")
         shutil.copyfile(file, part)
         if not known:
             (folder / "card.toml.part").write_text(text, "utf-8")
-            (folder / "sha256.part").write_text(digest_of(part), "utf-8")
             (folder / "card.toml.part").replace(folder / "card.toml")
-            (folder / "sha256.part").replace(folder / "sha256")
+        (folder / "sha256.part").write_text(digest_of(part), "utf-8")
+        (folder / "sha256.part").replace(folder / "sha256")
         part.replace(folder / described.file)
     return described
 
@@ -216,7 +222,9 @@ def verify(name: str) -> dict[str, str]:
     wrong = _wrong(card, path)
     if wrong:
         raise ModelError(f"{path}: {wrong}; the file is damaged or another: bgkit models fetch {card.name}")
-    check_card(card, read_graph(path), str(path))
+    graph = read_graph(path)
+    check_card(card, graph, str(path))
+    check_apart(path, graph)
     checked = "sha256" if card.sha256 else "md5" if card.md5 else "the graph alone; the card has no checksum"
     return {
         "model": card.name,
@@ -226,6 +234,44 @@ def verify(name: str) -> dict[str, str]:
         "license": card.license,
         "use": card.use,
     }
+
+
+def check_apart(path: Path, graph: Graph) -> None:
+    """Check the files of weights beside an ONNX file ("external data"): there, and as they were when it was added.
+
+    Raises
+    ------
+    ModelError
+        If one is absent, damaged, or named so that it cannot lie beside the file.
+    """
+    kept = path.parent / APART
+    digests = dict(line.split("  ", 1)[::-1] for line in kept.read_text("utf-8").splitlines()) if kept.is_file() else {}
+    for name in graph.apart:
+        if name != Path(name).name or "\\" in name or name in (path.name, APART, "card.toml", "sha256"):
+            raise ModelError(
+                f"{path}: expected weights in files beside it, got {name!r}; save it as one file, in Python: "
+                f"import onnx; onnx.save(onnx.load({path.name!r}), 'one.onnx')"
+            )
+        beside = path.parent / name
+        if not beside.is_file():
+            raise ModelError(f"{path}: expected its weights in {beside}, got no such file; bring both into one folder")
+        wrong = matches(beside, sha256=digests.get(name, ""), md5="")
+        if wrong:
+            raise ModelError(f"{beside}: {wrong}; the file is damaged: bgkit models add {path.name} anew")
+
+
+def _copy_apart(file: Path, graph: Graph, folder: Path) -> None:
+    lines = []
+    for name in graph.apart:
+        part = folder / f"{name}.part"
+        shutil.copyfile(file.parent / name, part)
+        lines.append(f"{digest_of(part)}  {name}\n")
+        part.replace(folder / name)
+    if lines:
+        (folder / f"{APART}.part").write_text("".join(lines), "utf-8")
+        (folder / f"{APART}.part").replace(folder / APART)
+    else:
+        (folder / APART).unlink(missing_ok=True)
 
 
 def _card_text(path: Path) -> str:
@@ -238,7 +284,7 @@ def _wrong(card: Card, path: Path) -> str:
 
 
 def _with_checksum(card: Card, path: Path) -> Card:
-    """A card of the user's without checksum has the one its file had when it was added."""
+    """A card without checksum has the one its file had when it was added."""
     kept = path.parent / "sha256"
     if card.sha256 or card.md5 or not kept.is_file():
         return card

@@ -7,18 +7,24 @@ is faster. Areas are shares of the picture, so that one pipeline file serves 0.3
 
 from __future__ import annotations
 
+import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import cv2
 import numpy as np
 
-from bgkit._ext.components import open_by_weight
+from bgkit._ext.components import SETTLED, UNSEEN, join_bands, join_rest, sort_keys, spread_levels
+from bgkit._ext.labels import add_areas, look_up
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.stage import stage
+from bgkit.threads import threads
 
 Share = Annotated[float, Range(0, 100, "% of the picture", ui=(0, 2))]
+
+BAND = 64  # rows, at least, for a thread of its own
 
 
 @stage(gives="mask")
@@ -54,15 +60,14 @@ def fill_holes(mask: Array, *, max_area: Share = 0.1) -> Array:
     """
     limit = math.floor(max_area / 100 * mask.size) + 1
     if _is_hard(mask):
-        count, labels, stats, _ = cv2.connectedComponentsWithStats((mask == 0).view(np.uint8), connectivity=4)
-        fill = stats[:, cv2.CC_STAT_AREA] < limit
+        if limit > mask.size:
+            return _fill_all(mask)
+        labels, areas = _pieces(mask == 0, connectivity=4)
+        fill = areas < limit
         fill[labels[[0, -1], :]] = fill[labels[:, [0, -1]]] = False
         fill[0] = True  # label 0 is the subject
-        filled: Array = fill.astype(np.float32).take(labels)
-        return filled if count > 1 else mask.copy()
-    weight = np.ones(mask.shape, np.int32)
-    weight[[0, -1], :] = weight[:, [0, -1]] = limit
-    return _filter_levels(mask, weight, limit, ground=1.0, diagonal=False)
+        return _choose(labels, fill)
+    return _filter_levels(mask, limit, ground=1.0, diagonal=False, frame=True)
 
 
 @stage(gives="mask")
@@ -93,12 +98,11 @@ def remove_small(mask: Array, *, area: Share = 0.05) -> Array:
     """
     limit = math.ceil(area / 100 * mask.size)
     if _is_hard(mask):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((mask != 0).view(np.uint8), connectivity=8)
-        stay = stats[:, cv2.CC_STAT_AREA] >= limit
+        labels, areas = _pieces(mask != 0, connectivity=8)
+        stay = areas >= limit
         stay[0] = False
-        kept: Array = stay.astype(np.float32).take(labels)
-        return kept
-    return _filter_levels(mask, np.ones(mask.shape, np.int32), max(limit, 1), ground=0.0, diagonal=True)
+        return _choose(labels, stay)
+    return _filter_levels(mask, limit, ground=0.0, diagonal=True)
 
 
 @stage(gives="mask")
@@ -138,24 +142,82 @@ def keep_largest(mask: Array, *, count: Annotated[int, Range(1, 1000, "pieces", 
     core: Array = stay[labels]
     if _is_hard(mask):
         return np.where(core, mask, np.float32(0))
-    return _filter_levels(mask, core.astype(np.int32), 1, ground=0.0, diagonal=True)
+    return _filter_levels(mask, 1, ground=0.0, diagonal=True, core=core)
 
 
 def _is_hard(mask: Array) -> bool:
     return bool(((mask == 0) | (mask == 1)).all())
 
 
-def _filter_levels(mask: Array, weight: Array, limit: int, *, ground: float, diagonal: bool) -> Array:
-    """Lower each pixel towards ``ground`` to the level where its component weighs at least ``limit``."""
-    values = mask.ravel()
-    pixels = np.flatnonzero(values != ground)
-    heights = values[pixels].view(np.uint32).astype(np.uint64)  # as whole numbers, floats >= 0 keep their order
-    if not ground:
-        heights ^= np.uint64(0xFFFFFFFF)  # from the highest down
-    # Height and place in one number: sorting those takes a quarter of the time of argsort.
-    keys = np.sort(heights << np.uint64(32) | pixels.astype(np.uint64))
-    order = keys.astype(np.uint32).view(np.int32)
-    out = np.full(mask.size, ground, np.float32)
-    parent = np.full(mask.size, -1, np.int32)
-    open_by_weight(values, order, mask.shape[1], diagonal, weight.ravel(), limit, ground, parent, out)
-    return out.reshape(mask.shape)
+def _fill_all(mask: Array) -> Array:
+    """Fill what a flood from outside does not reach: OpenCV's, a third of the time of labels."""
+    ground = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).astype(np.uint8)
+    cv2.floodFill(ground, None, (0, 0), 2, flags=4)
+    filled: Array = (ground[1:-1, 1:-1] != 2).astype(np.float32)
+    return filled
+
+
+def _pieces(inside: Array, *, connectivity: int) -> tuple[Array, Array]:
+    """Return the labels, from 1 up, of connected pieces, and the area of each label.
+
+    OpenCV's labels take 0.8 ms at 1 MP, its labels with statistics 5.8 on one thread; the areas here take 0.4.
+    """
+    count, labels = cv2.connectedComponents(inside.view(np.uint8), connectivity=connectivity)
+    areas = np.zeros(count, np.intp)
+    add_areas(labels, areas)
+    return labels, areas
+
+
+def _choose(labels: Array, chosen: Array) -> Array:
+    out = np.empty(labels.shape, np.float32)
+    look_up(labels, chosen.astype(np.float32), out, threads())
+    return out
+
+
+def _filter_levels(
+    mask: Array, limit: int, *, ground: float, diagonal: bool, frame: bool = False, core: Array | None = None
+) -> Array:
+    """Lower each pixel towards ``ground`` to the level where its component has ``limit`` pixels or more.
+
+    Enough is also to touch the frame, where ``frame`` counts, or the ``core``, where there is one: then pixels count
+    nothing. The core must be a whole component of a level, so that what touches it from above belongs to it.
+    """
+    state = np.full((mask.shape[0] + 2, mask.shape[1] + 2), UNSEEN, np.int32)
+    pending = mask != ground
+    if frame:
+        state[[0, -1], :] = state[:, [0, -1]] = SETTLED
+    if core is not None:
+        state[1:-1, 1:-1][core] = SETTLED
+        pending &= ~core
+    start = np.concatenate([[0], np.cumsum(np.count_nonzero(pending, axis=1))])
+    if start[-1]:
+        _join(mask, pending, start, state, highest_first=not ground, diagonal=diagonal, unit=core is None, limit=limit)
+    out = np.empty_like(mask)
+    spread_levels(mask, ground, state, out)
+    return out
+
+
+def _join(
+    mask: Array,
+    pending: Array,
+    start: Array,
+    state: Array,
+    *,
+    highest_first: bool,
+    diagonal: bool,
+    unit: int,
+    limit: int,
+) -> None:
+    """Fill in ``state``: a band of rows for each thread, then what bands had to put off."""
+    bands = max(1, min(threads(), mask.shape[0] // BAND))
+    rows = np.arange(bands + 1) * mask.shape[0] // bands
+    keys = np.empty(start[-1], np.uint64)
+    sort_keys(mask.view(np.uint32), pending.view(np.uint8), start, highest_first, keys, bands)
+    parts = [keys[first:last] for first, last in itertools.pairwise(start[rows])]
+    with ThreadPoolExecutor(bands) as pool:
+        list(pool.map(np.ndarray.sort, parts))  # height and place in one number: a quarter of the time of argsort
+    put_off = np.zeros(bands, np.intp)
+    edges = np.concatenate([[0], rows[1:-1] + 1, [state.shape[0]]])
+    join_bands(keys, start[rows], edges, diagonal, unit, limit, state, np.empty(len(keys), np.int32), put_off, bands)
+    rest = np.sort(np.concatenate([part[:count] for part, count in zip(parts, put_off, strict=True)]))
+    join_rest(rest, mask, highest_first, diagonal, limit, state)

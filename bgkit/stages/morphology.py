@@ -3,8 +3,9 @@
 The disk is flat and Euclidean, the footprint of ``skimage.morphology.disk``; what lies outside the picture is left out
 of account, so that a subject that the frame cuts off is not eaten from there. Works on soft masks by least and
 greatest values, which on masks of 0 and 1 is the usual erosion and dilation. The radius is a share of the diagonal, so
-that one pipeline file serves 0.3 and 24 megapixels. Cost per pixel: a few nanoseconds; on masks of 0 and 1 it does not
-depend on the radius.
+that one pipeline file serves 0.3 and 24 megapixels. Cost per pixel and thread: on masks of 0 and 1 from 0.5 to 4 ns up
+to 25 px, and never more than two distance transforms, 23 ns, however large the disk. On soft masks, for which no exact
+way is known whose time does not depend on the radius, 1 ns at 2 px, 10 at 25 and 36 at 100 (OpenCV: 33 at 15).
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from bgkit.threads import threads
 
 Radius = Annotated[float, Range(0, 200, "per mille of the picture's diagonal", ui=(0, 10))]
 
-# Up to NARROW, OpenCV's own erosion is the fastest; it visits the whole disk. From WIDE on, two distance transforms
-# are, whose time does not depend on the radius; they need a hard mask. Between, the disk's chords.
+# Up to NARROW, OpenCV's own erosion is as fast as any (at 1 MP of bytes, 4 px: 0.45 ms, the disk's chords 0.49), but
+# it visits the whole disk (8 px: 1.6 and 0.8). From WIDE on, distance transforms win, whose time does not depend on the
+# radius (11.4 ms; chords at 100 px 7.5, growing); they need a hard mask. Between, the chords.
 NARROW, WIDE = 4, 100  # px
 
 
