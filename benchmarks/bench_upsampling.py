@@ -65,7 +65,9 @@ def main() -> None:
         for name, call in calls.items():
             seconds = seconds_of(call, 3)
             mask, truth = call() >= 0.5, alpha >= 0.5
-            scores = [f"{boundary_iou(mask, truth, share=share):.3f}" for share in (0.003, 0.02)] if threads == 1 else "  "
+            scores = (
+                [f"{boundary_iou(mask, truth, share=share):.3f}" for share in (0.003, 0.02)] if threads == 1 else "  "
+            )
             print(row(size, threads, name, f"{seconds:.3f}", *scores), flush=True)
 
 

@@ -155,7 +155,7 @@ def sample_alpha(image: Floats, background: Floats, subject: Bools, unknown: Boo
     confidence = np.exp(-misfit / (2 * MISFIT**2)) * contrast / (contrast + CONTRAST**2)
     smooth = _smooth(chosen, confidence, image, subject, unknown)
     alpha, _ = _project(difference, smooth - behind)
-    # Logistic in twice the difference of both costs: the odds that a pixel is all subject and not a darker sample's mix.
+    # Logistic in twice the difference of both costs: the odds of all subject against a mix of a darker sample.
     odds = 1 / (1 + np.exp(np.clip(2 * (solid - mixed - MIXED), -30, 30)))
     alpha += (1 - alpha) * odds * ((difference**2).sum(-1) > BACKDROP**2)
     return alpha, confidence

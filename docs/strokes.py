@@ -85,8 +85,7 @@ def main() -> None:
     for name, sample in SAMPLES.items():
         drawn = draw(name, sample().shape)
         grown, sparse = (
-            bgkit.remove(sample(), "strokes", values={"strokes.grow": how}, strokes=drawn)
-            for how in ("true", "false")
+            bgkit.remove(sample(), "strokes", values={"strokes.grow": how}, strokes=drawn) for how in ("true", "false")
         )
         shown = np.where((drawn != 128)[..., None], [0.1, 0.3, 1], grown.image / 2 + 0.25)
         shown[drawn == 255] = 1, 0.85, 0.1
