@@ -79,7 +79,9 @@ def _rise(distance: Floats, tolerance: float, softness: float, contrast: float) 
     deep = np.float32(DEEP * diagonal)
     depth = np.minimum(_from_backdrop(small <= tolerance), deep) / deep
     rise: Floats = near + depth * (inside - near)
-    return cv2.resize(rise, distance.shape[::-1], interpolation=cv2.INTER_LINEAR) if factor > 1 else rise
+    if factor > 1:
+        rise = cv2.resize(rise, distance.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return rise
 
 
 def _from_backdrop(backdrop: Bools) -> Floats:
