@@ -42,6 +42,7 @@ wheel: $(VENV)/.tested
 
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/demo.py docs/images --small
+	$(BIN)/python docs/strokes.py docs/images
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

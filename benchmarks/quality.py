@@ -5,7 +5,8 @@
 Sets (under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout; see its README):
 
 - ``ecssd``: F max, F mean, MAE, IoU of alpha against the mask
-- ``studio``: mean SAD/1000 of alpha over the frame, by kind of shot
+- ``studio``: mean SAD/1000 of alpha over the frame, by kind of shot; root mean square error of the subject's color
+  where the true alpha is above 0, in levels of 255
 - ``matting``: mean SAD/1000 of alpha over the frame
 
 A plate is handed only to pipelines that cannot do without (with ``--plates`` also to those that may
@@ -40,7 +41,7 @@ SETS = {
     "matting": ("alphamatting", "test/matting"),
 }
 KINDS = ("white", "falloff", "grey", "green")
-MEASURED = ("mae", "f_max", "f_mean", "iou", "sad")
+MEASURED = ("mae", "f_max", "f_mean", "iou", "sad", "foreground_mse")
 
 
 @dataclass
@@ -79,7 +80,10 @@ def measure(name: str, plates: bool, sample: Sample) -> Run:
     except bgkit.BgkitError as error:
         return Run(sample.kind, time.perf_counter() - started, error=str(error))
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
-    return Run(sample.kind, seconds, busy, score(layers.alpha, truth, names=MEASURED))
+    color = sample.read_foreground()
+    colors = None if color is None or layers.foreground is None else (layers.foreground, color)
+    names = MEASURED if colors else MEASURED[:-1]
+    return Run(sample.kind, seconds, busy, score(layers.alpha, truth, names=names, colors=colors))
 
 
 def prepare_worker(threads: int) -> None:
@@ -113,6 +117,8 @@ def row(name: str, dataset: str, runs: list[Run]) -> dict[str, str]:
                 of_kind = [run.score for run in done if run.kind == kind]
                 if of_kind:
                     cells[kind] = f"{summarize(of_kind)['sad']:.2f}"
+            if "foreground_mse" in figures:
+                cells["color"] = f"{255 * figures['foreground_mse'] ** 0.5:.2f}"
         cells["s/picture"] = f"{statistics.median(run.seconds for run in done):.3f}"
         cells["CPU s"] = f"{statistics.median(run.cpu for run in done):.3f}"
     failed = [run for run in runs if run.score is None]

@@ -17,15 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from bgkit._ext.sampling import choose_samples
+from bgkit.threads import threads
+
 __all__ = ["local_background", "ramp", "sample_alpha"]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
 
-SAMPLES, NEAREST, BLOCK = 4000, 12, 4  # samples in all, tried for each pixel; the px of a block try the same ones
+SAMPLES, NEAREST, BLOCK = 4000, 40, 4  # samples in all, tried for each pixel; the px of a block try the same ones
 NOISE = 0.016  # rms of a pixel's residual that noise explains
 MISFIT = 0.05  # residual at which a sample is no longer believed
 CONTRAST = 0.15  # distance of F from B at which half is believed
+TEXTURE = 0.02  # distance from a sample at which a pixel may still be all subject, rms
+MIXED = 1.5  # cost of being a mixture: most pixels are none
+BACKDROP = 0.06  # distance from B within which nothing speaks for subject
+
+DIAGONAL = 1000  # px, to which a picture is reduced before its greatest differences are looked for
+DEEP = 0.04  # of the diagonal: so far from all backdrop is the inside of the subject
 
 
 def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -> Floats:
@@ -41,6 +50,8 @@ def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -
         Share of the greatest difference within 6 per mille of the diagonal that the rise takes where that is less
         than ``softness``, but 10 dE*uv at least; 0 for ``softness`` everywhere. A half covered pixel of a dark
         subject on white differs more than a covered one of a light subject; the most different pixel nearby tells.
+        Away from all backdrop the share falls to three quarters (and 4 dE*uv), at 40 per mille of the diagonal: hair
+        lets backdrop through somewhere near, a subject that resembles the backdrop does not.
 
     Returns
     -------
@@ -49,11 +60,37 @@ def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -
     """
     rise: Any = np.float32(max(softness, 1e-3))
     if contrast > 0:
-        reach = max(1, round(0.006 * float(np.hypot(*distance.shape))))
-        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-        rise = np.minimum(rise, np.maximum(np.float32(contrast) * cv2.dilate(cv2.blur(distance, (3, 3)), disk), 10))
+        rise = _rise(distance, tolerance, rise, contrast)
     mask: Floats = np.clip((distance - np.float32(tolerance)) / rise, 0, 1)
     return mask
+
+
+def _rise(distance: Floats, tolerance: float, softness: float, contrast: float) -> Floats:
+    """Return the difference over which the mask rises, for each pixel; found on a reduced picture."""
+    factor = max(1.0, float(np.hypot(*distance.shape)) / DIAGONAL)
+    rows, cols = (max(1, round(side / factor)) for side in distance.shape)
+    small = cv2.resize(distance, (cols, rows), interpolation=cv2.INTER_AREA) if factor > 1 else distance
+    small, diagonal = cv2.blur(small, (3, 3)), float(np.hypot(rows, cols))
+    reach = max(1, round(0.006 * diagonal))
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    greatest = np.float32(contrast) * cv2.dilate(small, disk)
+    near = np.minimum(softness, np.maximum(greatest, 10))
+    inside = np.minimum(near, np.maximum(greatest * np.float32(0.75), 4))
+    deep = np.float32(DEEP * diagonal)
+    depth = np.minimum(_from_backdrop(small <= tolerance), deep) / deep
+    rise: Floats = near + depth * (inside - near)
+    if factor > 1:
+        rise = cv2.resize(rise, distance.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return rise
+
+
+def _from_backdrop(backdrop: Bools) -> Floats:
+    """Return each pixel's distance to the backdrop, px; specks of 10 millionths of the picture are none."""
+    _, label, stats, _ = cv2.connectedComponentsWithStats(backdrop.view(np.uint8), connectivity=8)
+    kept = stats[:, cv2.CC_STAT_AREA] >= 1e-5 * backdrop.size
+    kept[0] = False
+    distance: Floats = cv2.distanceTransform((~kept[label]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return distance
 
 
 def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
@@ -112,27 +149,36 @@ def sample_alpha(image: Floats, background: Floats, subject: Bools, unknown: Boo
     J. Wang and M. F. Cohen, "Optimized color sampling for robust matting", CVPR 2007, section 3.1.
     """
     place, colors = _samples(image, subject, unknown)
+    pixel, behind = image[unknown], background[unknown]
+    chosen, mixed, solid = _choose(place, colors, unknown, pixel, behind)
+    difference = pixel - behind
+    contrast = ((chosen - behind) ** 2).sum(-1)
+    _, misfit = _project(difference, chosen - behind)
+    confidence = np.exp(-misfit / (2 * MISFIT**2)) * contrast / (contrast + CONTRAST**2)
+    smooth = _smooth(chosen, confidence, image, subject, unknown)
+    alpha, _ = _project(difference, smooth - behind)
+    # Logistic in twice the difference of both costs: the odds of all subject against a mix of a darker sample.
+    odds = 1 / (1 + np.exp(np.clip(2 * (solid - mixed - MIXED), -30, 30)))
+    alpha += (1 - alpha) * odds * ((difference**2).sum(-1) > BACKDROP**2)
+    return alpha, confidence
+
+
+def _choose(
+    place: Floats, colors: Floats, unknown: Bools, pixel: Floats, behind: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return for each unknown pixel the sample's color that mixes best, and the costs as a mixture and as subject."""
     rows, cols = np.nonzero(unknown)
     blocks, block = np.unique((rows // BLOCK) * unknown.shape[1] + cols // BLOCK, return_inverse=True)
     center = (np.stack(np.divmod(blocks, unknown.shape[1]), -1) + 0.5) * BLOCK
     tried = min(NEAREST, len(place))
     distance, index = (found.reshape(-1, tried) for found in cKDTree(place).query(center, k=tried))
     penalty = (0.5 * distance / (distance[:, :1] + 1)).astype(np.float32)
-    pixel, behind = image[unknown], background[unknown]
-    difference = pixel - behind
-    best, chosen = np.full(len(rows), np.inf, np.float32), np.zeros_like(pixel)
-    for k in range(tried):
-        color = colors[index[block, k]]
-        _, misfit = _project(difference, color - behind)
-        cost = misfit / NOISE**2 + penalty[block, k]
-        better = cost < best
-        best[better], chosen[better] = cost[better], color[better]
-    contrast = ((chosen - behind) ** 2).sum(-1)
-    _, misfit = _project(difference, chosen - behind)
-    confidence = np.exp(-misfit / (2 * MISFIT**2)) * contrast / (contrast + CONTRAST**2)
-    smooth = _smooth(chosen, confidence, image, subject, unknown)
-    alpha, _ = _project(difference, smooth - behind)
-    return alpha, confidence
+    chosen, mixed, solid = np.empty_like(pixel), *np.empty((2, len(pixel)), np.float32)
+    choose_samples(
+        pixel, behind, block.astype(np.int32), index.astype(np.int32), penalty, np.ascontiguousarray(colors),
+        1 / NOISE**2, 1 / TEXTURE**2, chosen, mixed, solid, threads(),
+    )  # fmt: skip
+    return chosen, mixed, solid
 
 
 def _samples(image: Floats, subject: Bools, unknown: Bools) -> tuple[Floats, Floats]:

@@ -11,6 +11,7 @@ has nothing to register, and no shift is made up for it.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ Floats = NDArray[Any]
 DARKEST = 0.02  # below, a ratio of codes says nothing
 WORST = 0.4  # log ratio of exposures that are still looked for: a factor of 1.5
 SHORTEST = 64  # px, the coarsest level's longer side
+LARGEST = 2_000_000  # pixels of the finest level that is registered: 0.01 px there are 0.03 px of 12 megapixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,26 @@ def match_plate(image: Floats, plate: Floats) -> Match:
     B. D. Lucas and T. Kanade, "An iterative image registration technique with an application to stereo
     vision", IJCAI 1981.
     """
+    global _last
+    if _last is not None and _last[0]() is image and _last[1]() is plate:
+        return _last[2]
+    match = _match(image, plate)
+    if not (image.flags.writeable or plate.flags.writeable):  # as stages get them: what was matched stays as it was
+        _last = (weakref.ref(image, _forget), weakref.ref(plate, _forget), match)
+    return match
+
+
+# The key and the matting of one chain ask for the same match, which is half of its time; gone with its picture.
+_last: tuple[weakref.ref[Floats], weakref.ref[Floats], Match] | None = None
+
+
+def _forget(gone: weakref.ref[Floats]) -> None:
+    global _last
+    if _last is not None and (gone is _last[0] or gone is _last[1]):
+        _last = None
+
+
+def _match(image: Floats, plate: Floats) -> Match:
     gain = _gain(image, plate)
     shift = _shift(image.mean(-1), (plate * gain).mean(-1))
     if shift != (0.0, 0.0):
@@ -102,6 +124,9 @@ def _shift(image: Floats, plate: Floats) -> tuple[float, float]:
     """Return by how many rows and columns the plate has to move, 0 where nothing tells."""
     if min(image.shape) < 16:
         return 0.0, 0.0
+    if image.size > LARGEST:
+        down, right = _shift(cv2.pyrDown(image), cv2.pyrDown(plate))
+        return 2 * down, 2 * right
     levels = [(image, plate)]
     while max(levels[-1][0].shape) > SHORTEST and min(levels[-1][0].shape) >= 32:
         levels.append((cv2.pyrDown(levels[-1][0]), cv2.pyrDown(levels[-1][1])))

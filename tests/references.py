@@ -333,3 +333,22 @@ def color_difference_key(image, primary, screen, black, white):
     excess = image[..., primary] - np.delete(image, primary, -1).max(-1)
     missing = 1 - excess / np.maximum(surface_values(np.asarray(screen, np.float64), image.shape[:2]), 0.05)
     return np.clip((missing - black) / (white - black), 0, 1)
+
+
+# Sampling (bgkit._ext.sampling)
+
+
+def choose_samples(pixel, behind, block, index, penalty, colors, mixed, solid):
+    """Return each pixel's best mixing color, its cost, and the least cost of being a sample itself."""
+    chosen, costs = [], []
+    for color, ground, which in zip(pixel, behind, block, strict=True):
+        found = []
+        for sample, extra in zip(index[which], penalty[which], strict=True):
+            line = colors[sample] - ground
+            share = np.clip((color - ground) @ line / (line @ line + 1e-6), 0, 1)
+            rest = color - ground - share * line
+            found.append((rest @ rest * mixed + extra, ((color - colors[sample]) ** 2).sum() * solid + extra))
+        best = int(np.argmin([cost for cost, _ in found]))
+        chosen.append(colors[index[which][best]])
+        costs.append((found[best][0], min(alone for _, alone in found)))
+    return np.array(chosen), np.array(costs)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN
-from bgkit.stages import make_trimap, strokes
+from bgkit.stages import closed_form_matting, make_trimap, strokes
 
 
 def half(shape=(120, 160), softness=0.0):
@@ -150,3 +150,12 @@ def test_thin_strokes_survive_on_large_pictures():
     thin[52, 50:700] = BACKGROUND
     trimap = strokes(image, thin, side=80)
     assert (trimap[inside] == FOREGROUND).mean() > 0.6
+
+
+def test_strokes_may_go_straight_to_matting():
+    """Without growing, the strokes themselves are the trimap, and matting finds the edge from them alone."""
+    image, inside, drawn = square_with_strokes()
+    drawn[[5, -5]], drawn[:, [5, -5]] = BACKGROUND, BACKGROUND
+    trimap = strokes(image, drawn, grow=False)
+    np.testing.assert_array_equal(trimap, drawn)
+    assert ((closed_form_matting(image, trimap, epsilon=1e-4) > 0.5) == inside).all()

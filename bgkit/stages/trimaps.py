@@ -85,6 +85,7 @@ def strokes(
     *,
     side: Annotated[int, Range(64, 2048, "px", ui=(200, 800))] = 400,
     width: Annotated[float, Range(0, 200, "per mille of the picture's diagonal", ui=(0, 20))] = 8.0,
+    grow: bool = True,
 ) -> Array:
     """Grow strokes on subject and background into a trimap.
 
@@ -98,6 +99,9 @@ def strokes(
         Longer side of the reduced picture on which the strokes grow; larger follows finer parts, at more time.
     width : float
         Half-width of the band around the line where both meet; larger leaves more to matting.
+    grow : bool
+        Off, the strokes alone are the trimap, sparse constraints for matting: it takes longer, up to all of the
+        picture being unknown, and finds what no band around a contour holds, such as smoke or glass.
 
     Returns
     -------
@@ -123,7 +127,7 @@ def strokes(
     array([[  0,   0,   0, 128, 128, 255, 255, 255]], dtype=uint8)
     """
     trimap = strokes.copy()
-    if not ((strokes == FOREGROUND).any() and (strokes == BACKGROUND).any()):
+    if not grow or not ((strokes == FOREGROUND).any() and (strokes == BACKGROUND).any()):
         return trimap
     scale = min(1.0, side / max(strokes.shape))
     rows, cols = (max(1, round(length * scale)) for length in strokes.shape)
