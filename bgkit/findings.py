@@ -241,6 +241,8 @@ FINDINGS: Mapping[str, Finding] = {
                 "focus, and shoot again", _blur),
         Finding("filled", "at least", _PERCENT, "frame that the subject takes", "raise frame.fill",
                 _framed("filled", 100)),
+        Finding("outside", "at most", _PERCENT, "subject's box that lies beyond the frame",
+                "lower frame.fill, or raise frame.reach", _framed("outside", 100)),
         Finding("pixels", "at least", Range(0, math.inf, "px"), "longer side of the frame",
                 "shoot larger; the subject is too small for the size asked", _framed("pixels")),
         Finding("enlarged", "at most", Range(0, math.inf, "times"), "scale of the frame against the picture",
