@@ -38,7 +38,7 @@ def bottle(shift: int = 0, twice: bool = False, blur: float = 0.0, seed: int = 0
     row, col = np.mgrid[:2200, :1800].astype(np.float32)
     picture = np.full((2200, 1800, 3), 236, np.float32) - 14 * (((row - 1000) / 1500) ** 2)[..., None]
     for center in (900 + shift, 350) if twice else (900 + shift,):
-        hue = rng.uniform(30, 200, 3)
+        hue = rng.permutation([40, 90, 150]) * 1.0
         body = (abs(col - center) < 260) & (row > 700) & (row < 2000)
         neck = (abs(col - center) < 90) & (row > 250) & (row <= 720)
         if twice:
@@ -47,7 +47,7 @@ def bottle(shift: int = 0, twice: bool = False, blur: float = 0.0, seed: int = 0
         for part in (body, neck):
             picture[part] = (hue * shade[..., None])[part]
         label = body & (abs(row - 1400) < 220)
-        picture[label] = 235 - 190 * ((np.sin(row / 9) * np.sin(col / 13)) > 0.3)[label][:, None]
+        picture[label] = (hue[::-1] - 25 * ((np.sin(row / 9) * np.sin(col / 13)) > 0.3)[..., None])[label]
     picture = cv2.resize(picture, (900, 1100), interpolation=cv2.INTER_AREA)
     picture += rng.normal(0, 2, picture.shape)
     picture = cv2.GaussianBlur(picture, (0, 0), blur) if blur else picture
@@ -57,12 +57,10 @@ def bottle(shift: int = 0, twice: bool = False, blur: float = 0.0, seed: int = 0
 SERIES = {
     "0101-amber.jpg": {},
     "0102-green.jpg": {"seed": 1},
-    "0103-blue.jpg": {"seed": 2},
-    "0104-cut.jpg": {"seed": 3, "shift": -800},
-    "0105-soft.jpg": {"seed": 4, "blur": 5},
-    "0106-two.jpg": {"seed": 5, "twice": True},
-    "0107-broken.jpg": {"seed": 6},
-    "0108-violet.jpg": {"seed": 7},
+    "0103-cut.jpg": {"seed": 3, "shift": -800},
+    "0104-soft.jpg": {"seed": 4, "blur": 5},
+    "0105-two.jpg": {"seed": 5, "twice": True},
+    "0106-broken.jpg": {"seed": 6},
 }
 
 
@@ -138,7 +136,7 @@ def main() -> None:
             screen = emulate(command, folder, [], 500, b"  failed: ")
         else:
             command = ["watch", "incoming", "-o", "shop", "-p", "shop.yaml", "--settle", "0.5"]
-            screen = emulate(command, folder, shots, 500, b"0108-violet.png")
+            screen = emulate(command, folder, shots, 500, b"0106-broken")
     draw(screen, target)
 
 

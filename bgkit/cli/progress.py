@@ -122,7 +122,9 @@ class Bar(Progress):
         )
 
     def say(self, text: str, style: str = "") -> None:
-        self.bar.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        from rich.text import Text  # a style given to print() would color the bar too
+
+        self.bar.console.print(Text(text, style), highlight=False, soft_wrap=True)
 
     def note(self, text: str, style: str = "") -> None:
         self.say(text, style)

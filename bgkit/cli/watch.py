@@ -105,8 +105,10 @@ class _Board:
         self.at, self.left = "", 0
 
     def say(self, text: str, style: str = "") -> None:
-        line = f"{time.strftime('%H:%M:%S')}  {text}"
-        self.status.console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        from rich.text import Text  # a style given to print() would color the living line too
+
+        line = Text(f"{time.strftime('%H:%M:%S')}  {text}", style)
+        self.status.console.print(line, highlight=False, soft_wrap=True)
 
     def call(self) -> None:
         """Ring the terminal's bell: who stands at the camera does not look at the screen."""
