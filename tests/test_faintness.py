@@ -46,3 +46,12 @@ def test_no_veil_is_left_on_white():
     veiled, clean = (read_pipeline(chain.format(first)).run(image, alpha=alpha).result for first in ("", "levels, "))
     assert veiled.max() < 1
     assert (clean[alpha < 1] == 1).all()
+
+
+def test_the_pictures_own_opacity_counts_once():
+    """A half-transparent picture is half opaque after the stage, not a quarter."""
+    image = np.ones((8, 8, 4), np.float32)
+    image[2:6, 2:6, :3] = [1, 0, 0]
+    image[..., 3] = 0.5
+    made = read_pipeline("bgkit: 1\nstages: [luv_threshold, levels, composite: {background: none}]").run(image)
+    assert made.alpha[3, 3] == pytest.approx(0.5)
