@@ -122,16 +122,17 @@ def _unevenness(picture: Array, layers: Layers) -> float:
 
 
 def _ground_cut(picture: Array, layers: Layers) -> float | None:
-    return None if layers.alpha is None else _burnt(picture, layers.alpha < FAINT)
+    return None if layers.alpha is None else _burnt(picture, layers.alpha < FAINT, channels=3)
 
 
 def _subject_cut(picture: Array, layers: Layers) -> float | None:
-    return None if layers.alpha is None else _burnt(picture, layers.alpha > SURE)
+    return None if layers.alpha is None else _burnt(picture, layers.alpha > SURE, channels=2)
 
 
-def _burnt(picture: Array, where: Array) -> float:
-    values = picture[where]
-    return 100 * float((values.min(axis=1) >= 254.5 / 255).mean()) if len(values) else 0.0
+def _burnt(picture: Array, where: Array, channels: int) -> float:
+    """Return the percentage with so many channels at full: a ground is white, a colored highlight loses two first."""
+    full = (picture[where] >= 254.5 / 255).sum(axis=1)
+    return 100 * float((full >= channels).mean()) if len(full) else 0.0
 
 
 def _subject_share(picture: Array, layers: Layers) -> float | None:
@@ -222,7 +223,7 @@ FINDINGS: Mapping[str, Finding] = {
                 "even out the lamps, or use flat_field", _unevenness),
         Finding("backdrop_clipping", "at most", _PERCENT, "background at full white as it was shot",
                 "expose less: light edges of the subject may be gone", _ground_cut),
-        Finding("subject_clipping", "at most", _PERCENT, "subject at full white as it was shot",
+        Finding("subject_clipping", "at most", _PERCENT, "subject with two channels at full as it was shot",
                 "expose less: its highlights are gone", _subject_cut),
         Finding("subject", "at least", _PERCENT, "picture that the subject takes; next to 0, nothing was found",
                 "see whether there is a subject, and go nearer", _subject_share),
@@ -241,6 +242,8 @@ FINDINGS: Mapping[str, Finding] = {
                 "focus, and shoot again", _blur),
         Finding("filled", "at least", _PERCENT, "frame that the subject takes", "raise frame.fill",
                 _framed("filled", 100)),
+        Finding("outside", "at most", _PERCENT, "subject's box that lies beyond the frame",
+                "lower frame.fill, or raise frame.reach", _framed("outside", 100)),
         Finding("pixels", "at least", Range(0, math.inf, "px"), "longer side of the frame",
                 "shoot larger; the subject is too small for the size asked", _framed("pixels")),
         Finding("enlarged", "at most", Range(0, math.inf, "times"), "scale of the frame against the picture",

@@ -81,7 +81,8 @@ class Step:
                 if self.merges and layers.mask is not None:
                     facts["disagreement"] = _disagreement(array, layers.mask)
                     array = MERGES[self.values["merge"]](array, layers.mask)
-                if info.gives == "alpha" and layers.opacity is not None:
+                # A stage that refines alpha has the opacity in it already: twice would be its square.
+                if info.gives == "alpha" and "alpha" not in info.needs and layers.opacity is not None:
                     array = array * layers.opacity
                 made = layers.put(info.gives, array)
                 if info.gives == "image" and layers.plate is not None:

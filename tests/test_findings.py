@@ -46,6 +46,15 @@ def test_clipping_of_ground_and_subject_are_told_apart():
     assert value("subject_clipping", np.ones_like(IMAGE)) == 100
 
 
+def test_a_colored_highlight_is_burnt_when_two_channels_are():
+    """An orange subject that lost red and green is burnt; a pure red one, or an orange ground, is not."""
+    inside = ALPHA[..., None] > 0.5
+    orange, red = (np.where(inside, color, IMAGE) for color in ([1, 1, 0.3], [1, 0.2, 0.1]))
+    assert value("subject_clipping", orange) == 100
+    assert value("subject_clipping", red) == 0
+    assert value("backdrop_clipping", np.where(inside, IMAGE, [1, 1, 0.9])) == 0
+
+
 def test_touching_is_the_share_of_the_border():
     """A subject over the whole left side of a square lies on a quarter of the border."""
     alpha = np.zeros((40, 40))

@@ -50,6 +50,27 @@ def test_a_series_has_one_scale_and_one_ground_line():
         assert left == pytest.approx(1 - right, abs=5 / 400)
 
 
+def test_the_scale_may_follow_the_picture_and_not_the_subject():
+    """Shots of one camera get one scale: a subject of twice the height is twice as high, on the same line."""
+    options = {"fit": "picture", "reach": 0.8, "align": "ground", "ground": 0.9, "size": 80}
+    tall, short = frame(*shot(rows=80, top=40), **options), frame(*shot(rows=40, top=20, left=130), **options)
+    assert tall.shape == short.shape == (80, 80, 3)
+    (top, bottom, *_), (other_top, other_bottom, *_) = box(tall), box(short)
+    assert bottom == pytest.approx(0.9, abs=1.5 / 80)
+    assert other_bottom == pytest.approx(0.9, abs=1.5 / 80)
+    assert bottom - top == pytest.approx(0.5, abs=2 / 80)
+    assert other_bottom - other_top == pytest.approx(0.25, abs=2 / 80)
+
+
+@pytest.mark.parametrize(("reach", "outside"), [(0.5, 0.0), (0.3, 1 - 60 / 80), (0.15, 1 - 30 / 80)])
+def test_how_much_lies_beyond_the_frame_is_told(reach, outside):
+    """80 rows of subject in frames of 100, 60 and 30 rows, all of them as wide as the subject or wider."""
+    with collect_notes() as facts:
+        frame(*shot(rows=80, cols=30), fit="picture", reach=reach)
+    assert facts["outside"] == pytest.approx(outside, abs=0.02)
+    assert facts["whole"] is (outside == 0)
+
+
 def test_a_subject_too_tall_for_its_ground_line_stays_whole():
     """Margins give way before the subject does."""
     top, bottom, *_ = box(frame(*shot(), fill=0.95, align="ground", ground=0.8))

@@ -25,6 +25,7 @@ __all__ = ["app", "main"]
 COMMANDS = {
     "remove": "Remove the background of pictures.",
     "watch": "Do every picture that arrives in a folder.",
+    "align": "Find the one scale and ground line for a series of shots.",
     "check": "Check pipeline files.",
     "stages": "List the stages, or explain one.",
     "pipelines": "List the shipped pipelines, or print one.",

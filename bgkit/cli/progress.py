@@ -29,11 +29,11 @@ class Progress:
         self.strict = False  # whether a flagged picture counts as failed for the exit status
         self.status = 0  # to end the process with
 
-    def say(self, text: str) -> None:
-        """Write one line."""
+    def say(self, text: str, style: str = "") -> None:
+        """Write one line; ``style`` is for terminals."""
         click.echo(text, err=True)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, style: str = "") -> None:
         """Write a line of news that is no error."""
 
     def step(self, name: str) -> None:
@@ -42,7 +42,7 @@ class Progress:
     def fail(self, text: str) -> None:
         """Write that something went wrong."""
         self.status = 1
-        self.say(f"error: {text}")
+        self.say(f"error: {text}", "bold red")
 
     def add(self, outcome: Outcome) -> None:
         """Take in an outcome."""
@@ -51,7 +51,7 @@ class Progress:
         for text in outcome.warnings:
             self.note(f"warning: {name}: {text}")
         for text in outcome.flags:
-            self.note(f"look: {name}: {text}")
+            self.note(f"look: {name}: {text}", "bold yellow")
         if outcome.flags:
             self.flagged.append(name)
             self.status = max(self.status, int(self.strict))
@@ -76,11 +76,11 @@ class Progress:
             parts.append(f"{self.count - self.counts.total()} not begun or given up")
         self.note(f"{', '.join(parts)}, in {seconds:.1f} s")
         if self.flagged:
-            self.note(f"{len(self.flagged)} to look at: {', '.join(self.flagged)}")
+            self.note(f"{len(self.flagged)} to look at: {', '.join(self.flagged)}", "bold yellow")
         if self.counts["skipped"]:
             self.note("skipped were pictures whose output exists; --if-exists overwrite does them again")
         for text in self.failed if self.count > 1 else []:
-            self.note(f"  failed: {text}")
+            self.note(f"  failed: {text}", "bold red")
 
     def __enter__(self) -> Self:
         return self
@@ -94,8 +94,8 @@ class Progress:
 class Lines(Progress):
     """One line for each picture."""
 
-    def note(self, text: str) -> None:
-        self.say(text)
+    def note(self, text: str, style: str = "") -> None:
+        self.say(text, style)
 
     def tell(self, text: str) -> None:
         number = f"[{self.counts.total()}/{self.count}] " if self.count > 1 else ""
@@ -121,11 +121,13 @@ class Bar(Progress):
             steps[0] if count == 1 else "", total=len(steps) if count == 1 else count, rate=""
         )
 
-    def say(self, text: str) -> None:
-        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+    def say(self, text: str, style: str = "") -> None:
+        from rich.text import Text  # a style given to print() would color the bar too
 
-    def note(self, text: str) -> None:
-        self.say(text)
+        self.bar.console.print(Text(text, style), highlight=False, soft_wrap=True)
+
+    def note(self, text: str, style: str = "") -> None:
+        self.say(text, style)
 
     def tell(self, text: str) -> None:
         if self.count == 1:

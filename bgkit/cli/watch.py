@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bgkit.batch.jobs import Outcome
     from bgkit.batch.watching import Watch
 
+BAD, DOUBTFUL = "bold red", "bold yellow"
+
 
 @click.command(
     epilog="""\b
@@ -64,6 +66,7 @@ def command(
     work.check((), ending)
     with Watch(folder, output, work, ending, settle) as watch, _status() as status:
         board = _Board(watch, status)
+        board.say(f"{shown(folder)} -> {shown(output)}, pipeline {work.pipeline.name}; Ctrl-C ends")
         try:
             while True:
                 ready = watch.look()
@@ -101,9 +104,16 @@ class _Board:
         self.locked: dict[Path, str] = {}
         self.at, self.left = "", 0
 
-    def say(self, text: str) -> None:
-        line = f"{time.strftime('%H:%M:%S')}  {text}"
-        self.status.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def say(self, text: str, style: str = "") -> None:
+        from rich.text import Text  # a style given to print() would color the living line too
+
+        line = Text(f"{time.strftime('%H:%M:%S')}  {text}", style)
+        self.status.console.print(line, highlight=False, soft_wrap=True)
+
+    def call(self) -> None:
+        """Ring the terminal's bell: who stands at the camera does not look at the screen."""
+        if self.live:
+            self.status.console.bell()
 
     def begin(self, path: Path, left: int) -> None:
         self.at, self.left = shown(path.relative_to(self.watch.folder)), left
@@ -117,23 +127,30 @@ class _Board:
             return
         self.counts[outcome.status] += 1
         if outcome.status == "failed":
-            self.say(f"failed: {shown(outcome.error).removeprefix(f'{shown(self.watch.folder)}/')}")
+            self.say(f"FAILED  {shown(outcome.error).removeprefix(f'{shown(self.watch.folder)}/')}", BAD)
         else:
             output = os.path.relpath(str(outcome.job.output), str(self.watch.out))
-            self.say(f"{self.at} -> {shown(output)}  {sum(outcome.seconds.values()):.1f} s")
+            took = f"{sum(outcome.seconds.values()):.1f} s"
+            if outcome.flags:
+                self.say(f"LOOK    {self.at} -> {shown(output)}, copied to review/  {took}", DOUBTFUL)
+            else:
+                self.say(f"done    {self.at} -> {shown(output)}  {took}")
         for text in outcome.flags:
-            self.say(f"  look: {text}")
+            self.say(f"        {text}", DOUBTFUL)
         self.counts["to look at"] += bool(outcome.flags)
+        if outcome.flags or outcome.status == "failed":
+            self.call()
 
     def show(self, ready: int) -> None:
         """Tell what changed since the last look."""
         self.at, self.left = "", ready
         if self.watch.trouble != self.trouble:
             self.trouble = self.watch.trouble
-            self.say(f"waiting: {self.trouble}" if self.trouble else "going on")
+            self.say(f"WAITING {self.trouble}" if self.trouble else "going on", BAD if self.trouble else "")
+            self.call()
         for path, why in self.watch.locked.items():
             if path not in self.locked:
-                self.say(f"waiting: {shown(path.relative_to(self.watch.folder))} cannot be read: {why}")
+                self.say(f"WAITING {shown(path.relative_to(self.watch.folder))} cannot be read: {why}", BAD)
         self.locked = dict(self.watch.locked)
         self._update("")
 
@@ -147,10 +164,16 @@ class _Board:
     def _update(self, step: str) -> None:
         if not self.live:
             return
-        parts = [f"watching {shown(self.watch.folder.name)}", self._counts()]
-        parts += [
-            f"{self.left} to do" if self.left else "",
-            f"{self.watch.waiting} arriving" if self.watch.waiting else "",
-        ]
-        parts += [f"at {self.at} ({step})" if self.at else "", f"WAITING: {self.trouble}" if self.trouble else ""]
-        self.status.update(" | ".join(part for part in parts if part).replace("[", "\\["))
+        from rich.text import Text
+
+        styles = {"done": "green", "failed": BAD, "to look at": DOUBTFUL}
+        parts = [(f"watching {shown(self.watch.folder.name)}", "")]
+        parts += [(f"{self.counts[name]} {name}", style) for name, style in styles.items() if self.counts[name]]
+        parts += [(f"{self.left} to do", "")] * bool(self.left)
+        parts += [(f"{self.watch.waiting} arriving", "")] * bool(self.watch.waiting)
+        parts += [(f"at {self.at} ({step})", "")] * bool(self.at) + [(f"WAITING: {self.trouble}", BAD)] * bool(
+            self.trouble
+        )
+        line = Text(" | ").join(Text(text, style) for text, style in parts)
+        line.truncate(max(self.status.console.width - 3, 1), overflow="ellipsis")  # one line, whatever the name
+        self.status.update(line)

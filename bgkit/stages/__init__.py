@@ -32,6 +32,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "large_kernel_matting",
         "shared_matting",
     ),
+    "faintness": ("levels",),
     "foregrounds": ("estimate_foreground",),
     "compositing": ("composite",),
     "framing": ("frame",),

@@ -1,7 +1,8 @@
 """Frame the finished picture: crop to the subject, margins, aspect, exact size, one ground line for a series.
 
-All is said in shares of the frame, so that every shot of a series, cut by itself, comes out alike: the subject takes
-the same share and stands on the same line. The subject is what is more than half opaque, without specks. The
+All is said in shares of the frame or of the picture, so that every shot of a series, cut by itself, comes out alike:
+every subject takes the same share of the frame, or every picture gets the same scale, and all stand on the same line.
+The subject is what is more than half opaque, without specks. The
 picture is cut first and scaled once, color multiplied by alpha meanwhile (Porter and Duff 1984), so that no color
 of clear pixels gets in. Beyond the old picture's edge comes the fill color, or nothing. Cost: one resampling.
 """
@@ -45,7 +46,8 @@ def frame(
     alpha: Array,
     *,
     fill: Annotated[float, Range(0.05, 1, "of the frame", ui=(0.5, 0.95))] = 0.85,
-    fit: Literal["both", "height", "width"] = "both",
+    fit: Literal["both", "height", "width", "picture"] = "both",
+    reach: Annotated[float, Range(0.01, 4, "of the picture's longer side", ui=(0.3, 1.2))] = 1.0,
     aspect: Annotated[float, Range(0.1, 10, "width / height", ui=(0.5, 2))] = 1.0,
     align: Literal["center", "ground"] = "center",
     ground: Annotated[float, Range(0.05, 1, "of the frame's height, from the top")] = 0.92,
@@ -63,9 +65,14 @@ def frame(
         Opacity of the subject, of the same size.
     fill : float
         How much of the frame the subject takes; larger leaves thinner margins.
-    fit : {"both", "height", "width"}
-        What ``fill`` speaks of: the subject's larger side against the frame's, or always its height or width. With
-        ``height`` all subjects of a series get the same height; a wide one may then be cut at the sides.
+    fit : {"both", "height", "width", "picture"}
+        What sets the scale. ``fill`` speaks of the subject's larger side against the frame's, or always of its height
+        or width: with ``height`` all subjects of a series get the same height; a wide one may then be cut at the
+        sides. With ``picture`` the scale follows the picture and not the subject: shots of one camera get one scale,
+        and what is larger is larger in the frame; ``bgkit align`` finds the ``reach`` for a series.
+    reach : float
+        With ``fit: picture``, how much of the picture's longer side the frame's longer side takes in; larger shows
+        everything smaller.
     aspect : float
         Of the frame; larger is wider.
     align : {"center", "ground"}
@@ -93,7 +100,9 @@ def frame(
     -----
     Facts noted, to be checked against a shop's rules by ``checks`` of the pipeline file: ``filled`` (share of the
     frame), ``pixels`` (longer side), ``scale``, ``enlarged``, ``pure`` (share of the frame's rim, 1 % wide, that is
-    pure white or clear), ``whole`` (the subject lies in the frame, and does not touch the old picture's edge).
+    pure white or clear), ``outside`` (share of the subject's box that lies beyond the frame), ``whole`` (nothing does,
+    and the subject does not touch the old picture's edge), and where in the frame the subject's box lies, in shares
+    of its sides: ``top``, ``bottom``, ``left``, ``right``.
 
     Examples
     --------
@@ -111,14 +120,18 @@ def frame(
         )
     found = _subject(alpha)
     subject = found or _Box(0, 0, *alpha.shape)
-    window = _window(subject, fill if found else 1.0, fit, aspect, (align, ground))
+    if fit == "picture":
+        longer = reach * max(alpha.shape)
+        rows, cols = longer / max(aspect, 1.0), longer * min(aspect, 1.0)
+    else:
+        rows, cols = _fitting(subject, fill if found else 1.0, fit, aspect)
+    window = _window(subject, rows, cols, (align, ground))
     rows, cols, scale = _output_size(window, size, enlarge=enlarge, most=max(MOST, alpha.size))
     clear = result.shape[2] == 4
     canvas = np.empty((rows, cols, result.shape[2]), np.float32)
     canvas[:] = 0 if clear else parse_color(color) or 1
     _place(result, window, canvas)
-    inside = window.top <= subject.top + 0.5 and subject.bottom <= window.bottom + 0.5
-    inside = inside and window.left <= subject.left + 0.5 and subject.right <= window.right + 0.5
+    outside = _outside(subject, window)
     touches = subject.top == 0 or subject.left == 0 or (subject.bottom, subject.right) == alpha.shape
     touches = touches or subject.bottom == alpha.shape[0] or subject.right == alpha.shape[1]
     note(
@@ -128,7 +141,12 @@ def frame(
         scale=scale,
         enlarged=scale > 1,
         pure=_pure_rim(canvas, clear=clear),
-        whole=bool(inside and not touches),
+        outside=outside,
+        whole=outside == 0 and not touches,
+        top=(subject.top - window.top) / window.rows,
+        bottom=(subject.bottom - window.top) / window.rows,
+        left=(subject.left - window.left) / window.cols,
+        right=(subject.right - window.left) / window.cols,
     )
     return canvas
 
@@ -145,17 +163,28 @@ def _subject(alpha: Array) -> _Box | None:
     return _Box(int(top.min()), int(left.min()), int(bottom.max()), int(right.max()))
 
 
-def _window(subject: _Box, fill: float, fit: str, aspect: float, stand: tuple[str, float]) -> _Box:
-    """Return the frame in the picture's coordinates; it may reach beyond the picture."""
+def _fitting(subject: _Box, fill: float, fit: str, aspect: float) -> tuple[float, float]:
+    """Return rows and columns of the frame in which the subject takes its share."""
     by_height, by_width = subject.rows / fill, subject.cols / fill / aspect
     rows = {"both": max(by_height, by_width), "height": by_height, "width": by_width}[fit]
-    cols = rows * aspect
+    return rows, rows * aspect
+
+
+def _window(subject: _Box, rows: float, cols: float, stand: tuple[str, float]) -> _Box:
+    """Return the frame in the picture's coordinates; it may reach beyond the picture."""
     left = (subject.left + subject.right - cols) / 2
     align, line = stand
     top = (subject.top + subject.bottom - rows) / 2
     if align == "ground":
         top = subject.bottom - max(line, min(subject.rows / rows, 1.0)) * rows
     return _Box(top, left, top + rows, left + cols)
+
+
+def _outside(subject: _Box, window: _Box) -> float:
+    """Return the share of the subject's box that lies more than half a pixel beyond the frame."""
+    rows = min(subject.bottom, window.bottom + 0.5) - max(subject.top, window.top - 0.5)
+    cols = min(subject.right, window.right + 0.5) - max(subject.left, window.left - 0.5)
+    return max(0.0, 1 - max(rows, 0) * max(cols, 0) / (subject.rows * subject.cols))
 
 
 def _output_size(window: _Box, size: int, *, enlarge: bool, most: int) -> tuple[int, int, float]:
