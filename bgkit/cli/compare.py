@@ -12,10 +12,14 @@ import click
 Examples:
   bgkit compare -p auto -p classical --images shots -o report
   bgkit compare -p auto -p mine.yaml --images shots --truth alphas -o report
+  bgkit compare -p auto -p deep --images ECSSD --dataset ecssd -o report
   bgkit compare -p studio-white --sweep luv_threshold.tolerance=8,12,18 --images shots -o report"""
 )
 @click.option("-p", "--pipeline", "pipelines", multiple=True, required=True, help="A name or a YAML file; repeatable.")
-@click.option("--images", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The pictures.")
+@click.option(
+    "--images", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The pictures, or the set's folder."
+)
+@click.option("--dataset", metavar="NAME", help="--images is a known data set: ecssd, duts-te, studio, ...")
 @click.option("--truth", metavar="DIR", type=click.Path(path_type=Path), help="True masks or alphas, by equal names.")
 @click.option("--plates", metavar="DIR", type=click.Path(path_type=Path), help="Empty scenes, by equal names.")
 @click.option(
@@ -31,6 +35,7 @@ def command(
     *,
     pipelines: tuple[str, ...],
     images: Path,
+    dataset: str | None,
     truth: Path | None,
     plates: Path | None,
     sweeps: tuple[str, ...],
@@ -47,13 +52,14 @@ def command(
     Files that cannot be read, matched or measured are listed, and make the exit status 1.
     """
     from bgkit.batch.compare import compare
+    from bgkit.evaluate import open_dataset
 
     progress = _Progress(quiet)
     names = [name.strip() for name in metrics.split(",")] if metrics else None
     try:
         told = compare(
             pipelines,
-            images,
+            open_dataset(dataset, images) if dataset else images,
             output,
             truth=truth,
             plates=plates,
