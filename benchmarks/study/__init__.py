@@ -1,1 +1,1 @@
-"""The study of classical, deep and joined chains; see ``docs/study.md``, which ``python -m benchmarks.study`` writes."""
+"""The study of classical, deep and joined chains: ``python -m benchmarks.study`` writes ``docs/study.md``."""

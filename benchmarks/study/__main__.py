@@ -12,14 +12,15 @@ of ``docs/study.md``; the rest of the page is written by hand and holds no figur
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import bgkit
+from benchmarks.pages import fill
+from benchmarks.study.keeping import keep, recall
 from benchmarks.study.measuring import examine, measure, samples
-from benchmarks.study.page import blocks, fill
+from benchmarks.study.page import blocks
 from benchmarks.study.pictures import draw_charts, draw_scenes
 from benchmarks.study.scenes import SCENES, draw
 
@@ -39,7 +40,7 @@ def main() -> int:
     if not options.again:
         limit = 4 if options.quick else options.limit
         keep(options.figures, gather(limit, options.workers))
-    told = json.loads(options.figures.read_text(encoding="utf-8"))
+    told = recall(options.figures)
     options.output.write_text(fill(options.output.read_text(encoding="utf-8"), blocks(told)), encoding="utf-8")
     pictures = options.output.parent / "images"
     draw_charts(told["pictures"], pictures)
@@ -63,15 +64,6 @@ def gather(limit: int | None, workers: int) -> dict[str, Any]:
     scenes = [{"name": name, **examine(*draw(drawing))} for name, drawing in SCENES.items()]
     network = digest_of(find("coarse")[1])
     return {"bgkit": bgkit.__version__, "network": network, "pictures": pictures, "scenes": scenes}
-
-
-def keep(path: Path, told: dict[str, Any]) -> None:
-    """Write the figures, a line for each picture, so that changes can be read."""
-    lists = {name: [json.dumps(one, separators=(",", ":")) for one in told[name]] for name in ("pictures", "scenes")}
-    facts = {name: value for name, value in told.items() if name not in lists}
-    parts = [f'"{name}": {json.dumps(value)}' for name, value in facts.items()]
-    parts += [f'"{name}": [\n' + ",\n".join(lines) + "\n]" for name, lines in lists.items()]
-    path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,7 @@ CRF = "dense_crf: {color_std: 4, bilateral_weight: 4, reference: 400, resolution
 MATTING = ("make_trimap", "closed_form_matting")
 BEST = "odds, key where plain"
 
-ALONE: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {name: (name,) for name in (KEY, "grabcut", "saliency", DEEP)}
-)
+ALONE: Mapping[str, tuple[str, ...]] = MappingProxyType({name: (name,) for name in (KEY, "grabcut", "saliency", DEEP)})
 JOINED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **{merge: (KEY, f"cnn_mask: {{merge: {merge}}}") for merge in ("min", "max", "product", "mean", "odds")},

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from bgkit.evaluate.datasets import Sample, open_dataset
 from bgkit.evaluate.metrics import score
 from bgkit.layers import Layers
 
-__all__ = ["MEASURED", "SETS", "data_folder", "examine", "measure", "samples"]
+__all__ = ["MEASURED", "SETS", "data_folder", "examine", "measure", "run_chains", "samples"]
 
 SETS = {"ecssd": "test/ecssd", "studio": "test/studio"}
 MEASURED = ("iou", "boundary_iou", "mad", "sad")
@@ -71,7 +70,7 @@ def examine(image: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str,
     scene = modes.Scene.of(image, truth)
     places = modes.cases(scene)
     record: dict[str, Any] = {"plain": 0.0, "chains": {}, "modes": {name: [] for name in places}, "poor": []}
-    for name, layers, seconds in _run(image):
+    for name, layers, seconds in run_chains(image):
         alpha = layers.mask if layers.alpha is None else layers.alpha
         assert alpha is not None
         if name == KEY:
@@ -87,10 +86,10 @@ def examine(image: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str,
     return record
 
 
-def _run(image: NDArray[np.float32]) -> Iterator[tuple[str, Layers, float]]:
+def run_chains(image: NDArray[np.float32], names: Iterable[str] = CHAINS) -> Iterator[tuple[str, Layers, float]]:
     """Yield each chain's layers up to its alpha, and the CPU seconds of its steps; equal beginnings run once."""
     known: dict[tuple[str, ...], tuple[Layers, float]] = {(): (Layers.of(image), 0.0)}
-    for name in CHAINS:
+    for name in names:
         done: tuple[str, ...] = ()
         for step in chain(name).steps:
             layers, seconds = known[done]
@@ -102,8 +101,3 @@ def _run(image: NDArray[np.float32]) -> Iterator[tuple[str, Layers, float]]:
                 made = step.apply(layers)
                 known[done] = made, seconds + time.process_time() - started
         yield name, *known[done]
-
-
-def median_cpu(records: list[dict[str, Any]], name: str) -> float:
-    """Return a chain's median CPU seconds."""
-    return statistics.median(record["chains"][name]["cpu"] for record in records)

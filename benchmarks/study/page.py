@@ -6,7 +6,6 @@ Everything here is a pure function of what :mod:`benchmarks.study.measuring` not
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from benchmarks.study.chains import ALONE, BEST, CHAINS, DEEP, JOINED, KEY, SHIP
 from benchmarks.study.modes import GOOD, MODES
 from bgkit.evaluate.ranking import RESAMPLES, rank
 
-__all__ = ["BINS", "Difference", "blocks", "difference", "fill", "plain_bins", "subjects"]
+__all__ = ["BINS", "Difference", "blocks", "difference", "plain_bins", "units"]
 
 Record = Mapping[str, Any]
 Table = list[list[str]]
@@ -53,12 +52,14 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
     return found if lead.name == "second" else Difference(-found.mean, -found.high, -found.low)
 
 
-def subjects(records: Sequence[Record], name: str, metric: str) -> list[float]:
-    """Return a chain's figure for every subject of the studio shots, its shots averaged: these are no chance draws."""
-    by_subject: dict[str, list[float]] = {}
+def units(records: Sequence[Record], name: str, metric: str) -> list[float]:
+    """Return a chain's figure for every picture of ECSSD, and every subject of the studio shots, its shots averaged."""
+    by_unit: dict[str, list[float]] = {}
     for record in records:
-        by_subject.setdefault(record["name"].rpartition("-")[0], []).append(record["chains"][name][metric])
-    return [float(np.mean(values)) for _, values in sorted(by_subject.items())]
+        shot = record["set"] == "studio"
+        unit = f"{record['set']} {record['name'].rpartition('-')[0] if shot else record['name']}"
+        by_unit.setdefault(unit, []).append(record["chains"][name][metric])
+    return [float(np.mean(held)) for _, held in sorted(by_unit.items())]
 
 
 def values(records: Sequence[Record], name: str, metric: str) -> list[float]:
@@ -72,15 +73,6 @@ def mean(records: Sequence[Record], name: str, metric: str) -> float:
 def plain_bins(records: Sequence[Record]) -> list[list[Record]]:
     """Return the pictures by how plain their border is, as :data:`BINS` has it."""
     return [[record for record in records if low <= record["plain"] < high] for low, high in BINS]
-
-
-def fill(page: str, parts: Mapping[str, str]) -> str:
-    """Return the page with each ``<!-- study: NAME -->`` block replaced; a block without a part is an error."""
-
-    def put(match: re.Match[str]) -> str:
-        return f"{match[1]}\n{parts[match[2]].strip()}\n{match[3]}"
-
-    return re.sub(r"(<!-- study: (\w+) -->)\n.*?(<!-- /study -->)", put, page, flags=re.DOTALL)
 
 
 def blocks(told: Mapping[str, Any]) -> dict[str, str]:
@@ -101,13 +93,14 @@ def blocks(told: Mapping[str, Any]) -> dict[str, str]:
 def _setting(told: Mapping[str, Any], ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
     people = len({one["name"].rpartition("-")[0] for one in studio})
     return _lines(
-        f"- `ecssd`: {len(ecssd)} pictures of ECSSD, a subject among anything; a yes-or-no truth. Judged by IoU (larger is "
-        "better).",
-        f"- `studio`: {len(studio)} shots composed from {people} subjects with known alpha, on white, on white with uneven "
-        "light, on gray and on green, with shadow, noise and JPEG. Judged by SAD/1000 (smaller is better).",
-        f"- bgkit {told['bgkit']}, embedded network sha256 `{told['network'][:16]}`; CPU seconds are medians over both sets.",
-        f"- Brackets hold 95 % intervals of a paired bootstrap ({RESAMPLES} draws): over pictures of ECSSD, and over the "
-        f"{people} subjects of the studio shots, since shots of one subject are no separate witnesses.",
+        f"- `ecssd`: {len(ecssd)} pictures of ECSSD, a subject among anything; a yes-or-no truth. "
+        "Judged by IoU (larger is better).",
+        f"- `studio`: {len(studio)} shots composed from {people} subjects with known alpha, on white, on white with "
+        "uneven light, on gray and on green, with shadow, noise and JPEG. Judged by SAD/1000 (smaller is better).",
+        f"- bgkit {told['bgkit']}, embedded network sha256 `{told['network'][:16]}`; "
+        "CPU seconds are medians over both sets.",
+        f"- Brackets hold 95 % intervals of a paired bootstrap ({RESAMPLES} draws): over pictures of ECSSD, and over "
+        f"the {people} subjects of the studio shots, since shots of one subject are no separate witnesses.",
         "- Nothing but the picture is given to any chain, and no map is stretched.",
     )
 
@@ -119,7 +112,13 @@ def _chains(ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
         cpu = float(np.median(values([*ecssd, *studio], name, "cpu")))
         figures = [f"{mean(ecssd, name, metric):.3f}" for metric in ("iou", "boundary_iou", "mad")]
         rows.append(
-            [_shown(name), *figures, f"{mean(studio, name, 'sad'):.2f}", *(f"{kind:.2f}" for kind in kinds), f"{cpu:.3f}"]
+            [
+                _shown(name),
+                *figures,
+                f"{mean(studio, name, 'sad'):.2f}",
+                *(f"{kind:.2f}" for kind in kinds),
+                f"{cpu:.3f}",
+            ]
         )
     best_iou = max(CHAINS, key=lambda name: mean(ecssd, name, "iou"))
     best_sad = min(CHAINS, key=lambda name: mean(studio, name, "sad"))
@@ -149,14 +148,20 @@ def _wins(ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
         apart = np.array(values(group, KEY, "iou")) - values(group, DEEP, "iou")
         key, network = int((apart > CLEAR).sum()), int((apart < -CLEAR).sum())
         rows.append(
-            [title, str(len(group)), f"{mean(group, KEY, 'iou'):.3f}", f"{mean(group, DEEP, 'iou'):.3f}"]
-            + [str(key), str(network)]
+            [
+                title,
+                str(len(group)),
+                *(f"{mean(group, name, 'iou'):.3f}" for name in (KEY, DEEP)),
+                str(key),
+                str(network),
+            ]
         )
         if title == "ECSSD":
             sentences.append(
-                f"Among anything, the network is clearly ahead in {network} of {len(group)} pictures and the key in {key}."
+                f"Among anything, the network is clearly ahead in {network} of {len(group)} pictures "
+                f"and the key in {key}."
             )
-    gap = difference(subjects(studio, KEY, "sad"), subjects(studio, DEEP, "sad"))
+    gap = difference(units(studio, KEY, "sad"), units(studio, DEEP, "sad"))
     sentences.append(f"On studio shots the key alone {_verdict(gap, 'smaller', 2, 'SAD', 'than the network alone')}")
     sentences.append(
         "What decides is the border: "
@@ -171,7 +176,7 @@ def _wins(ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
 
 
 def _ahead(group: Sequence[Record]) -> str:
-    gap = difference(values(group, KEY, "iou"), values(group, DEEP, "iou"))
+    gap = difference(units(group, KEY, "iou"), units(group, DEEP, "iou"))
     if not gap.sure:
         return f"two cannot be told apart ({gap.text(3)} for the key)"
     return f"{'key' if gap.mean > 0 else 'network'} is ahead by {abs(gap.mean):.3f}"
@@ -180,28 +185,32 @@ def _ahead(group: Sequence[Record]) -> str:
 def _joining(ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
     rows = [["joined by", "ECSSD IoU", "less the network's", "studio SAD", "less the network's", "less the key's"]]
     for name in JOINED:
-        iou, sad = values(ecssd, name, "iou"), subjects(studio, name, "sad")
+        iou, sad = values(ecssd, name, "iou"), units(studio, name, "sad")
         rows.append(
-            [_shown(name), f"{np.mean(iou):.3f}", difference(iou, values(ecssd, DEEP, "iou")).text(3)]
-            + [f"{np.mean(sad):.2f}", difference(sad, subjects(studio, DEEP, "sad")).text(2)]
-            + [difference(sad, subjects(studio, KEY, "sad")).text(2)]
+            [
+                _shown(name),
+                f"{np.mean(iou):.3f}",
+                difference(iou, values(ecssd, DEEP, "iou")).text(3),
+                f"{np.mean(sad):.2f}",
+                *(difference(sad, units(studio, alone, "sad")).text(2) for alone in (DEEP, KEY)),
+            ]
         )
     chosen = np.maximum(values(ecssd, KEY, "iou"), values(ecssd, DEEP, "iou")).mean()
     busy = difference(values(ecssd, BEST, "iou"), values(ecssd, DEEP, "iou"))
-    plain = difference(subjects(studio, BEST, "sad"), subjects(studio, DEEP, "sad"))
-    key = difference(subjects(studio, BEST, "sad"), subjects(studio, KEY, "sad"))
+    plain = difference(units(studio, BEST, "sad"), units(studio, DEEP, "sad"))
+    key = difference(units(studio, BEST, "sad"), units(studio, KEY, "sad"))
     always = difference(values(ecssd, "odds", "iou"), values(ecssd, BEST, "iou"))
     best = max(JOINED, key=lambda name: mean(ecssd, name, "iou"))
     return _lines(
         _table(rows),
         "",
         f"Joined by odds, with a key that abstains where the border is not plain, the two together "
-        f"{_verdict(plain, 'smaller', 2, 'SAD', 'on studio shots than the network alone')}",
+        f"{_plural(_verdict(plain, 'smaller', 2, 'SAD', 'on studio shots than the network alone'))}",
         f"Against the key alone, which is made for such pictures, they {_plural(_verdict(key, 'smaller', 2, 'SAD'))}",
         f"On ECSSD they {_plural(_verdict(busy, 'larger', 3, 'IoU', 'than the network alone'))}",
         f"A key that never abstains instead {_verdict(always, 'larger', 3, 'IoU', 'there')}",
-        f"Of all ways to join, {_shown(best)} has the highest IoU on ECSSD, {mean(ecssd, best, 'iou'):.3f}; choosing for each "
-        f"picture the better of key and network, which needs the truth, would give {chosen:.3f}.",
+        f"Of all ways to join, {_shown(best)} has the highest IoU on ECSSD, {mean(ecssd, best, 'iou'):.3f}; choosing "
+        f"for each picture the better of key and network, which needs the truth, would give {chosen:.3f}.",
     )
 
 
@@ -212,12 +221,12 @@ def _steps(ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
         for metric in ("iou", "boundary_iou"):
             gain = difference(values(ecssd, name, metric), values(ecssd, BEST, metric))
             cells += [f"{mean(ecssd, name, metric):.3f}", gain.text(3)]
-        change = difference(subjects(studio, name, "sad"), subjects(studio, BEST, "sad"))
+        change = difference(units(studio, name, "sad"), units(studio, BEST, "sad"))
         rows.append([*cells, f"{mean(studio, name, 'sad'):.2f}", change.text(2)])
     crf, matting, both = STEPS
     edges = difference(values(ecssd, crf, "boundary_iou"), values(ecssd, BEST, "boundary_iou"))
-    hair = difference(subjects(studio, matting, "sad"), subjects(studio, BEST, "sad"))
-    more = difference(subjects(studio, both, "sad"), subjects(studio, matting, "sad"))
+    hair = difference(units(studio, matting, "sad"), units(studio, BEST, "sad"))
+    more = difference(units(studio, both, "sad"), units(studio, matting, "sad"))
     return _lines(
         _table(rows),
         "",
@@ -246,11 +255,14 @@ def _modes(ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
 def _told_of_mode(title: str, cases: int, counts: Mapping[str, int]) -> str:
     key, network, joined = counts[KEY], counts[DEEP], counts["auto"]
     if joined < min(key, network):
-        end = f"`auto`, which joins them, fails in {joined}, fewer than either."
-    elif joined <= network:
-        end = f"`auto`, which joins them, fails in {joined}, as many as the network or fewer."
+        how = "fewer than either"
+    elif joined < network:
+        how = "fewer than the network alone"
+    elif joined == network:
+        how = "as many as the network alone"
     else:
-        end = f"`auto`, which joins them, fails in {joined}, more than the network alone."
+        how = "more than the network alone"
+    end = f"`auto`, which joins and refines them, in {joined}, {how}."
     return f"- {title[0].upper()}{title[1:]}: of {cases} cases the key fails in {key}, the network in {network}; {end}"
 
 
@@ -281,12 +293,11 @@ def _plural(text: str) -> str:
 
 
 def _shown(name: str) -> str:
-    return f"`{name}`" if name in ALONE or name in SHIPPED else name
+    return f"`{name}`" if name in ALONE or name in SHIPPED else f"*{name}*"
 
 
 def _sign(value: float, digits: int) -> str:
-    text = f"{value:+.{digits}f}"
-    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
+    return f"{value:+.{digits}f}".replace("-", "−") if value else f"{0:.{digits}f}"
 
 
 def _table(rows: Table) -> str:
@@ -296,4 +307,3 @@ def _table(rows: Table) -> str:
 
 def _lines(*lines: str) -> str:
     return "\n".join(lines)
-

@@ -30,7 +30,9 @@ EDGE = 4  # px
 def draw_charts(pictures: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """Write ``study-border.svg`` and ``study-failures.svg``."""
     groups = {
-        f"{low:.0%} to {min(high, 1):.0%} ({len(group)})": {name: mean(group, name, "iou") for name in (KEY, DEEP, BEST)}
+        f"{low:.0%} to {min(high, 1):.0%} ({len(group)})": {
+            name: mean(group, name, "iou") for name in (KEY, DEEP, BEST)
+        }
         for (low, high), group in zip(BINS, plain_bins(pictures), strict=True)
         if group
     }
@@ -48,7 +50,7 @@ def draw_charts(pictures: Sequence[Mapping[str, Any]], folder: Path) -> None:
 
 def bars(title: str, groups: Mapping[str, Mapping[str, float]]) -> str:
     """Return horizontal bars of values 0..1, in groups, as SVG with text on a white card."""
-    wide, left, thick = 760, 250, 15
+    wide, left, thick = 780, 270, 15
     lines = [f'<text x="12" y="24" font-size="15" font-weight="600">{title}</text>']
     names = list(next(iter(groups.values())))
     for place, name in enumerate(names):
@@ -93,5 +95,6 @@ def _framed(image: Array) -> Array:
 
 
 def _label(text: str) -> Array:
-    cell = np.ones((LABEL + EDGE, 240 + 2 * EDGE, 3), np.float32)
-    return cv2.putText(cell, text, (EDGE, LABEL - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0.1, 0.1, 0.1), 1, cv2.LINE_AA)
+    cell = np.full((LABEL + EDGE, 240 + 2 * EDGE, 3), 255, np.uint8)
+    cv2.putText(cell, text, (EDGE, LABEL - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (25, 25, 25), 1, cv2.LINE_AA)
+    return cell.astype(np.float32) / 255

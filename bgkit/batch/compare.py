@@ -213,5 +213,6 @@ def _verdict(told: dict[str, Any], title: dict[str, str]) -> str:
     if not rest:
         return text
     if tied:
-        return f"{text} These pictures cannot tell it from {', '.join(tied)}."
+        others = ", ".join(tied) if len(tied) < 3 else f"{tied[0]} and {len(tied) - 1} others"
+        return f"{text} These pictures cannot tell it from {others}."
     return f"{text} Every other pipeline is worse beyond chance (95 %, paired bootstrap)."
