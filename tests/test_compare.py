@@ -160,17 +160,20 @@ def test_slider_moves_in_a_browser(flawed, tmp_path):
     assert ">tied<" in page or ">worse<" in page
 
 
-ACTS = """<script>
-const hand = (kind, part) => { const box = $("stage").getBoundingClientRect(); $("stage").dispatchEvent(new PointerEvent(kind,
-  {clientX: box.left + box.width * part, clientY: box.top + 5, buttons: 1, bubbles: true, pointerId: 1})); };
+ACTS = """<script>{
+const hand = (kind, part) => {
+  const box = $("stage").getBoundingClientRect(), at = {clientX: box.left + box.width * part, clientY: box.top + 5};
+  $("stage").dispatchEvent(new PointerEvent(kind, {...at, buttons: 1, bubbles: true, pointerId: 1}));
+};
 $("stage").setPointerCapture = () => {};
 document.querySelector("#sheet .view").click();
-const first = $("looktitle").textContent;
-hand("pointerdown", 0.5); hand("pointermove", 0.2);
-document.body.dataset.dragged = $("after").style.clipPath;
-$("look").dispatchEvent(new KeyboardEvent("keydown", {key: "n"}));
-document.body.dataset.moved = $("looktitle").textContent !== first;
-</script>"""
+setTimeout(() => {  // when the pictures are there, and with them the stage's width
+  const first = $("looktitle").textContent;
+  hand("pointerdown", 0.5); hand("pointermove", 0.2);
+  document.body.dataset.dragged = $("after").style.clipPath;
+  $("look").dispatchEvent(new KeyboardEvent("keydown", {key: "n"}));
+  document.body.dataset.moved = $("looktitle").textContent !== first;
+}, 500)}</script>"""
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the report with")
@@ -450,8 +453,7 @@ def test_empty_masks_have_no_distance():
 
 def test_consensus_follows_the_votes():
     """Two variants of one pipeline do not outvote another pipeline."""
-    from bgkit.evaluate import open_dataset
-from bgkit.evaluate.agreement import votes
+    from bgkit.evaluate.agreement import votes
 
     no, yes = np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
     mean, _ = consensus([no, no, yes], votes(["a", "a", "b"]))
