@@ -166,7 +166,7 @@ const hand = (kind, part) => {
   $("stage").dispatchEvent(new PointerEvent(kind, {...at, buttons: 1, bubbles: true, pointerId: 1}));
 };
 $("stage").setPointerCapture = () => {};
-document.querySelector("#sheet .view").click();
+document.querySelector("#sheet button.view").click();
 setTimeout(() => {  // when the pictures are there, and with them the stage's width
   const first = $("looktitle").textContent;
   hand("pointerdown", 0.5); hand("pointermove", 0.2);
