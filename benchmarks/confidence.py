@@ -1,20 +1,23 @@
 """How well confidence without truth predicts error, and the fit that ``bgkit.evaluate.confidence`` holds.
 
-    python benchmarks/confidence.py --limit 100 --workers 2 --cache signs.jsonl
+    python benchmarks/confidence.py --limit 100 --workers 2 --write
 
 Runs pipelines over pictures with truth (``BGKIT_DATA``, by default ``../shared/data`` beside the
 checkout), reads the signs of each result, and fits by cross-validation: no picture's results are
 predicted by a fit that has seen that picture. Prints rank correlations, the area under the curve of
-telling good results from bad, and the risk-coverage curve; then the fit on all, to be kept.
-``--cache`` keeps the results, so that a stopped run goes on.
+telling good results from bad, and the risk-coverage curve; then the fit on all. ``--write`` puts the fit
+into ``bgkit/evaluate/confidence.py`` and the figures into ``docs/confidence.md``: do so whenever the embedded network
+changed. ``--cache`` keeps the results, so that a stopped run goes on; results of another network are measured anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import multiprocessing
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -25,12 +28,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import bgkit
-from bgkit.evaluate.confidence import GOOD, confidence, fit, rank_correlation, risk_coverage
+from benchmarks.pages import fill
+from bgkit.evaluate.confidence import GOOD, Fit, confidence, fit, rank_correlation, risk_coverage
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import score
 from bgkit.evaluate.signs import signs, witnesses
 from bgkit.removal import read_layers
 
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, CODE = ROOT / "docs" / "confidence.md", ROOT / "bgkit" / "evaluate" / "confidence.py"
 SETS = {"ecssd": "test/ecssd", "studio": "test/studio"}
 FOLDS = 5
 
@@ -66,12 +72,23 @@ def measure(job: tuple[str, str, Path, Path, list[str]]) -> list[dict]:
             print(f"{name}: {pipeline}: the alpha is not finite, left out", file=sys.stderr)
             continue
         values = score(made.alpha, true, names=["mad", "iou"]).values
-        rows.append({"set": dataset, "picture": name, "pipeline": pipeline, **values, "signs": signs(made, seen)})
+        found = {"set": dataset, "picture": name, "pipeline": pipeline, "network": network()}
+        rows.append(found | {**values, "signs": signs(made, seen)})
     return rows
+
+
+@functools.cache
+def network() -> str:
+    """The embedded network's checksum: its results are its own."""
+    from bgkit.models.checksums import digest_of
+    from bgkit.models.store import find
+
+    return digest_of(find("coarse")[1])
 
 
 def results(options: argparse.Namespace) -> list[dict]:
     cached = [json.loads(line) for line in options.cache.read_text().splitlines()] if options.cache.exists() else []
+    cached = [row for row in cached if row.get("network") == network()]
     have = {(row["set"], row["picture"]) for row in cached}
     todo = [(*work, options.pipelines.split(",")) for work in work_of(options.limit, options.quick)]
     todo = [job for job in todo if job[:2] not in have]
@@ -154,22 +171,56 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=100, help="pictures of each set")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="6 pictures of each set")
+    parser.add_argument("--write", action="store_true", help="put fit and figures where they are kept")
     parser.add_argument("--cache", type=Path, default=Path("confidence.jsonl"))
     options = parser.parse_args()
     rows = results(options)
     sure = crossed(rows)
-    print(table(rows, sure), reliability(rows, sure), sep="\n\n")
-    alone = {
-        name: rank_correlation([row["signs"][name] for row in rows], [row["mad"] for row in rows])
-        for name in rows[0]["signs"]
+    parts = {
+        "work": work_done(rows),
+        "table": table(rows, sure),
+        "reliability": reliability(rows, sure),
+        "alone": alone(rows),
     }
-    print("\n| sign alone | rank corr. error |\n|---|---|")
-    for name, value in sorted(alone.items(), key=lambda pair: -abs(np.nan_to_num(pair[1]))):
-        print(f"| `{name}` | {value:+.3f} |")
-    fitted = fit([row["signs"] for row in rows], [row["iou"] >= GOOD for row in rows])
-    rounded = {name: round(weight, 3) for name, weight in fitted.weights.items()}
-    print(f"\nFIT = Fit({fitted.start:.3f}, {rounded})")
+    fitted = source_of(fit([row["signs"] for row in rows], [row["iou"] >= GOOD for row in rows]))
+    print(*parts.values(), fitted, sep="\n\n")
+    if options.write:
+        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+        CODE.write_text(with_fit(CODE.read_text(encoding="utf-8"), fitted), encoding="utf-8")
+        print(f"written: {PAGE}, {CODE}", file=sys.stderr)
     return 0
+
+
+def work_done(rows: list[dict]) -> str:
+    names = [f"`{name}`" for name in dict.fromkeys(row["pipeline"] for row in rows)]
+    counts = {name: len({row["picture"] for row in rows if row["set"] == name}) for name in SETS}
+    return (
+        f"Results of the pipelines {', '.join(names[:-1])} and {names[-1]} on {counts['ecssd']} pictures of ECSSD and "
+        f"{counts['studio']} studio shots of the test data ({len(rows)} results)."
+    )
+
+
+def alone(rows: list[dict]) -> str:
+    """How each sign alone goes along with the error."""
+    error = [row["mad"] for row in rows]
+    found = {name: rank_correlation([row["signs"][name] for row in rows], error) for name in rows[0]["signs"]}
+    lines = ["| sign alone | rank corr. error |", "|---|---|"]
+    ordered = sorted(found.items(), key=lambda pair: -abs(np.nan_to_num(pair[1])))
+    lines += [f"| `{name}` | {'never shown' if np.isnan(value) else f'{value:+.3f}'} |" for name, value in ordered]
+    return "\n".join(lines)
+
+
+def source_of(fitted: Fit) -> str:
+    """The fit as it stands in the source."""
+    lines = [f'        "{name}": {round(weight, 3)},' for name, weight in fitted.weights.items()]
+    return "\n".join(["FIT = Fit(", f"    {fitted.start:.3f},", "    {", *lines, "    },", ")"])
+
+
+def with_fit(code: str, fitted: str) -> str:
+    """The source with another fit."""
+    changed, count = re.subn(r"^FIT = Fit\(\n.*?^\)$", lambda _: fitted, code, flags=re.DOTALL | re.MULTILINE)
+    assert count == 1, "expected one FIT = Fit( in bgkit/evaluate/confidence.py"
+    return changed
 
 
 if __name__ == "__main__":

@@ -154,6 +154,8 @@ def _grow(luv: Floats, basis: Floats, inside: NDArray[np.bool_]) -> tuple[Floats
         for edge in (label[0], label[-1], label[:, 0], label[:, -1], label[seed]):
             kept[edge] = True
         kept[0] = False
+        if not kept.any():  # noise lies farther off than the reach: the last surface is all there is
+            break
         inside = kept[label]
     return coefficients, inside
 

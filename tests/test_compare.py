@@ -17,7 +17,9 @@ from bgkit.batch import running
 from bgkit.batch.compare import compare
 from bgkit.batch.comparing import make_variants
 from bgkit.cli import app
+from bgkit.cli import compare as comparing_command
 from bgkit.errors import ImageError, ParamError, PipelineError, PlanError
+from bgkit.evaluate import open_dataset
 from bgkit.evaluate.agreement import boundary_distance, consensus
 from bgkit.evaluate.pictures import gather
 from bgkit.evaluate.ranking import rank
@@ -155,7 +157,34 @@ def test_slider_moves_in_a_browser(flawed, tmp_path):
     assert "inset(0px 0px 0px 30%)" in page
     assert '<h3 id="looktitle">1</h3>' in page
     assert len(re.findall(r'<section class="picture"', page)) == 6
-    assert "cannot be told from the first" in page or ">worse<" in page
+    assert ">tied<" in page or ">worse<" in page
+
+
+ACTS = """<script>{
+const hand = (kind, part) => {
+  const box = $("stage").getBoundingClientRect(), at = {clientX: box.left + box.width * part, clientY: box.top + 5};
+  $("stage").dispatchEvent(new PointerEvent(kind, {...at, buttons: 1, bubbles: true, pointerId: 1}));
+};
+$("stage").setPointerCapture = () => {};
+document.querySelector("#sheet button.view").click();
+setTimeout(() => {  // when the pictures are there, and with them the stage's width
+  const first = $("looktitle").textContent;
+  hand("pointerdown", 0.5); hand("pointermove", 0.2);
+  document.body.dataset.dragged = $("after").style.clipPath;
+  $("look").dispatchEvent(new KeyboardEvent("keydown", {key: "n"}));
+  document.body.dataset.moved = $("looktitle").textContent !== first;
+}, 500)}</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the report with")
+def test_slider_obeys_mouse_and_keys(flawed, tmp_path):
+    """A click on a result opens the slider, a drag moves it, a key goes on to the next picture."""
+    page = (flawed[0] / "report/report.html").read_text()
+    acted = tmp_path / "acted.html"
+    acted.write_text(page.replace("</body>", ACTS + "</body>"))
+    told = dom(acted, tmp_path)
+    assert re.search(r'data-dragged="inset\(0px 0px 0px (19\.5|20|20\.5)%\)"', told)
+    assert 'data-moved="true"' in told
 
 
 def test_without_truth_it_says_so(here):
@@ -171,6 +200,16 @@ def test_consensus_is_written_at_full_size(here):
     """The consensus mask of two results, and where they differ."""
     compare(["key.yaml", "coarse.yaml"], "images", "report", workers=1)
     assert read_gray("report/layers/consensus/1/mask.png").shape == (40, 61)
+
+
+def test_bar_tells_rate_and_time_left():
+    """On a terminal each result moves a bar that says how quick it is and how long it will be."""
+    bar = comparing_command._Bar()
+    for number in (1, 2):
+        bar.done(number, 4, "key: a")
+    task = bar.bar.tasks[0]
+    assert (task.completed, task.total) == (2, 4)
+    assert re.fullmatch(r"[\d.]+(/s| s each), 0:00:0\d left", task.fields["pace"])
 
 
 # Going on
@@ -276,6 +315,29 @@ def test_wrong_wishes_stop_it_first(here, options, error):
     with pytest.raises(error):
         compare(given.pop("pipelines"), given.pop("images"), given.pop("output"), workers=1, **given)
     assert not Path("report").exists()
+
+
+# Data sets
+
+
+def test_data_set_brings_its_truth(here):
+    """Pictures of a known set are ranked by its own truths; a file without a partner is a problem."""
+    Path("truth").rename("masks")
+    shutil.copy("images/0.png", "images/alone.png")
+    options = ["-p", "key.yaml", "--images", ".", "--dataset", "pairs", "-o", "report", "--workers", "1"]
+    result = CliRunner().invoke(app, ["compare", *options])
+    assert result.exit_code == 1
+    told = told_of(here)
+    assert told["scored"]
+    assert told["pictures"] == ["0", "1", "2"]
+    assert [Path(each["file"]).name for each in told["problems"]] == ["alone.png"]
+
+
+def test_data_set_takes_no_second_truth(here):
+    """A truth beside a set that has its own is refused."""
+    Path("truth").rename("masks")
+    with pytest.raises(PlanError, match="brings its own"):
+        compare(["key.yaml"], open_dataset("pairs", "."), "report", truth="masks", workers=1)
 
 
 # Variants

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from conftest import disk_scene
 
+from benchmarks.confidence import CODE, PAGE, source_of, with_fit
+from benchmarks.pages import named
 from bgkit.evaluate.confidence import FIT, Fit, confidence, fit, rank_correlation, reasons, risk_coverage
 from bgkit.evaluate.signs import SIGNS, signs
 from bgkit.layers import Layers
@@ -103,6 +105,19 @@ def test_reasons_name_the_costliest_signs(seen):
     """What costs most is named first, and what costs nothing never."""
     assert reasons(read(seen, seen[1])) == []
     assert "unsure" in reasons(read(seen, 0.25 + 0.5 * seen[1]))
+
+
+def test_command_writes_the_fit_that_is_shipped():
+    """What ``benchmarks/confidence.py --write`` would put in for the shipped fit is what stands there, so a new one
+    lands in its place."""
+    code = CODE.read_text(encoding="utf-8")
+    assert with_fit(code, source_of(FIT)) == code
+    assert "    1.500,\n" in with_fit(code, source_of(Fit(1.5, {"holes": -1.0})))
+
+
+def test_page_has_the_blocks_that_the_command_writes():
+    """Each block of figures on the page has its name."""
+    assert named(PAGE.read_text(encoding="utf-8")) == ["work", "table", "reliability", "alone"]
 
 
 def test_fit_finds_the_chance():

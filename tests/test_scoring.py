@@ -9,8 +9,10 @@ import re
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT
 
+from bgkit.cli import app
 from bgkit.errors import ImageError, ParamError
 from bgkit.evaluate import evaluate, open_dataset
 from bgkit.imagefile import write_picture
@@ -372,3 +374,23 @@ def test_documentation_runs(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "ECSSD" in printed
     assert "SAD - 0.0800" in " ".join(printed.split())
+
+
+def test_command_takes_true_colors_and_the_sets_trimaps(tmp_path):
+    """``--foregrounds`` measures the colors of cutouts; ``--trimaps set`` looks where the set's trimaps say unknown."""
+    truth = np.zeros((20, 30), np.float32)
+    truth[5:15, 8:20] = 1
+    trimap = np.where(np.arange(30) < 10, 128, 0).astype(np.uint8) * np.ones((20, 1), np.uint8)
+    color = np.full((20, 30, 3), 0.25, np.float32)
+    cutout = np.dstack([color + 0.5, truth])
+    cutout[0, 25, 3] = 1  # outside of the unknown region
+    arrays = {"set/images": color, "set/alphas": truth, "set/trimaps": trimap, "colors": color, "cut": cutout}
+    for name, array in arrays.items():
+        (tmp_path / name).mkdir(parents=True)
+        write_picture(tmp_path / name / "a.png", array)
+    options = ["--predictions", tmp_path / "cut", "--truth", tmp_path / "set", "--dataset", "studio", "--json"]
+    options += ["--trimaps", "set", "--foregrounds", tmp_path / "colors", "--metrics", "sad,foreground_mse"]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, options)])
+    figures = json.loads(result.stdout)["figures"]
+    assert figures["sad"] == 0
+    assert figures["foreground_mse"] == pytest.approx(0.25, abs=0.01)

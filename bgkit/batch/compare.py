@@ -15,6 +15,7 @@ from bgkit.batch.engine import default_workers
 from bgkit.batch.jobs import shown
 from bgkit.errors import PlanError
 from bgkit.evaluate import judging, report
+from bgkit.evaluate.datasets import Dataset
 from bgkit.evaluate.metrics import METRICS, check_names
 from bgkit.evaluate.pictures import gather
 from bgkit.evaluate.table import Problem
@@ -27,7 +28,7 @@ USUAL = ("mad", "sad", "mse", "grad", "iou", "boundary_iou", "s_measure")
 
 def compare(
     pipelines: Sequence[str],
-    images: str | PathLike[str],
+    images: str | PathLike[str] | Dataset,
     output: str | PathLike[str],
     *,
     truth: str | PathLike[str] | None = None,
@@ -38,14 +39,15 @@ def compare(
     on_news: Callable[[str], None] | None = None,
     on_done: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Compare pipelines on the pictures of a folder, and write a report.
+    """Compare pipelines on the pictures of a folder or of a data set, and write a report.
 
     Parameters
     ----------
     pipelines : sequence of str
         Names of shipped pipelines, or YAML files.
     images, truth, plates : path
-        Folders whose files are matched by name, without ending.
+        Folders whose files are matched by name, without ending. Or ``images`` is a data set from
+        :func:`bgkit.evaluate.datasets.open_dataset`, which brings truths and plates of its own.
     output : path
         The report's folder. What an earlier, stopped run left there is not done again.
     sweeps : sequence of str
@@ -69,15 +71,23 @@ def compare(
     PipelineError, ParamError, ImageError, PlanError
         Before anything is done, if a pipeline, a value, a metric or a folder is wrong.
     """
-    folder, pictures = Path(output), Path(images)
+    folder = Path(output)
     names = list(dict.fromkeys(metrics or USUAL))
     check_names(names, with_color=False)
     variants, notes = make_variants(pipelines, sweeps)
-    if folder.resolve() == pictures.resolve():
-        raise PlanError(f"{shown(folder)}: is the folder of the pictures; choose another for the report")
-    samples, problems, left_out = gather(
-        pictures, Path(truth) if truth else None, Path(plates) if plates else None, folder
-    )
+    if isinstance(images, Dataset):
+        if truth or plates:
+            raise PlanError(f"truth, plates: the data set {images.name} brings its own; leave them away")
+        source, truth = images.name, images.name if any(sample.has_truth for sample in images) else None
+        samples, left_out = list(images), list[str]()
+        problems = [Problem(path.stem, str(path), "without a partner in the data set") for path in images.unmatched]
+    else:
+        if folder.resolve() == Path(images).resolve():
+            raise PlanError(f"{shown(folder)}: is the folder of the pictures; choose another for the report")
+        source = str(images)
+        samples, problems, left_out = gather(
+            Path(images), Path(truth) if truth else None, Path(plates) if plates else None, folder
+        )
     for text in (*notes, *left_out):
         _tell(on_news, f"note: {text}")
     total, records = len(variants) * len(samples), []
@@ -130,7 +140,7 @@ def compare(
     told: dict[str, Any] = {
         "bgkit": report.versions()["bgkit"],
         "time": report.now(),
-        "images": str(pictures),
+        "images": source,
         "truth": str(truth) if truth else None,
         "scored": scored,
         "metric": metric,
@@ -203,5 +213,6 @@ def _verdict(told: dict[str, Any], title: dict[str, str]) -> str:
     if not rest:
         return text
     if tied:
-        return f"{text} These pictures cannot tell it from {', '.join(tied)}."
+        others = ", ".join(tied) if len(tied) < 3 else f"{tied[0]} and {len(tied) - 1} others"
+        return f"{text} These pictures cannot tell it from {others}."
     return f"{text} Every other pipeline is worse beyond chance (95 %, paired bootstrap)."

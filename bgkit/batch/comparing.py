@@ -192,7 +192,7 @@ class Examination:
         write_thumbnail(thumbnail(self.report, "picture", job.key), layers.image)
         seen = signs(layers)
         found: dict[str, Any] = {"signs": seen, "confidence": confidence(seen), "scores": {}, "problem": ""}
-        if sample.truth is None:
+        if not sample.has_truth:
             return found
         try:
             truth = sample.read_truth()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections import deque
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import click
 
@@ -12,10 +17,14 @@ import click
 Examples:
   bgkit compare -p auto -p classical --images shots -o report
   bgkit compare -p auto -p mine.yaml --images shots --truth alphas -o report
+  bgkit compare -p auto -p deep --images ECSSD --dataset ecssd -o report
   bgkit compare -p studio-white --sweep luv_threshold.tolerance=8,12,18 --images shots -o report"""
 )
 @click.option("-p", "--pipeline", "pipelines", multiple=True, required=True, help="A name or a YAML file; repeatable.")
-@click.option("--images", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The pictures.")
+@click.option(
+    "--images", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The pictures, or the set's folder."
+)
+@click.option("--dataset", metavar="NAME", help="--images is a known data set: ecssd, duts-te, studio, ...")
 @click.option("--truth", metavar="DIR", type=click.Path(path_type=Path), help="True masks or alphas, by equal names.")
 @click.option("--plates", metavar="DIR", type=click.Path(path_type=Path), help="Empty scenes, by equal names.")
 @click.option(
@@ -31,6 +40,7 @@ def command(
     *,
     pipelines: tuple[str, ...],
     images: Path,
+    dataset: str | None,
     truth: Path | None,
     plates: Path | None,
     sweeps: tuple[str, ...],
@@ -47,22 +57,25 @@ def command(
     Files that cannot be read, matched or measured are listed, and make the exit status 1.
     """
     from bgkit.batch.compare import compare
+    from bgkit.evaluate import open_dataset
 
-    progress = _Progress(quiet)
     names = [name.strip() for name in metrics.split(",")] if metrics else None
+    progress = _Lines() if quiet or not sys.stderr.isatty() else _Bar()
+    progress.quiet = quiet
     try:
-        told = compare(
-            pipelines,
-            images,
-            output,
-            truth=truth,
-            plates=plates,
-            sweeps=sweeps,
-            metrics=names,
-            workers=workers,
-            on_news=progress.note,
-            on_done=progress.done,
-        )
+        with progress:
+            told = compare(
+                pipelines,
+                open_dataset(dataset, images) if dataset else images,
+                output,
+                truth=truth,
+                plates=plates,
+                sweeps=sweeps,
+                metrics=names,
+                workers=workers,
+                on_news=progress.note,
+                on_done=progress.done,
+            )
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on with what is left", err=True)
         return 130
@@ -72,11 +85,10 @@ def command(
     return 1 if told["problems"] else 0
 
 
-class _Progress:
+class _Lines:
     """One line for each result, on standard error."""
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
+    quiet = False
 
     def note(self, text: str) -> None:
         if not self.quiet:
@@ -84,3 +96,56 @@ class _Progress:
 
     def done(self, number: int, total: int, text: str) -> None:
         self.note(f"[{number}/{total}] {text}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class _Bar(_Lines):
+    """A bar with rate and time left, for a terminal; what is done already comes at once and hardly counts."""
+
+    RECENT = 20  # results that the rate is taken from: pipelines differ in speed
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        from bgkit.cli.progress import pace
+
+        self.pace = pace
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}"),
+            console=Console(stderr=True, emoji=False),
+            transient=True,
+            refresh_per_second=5,
+        )
+        self.task = self.bar.add_task("", total=None, pace="")
+        self.times: deque[float] = deque([time.perf_counter()], self.RECENT + 1)
+
+    def note(self, text: str) -> None:
+        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def done(self, number: int, total: int, text: str) -> None:
+        self.times.append(time.perf_counter())
+        each = (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+        last = text if len(text) < 50 else f"{text[:24]}...{text[-22:]}"
+        self.bar.update(
+            self.task, completed=number, total=total, description=last, pace=self.pace(each, total - number)
+        )
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()

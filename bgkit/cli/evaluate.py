@@ -19,11 +19,18 @@ ENDINGS = (".json", ".csv", ".txt")
 Examples:
   bgkit evaluate --predictions cut --truth masks
   bgkit evaluate --predictions cut --truth alphas --trimaps trimaps --metrics sad,mse,grad,conn
-  bgkit evaluate --predictions cut --truth ECSSD --dataset ecssd -o ecssd.csv"""
+  bgkit evaluate --predictions cut --truth ECSSD --dataset ecssd -o ecssd.csv
+  bgkit evaluate --predictions cut --truth alphamatting --dataset alphamatting --trimaps set
+  bgkit evaluate --predictions cut --truth alphas --foregrounds colors --metrics sad,foreground_mse"""
 )
 @click.option("--predictions", metavar="DIR", required=True, help="Masks, alphas or cutouts of any tool.")
 @click.option("--truth", metavar="DIR", required=True, help="True masks or alphas; with --dataset, the set's folder.")
-@click.option("--trimaps", metavar="DIR", help="Matting metrics look at the unknown pixels alone.")
+@click.option(
+    "--trimaps",
+    metavar="DIR|set",
+    help="Matting metrics look at the unknown pixels alone; set: of the trimaps that the data set brings.",
+)
+@click.option("--foregrounds", metavar="DIR", help="True subject colors, to compare those of cutouts with.")
 @click.option("--dataset", metavar="NAME", help="The truth is a known data set: ecssd, duts-te, alphamatting, ...")
 @click.option("--metrics", metavar="A,B,...", help="Only these; default all.")
 @click.option("--no-stretch", is_flag=True, help="Do not stretch predictions to 0..1 for salient-object metrics.")
@@ -34,6 +41,7 @@ def command(
     predictions: str,
     truth: str,
     trimaps: str | None,
+    foregrounds: str | None,
     dataset: str | None,
     metrics: str | None,
     no_stretch: bool,
@@ -55,7 +63,8 @@ def command(
         table = evaluate(
             predictions,
             open_dataset(dataset, truth) if dataset else truth,
-            trimaps=trimaps,
+            trimaps=True if dataset and trimaps == "set" else trimaps,
+            foregrounds=foregrounds,
             metrics=names,
             stretch=not no_stretch,
             on_done=on_done,

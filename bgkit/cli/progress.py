@@ -14,7 +14,7 @@ import click
 
 from bgkit.batch.jobs import Outcome, shown
 
-__all__ = ["Bar", "Lines", "Progress", "open_progress"]
+__all__ = ["Bar", "Lines", "Progress", "open_progress", "pace"]
 
 
 class Progress:
@@ -150,9 +150,7 @@ class Bar(Progress):
         worked = self.counts.total() - self.counts["skipped"]
         if not worked:
             return ""
-        each = (time.perf_counter() - self.started) / worked
-        left = datetime.timedelta(seconds=round(each * (self.count - self.counts.total())))
-        return f"{f'{1 / each:.1f}/s' if each < 1 else f'{each:.1f} s each'}, {left} left"
+        return pace((time.perf_counter() - self.started) / worked, self.count - self.counts.total())
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -162,6 +160,16 @@ class Bar(Progress):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
+
+
+def pace(each: float, left: int) -> str:
+    """Return the rate, from the seconds that each takes, and the time that ``left`` of them take.
+
+    >>> pace(0.25, 8), pace(2.0, 60)
+    ('4.0/s, 0:00:02 left', '2.0 s each, 0:02:00 left')
+    """
+    rate = f"{1 / max(each, 1e-6):.1f}/s" if each < 1 else f"{each:.1f} s each"
+    return f"{rate}, {datetime.timedelta(seconds=round(each * left))} left"
 
 
 def open_progress(count: int, steps: Sequence[str], quiet: bool) -> Progress:

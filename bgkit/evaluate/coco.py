@@ -29,6 +29,10 @@ class PersonSample(Sample):
     shape: tuple[int, int] = (0, 0)
     drawn: tuple[Any, ...] = ()
 
+    @property
+    def has_truth(self) -> bool:
+        return True
+
     def read_truth(self) -> NDArray[np.float32]:
         mask = np.zeros(self.shape, np.bool_)
         for drawing in self.drawn:

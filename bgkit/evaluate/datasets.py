@@ -37,6 +37,11 @@ class Sample:
     kind: str = ""  # the set's own grouping: light and ground of a studio shot, sequence of a video
     instances: bool = False  # the truth numbers objects; every number but 0 is subject
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether :meth:`read_truth` has something to read."""
+        return self.truth is not None
+
     def read_image(self) -> Array:
         """Return the picture (M, N, 3), 0..1."""
         from bgkit.imagefile import read_picture

@@ -1,0 +1,26 @@
+"""Pages whose figures a command writes: blocks between markers are made anew, the rest is written by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+__all__ = ["fill", "named"]
+
+BLOCK = re.compile(r"(<!-- measured: (\w+) -->)\n.*?(<!-- /measured -->)", re.DOTALL)
+
+
+def fill(page: str, parts: Mapping[str, str]) -> str:
+    """Return the page with each block replaced by the part of its name; a block without a part is a KeyError.
+
+    >>> print(fill("<!-- measured: speed -->\\nold\\n<!-- /measured -->", {"speed": "new"}))
+    <!-- measured: speed -->
+    new
+    <!-- /measured -->
+    """
+    return BLOCK.sub(lambda match: f"{match[1]}\n{parts[match[2]].strip()}\n{match[3]}", page)
+
+
+def named(page: str) -> list[str]:
+    """Return the names of a page's blocks, in order."""
+    return [match[2] for match in BLOCK.finditer(page)]

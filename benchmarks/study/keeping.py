@@ -1,0 +1,43 @@
+"""The figures as they are kept: JSON with a line for each picture, so that changes can be read.
+
+A chain's figures stand as a list in the order of ``metrics``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.study.measuring import MEASURED
+
+__all__ = ["keep", "recall"]
+
+METRICS = (*MEASURED, "cpu")
+LISTS = ("pictures", "scenes")
+
+
+def keep(path: Path, told: dict[str, Any]) -> None:
+    """Write the figures."""
+    parts = [f'"{name}": {json.dumps(value)}' for name, value in told.items() if name not in LISTS]
+    parts.append(f'"metrics": {json.dumps(METRICS)}')
+    for name in LISTS:
+        lines = [json.dumps(_packed(record), separators=(",", ":")) for record in told[name]]
+        parts.append(f'"{name}": [\n' + ",\n".join(lines) + "\n]")
+    path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+
+
+def recall(path: Path) -> dict[str, Any]:
+    """Read what :func:`keep` wrote."""
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    metrics = told.pop("metrics")
+    for name in LISTS:
+        for record in told[name]:
+            record["chains"] = {
+                chain: dict(zip(metrics, held, strict=True)) for chain, held in record["chains"].items()
+            }
+    return told
+
+
+def _packed(record: dict[str, Any]) -> dict[str, Any]:
+    return record | {"chains": {name: [held[one] for one in METRICS] for name, held in record["chains"].items()}}
