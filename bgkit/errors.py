@@ -53,6 +53,8 @@ class PlanError(BgkitError, ValueError):
 
 class EngineError(BgkitError):
     """What runs a batch broke down on the way; what is done stays done."""
+
+
 class RecipeError(BgkitError, ValueError):
     """A training recipe cannot be read, or does not fit its pictures or the run it is to go on with."""
 

@@ -90,7 +90,7 @@ def _warp(pixels: Bytes, matrix: NDArray[np.float64], size: int, interpolation: 
 def _vacant_window(mask: Bytes, rng: Rng) -> tuple[int, int, int] | None:
     """Return top, left and side of a square without subject, 30 to 80 % of the shorter side, if a few tries find one."""
     rows, cols = mask.shape
-    for _ in range(8):
+    for _ in range(16):
         side = max(1, int(min(rows, cols) * rng.uniform(0.3, 0.8)))
         top, left = int(rng.integers(rows - side + 1)), int(rng.integers(cols - side + 1))
         if mask[top : top + side, left : left + side].max() == 0:

@@ -155,7 +155,7 @@ def _write(network: nn.Module, entry: Entry, path: Path, side: int, half: bool) 
         try:
             if not free:
                 return False, _difference(network, entry, path, shapes)
-            difference = _difference(network, entry, path, [*shapes, (1, side + entry.multiple, side)])
+            difference = _difference(network, entry, path, [*shapes, (1, side + entry.multiple, side + 2 * entry.multiple)])
             if difference <= TOLERANCE:
                 return True, difference
         except Exception:  # ONNX Runtime and torch raise a dozen kinds, all of their own

@@ -51,6 +51,7 @@ def train(
     *,
     say: Callable[[str], None] = print,
     on_step: Callable[[Progress], None] | None = None,
+    given: tuple[Pictures, Sequence[Bytes]] | None = None,
 ) -> Path:
     """Train a network as a recipe says and return the checkpoint of best validation IoU.
 
@@ -67,6 +68,8 @@ def train(
         Receives what there is to tell.
     on_step : callable(progress), optional
         Called after each step. What it raises ends the run; the state is saved first, as it is on Ctrl-C.
+    given : tuple of Pictures and sequence of ndarray, optional
+        Pictures and grounds that are read already, in place of ``recipe.data``'s: several networks may share them.
 
     Raises
     ------
@@ -76,13 +79,16 @@ def train(
     course, entry = recipe.course, entry_of(recipe.network)
     if course.device == "cuda" and not torch.cuda.is_available():
         raise RecipeError("device: expected one that is here (cpu), got 'cuda'; this torch finds no NVIDIA card")
-    layout_of(recipe.data)
+    if given is None:
+        layout_of(recipe.data)
     if course.start and not Path(course.start).is_file():
         raise RecipeError(f"start: no such checkpoint: {course.start}")
     torch.set_num_threads(course.threads or threads())
     torch.manual_seed(course.seed)
-    say(f"reading {recipe.data.folder}")
-    pictures, grounds = read_pictures(recipe.data), read_grounds(recipe.data)
+    if given is None:
+        say(f"reading {recipe.data.folder}")
+        given = read_pictures(recipe.data), read_grounds(recipe.data)
+    pictures, grounds = given
     kept, held, tested = (pictures.part(part) for part in split(len(pictures), recipe.split, course.seed))
     if len(kept) < course.batch:
         raise RecipeError(f"batch: expected at most {len(kept)}, the pictures left to train with, got {course.batch}")
