@@ -35,7 +35,7 @@ from bgkit.train.export import export
 from bgkit.train.loop import train
 from bgkit.train.networks import NETWORKS, build
 from bgkit.train.pictures import Pictures, read_grounds, read_pictures
-from bgkit.train.recipe import Data, Split
+from bgkit.train.recipe import Data
 from bgkit.train.recipefile import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,13 +69,15 @@ def main() -> int:
     if options.quick:
         options.only, options.steps, options.limit = options.only or "coarse", 3, 4
         options.output = options.output.with_name("architectures-quick")
-    names = options.only.split(",") if options.only else [n for n, e in NETWORKS.items() if e.inputs == ("image",)]
+    names = [name for name, entry in NETWORKS.items() if entry.inputs == ("image",)]
+    if options.only:
+        names = options.only.split(",")
     options.output.mkdir(parents=True, exist_ok=True)
     results = Results(options.output / "results.json")
     if options.steps:
         budget = {"steps": options.steps, "batch": options.batch, "side": options.side, "pictures": options.limit}
         waiting = [name for name in names if results.found.get(name, {}).get("budget") != budget]
-        given = read_budget(options.steps * options.batch) if waiting else None
+        given = read_budget(options.steps * options.batch, options.output) if waiting else None
         for name in waiting:
             print(f"{name} ...", file=sys.stderr, flush=True)
             results.put(name, {"budget": budget, **measure(name, budget, options.output, given)})
@@ -103,21 +105,31 @@ class Results:
         lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
         for name, row in sorted(self.found.items(), key=lambda item: -item[1]["f_max"]):
             lines.append(
-                f"| `{name}` | {row['f_max']:.3f} | {row['mae']:.3f} | {row['iou']:.3f} | {row['parameters'] / 1e6:.2f} "
-                f"| {row['gmac']:.2f} | {row['onnx_ms']:.1f} | {row['training_s']:.3f} |"
+                f"| `{name}` | {row['f_max']:.3f} | {row['mae']:.3f} | {row['iou']:.3f} "
+                f"| {row['parameters'] / 1e6:.2f} | {row['gmac']:.2f} | {row['onnx_ms']:.1f} | {row['training_s']:.3f} |"
             )
         return "\n".join(lines)
 
 
-def read_budget(wanted: int) -> tuple[Pictures, list]:
-    """Return as many training pictures as the budget needs, drawn from all shards, and the textures."""
-    data = Data(folder=str(data_folder() / "train"), layout="shards", long_side=200)
-    pictures = read_pictures(data)
-    if wanted + HELD > len(pictures):
-        sys.exit(f"--steps times --batch: expected at most {len(pictures) - HELD} pictures, got {wanted}")
-    chosen = np.random.default_rng(0).permutation(len(pictures))[: wanted + HELD]
-    part = pictures.part(chosen)
-    return Pictures(part.images, part.masks, part.names, f"{pictures.fingerprint}/{wanted}"), read_grounds(data)
+def read_budget(wanted: int, output: Path) -> tuple[Pictures, list]:
+    """Return as many training pictures as the budget needs, of as few shards as have them, and the textures.
+
+    The shards are in random order, so that each is a fair part of the whole.
+    """
+    shards = sorted((data_folder() / "train").glob("train-*.tar"))
+    for number in range(1, len(shards) + 1):
+        folder = output / f"shards-{number}"
+        folder.mkdir(exist_ok=True)
+        for shard in [*shards[:number], data_folder() / "train" / "backgrounds.tar"]:
+            if not (folder / shard.name).exists():
+                (folder / shard.name).symlink_to(shard)
+        data = Data(folder=str(folder), layout="shards", long_side=200)
+        pictures = read_pictures(data)
+        if wanted + HELD <= len(pictures):
+            part = pictures.part(np.arange(wanted + HELD))
+            mark = f"{pictures.fingerprint}/{wanted}"
+            return Pictures(part.images, part.masks, part.names, mark), read_grounds(data)
+    sys.exit(f"--steps times --batch: expected at most {len(pictures) - HELD} pictures, got {wanted}")
 
 
 def measure(name: str, budget: dict, output: Path, given: tuple[Pictures, list]) -> dict:
@@ -138,7 +150,7 @@ def measure(name: str, budget: dict, output: Path, given: tuple[Pictures, list])
     kept = run / "seconds.json"  # of the steps before a stop
     before = json.loads(kept.read_text()) if kept.is_file() else []
     try:
-        train(recipe, run, say=lambda text: print(f"  {text}", file=sys.stderr, flush=True), on_step=on_step, given=given)
+        train(recipe, run, say=tell, on_step=on_step, given=given)
     finally:
         if run.is_dir():
             kept.write_text(json.dumps(before + seconds[1:]))  # the first one holds the start too
@@ -154,6 +166,10 @@ def measure(name: str, budget: dict, output: Path, given: tuple[Pictures, list])
         "training_s": float(np.median(before + seconds[1:])) / batch,
         "threads": threads(),
     }
+
+
+def tell(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
 
 
 def judge(path: Path, limit: int) -> dict[str, float]:
@@ -191,7 +207,8 @@ Every mask network of `bgkit/train/networks`, from random weights, on the same p
 AdamW 1e-3 with cosine decay, cross entropy and soft IoU, or the paper's own loss where it has one.
 **This is a small budget**: each picture is seen once, a thousandth of what the papers train.
 It shows which network learns most from little and what each costs, not which is best in the end.
-Times are of two cores that may have been shared; one command makes the table anew, and goes on where it stopped: `python -m benchmarks.architectures --write`.
+Times are of two cores that may have been shared.
+One command makes the table and goes on where it was stopped: `python -m benchmarks.architectures --write`.
 
 {table}
 """

@@ -14,12 +14,12 @@ pytest.importorskip("torch", reason="training needs bgkit[train]")
 pytest.importorskip("onnx", reason="export needs bgkit[train]")
 pytest.importorskip("matplotlib", reason="curves need bgkit[train]")
 
-from train_pictures import draw_folder  # noqa: E402
+from train_pictures import draw_folder
 
-from bgkit.cli import app  # noqa: E402
-from bgkit.params import as_text, read_params  # noqa: E402
-from bgkit.train.recipe import SECTIONS, Course  # noqa: E402
-from bgkit.train.recipefile import read_recipe, shipped_recipes  # noqa: E402
+from bgkit.cli import app
+from bgkit.params import as_text, read_params
+from bgkit.train.recipe import SECTIONS, Course
+from bgkit.train.recipefile import read_recipe, shipped_recipes
 
 PAGE = ROOT / "docs" / "training.md"
 
@@ -34,7 +34,9 @@ def table() -> str:
     for section, kind in (("", Course), *SECTIONS.items()):
         for param in read_params(kind).values():
             name = f"{section}.{param.name}".lstrip(".")
-            rows.append(f"| `{name}` | {as_text(param.default) or 'none'} | {param.expected} | {param.doc.replace('``', '`')} |")
+            rows.append(
+                f"| `{name}` | {as_text(param.default) or 'none'} | {param.expected} | {param.doc.replace('``', '`')} |"
+            )
     return "\n".join(rows) + "\n"
 
 

@@ -38,10 +38,12 @@ def test_a_run_becomes_a_network_of_the_stage(tmp_path, monkeypatch):
 
     monkeypatch.setenv("BGKIT_HOME", str(tmp_path / "home"))
     folder = draw_folder(tmp_path / "pictures")
-    text = f"bgkit: 1\nnetwork: {{coarse: {{widths: [4, 4, 8, 8, 8]}}}}\nepochs: 1\nbatch: 4\nsizes: [32]\nthreads: 1\n"
+    text = "bgkit: 1\nnetwork: {coarse: {widths: [4, 4, 8, 8, 8]}}\nepochs: 1\nbatch: 4\nsizes: [32]\nthreads: 1\n"
     train(read_recipe(f"{text}data: {{folder: {folder}}}"), tmp_path / "run", say=lambda text: None)
     target = tmp_path / "mine.onnx"
-    assert app.main(["export", str(tmp_path / "run"), "-o", str(target), "--license", "MIT"], standalone_mode=False) == 0
+    assert (
+        app.main(["export", str(tmp_path / "run"), "-o", str(target), "--license", "MIT"], standalone_mode=False) == 0
+    )
     card = read_card(tmp_path / "mine.toml")
     assert (card.name, card.license, card.commercial, card.size.fixed) == ("mine", "MIT", None, (32, 32))
     figures = (tmp_path / "mine.md").read_text()

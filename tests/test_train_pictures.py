@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs bgkit[train]")
 
-from train_pictures import COUNT, draw_coco, draw_folder, draw_shards, scenes  # noqa: E402
+from train_pictures import COUNT, draw_coco, draw_folder, draw_shards, scenes
 
-from bgkit.errors import BgkitError, RecipeError  # noqa: E402
-from bgkit.train.pictures import layout_of, read_grounds, read_pictures, split  # noqa: E402
-from bgkit.train.recipe import Data, Split  # noqa: E402
+from bgkit.errors import BgkitError, RecipeError
+from bgkit.train.pictures import layout_of, read_grounds, read_pictures, split
+from bgkit.train.recipe import Data, Split
 
 DRAW = {"pairs": draw_folder, "shards": draw_shards}
 
@@ -82,7 +82,9 @@ def test_coco_filter_is_the_recipes(tmp_path):
         read_pictures(Data(folder=folder, count=(9, 9)))
 
 
-@pytest.mark.parametrize(("folder", "said"), [("", "expected a folder of pictures"), ("nowhere", "expected a folder, got")])
+@pytest.mark.parametrize(
+    ("folder", "said"), [("", "expected a folder of pictures"), ("nowhere", "expected a folder, got")]
+)
 def test_absent_folder_is_told(folder, said):
     """No folder, or none there."""
     with pytest.raises(RecipeError, match=f"data.folder: {said}"):

@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs bgkit[train]")
 
-from bgkit.errors import RecipeError  # noqa: E402
-from bgkit.params import read_params  # noqa: E402
-from bgkit.train.recipe import SECTIONS, Course, Recipe  # noqa: E402
-from bgkit.train.recipefile import (  # noqa: E402
+from bgkit.errors import RecipeError
+from bgkit.params import read_params
+from bgkit.train.recipe import SECTIONS, Course, Recipe
+from bgkit.train.recipefile import (
     differences,
     dump_recipe,
     load_recipe,
@@ -29,7 +29,7 @@ def test_shipped_recipes_are_right_and_survive_a_dump(name):
 
 
 def test_the_sources_person_recipe_is_shipped():
-    """COCO pictures of one or two persons on 20 to 70 %, 70/20/10, RMSProp 1e-3 with slight decay, cross entropy, 224."""
+    """COCO, one or two persons on 20 to 70 %, 70/20/10, RMSProp 1e-3 with slight decay, cross entropy, 224."""
     person = load_recipe("person")
     assert (person.data.layout, person.data.count, person.data.area) == ("coco", (1, 2), (20, 70))
     assert (person.split.validation, person.split.test) == (20, 10)
@@ -74,7 +74,9 @@ def test_mistakes_are_told_with_their_place(text, said):
 
 def test_values_are_changed_by_text():
     """--set reaches every section, and is checked as the file is."""
-    recipe = load_recipe("small", {"epochs": "3", "optimizer.kind": "muon", "sizes": "64,96", "network.blocks": "[0,1,1,1,1]"})
+    recipe = load_recipe(
+        "small", {"epochs": "3", "optimizer.kind": "muon", "sizes": "64,96", "network.blocks": "[0,1,1,1,1]"}
+    )
     assert (recipe.course.epochs, recipe.optimizer.kind, recipe.course.sizes) == (3, "muon", (64, 96))
     assert recipe.options == {"blocks": (0, 1, 1, 1, 1)}
     with pytest.raises(RecipeError, match=r"optimizer.rate: no such parameter"):
@@ -93,7 +95,9 @@ def test_paths_are_relative_to_the_file(tmp_path):
 
 def test_every_key_says_what_it_does():
     """Each field of each section has a text."""
-    assert not [param.name for kind in (Course, *SECTIONS.values()) for param in read_params(kind).values() if not param.doc]
+    assert not [
+        param.name for kind in (Course, *SECTIONS.values()) for param in read_params(kind).values() if not param.doc
+    ]
 
 
 def test_differences_name_what_decides_and_nothing_else():

@@ -25,7 +25,9 @@ def folder(tmp_path_factory):
 
 def recipe(folder, text: str = "network: tiny"):
     given = f"bgkit: 1\n{text}\nthreads: 1\nbatch: 3\ndata: {{folder: {folder}}}\nsplit: {{validation: 17, test: 17}}\n"
-    return read_recipe(given + ("" if "epochs" in text else "epochs: 2\n") + ("" if "sizes" in text else "sizes: [16, 24]\n"))
+    return read_recipe(
+        given + ("" if "epochs" in text else "epochs: 2\n") + ("" if "sizes" in text else "sizes: [16, 24]\n")
+    )
 
 
 def run(chosen, place, stop: int = 0):
@@ -158,7 +160,11 @@ def test_what_cannot_work_is_told_before_anything_is_written(folder, tmp_path, m
     add_tiny(monkeypatch)
     for text, said in (
         ("network: tiny\nsizes: [16]\nstart: nowhere.pt", "start: no such checkpoint"),
-        *((("network: tiny\ndevice: cuda", "device: expected one that is here"),) if not torch.cuda.is_available() else ()),
+        *(
+            (("network: tiny\ndevice: cuda", "device: expected one that is here"),)
+            if not torch.cuda.is_available()
+            else ()
+        ),
     ):
         with pytest.raises(RecipeError, match=said):
             run(recipe(folder, text), tmp_path / "run")
@@ -175,7 +181,9 @@ def test_a_run_may_begin_with_another_ones_weights(folder, tmp_path, monkeypatch
     add_tiny(monkeypatch)
     run(recipe(folder), tmp_path / "first")
     start = tmp_path / "first" / "best.pt"
-    begun = run(recipe(folder, f"network: tiny\nstart: {start}\noptimizer: {{learning_rate: 1e-8}}"), tmp_path / "more", stop=1)
+    begun = run(
+        recipe(folder, f"network: tiny\nstart: {start}\noptimizer: {{learning_rate: 1e-8}}"), tmp_path / "more", stop=1
+    )
     weights = torch.load(start, weights_only=True)["average"]
     assert (begun["network"]["first.weight"] - weights["first.weight"]).abs().max() < 1e-6
     with pytest.raises(RecipeError, match="does not hold weights of tiny"):
@@ -190,7 +198,7 @@ def test_a_loss_that_is_no_number_stops_the_run(folder, tmp_path, monkeypatch):
     costs = iter([1.0, float("nan")])
     real = loop.deep_supervision
     monkeypatch.setattr(loop, "deep_supervision", lambda *given: real(*given) * next(costs))
-    with pytest.raises(RecipeError, match="step 2: the loss is nan; try a smaller optimizer.learning_rate"):
+    with pytest.raises(RecipeError, match=r"step 2: the loss is nan; try a smaller optimizer\.learning_rate"):
         train(recipe(folder), tmp_path / "run", say=lambda text: None)
     kept = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert kept["step"] == 1

@@ -16,7 +16,7 @@ from bgkit.train.pictures import Pictures  # noqa: E402
 from bgkit.train.recipe import Augmentation  # noqa: E402
 from bgkit.train.second import UNKNOWN, spoil, trimap_of  # noqa: E402
 
-NONE = {name: 0.0 for name in Augmentation.__dataclass_fields__}
+NONE = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0)
 GROUNDS = [np.full((40, 40, 3), (10, 20, 250), np.uint8)]
 
 
@@ -45,7 +45,8 @@ def test_each_chance_does_something(chance):
     image, mask = picture()
     plain = draw(image, mask, GROUNDS, 48, Augmentation(**NONE), np.random.default_rng(5))
     drawn, again = (
-        draw(image, mask, GROUNDS, 48, Augmentation(**{**NONE, chance: 1.0}), np.random.default_rng(5)) for _ in range(2)
+        draw(image, mask, GROUNDS, 48, Augmentation(**{**NONE, chance: 1.0}), np.random.default_rng(5))
+        for _ in range(2)
     )
     assert (drawn.picture == again.picture).all() and (drawn.truth == again.truth).all()
     assert np.abs(drawn.picture - plain.picture).max() > 0.01
@@ -137,7 +138,9 @@ def test_batches_depend_on_seed_epoch_and_number_alone(second):
 
 def test_inputs_are_normalized_as_the_entry_says():
     """Mean and deviation are the network's own."""
-    (drawn, inputs, truth), *_ = samples(pictures(), [], Entry("", "", mean=(0.5, 0, 0), deviation=(0.5, 1, 1)), size=16, seed=0)
+    (drawn, inputs, truth), *_ = samples(
+        pictures(), [], Entry("", "", mean=(0.5, 0, 0), deviation=(0.5, 1, 1)), size=16, seed=0
+    )
     assert inputs[0][0, 0].numpy() == pytest.approx((drawn.picture[..., 0] - 0.5) / 0.5, abs=1e-6)
     assert inputs[0][0, 1].numpy() == pytest.approx(drawn.picture[..., 1], abs=1e-6)
     assert truth[0, 0].numpy() == pytest.approx(drawn.truth)

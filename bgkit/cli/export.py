@@ -22,7 +22,10 @@ Examples:
 @click.option("--size", type=click.IntRange(1), help="Side of the square to see; default: the recipe's last.")
 @click.option("--license", "license_name", metavar="NAME", default="unknown", help="Of the weights, for the card.")
 @click.option(
-    "--commercial", type=click.Choice(["yes", "no", "unclear"]), default="unclear", help="Whether they may be sold with."
+    "--commercial",
+    type=click.Choice(["yes", "no", "unclear"]),
+    default="unclear",
+    help="Whether they may be sold with.",
 )
 @click.option("--card", metavar="FILE", type=click.Path(path_type=Path), help="A card of yours; its checksum is set.")
 @click.option("--recipe", metavar="FILE", help="Names the network of a checkpoint that holds only weights.")

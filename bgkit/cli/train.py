@@ -41,9 +41,9 @@ Examples:
 def command(*, source: str, run: Path | None, data: str | None, values: tuple[str, ...], **short: str | None) -> int:
     """Train a network by a recipe.
 
-    RECIPE is a YAML file or the name of a shipped recipe; a FOLDER of pictures is trained on by the recipe
-    `small`. The folder RUN (default: runs/ and the recipe's name) takes the recipe in full, figures, curves and samples of
-    each epoch, and checkpoints. Started again with the same RUN, the training goes on where it stopped.
+    RECIPE is a YAML file or the name of a shipped recipe; a FOLDER of pictures is trained on by the recipe `small`. The
+    folder RUN (default: runs/ and the recipe's name) takes the recipe in full, figures, curves and samples of each
+    epoch, and checkpoints. Started again with the same RUN, the training goes on where it stopped.
     """
     try:
         from bgkit.train.loop import train

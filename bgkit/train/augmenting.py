@@ -32,7 +32,14 @@ class Drawn:
 
 
 def draw(
-    image: Bytes, mask: Bytes, grounds: Sequence[Bytes], size: int, chances: Augmentation, rng: Rng, *, plate: bool = False
+    image: Bytes,
+    mask: Bytes,
+    grounds: Sequence[Bytes],
+    size: int,
+    chances: Augmentation,
+    rng: Rng,
+    *,
+    plate: bool = False,
 ) -> Drawn:
     """Return one sample of a picture (M, N, 3) and its mask (M, N).
 
@@ -76,7 +83,7 @@ def whole(image: Bytes, mask: Bytes, grounds: Sequence[Bytes], size: int, rng: R
     With ``plate`` it is pasted as in :func:`draw`, since nothing else has a plate.
     """
     if plate:
-        calm = Augmentation(crop=0, mirror=0, turn=0, paste=1, empty=0, vacant=0, relight=0, gray=0, low_light=0, blur=0)
+        calm = Augmentation(**{**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0), "texture": 0.5})
         return draw(image, mask, grounds, size, calm, rng, plate=True)
     picture = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     return Drawn(picture, cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255)
@@ -88,7 +95,7 @@ def _warp(pixels: Bytes, matrix: NDArray[np.float64], size: int, interpolation: 
 
 
 def _vacant_window(mask: Bytes, rng: Rng) -> tuple[int, int, int] | None:
-    """Return top, left and side of a square without subject, 30 to 80 % of the shorter side, if a few tries find one."""
+    """Return top, left and side of a square without subject, 30 to 80 % of the short side, if a few tries find one."""
     rows, cols = mask.shape
     for _ in range(16):
         side = max(1, int(min(rows, cols) * rng.uniform(0.3, 0.8)))

@@ -24,7 +24,7 @@ from bgkit.train.exportcard import Exported, set_checksum, write_card, write_fig
 from bgkit.train.networks import Entry, build, entry_of
 from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import read_recipe
-from bgkit.train.scoring import answer
+from bgkit.train.scoring import answer, to_map
 from bgkit.train.second import UNKNOWN
 
 __all__ = ["export", "halve_weights", "read_checkpoint"]
@@ -155,7 +155,9 @@ def _write(network: nn.Module, entry: Entry, path: Path, side: int, half: bool) 
         try:
             if not free:
                 return False, _difference(network, entry, path, shapes)
-            difference = _difference(network, entry, path, [*shapes, (1, side + entry.multiple, side + 2 * entry.multiple)])
+            difference = _difference(
+                network, entry, path, [*shapes, (1, side + entry.multiple, side + 2 * entry.multiple)]
+            )
             if difference <= TOLERANCE:
                 return True, difference
         except Exception:  # ONNX Runtime and torch raise a dozen kinds, all of their own
@@ -166,6 +168,7 @@ def _write(network: nn.Module, entry: Entry, path: Path, side: int, half: bool) 
 
 def _trace(network: nn.Module, entry: Entry, path: Path, side: int, free: bool) -> None:
     axes = {0: "N", 2: "H", 3: "W"} if free else {0: "N"}
+    out = "refined" if "mask" in entry.inputs else "mask"
     with warnings.catch_warnings():
         # This exporter is deprecated; its successor needs onnxscript, and gains nothing for convolutions.
         warnings.simplefilter("ignore")
@@ -176,8 +179,8 @@ def _trace(network: nn.Module, entry: Entry, path: Path, side: int, free: bool) 
             dynamo=False,
             opset_version=OPSET,
             input_names=list(entry.inputs),
-            output_names=["mask" if "mask" not in entry.inputs else "refined"],
-            dynamic_axes={name: axes for name in (*entry.inputs, "mask" if "mask" not in entry.inputs else "refined")},
+            output_names=[out],
+            dynamic_axes=dict.fromkeys((*entry.inputs, out), axes),
         )
 
 
@@ -213,8 +216,7 @@ def _difference(network: nn.Module, entry: Entry, path: Path, shapes: Sequence[t
         found = session.run(None, dict(zip(entry.inputs, feeds, strict=True)))[0]
         if found.shape != expected.shape:
             raise ModelError(f"{path.stem}: expected an answer of shape {expected.shape}, got {found.shape}")
-        with torch.inference_mode():
-            found = answer(lambda *_: torch.from_numpy(found), entry, ()).numpy()
+        found = to_map(torch.from_numpy(found), entry).numpy()
         worst = max(worst, float(np.abs(found - expected).max()))
     return worst
 

@@ -50,6 +50,7 @@ def write_card(told: Exported, license_name: str, commercial: str) -> None:
     entry, recipe = told.entry, told.recipe
     paper = f"{recipe.network}, {entry.paper}"
     summary = recipe.description or f"Trained by bgkit train: {paper}."
+    allowed = {"yes": "true", "no": "false"}.get(commercial, _quoted("unclear"))
     lines = [
         "bgkit = 1",
         f"name = {_quoted(told.name)}",
@@ -63,7 +64,7 @@ def write_card(told: Exported, license_name: str, commercial: str) -> None:
         "",
         "[license]",
         f"name = {_quoted(license_name)}",
-        f"commercial = {dict(yes='true', no='false').get(commercial, _quoted('unclear'))}",
+        f"commercial = {allowed}",
         "",
         "[input]",
         f"mean = {list(entry.mean)}",

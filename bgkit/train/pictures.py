@@ -43,7 +43,9 @@ class Pictures:
 
     def part(self, chosen: NDArray[np.intp]) -> Pictures:
         """Return some of them, by number."""
-        return Pictures([self.images[i] for i in chosen], [self.masks[i] for i in chosen], [self.names[i] for i in chosen])
+        return Pictures(
+            [self.images[i] for i in chosen], [self.masks[i] for i in chosen], [self.names[i] for i in chosen]
+        )
 
 
 def read_pictures(data: Data) -> Pictures:
@@ -197,5 +199,7 @@ def split(count: int, shares: Split, seed: int) -> tuple[NDArray[np.intp], NDArr
     held = max(1, round(count * shares.validation / 100))
     tested = max(1, round(count * shares.test / 100)) if shares.test else 0
     if held + tested >= count:
-        raise RecipeError(f"split: {count} pictures are too few for {held} to validate, {tested} to test and some to train")
+        raise RecipeError(
+            f"split: {count} pictures are too few for {held} to validate, {tested} to test and some to train"
+        )
     return order[held + tested :], order[:held], order[held : held + tested]

@@ -170,6 +170,10 @@ def _check_together(recipe: Recipe) -> None:
     wrong = [size for size in recipe.course.sizes if size % multiple]
     if wrong or not recipe.course.sizes:
         raise RecipeError(f"sizes: {recipe.network} expects multiples of {multiple}, got {wrong or 'none'}")
+    if NETWORKS[recipe.network].activation == "none" and not recipe.loss.own:
+        raise RecipeError(
+            f"loss.own: {recipe.network} answers with the opacity itself and trains with its paper's loss"
+        )
     if recipe.split.validation + recipe.split.test >= 100:
         raise RecipeError("split: validation and test together leave nothing to train on")
     own = hasattr(made_by(recipe.network), "loss") and recipe.loss.own

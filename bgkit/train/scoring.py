@@ -13,15 +13,19 @@ from bgkit.train.data import samples
 from bgkit.train.networks import Entry
 from bgkit.train.pictures import Bytes, Pictures
 
-__all__ = ["MEASURED", "answer", "measure"]
+__all__ = ["MEASURED", "answer", "measure", "to_map"]
 
 MEASURED = ("iou", "mae", "f_max")
 
 
 def answer(network: nn.Module, entry: Entry, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Return the network's map in 0..1 (N, 1, H, W), in float32."""
-    out = network(*inputs).float()
-    return torch.sigmoid(out) if entry.activation == "sigmoid" else out.clamp(0, 1)
+    return to_map(network(*inputs), entry)
+
+
+def to_map(out: torch.Tensor, entry: Entry) -> torch.Tensor:
+    """Return what a network's output stands for, 0..1."""
+    return torch.sigmoid(out.float()) if entry.activation == "sigmoid" else out.float().clamp(0, 1)
 
 
 @torch.inference_mode()
