@@ -106,7 +106,8 @@ class Results:
         for name, row in sorted(self.found.items(), key=lambda item: -item[1]["f_max"]):
             lines.append(
                 f"| `{name}` | {row['f_max']:.3f} | {row['mae']:.3f} | {row['iou']:.3f} "
-                f"| {row['parameters'] / 1e6:.2f} | {row['gmac']:.2f} | {row['onnx_ms']:.1f} | {row['training_s']:.3f} |"
+                f"| {row['parameters'] / 1e6:.2f} | {row['gmac']:.2f} "
+                f"| {row['onnx_ms']:.1f} | {row['training_s']:.3f} |"
             )
         return "\n".join(lines)
 

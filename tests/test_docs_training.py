@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from conftest import ROOT, disk_scene
 
-pytest.importorskip("torch", reason="training needs bgkit[train]")
+torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
 pytest.importorskip("onnx", reason="export needs bgkit[train]")
 pytest.importorskip("matplotlib", reason="curves need bgkit[train]")
 
-from train_pictures import draw_folder
+from train_pictures import draw_folder  # noqa: E402
 
-from bgkit.cli import app
-from bgkit.params import as_text, read_params
-from bgkit.train.recipe import SECTIONS, Course
-from bgkit.train.recipefile import read_recipe, shipped_recipes
+from bgkit.cli import app  # noqa: E402
+from bgkit.params import as_text, read_params  # noqa: E402
+from bgkit.train.recipe import SECTIONS, Course  # noqa: E402
+from bgkit.train.recipefile import read_recipe, shipped_recipes  # noqa: E402
+
+torch.set_num_threads(1)  # networks this small wait for threads longer than they compute
 
 PAGE = ROOT / "docs" / "training.md"
 

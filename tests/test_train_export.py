@@ -21,6 +21,8 @@ from bgkit.train.networks import build, entry_of  # noqa: E402
 from bgkit.train.recipe import Recipe  # noqa: E402
 from bgkit.train.recipefile import dump_recipe, read_recipe  # noqa: E402
 
+torch.set_num_threads(1)  # networks this small wait for threads longer than they compute
+
 SIDE = 64
 
 

@@ -12,6 +12,8 @@ from bgkit.train.networks.coarse import CoarseNet  # noqa: E402
 from bgkit.train.optimizing import Muon, make_optimizers, orthogonal, rate  # noqa: E402
 from bgkit.train.recipe import Loss, Optimizer, Schedule  # noqa: E402
 
+torch.set_num_threads(1)  # networks this small wait for threads longer than they compute
+
 
 def square() -> torch.Tensor:
     truth = torch.zeros(2, 1, 16, 16)
