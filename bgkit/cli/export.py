@@ -13,7 +13,6 @@ from bgkit.errors import MissingPartError, PlanError
     epilog="""\b
 Examples:
   bgkit export runs/mine -o mine.onnx            also writes mine.toml, its card, and mine.md, its figures
-  bgkit remove photo.jpg --set cnn_mask.model=mine.onnx
   bgkit models add mine.onnx --card mine.toml    known by its name from then on"""
 )
 @click.argument("sources", metavar="RUN|CHECKPOINT...", nargs=-1, required=True, type=click.Path(path_type=Path))
