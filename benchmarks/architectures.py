@@ -40,7 +40,7 @@ from bgkit.train.recipefile import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architectures-compared.md"
-HELD = 40  # pictures to validate with; they choose nothing, as there is one epoch
+HELD = 8  # pictures to validate with; they choose nothing, as there is one epoch
 
 RECIPE = """
 bgkit: 1
