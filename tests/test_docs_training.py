@@ -59,9 +59,10 @@ def test_commands_work(tmp_path, monkeypatch):
         assert app.main(given, standalone_mode=False) == 0, line
     cut = cv2.imread(str(tmp_path / "photo-cutout.png"), cv2.IMREAD_UNCHANGED)
     assert cut.shape == (*image.shape[:2], 4)
-    for promised in re.findall(r"^\| `(\S+\.\w+)`(?:, `(\S+)`)? \|", PAGE.read_text(), re.MULTILINE):
-        for name in filter(None, promised):
-            assert (tmp_path / "runs" / "mine" / name.replace("NNN", "002")).exists() or "." in name.split(".")[0], name
+    promised = re.findall(r"`([\w/-]+\.(?:yaml|json|jsonl|png|pt))`", PAGE.read_text().split("## 4.")[0])
+    assert len(promised) == 9
+    for name in promised:
+        assert (tmp_path / "runs" / "mine" / name.replace("NNN", "002")).is_file(), name
 
 
 def test_table_is_complete():
