@@ -1,7 +1,7 @@
 """Run every speed benchmark in turn and print its table: ``python -m benchmarks [--quick]``.
 
 Each ``bench_*.py`` also runs alone. Quality tables need the real pictures and run by themselves:
-``benchmarks/quality.py`` and ``benchmarks/coarse_network.py``.
+``benchmarks/quality.py`` and ``benchmarks/coarse_network.py``; so does ``benchmarks/architectures.py``, which trains.
 """
 
 from __future__ import annotations

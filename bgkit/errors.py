@@ -21,6 +21,7 @@ __all__ = [
     "ParamError",
     "PipelineError",
     "PlanError",
+    "RecipeError",
     "did_you_mean",
 ]
 
@@ -52,6 +53,10 @@ class PlanError(BgkitError, ValueError):
 
 class EngineError(BgkitError):
     """What runs a batch broke down on the way; what is done stays done."""
+
+
+class RecipeError(BgkitError, ValueError):
+    """A training recipe cannot be read, or does not fit its pictures or the run it is to go on with."""
 
 
 class ImageError(BgkitError):

@@ -17,8 +17,9 @@ from bgkit.errors import BgkitError, PipelineError, did_you_mean
 from bgkit.layers import LAYERS, Array, Layers
 from bgkit.params import as_text
 from bgkit.stage import Stage, collect_notes
+from bgkit.yamlfile import yaml
 
-__all__ = ["FORMAT", "OnStep", "Pipeline", "Step", "yaml"]
+__all__ = ["FORMAT", "OnStep", "Pipeline", "Step"]
 
 FORMAT = 1  # the version of the file format
 INPUTS = ("image", "plate", "strokes", "opacity")  # made by no stage from something else
@@ -291,14 +292,3 @@ def _with_alpha(layers: Layers) -> Layers:
     if layers.alpha is not None or layers.mask is None:
         return layers
     return layers.put("alpha", layers.mask if layers.opacity is None else layers.mask * layers.opacity)
-
-
-def yaml(kind: str) -> Any:
-    """Return a YAML 1.2 reader and writer, ``"rt"`` with positions or ``"safe"`` without."""
-    from ruamel.yaml import YAML
-
-    made: Any = YAML(typ=kind, pure=True)
-    made.default_flow_style = None
-    made.sort_base_mapping_type_on_output = False
-    made.width = 110
-    return made

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,9 @@ from typing import Any
 from bgkit import stages
 from bgkit.errors import BgkitError, PipelineError, did_you_mean
 from bgkit.findings import FINDINGS, check_thresholds
-from bgkit.pipeline import FORMAT, Pipeline, Step, yaml
+from bgkit.pipeline import FORMAT, Pipeline, Step
 from bgkit.stage import Stage
+from bgkit.yamlfile import Node, parse, text_of
 
 __all__ = ["file_schema", "load_pipeline", "read_pipeline", "shipped"]
 
@@ -60,7 +60,7 @@ def load_pipeline(source: str | PathLike[str], values: Mapping[str, str] | None 
     if text in shipped():
         pipeline = _shipped(text)
     elif Path(text).suffix in (".yaml", ".yml") or Path(text).exists():
-        pipeline = read_pipeline(_text_of(Path(text)), Path(text).name, Path(text).stem)
+        pipeline = read_pipeline(text_of(Path(text), "a pipeline", PipelineError), Path(text).name, Path(text).stem)
     else:
         known = shipped()
         hint = did_you_mean(text, known)
@@ -71,30 +71,15 @@ def load_pipeline(source: str | PathLike[str], values: Mapping[str, str] | None 
 @functools.cache
 def _shipped(name: str) -> Pipeline:
     path = FOLDER / f"{name}.yaml"
-    return read_pipeline(_text_of(path), path.name, name)
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise PipelineError(f"{path}: expected a pipeline in YAML, got a file that is not text") from None
-    except OSError as error:
-        raise PipelineError(f"{path}: cannot be read: {error.strerror}") from None
+    return read_pipeline(text_of(path, "a pipeline", PipelineError), path.name, name)
 
 
 def read_pipeline(text: str, file: str = "pipeline", name: str = "pipeline") -> Pipeline:
     """Read a pipeline from YAML text; ``file`` is what messages call it."""
-    document = _parse(text, file)
-    root = _Node(document, file, 1, 1)
+    root = parse(text, file, "a pipeline", PipelineError)
     root.expect_mapping("a mapping with the keys bgkit and stages")
-    for key in root.value:
-        known = ("bgkit", "description", "stages", "checks")
-        if key not in known:
-            raise PipelineError(f"{root.key_place(key)}: {key}: no such key{did_you_mean(str(key), known)}")
-    version = root.child("bgkit", f"the line 'bgkit: {FORMAT}', the version of the format")
-    if version.value != FORMAT or isinstance(version.value, bool):
-        raise PipelineError(f"{version.place}: bgkit: expected {FORMAT}, got {version.value!r}")
+    root.expect_keys(("bgkit", "description", "stages", "checks"))
+    root.expect_version(FORMAT)
     description = root.value.get("description", "")
     if not isinstance(description, str):
         raise PipelineError(f"{root.key_place('description')}: description: expected text, got {description!r}")
@@ -108,7 +93,7 @@ def read_pipeline(text: str, file: str = "pipeline", name: str = "pipeline") -> 
     return pipeline
 
 
-def _read_checks(root: _Node) -> dict[str, float]:
+def _read_checks(root: Node) -> dict[str, float]:
     """Return the thresholds below the key ``checks``, each error with its line."""
     if root.value.get("checks") is None:
         return {}
@@ -128,7 +113,7 @@ def _first_needs(steps: Sequence[Step]) -> set[str]:
     return {name for name in steps[0].stage.needs if name in ("mask", "trimap", "alpha")}
 
 
-def _read_step(node: _Node) -> Step:
+def _read_step(node: Node) -> Step:
     if isinstance(node.value, str):
         info = _find(node.value, node.place)
         return Step(info, info.check({}), node.place)
@@ -154,7 +139,7 @@ def _find(name: str, place: str) -> Stage:
         raise error.at(place) from None
 
 
-def _checked(info: Stage, values: Mapping[str, Any], node: _Node) -> dict[str, Any]:
+def _checked(info: Stage, values: Mapping[str, Any], node: Node) -> dict[str, Any]:
     """Check one parameter at a time, so that a message can name its line."""
     for name, value in values.items():
         try:
@@ -163,58 +148,6 @@ def _checked(info: Stage, values: Mapping[str, Any], node: _Node) -> dict[str, A
             place = node.child(name, "").place if name in info.words else node.key_place(name)
             raise error.at(place) from None
     return info.check(values)
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A YAML value and where it stands."""
-
-    value: Any
-    file: str
-    line: int
-    column: int
-
-    @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-    def key_place(self, key: Any) -> str:
-        line, column = self.value.lc.key(key)
-        return f"{self.file}:{line + 1}:{column + 1}"
-
-    def child(self, key: Any, expected: str) -> _Node:
-        if key not in self.value:
-            raise PipelineError(f"{self.place}: expected {expected}")
-        line, column = self.value.lc.value(key)
-        return _Node(self.value[key], self.file, line + 1, column + 1)
-
-    def item(self, index: int) -> _Node:
-        line, column = self.value.lc.item(index)
-        return _Node(self.value[index], self.file, line + 1, column + 1)
-
-    def expect_mapping(self, expected: str) -> None:
-        if not isinstance(self.value, dict):
-            shown = "nothing" if self.value is None else repr(self.value)
-            raise PipelineError(f"{self.place}: expected {expected}, got {shown}")
-
-
-def _parse(text: str, file: str) -> Any:
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    if not text.strip():
-        raise PipelineError(f"{file}: expected a pipeline, got an empty file")
-    try:
-        return yaml("rt").load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-        problem = " ".join(str(error.problem or error.context).split("\n")[0].split())
-        if "\\t" in problem or "'\t'" in str(error.problem):
-            problem = "a tab; YAML is indented with spaces"
-        raise PipelineError(f"{place}: not valid YAML: {problem}") from None
-    except YAMLError as error:
-        problem = str(error).split("\n")[0]
-        raise PipelineError(f"{file}: expected a pipeline in YAML, got something else: {problem}") from None
 
 
 def file_schema() -> dict[str, Any]:

@@ -527,27 +527,49 @@ def test_wrong_evaluations(options, message):
 # train, export
 
 
-def test_train_and_export_are_handed_on(monkeypatch):
-    """What is given reaches the library, what is not keeps its default."""
+def test_training_is_handed_on(monkeypatch):
+    """What is given reaches the library as a checked recipe; a folder is trained on by the recipe small."""
+    pytest.importorskip("torch", reason="training needs bgkit[train]")
     loop = types.ModuleType("bgkit.train.loop")
-    loop.Recipe = dict
-    loop.train = lambda data, run, recipe, start, say: say(f"{data} {run} {recipe}") or Path("best.pt")
+
+    def train(recipe, run, say, on_step):
+        course = recipe.course
+        say(f"{Path(recipe.data.folder).name} {run} {recipe.network} {course.epochs} {course.sizes} {course.threads}")
+        return Path("best.pt")
+
+    loop.train = train
     monkeypatch.setitem(sys.modules, "bgkit.train.loop", loop)
     Path("data").mkdir()
     told = bgkit("train", "data", "-o", "run", "--epochs", "3", "--threads", "1", "--sizes", "64,96").stdout
-    assert told == "data run {'epochs': 3, 'sizes': (64, 96), 'threads': 1}\nbest checkpoint: best.pt\n"
-    assert bgkit("train", "data", "-o", "run", "--sizes", "50", status=2).stderr.startswith("error: --sizes: expected")
-    assert (
-        bgkit("train", "data", "-o", "run", "--start", "no.pt", status=2).stderr == "error: no.pt: no such checkpoint\n"
+    assert told == "data run coarse 3 (64, 96) 1\nbest checkpoint: best.pt\n"
+    Path("mine.yaml").write_text("bgkit: 1\nepochs: 4\ndata: {folder: data}\n")
+    assert bgkit("train", "mine.yaml", "--set", "sizes=32").stdout.startswith(
+        f"data {Path('runs/mine')} coarse 4 (32,) 0"
     )
-    assert bgkit("train", "no", "-o", "run", status=2).stderr == "error: no: expected a folder of shards\n"
+    assert bgkit("train", "embedded", "--data", "data").stdout.startswith("data runs/embedded coarse")
+    assert bgkit("train", "data", "-o", "run", "--sizes", "50", status=2).stderr.startswith(
+        "error: sizes: coarse expects"
+    )
+    assert bgkit("train", "data", status=2).stderr.startswith("error: -o: expected a folder for the run")
+    assert bgkit("train", "no", "-o", "run", status=2).stderr.startswith("error: no recipe named 'no'")
+    assert bgkit("train", "data", "-o", "run", "--set", "epochs", status=2).stderr.startswith(
+        "error: --set epochs: expected"
+    )
+
+
+def test_exporting_is_handed_on(monkeypatch):
+    """Paths are checked before anything is read; the files that were written are named."""
+    pytest.importorskip("torch", reason="export needs bgkit[train]")
     module = types.ModuleType("bgkit.train.export")
-    module.export = lambda checkpoint, target, card: 1e-5
+    module.export = lambda sources, target, **options: 1e-5
     monkeypatch.setitem(sys.modules, "bgkit.train.export", module)
     Path("best.pt").touch()
-    assert bgkit("export", "best.pt", "-o", "a.onnx").stdout.startswith("a.onnx: written")
-    assert bgkit("export", "last.pt", "-o", "a.onnx", status=2).stderr == "error: last.pt: no such file\n"
+    assert bgkit("export", "best.pt", "-o", "a.onnx").stdout.startswith("a.onnx: written, with a.toml and a.md")
+    assert bgkit("export", "last.pt", "-o", "a.onnx", status=2).stderr == "error: last.pt: no such file or run\n"
     assert bgkit("export", "best.pt", "-o", "no/a.onnx", status=2).stderr.startswith("error: no/a.onnx: there is no")
+    assert bgkit("export", "best.pt", "-o", "a.pt", status=2).stderr.startswith(
+        "error: a.pt: expected a name that ends"
+    )
 
 
 @pytest.mark.parametrize("name", ["train", "export"])

@@ -15,7 +15,7 @@ from bgkit import stages
 # From left to right; a module may import its own level and those before it.
 LEVELS = [
     {"errors"},
-    {"color", "params", "threads", "_ext", "backdrop", "plate", "known_background", "imagefile"},
+    {"color", "params", "threads", "yamlfile", "_ext", "backdrop", "plate", "known_background", "imagefile"},
     {"layers"},
     {"stage", "models", "laplacian"},
     {"stages"},

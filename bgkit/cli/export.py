@@ -1,4 +1,4 @@
-"""``bgkit export``: a trained network as an ONNX file."""
+"""``bgkit export``: a trained network as an ONNX file with a card."""
 
 from __future__ import annotations
 
@@ -12,14 +12,33 @@ from bgkit.errors import MissingPartError, PlanError
 @click.command(
     epilog="""\b
 Examples:
-  bgkit export runs/mine/best.pt -o mine.onnx
-  bgkit export runs/mine/best.pt -o mine.onnx --card mine.toml
-  bgkit models add mine.onnx --card mine.toml"""
+  bgkit export runs/mine -o mine.onnx            also writes mine.toml, its card, and mine.md, its figures
+  bgkit models add mine.onnx --card mine.toml    known by its name from then on"""
 )
-@click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="RUN|CHECKPOINT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), required=True, help="The ONNX file.")
-@click.option("--card", metavar="FILE", type=click.Path(path_type=Path), help="A card, whose checksum is set.")
-def command(*, checkpoints: tuple[Path, ...], output: Path, card: Path | None) -> int:
+@click.option("--half", is_flag=True, help="Store the weights as float16: half the bytes, the same speed.")
+@click.option("--size", type=click.IntRange(1), help="Side of the square to see; default: the recipe's last.")
+@click.option("--license", "license_name", metavar="NAME", default="unknown", help="Of the weights, for the card.")
+@click.option(
+    "--commercial",
+    type=click.Choice(["yes", "no", "unclear"]),
+    default="unclear",
+    help="Whether they may be sold with.",
+)
+@click.option("--card", metavar="FILE", type=click.Path(path_type=Path), help="A card of yours; its checksum is set.")
+@click.option("--recipe", metavar="FILE", help="Names the network of a checkpoint that holds only weights.")
+def command(
+    *,
+    sources: tuple[Path, ...],
+    output: Path,
+    half: bool,
+    size: int | None,
+    license_name: str,
+    commercial: str,
+    card: Path | None,
+    recipe: str | None,
+) -> int:
     """Write a trained network as an ONNX file.
 
     The file is compared with the network; if they differ, nothing is written. Of several checkpoints, where one run
@@ -27,13 +46,26 @@ def command(*, checkpoints: tuple[Path, ...], output: Path, card: Path | None) -
     """
     try:
         from bgkit.train.export import export
+        from bgkit.train.recipefile import load_recipe
     except ImportError as error:
         raise MissingPartError.of("train", "exporting") from error
-    for path in (*checkpoints, card):
-        if path is not None and not path.is_file():
-            raise PlanError(f"{path}: no such file")
+    for path in (*sources, card):
+        if path is not None and not path.exists():
+            raise PlanError(f"{path}: no such file or run")
+    if output.suffix != ".onnx":
+        raise PlanError(f"{output}: expected a name that ends with .onnx")
     if not output.parent.is_dir():
         raise PlanError(f"{output}: there is no folder {output.parent}")
-    difference = export(checkpoints, output, card=card)
-    click.echo(f"{output}: written; differs from the network by at most {difference:.1e}")
+    difference = export(
+        sources,
+        output,
+        card=card,
+        half=half,
+        size=size,
+        license_name=license_name,
+        commercial=commercial,
+        recipe=load_recipe(recipe) if recipe else None,
+    )
+    beside = "" if card else f", with {output.with_suffix('.toml').name} and {output.with_suffix('.md').name}"
+    click.echo(f"{output}: written{beside}; differs from the network by at most {difference:.1e}")
     return 0

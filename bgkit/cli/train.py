@@ -1,76 +1,131 @@
-"""``bgkit train``: the embedded network, or one on pictures of your own, from scratch."""
+"""``bgkit train``: a network from a recipe, on pictures of your own."""
 
 from __future__ import annotations
 
+import datetime
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bgkit.errors import MissingPartError, PlanError
 
+if TYPE_CHECKING:
+    from bgkit.train.loop import Progress
+
+SILENCE = 30.0  # seconds between lines where there is no terminal
+
 
 @click.command(
     epilog="""\b
 Examples:
-  bgkit train pictures/train -o runs/mine
-  bgkit train pictures/train -o runs/mine --epochs 40 --threads 8
-  bgkit train pictures/train -o runs/more --start runs/mine/best.pt --sizes 256 --learning-rate 1e-3
-  bgkit export runs/mine/best.pt -o mine.onnx"""
+  bgkit train pictures -o runs/mine                    folders pictures/images and pictures/masks
+  bgkit train salient --data pictures -o runs/mine     a shipped recipe: embedded, person, salient, small
+  bgkit train mine.yaml --set epochs=5 --set optimizer.learning_rate=5e-4
+  bgkit export runs/mine -o mine.onnx"""
 )
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "run", metavar="RUN", type=click.Path(path_type=Path), required=True, help="A folder.")
-@click.option("--epochs", type=click.IntRange(1), help="Times that each picture is seen.")
-@click.option("--batch", type=click.IntRange(1), help="Pictures in one step.")
+@click.argument("source", metavar="RECIPE|FOLDER")
+@click.option("-o", "--output", "run", metavar="RUN", type=click.Path(path_type=Path), help="A folder for the run.")
+@click.option("--data", metavar="FOLDER", help="The pictures, in place of the recipe's.")
+@click.option("--set", "values", metavar="KEY=VALUE", multiple=True, help="Change a value of the recipe.")
+@click.option("--epochs", metavar="N", help="Short for --set epochs=N; so are the next.")
+@click.option("--batch", metavar="N", help="Pictures in one step.")
 @click.option("--sizes", metavar="S,S,...", help="Sides of the square; the run is cut into as many equal parts.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest.")
-@click.option("--start", metavar="CHECKPOINT", type=click.Path(path_type=Path), help="Weights to begin with.")
-@click.option("--seed", type=int, help="Of the order, the split and the augmentation.")
-@click.option("--threads", type=click.IntRange(1), help="Cores to use; default: all that there are.")
-def command(
-    *,
-    data: Path,
-    run: Path,
-    epochs: int | None,
-    batch: int | None,
-    sizes: str | None,
-    learning_rate: float | None,
-    start: Path | None,
-    seed: int | None,
-    threads: int | None,
-) -> int:
-    """Train a network on a folder of shards.
+@click.option("--learning-rate", metavar="RATE", help="At its highest.")
+@click.option("--start", metavar="CHECKPOINT", help="Weights to begin with.")
+@click.option("--seed", metavar="N", help="Of the order, the split and the augmentation.")
+@click.option("--threads", metavar="N", help="Cores to use; default: all that there are.")
+def command(*, source: str, run: Path | None, data: str | None, values: tuple[str, ...], **short: str | None) -> int:
+    """Train a network by a recipe.
 
-    The folder RUN takes the recipe, a line of figures for each epoch, and checkpoints. Started again with the same RUN,
-    the training goes on where it stopped.
+    RECIPE is a YAML file or the name of a shipped recipe; a FOLDER of pictures is trained on by the recipe `small`. The
+    folder RUN (default: runs/ and the recipe's name) takes the recipe in full, figures, curves and samples of each
+    epoch, and checkpoints. Started again with the same RUN, the training goes on where it stopped.
     """
     try:
-        from bgkit.train.loop import Recipe, train
+        from bgkit.train.loop import train
+        from bgkit.train.recipefile import load_recipe
     except ImportError as error:
         raise MissingPartError.of("train", "training") from error
-    from bgkit.threads import threads as cores
-
-    if not data.is_dir():
-        raise PlanError(f"{data}: expected a folder of shards")
-    if start is not None and not start.is_file():
-        raise PlanError(f"{start}: no such checkpoint")
-    given: dict[str, Any] = {
-        "epochs": epochs,
-        "batch": batch,
-        "sizes": _sides(sizes) if sizes else None,
-        "learning_rate": learning_rate,
-        "seed": seed,
-        "threads": threads or cores(),
-    }
-    recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
-    best = train(data, run, recipe, start=start, say=click.echo)
+    keys = {"learning_rate": "optimizer.learning_rate"}
+    texts = {keys.get(name, name): text for name, text in short.items() if text is not None}
+    for value in values:
+        key, sign, text = value.partition("=")
+        if not sign:
+            raise PlanError(f"--set {value}: expected KEY=VALUE, as in optimizer.learning_rate=5e-4")
+        texts[key.strip()] = text.strip()
+    place = Path(source)
+    if place.is_dir():
+        if data is not None:
+            raise PlanError(f"--data {data}: {source} is a folder of pictures too; expected one of the two")
+        if run is None:
+            raise PlanError("-o: expected a folder for the run, which has no name of its own without a recipe")
+        source, data = "small", source
+    if data is not None:
+        texts["data.folder"] = str(Path(data).absolute())
+    recipe = load_recipe(source, texts)
+    run = run or (place.parent if (place.parent / "run.json").is_file() else Path("runs") / place.stem)
+    with _watcher() as watcher:
+        best = train(recipe, run, say=watcher.say, on_step=watcher.step)
     click.echo(f"best checkpoint: {best}")
     return 0
 
 
-def _sides(text: str) -> tuple[int, ...]:
-    """Read ``192,256``; the network halves its input five times."""
-    sides = tuple(int(side) if side.strip().isdecimal() else 0 for side in text.split(","))
-    if not all(side >= 32 and side % 32 == 0 for side in sides):
-        raise PlanError(f"--sizes: expected multiples of 32 with commas between, got {text!r}")
-    return sides
+class _Lines:
+    """Progress as lines, for logs and pipes: one now and then, and each thing told."""
+
+    def __init__(self) -> None:
+        self.told = time.monotonic()
+
+    def say(self, text: str) -> None:
+        click.echo(text)
+
+    def step(self, now: Progress) -> None:
+        if time.monotonic() - self.told >= SILENCE:
+            self.told = time.monotonic()
+            self.say(f"step {now.step}/{now.steps}: {describe(now)}")
+
+
+class _Bar:
+    """Progress as a bar on a terminal."""
+
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
+        self.task: Any = None
+
+    def say(self, text: str) -> None:
+        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def step(self, now: Progress) -> None:
+        if self.task is None:
+            self.task = self.bar.add_task("", total=now.steps)
+        self.bar.update(self.task, completed=now.step, description=describe(now))
+
+
+def describe(now: Progress) -> str:
+    """Say in one line how far a run is."""
+    left = datetime.timedelta(seconds=round(now.left))
+    return f"epoch {now.epoch}/{now.epochs}, {now.size} px, loss {now.loss:.4f}, {now.rate:.1f}/s, {left} left"
+
+
+def _watcher() -> AbstractContextManager[Any]:
+    if not sys.stdout.isatty():
+        return nullcontext(_Lines())
+    return _OnTerminal()
+
+
+class _OnTerminal(AbstractContextManager[_Bar]):
+    def __enter__(self) -> _Bar:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        self.bar = RichProgress(*columns, transient=True, refresh_per_second=2)
+        self.bar.start()
+        return _Bar(self.bar)
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()

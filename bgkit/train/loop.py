@@ -1,175 +1,242 @@
-"""The training loop: AdamW, a cosine schedule, averaged weights, checkpoints that resume exactly."""
+"""The training loop: averaged weights, and checkpoints from which a run goes on as if it had never stopped."""
 
 from __future__ import annotations
 
 import copy
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from bgkit.train.data import Augmentation, Bytes, batches, normalize, read_backgrounds, read_pairs
+from bgkit.errors import RecipeError
+from bgkit.threads import threads
+from bgkit.train.data import batches
 from bgkit.train.losses import deep_supervision
-from bgkit.train.networks.coarse import CoarseNet
+from bgkit.train.networks import Entry, build, entry_of
+from bgkit.train.optimizing import make_optimizers, rate
+from bgkit.train.pictures import Bytes, Pictures, layout_of, read_grounds, read_pictures, split
+from bgkit.train.recipe import Recipe
+from bgkit.train.recipefile import dump_recipe
+from bgkit.train.record import begin, draw_curves, draw_samples, save_checkpoint, write_line
+from bgkit.train.scoring import measure
 
-__all__ = ["Recipe", "train"]
+__all__ = ["Progress", "train"]
 
 SAVE_SECONDS = 180  # between checkpoints within an epoch
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """One training run; the same recipe and data give the same network."""
+class Progress:
+    """How far a run is, after each step."""
 
-    epochs: int = 27
-    batch: int = 32
-    sizes: tuple[int, ...] = (160, 192, 256)  # the run is cut into as many equal parts
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    warmup_steps: int = 400
-    average: float = 0.999  # decay of the averaged weights, per step
-    validation: int = 400  # pictures held out, never trained on
-    seed: int = 0
-    threads: int = 2
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    size: int
+    loss: float
+    rate: float  # pictures a second
+    left: float  # seconds
 
 
 def train(
-    data: Path,
-    run: Path,
     recipe: Recipe,
+    run: Path,
     *,
-    start: Path | None = None,
     say: Callable[[str], None] = print,
-    on_step: Callable[[int, float], None] | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+    given: tuple[Pictures, Sequence[Bytes]] | None = None,
 ) -> Path:
-    """Train :class:`CoarseNet` on a folder of shards and return the checkpoint of best validation IoU.
+    """Train a network as a recipe says and return the checkpoint of best validation IoU.
 
     Parameters
     ----------
-    data : Path
-        Folder with ``train-*.tar`` (pairs ``NAME.webp`` and ``NAME.png``) and ``backgrounds.tar``.
-    run : Path
-        Receives ``recipe.json``, ``log.jsonl`` (one line an epoch), ``last.pt`` (to resume from) and
-        ``best.pt``. Called again with the same ``run``, training goes on where it stopped, and ends
-        with the same weights, bit for bit, as if it had never stopped.
     recipe : Recipe
-        Everything that decides the outcome, the data and ``start`` aside.
-    start : Path, optional
-        A checkpoint whose averaged weights a new run begins with, instead of random ones.
+        Everything that decides the outcome.
+    run : Path
+        Receives ``recipe.yaml`` (every value), ``run.json`` (versions, the pictures' fingerprint), ``split.json``,
+        ``log.jsonl`` (a line an epoch), ``curves.png``, ``samples/epoch-NNN.png``, ``last.pt`` (to go on from),
+        ``best.pt``, and at the end ``test.json``. Called again with the same ``run``, training goes on where it
+        stopped, and ends with the same weights, bit for bit, as if it had never stopped.
     say : callable(text)
-        Receives progress.
-    on_step : callable(step, loss), optional
+        Receives what there is to tell.
+    on_step : callable(progress), optional
         Called after each step. What it raises ends the run; the state is saved first, as it is on Ctrl-C.
+    given : tuple of Pictures and sequence of ndarray, optional
+        Pictures and grounds that are read already, in place of ``recipe.data``'s: several networks may share them.
+
+    Raises
+    ------
+    RecipeError
+        If recipe, pictures and ``run`` do not fit together. Nothing is trained or written then.
     """
-    torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2))
-    images, masks, _ = read_pairs(data)
-    grounds = read_backgrounds(data)
-    order = np.random.default_rng(recipe.seed).permutation(len(images))
-    held, kept = order[: recipe.validation], order[recipe.validation :]
-
-    network = CoarseNet().to(memory_format=torch.channels_last)
-    if start is not None:
-        network.load_state_dict(torch.load(start, weights_only=True)["average"])
-    average = copy.deepcopy(network).eval()
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=recipe.learning_rate,
+    course, entry = recipe.course, entry_of(recipe.network)
+    if course.device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("device: expected one that is here (cpu), got 'cuda'; this torch finds no NVIDIA card")
+    if given is None:
+        layout_of(recipe.data)
+    if course.start and not Path(course.start).is_file():
+        raise RecipeError(f"start: no such checkpoint: {course.start}")
+    torch.set_num_threads(course.threads or threads())
+    torch.manual_seed(course.seed)
+    if given is None:
+        say(f"reading {recipe.data.folder}")
+        given = read_pictures(recipe.data), read_grounds(recipe.data)
+    pictures, grounds = given
+    kept, held, tested = (pictures.part(part) for part in split(len(pictures), recipe.split, course.seed))
+    if len(kept) < course.batch:
+        raise RecipeError(f"batch: expected at most {len(kept)}, the pictures left to train with, got {course.batch}")
+    parts = {"train": kept.names, "validation": held.names, "test": tested.names}
+    begin(run, recipe, pictures.fingerprint, parts)
+    state = _State(recipe, run, per_epoch=len(kept) // course.batch)
+    say(
+        f"{recipe.network}: {sum(weight.numel() for weight in state.network.parameters()) / 1e6:.2f} M parameters; "
+        f"{len(kept)} pictures to train, {len(held)} to validate, {len(tested)} to test, {len(grounds)} grounds"
+        + (f"; resumed at step {state.step} of {state.steps}" if state.step else "")
     )
-    steps = (len(kept) // recipe.batch) * recipe.epochs
-    per_epoch = len(kept) // recipe.batch
-    step, best = 0, 0.0
-    losses: list[float] = []
-    if (run / "last.pt").exists():
-        state = torch.load(run / "last.pt", weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, best, losses = state["step"], state["best"], state["losses"]
-        say(f"resumed at step {step} of {steps}")
-
-    def save(name: str) -> None:
-        state: dict[str, Any] = {"average": average.state_dict(), "step": step, "best": best, "losses": losses}
-        if name == "last.pt":
-            state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-        part = run / f"{name}.part"
-        torch.save(state, part)
-        part.replace(run / name)
-
-    images_kept, masks_kept = [images[i] for i in kept], [masks[i] for i in kept]
-    images_held, masks_held = [images[i] for i in held], [masks[i] for i in held]
-    started, first_step, saved = time.monotonic(), step, time.monotonic()
+    began = state.step
+    clock = _Clock(recipe, state)
     try:
-        while step < steps:
-            epoch = step // per_epoch
-            size = recipe.sizes[epoch * len(recipe.sizes) // recipe.epochs]
-            network.train()
-            for picture, truth in batches(
-                images_kept,
-                masks_kept,
+        while True:
+            if state.losses and state.step % state.per_epoch == 0:
+                _close_epoch(state, held, grounds, entry, say)
+            if state.step >= state.steps:
+                break
+            epoch = state.step // state.per_epoch
+            size = _size(recipe, epoch)
+            state.network.train()
+            for inputs, truth in batches(
+                kept,
                 grounds,
-                augmentation=recipe.augmentation,
+                entry,
+                recipe.augmentation,
                 size=size,
-                batch=recipe.batch,
-                seed=recipe.seed,
+                batch=course.batch,
+                seed=course.seed,
                 epoch=epoch,
-                first=step % per_epoch,
+                first=state.step % state.per_epoch,
             ):
-                for group in optimizer.param_groups:
-                    group["lr"] = recipe.learning_rate * _schedule(step, steps, recipe.warmup_steps)
-                with torch.autocast("cpu", torch.bfloat16):
-                    logits = network(picture)
-                loss = deep_supervision(logits, truth)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-                optimizer.step()
-                _follow(average, network, min(recipe.average, (1 + step) / (10 + step)))
-                losses.append(loss.item())
-                step += 1
+                _step(state, recipe, inputs, truth)
+                told = clock.tick(epoch, size)
                 if on_step is not None:
-                    on_step(step, losses[-1])
-                if time.monotonic() - saved > SAVE_SECONDS:
-                    save("last.pt")
-                    saved = time.monotonic()
-                if step % 50 == 0:
-                    rate = (step - first_step) * recipe.batch / (time.monotonic() - started)
-                    left = (steps - step) * recipe.batch / rate / 60
-                    recent = np.mean(losses[-50:])
-                    say(f"step {step}/{steps} size {size} loss {recent:.4f} {rate:.0f}/s {left:.0f} min left")
-            iou = _validate(average, images_held, masks_held, recipe.sizes[-1])
-            with (run / "log.jsonl").open("a") as log:
-                line = {"epoch": epoch + 1, "step": step, "size": size, "loss": float(np.mean(losses)), "iou": iou}
-                log.write(json.dumps(line) + "\n")
-            say(f"epoch {epoch + 1}/{recipe.epochs} validation IoU {iou:.4f}")
-            losses.clear()
-            if iou > best:
-                best = iou
-                save("best.pt")
-            save("last.pt")
-            saved = time.monotonic()
+                    on_step(told)
+                if clock.due():
+                    state.save("last.pt")
     finally:
-        if step > first_step:
-            save("last.pt")
+        if state.step > began:
+            state.save("last.pt")
+    if len(tested) and not (run / "test.json").exists():
+        best = state.load_best()
+        figures = measure(best, tested, grounds, entry, size=course.sizes[-1], seed=course.seed)
+        told = {"checkpoint": "best.pt", "pictures": len(tested), "size": course.sizes[-1], **figures}
+        (run / "test.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+        say(f"test, once, with the best checkpoint: {_told(figures)}")
     return run / "best.pt"
 
 
-def _schedule(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then half a cosine down to zero."""
-    return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
+class _State:
+    """What changes from step to step, and all that a checkpoint holds."""
+
+    def __init__(self, recipe: Recipe, run: Path, per_epoch: int) -> None:
+        course = recipe.course
+        self.recipe, self.run, self.per_epoch = recipe, run, per_epoch
+        self.steps = per_epoch * course.epochs
+        self.network = build(recipe.network, **recipe.options).to(course.device, memory_format=torch.channels_last)
+        if course.start:
+            self._begin_with(Path(course.start))
+        self.average = copy.deepcopy(self.network).eval()
+        self.optimizers = make_optimizers(self.network, recipe.optimizer)
+        self.step, self.best = 0, 0.0
+        self.losses: list[float] = []  # of the epoch so far
+        if (run / "last.pt").exists():
+            saved = torch.load(run / "last.pt", map_location=course.device, weights_only=True)
+            self.network.load_state_dict(saved["network"])
+            self.average.load_state_dict(saved["average"])
+            self.optimizers.load(saved["optimizers"])
+            self.step, self.best, self.losses = saved["step"], saved["best"], saved["losses"]
+            torch.set_rng_state(saved["generator"].cpu())  # dropout draws from it
+            if course.device == "cuda" and "cuda_generator" in saved:
+                torch.cuda.set_rng_state(saved["cuda_generator"].cpu())
+
+    def _begin_with(self, checkpoint: Path) -> None:
+        try:
+            self.network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+        except (RuntimeError, KeyError) as error:
+            said = str(error).splitlines()[0]
+            raise RecipeError(f"start: {checkpoint} does not hold weights of {self.recipe.network}: {said}") from None
+
+    def save(self, name: str, figures: dict[str, float] | None = None) -> None:
+        """Write ``best.pt``, the averaged weights, or ``last.pt``, everything."""
+        state: dict[str, Any] = {"recipe": dump_recipe(self.recipe), "average": self.average.state_dict()}
+        state |= {"step": self.step, "best": self.best, "epoch": -(-self.step // self.per_epoch)}
+        if figures is not None:
+            state["figures"] = figures
+        else:
+            state |= {"network": self.network.state_dict(), "optimizers": self.optimizers.state()}
+            state |= {"losses": self.losses, "generator": torch.get_rng_state()}
+            if self.recipe.course.device == "cuda":
+                state["cuda_generator"] = torch.cuda.get_rng_state()
+        save_checkpoint(self.run / name, state)
+
+    def load_best(self) -> nn.Module:
+        """Return the network of ``best.pt``."""
+        best = copy.deepcopy(self.average)
+        best.load_state_dict(torch.load(self.run / "best.pt", map_location=self.recipe.course.device)["average"])
+        return best
+
+
+def _close_epoch(
+    state: _State, held: Pictures, grounds: Sequence[Bytes], entry: Entry, say: Callable[[str], None]
+) -> None:
+    """Score an epoch's end and write what is to be kept of it; done again, after a stop, it leaves the same."""
+    recipe, run = state.recipe, state.run
+    epoch, size = state.step // state.per_epoch, recipe.course.sizes[-1]
+    figures = measure(state.average, held, grounds, entry, size=size, seed=recipe.course.seed)
+    line = {"epoch": epoch, "step": state.step, "size": _size(recipe, epoch - 1), "loss": float(np.mean(state.losses))}
+    write_line(run, {**line, **figures})
+    sheet = run / "samples" / f"epoch-{epoch:03}.png"
+    draw_samples(sheet, state.average, held, grounds, entry, size=size, seed=recipe.course.seed)
+    draw_curves(run)
+    say(f"epoch {epoch}/{recipe.course.epochs}: loss {line['loss']:.4f}; validation {_told(figures)}")
+    if not (run / "best.pt").exists() or figures["iou"] > state.best:
+        state.best = figures["iou"]
+        state.save("best.pt", figures)
+    state.losses.clear()
+    state.save("last.pt")
+
+
+def _step(state: _State, recipe: Recipe, inputs: tuple[Tensor, ...], truth: Tensor) -> None:
+    """Do one step of the optimizer, and let the averaged weights follow."""
+    course, network = recipe.course, state.network
+    inputs, truth = tuple(each.to(course.device) for each in inputs), truth.to(course.device)
+    share = rate(recipe.schedule, state.step, state.steps, state.per_epoch)
+    state.optimizers.set_rate(recipe.optimizer.learning_rate * share)
+    with torch.autocast(course.device, torch.bfloat16, enabled=course.precision == "bfloat16"):
+        outputs = network(*inputs)
+    if recipe.loss.own and hasattr(network, "loss"):
+        loss = network.loss(outputs, truth, inputs[0])
+    else:
+        loss = deep_supervision(outputs, truth, recipe.loss)
+    value = loss.item()
+    if not np.isfinite(value):
+        raise RecipeError(
+            f"step {state.step + 1}: the loss is {value}; try a smaller optimizer.learning_rate, a longer "
+            "schedule.warmup, or precision: float32"
+        )
+    state.optimizers.zero_grad()
+    loss.backward()
+    if recipe.optimizer.clip:
+        nn.utils.clip_grad_norm_(network.parameters(), recipe.optimizer.clip)
+    state.optimizers.step()
+    _follow(state.average, network, min(course.average, (1 + state.step) / (10 + state.step)))
+    state.losses.append(value)
+    state.step += 1
 
 
 @torch.no_grad()
@@ -182,15 +249,42 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             kept.copy_(new)
 
 
-@torch.inference_mode()
-def _validate(network: nn.Module, images: Sequence[Bytes], masks: Sequence[Bytes], size: int) -> float:
-    """Mean IoU at 0.5 over the held-out pictures, stretched to a square as the network sees them."""
-    scores = []
-    for image, mask in zip(images, masks, strict=True):
-        small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        truth = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 128
-        logit = network(torch.from_numpy(normalize(small)).permute(2, 0, 1)[None])
-        found = logit[0, 0].numpy() > 0
-        either = np.count_nonzero(found | truth)
-        scores.append(np.count_nonzero(found & truth) / either if either else 1.0)
-    return float(np.mean(scores))
+def _size(recipe: Recipe, epoch: int) -> int:
+    """Return the side of the square in an epoch, counted from 0."""
+    sizes = recipe.course.sizes
+    return sizes[epoch * len(sizes) // recipe.course.epochs]
+
+
+def _told(figures: dict[str, float]) -> str:
+    return f"IoU {figures['iou']:.4f}, MAE {figures['mae']:.4f}, F max {figures['f_max']:.4f}"
+
+
+class _Clock:
+    """Rate and time left; work goes with pixels, so that larger sizes to come count as what they are."""
+
+    def __init__(self, recipe: Recipe, state: _State) -> None:
+        self.recipe, self.state = recipe, state
+        self.started = self.saved = time.monotonic()
+        self.first, self.pixels = state.step, 0
+        per_epoch = [_size(recipe, epoch) ** 2 * state.per_epoch for epoch in range(recipe.course.epochs)]
+        begun = state.step // state.per_epoch
+        done = _size(recipe, min(begun, recipe.course.epochs - 1)) ** 2 * (state.step % state.per_epoch)
+        self.ahead = sum(per_epoch[begun:]) - done
+
+    def tick(self, epoch: int, size: int) -> Progress:
+        """Count the step that was just done."""
+        state, course = self.state, self.recipe.course
+        self.pixels += size**2
+        self.ahead -= size**2
+        spent = time.monotonic() - self.started
+        pictures = (state.step - self.first) * course.batch / spent
+        left = spent * self.ahead / self.pixels
+        return Progress(state.step, state.steps, epoch + 1, course.epochs, size, state.losses[-1], pictures, left)
+
+    def due(self) -> bool:
+        """Tell, and note, that it is time for a checkpoint."""
+        now = time.monotonic()
+        if now - self.saved < SAVE_SECONDS:
+            return False
+        self.saved = now
+        return True

@@ -1,4 +1,4 @@
-"""What training minimizes: cross entropy and soft IoU, at every depth of the network."""
+"""What training minimizes: cross entropy, soft IoU and structural dissimilarity, at every depth of the network."""
 
 from __future__ import annotations
 
@@ -8,32 +8,58 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["deep_supervision"]
+from bgkit.train.recipe import Loss
+
+__all__ = ["deep_supervision", "soft_iou", "ssim"]
 
 
-def deep_supervision(logits: Sequence[Tensor], truth: Tensor) -> Tensor:
-    """Mean over the outputs of binary cross entropy plus soft IoU, the finest output counting most.
+def deep_supervision(logits: Sequence[Tensor] | Tensor, truth: Tensor, loss: Loss | None = None) -> Tensor:
+    """Weighted mean over a network's outputs of the losses that ``loss`` asks for.
 
-    The truth (N, 1, H, W) is averaged down to the size of each output. An output's weight halves
-    with each step away from the finest.
+    The truth (N, 1, H, W) is averaged down to the size of each output (N, 1, h, w). With ``supervision`` halving, an
+    output's weight halves with each step away from the first, which is the finest.
     """
+    loss = loss or Loss()
     total, weights = truth.new_zeros(()), 0.0
-    for depth, logit in enumerate(logits):
+    for depth, logit in enumerate([logits] if isinstance(logits, Tensor) else logits):
         logit = logit.float()
         target = F.adaptive_avg_pool2d(truth, logit.shape[2:])
-        weight = 0.5**depth
-        total = total + weight * (F.binary_cross_entropy_with_logits(logit, target) + _soft_iou(logit, target))
+        weight = 0.5**depth if loss.supervision == "halving" else 1.0
         weights += weight
+        if loss.cross_entropy:
+            total = total + weight * loss.cross_entropy * F.binary_cross_entropy_with_logits(logit, target)
+        if loss.iou:
+            total = total + weight * loss.iou * soft_iou(torch.sigmoid(logit), target)
+        if loss.ssim:
+            total = total + weight * loss.ssim * (1 - ssim(torch.sigmoid(logit), target))
     return total / weights
 
 
-def _soft_iou(logit: Tensor, target: Tensor) -> Tensor:
+def soft_iou(probability: Tensor, target: Tensor) -> Tensor:
     """1 - intersection / union, per picture, counting probabilities (Rahman and Wang 2016).
 
     The constant keeps the gradient alive on empty pictures, where union is all false alarm.
     """
-    probability = torch.sigmoid(logit)
     both = (probability * target).sum((1, 2, 3))
     either = (probability + target - probability * target).sum((1, 2, 3))
     slack = 0.002 * probability[0].numel()
     return (1 - (both + slack) / (either + slack)).mean()
+
+
+def ssim(one: Tensor, other: Tensor, window: int = 11) -> Tensor:
+    """Mean structural similarity of maps (N, 1, H, W) in 0..1 (Wang et al. 2004, equation 13).
+
+    Windows are square and even rather than Gaussian, which costs a fifth and orders masks alike; at the border they
+    hold what is inside.
+    """
+
+    def mean(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, window, 1, window // 2, count_include_pad=False)
+
+    mean_one, mean_other = mean(one), mean(other)
+    variance_one = mean(one * one) - mean_one**2
+    variance_other = mean(other * other) - mean_other**2
+    covariance = mean(one * other) - mean_one * mean_other
+    c1, c2 = 0.01**2, 0.03**2
+    likeness = (2 * mean_one * mean_other + c1) * (2 * covariance + c2)
+    return (likeness / ((mean_one**2 + mean_other**2 + c1) * (variance_one + variance_other + c2))).mean()

@@ -25,7 +25,7 @@ from torch import nn
 
 from bgkit.errors import PlanError
 
-__all__ = ["NETWORKS", "Entry", "build"]
+__all__ = ["NETWORKS", "Entry", "build", "entry_of", "made_by"]
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,19 @@ def build(name: str, **options: Any) -> nn.Module:
     PlanError
         If there is no such architecture.
     """
+    network: nn.Module = made_by(name)(**{**entry_of(name).options, **options})
+    return network
+
+
+def made_by(name: str) -> type[nn.Module]:
+    """Return the class of an architecture."""
+    module, made = entry_of(name).made_by.split(":")
+    kind: type[nn.Module] = getattr(importlib.import_module(f"{__name__}.{module}"), made)
+    return kind
+
+
+def entry_of(name: str) -> Entry:
+    """Return what is known of an architecture, or raise PlanError."""
     if name not in NETWORKS:
         raise PlanError(f"network: expected one of {', '.join(sorted(NETWORKS))}, got {name!r}")
-    entry = NETWORKS[name]
-    module, made_by = entry.made_by.split(":")
-    network: nn.Module = getattr(importlib.import_module(f"{__name__}.{module}"), made_by)(
-        **{**entry.options, **options}
-    )
-    return network
+    return NETWORKS[name]

@@ -1,0 +1,172 @@
+"""Making training samples of pictures with masks.
+
+A sample is drawn in two steps: what is seen (a crop, the subject on new ground, or nothing at all), then how it is
+photographed (light, blur, noise, JPEG). Every random choice comes from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.train.recipe import Augmentation
+
+__all__ = ["Drawn", "draw", "draw_ground", "whole"]
+
+Bytes = NDArray[np.uint8]
+Picture = NDArray[np.float32]
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A sample: picture (S, S, 3), truth (S, S), and the plate (S, S, 3) it was pasted on, if it was; 0..1."""
+
+    picture: Picture
+    truth: Picture
+    plate: Picture | None = None
+
+
+def draw(
+    image: Bytes,
+    mask: Bytes,
+    grounds: Sequence[Bytes],
+    size: int,
+    chances: Augmentation,
+    rng: Rng,
+    *,
+    plate: bool = False,
+) -> Drawn:
+    """Return one sample of a picture (M, N, 3) and its mask (M, N).
+
+    With ``plate`` every sample is pasted, and the ground comes back as it was photographed without the subject: a
+    little lighter or darker, shifted by up to a hundredth of the side, with noise of its own.
+    """
+    kind = rng.random()
+    vacant = None
+    if chances.empty <= kind < chances.empty + chances.vacant:
+        vacant = _vacant_window(mask, rng)
+    if vacant is not None:
+        top, left, side = vacant
+        image, mask = image[top : top + side, left : left + side], mask[top : top + side, left : left + side]
+    matrix = _crop(mask.shape, size, chances, rng)
+    picture = _warp(image, matrix, size, cv2.INTER_AREA)
+    truth = _warp(mask, matrix, size, cv2.INTER_LINEAR)
+    pasted = kind < chances.empty or chances.empty + chances.vacant <= kind < (
+        chances.empty + chances.vacant + chances.paste
+    )
+    ground = None
+    if (pasted and vacant is None) or plate:
+        ground = draw_ground(grounds, size, chances, rng)
+        if kind < chances.empty:
+            truth = np.zeros_like(truth)
+        picture = ground + truth[..., None] * (picture - ground)
+    light = _draw_light(picture, chances, rng)
+    picture = _photograph(light(picture), chances, rng)
+    if not plate:
+        return Drawn(picture, truth)
+    shift = np.float64([[1, 0, 0], [0, 1, 0]])
+    shift[:, 2] = rng.normal(0, 0.004 * size, 2).clip(-0.01 * size, 0.01 * size)
+    moved = cv2.warpAffine(light(ground), shift, (size, size), borderMode=cv2.BORDER_REFLECT)
+    moved = moved * rng.normal(1, 0.03, 3).astype(np.float32)
+    moved = moved + np.float32(rng.uniform(0, 0.02)) * rng.standard_normal(moved.shape, dtype=np.float32)
+    return Drawn(picture, truth, np.clip(moved, 0, 1).astype(np.float32))
+
+
+def whole(image: Bytes, mask: Bytes, grounds: Sequence[Bytes], size: int, rng: Rng, *, plate: bool = False) -> Drawn:
+    """Return the whole picture as it is, stretched to a square: what is validated and tested with.
+
+    With ``plate`` it is pasted as in :func:`draw`, since nothing else has a plate.
+    """
+    if plate:
+        calm = Augmentation(**{**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0), "texture": 0.5})
+        return draw(image, mask, grounds, size, calm, rng, plate=True)
+    picture = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return Drawn(picture, cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255)
+
+
+def _warp(pixels: Bytes, matrix: NDArray[np.float64], size: int, interpolation: int) -> Picture:
+    warped = cv2.warpAffine(pixels, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REFLECT)
+    return warped.astype(np.float32) / 255
+
+
+def _vacant_window(mask: Bytes, rng: Rng) -> tuple[int, int, int] | None:
+    """Return top, left and side of a square without subject, 30 to 80 % of the short side, if a few tries find one."""
+    rows, cols = mask.shape
+    for _ in range(16):
+        side = max(1, int(min(rows, cols) * rng.uniform(0.3, 0.8)))
+        top, left = int(rng.integers(rows - side + 1)), int(rng.integers(cols - side + 1))
+        if mask[top : top + side, left : left + side].max() == 0:
+            return top, left, side
+    return None
+
+
+def _crop(shape: tuple[int, ...], size: int, chances: Augmentation, rng: Rng) -> NDArray[np.float64]:
+    """Affine matrix taking a random, maybe mirrored and turned, crop to size x size."""
+    rows, cols = shape[:2]
+    share, stretch = 1.0, 1.0
+    if rng.random() < chances.crop:
+        share, stretch = np.sqrt(rng.uniform(0.45, 1.0)), np.exp(rng.uniform(-0.1, 0.1))
+    height, width = rows * min(1.0, share * stretch), cols * min(1.0, share / stretch)
+    top, left = rng.uniform(0, rows - height), rng.uniform(0, cols - width)
+    angle = np.deg2rad(rng.normal(0, 6)) if rng.random() < chances.turn else 0.0
+    mirror = -1.0 if rng.random() < chances.mirror else 1.0
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = np.diag([mirror * size / width, size / height]) @ turn
+    # Coordinates are those of pixel centers, so that a crop of everything maps a corner pixel onto the corner.
+    center = np.array([left + width / 2 - 0.5, top + height / 2 - 0.5])
+    return np.column_stack([linear, np.array([size / 2 - 0.5, size / 2 - 0.5]) - linear @ center])
+
+
+def draw_ground(grounds: Sequence[Bytes], size: int, chances: Augmentation, rng: Rng) -> Picture:
+    """Return a texture, or plain studio ground: one color, usually light, under a slope of light; (S, S, 3)."""
+    if len(grounds) and rng.random() < chances.texture:
+        texture = grounds[rng.integers(len(grounds))]
+        return _warp(texture, _crop(texture.shape, size, chances, rng), size, cv2.INTER_LINEAR)
+    color = np.clip(rng.uniform(0.1, 1.0) + rng.normal(0, 0.04, 3), 0, 1)
+    if rng.random() < 0.3:
+        color = rng.uniform(0, 1, 3)
+    row, col = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    direction = rng.uniform(0, 2 * np.pi)
+    slope = rng.uniform(0, 0.35) * (row * np.sin(direction) + col * np.cos(direction))
+    vignette = rng.uniform(0, 0.3) * (row**2 + col**2)
+    return np.clip(color * (1 + slope - vignette)[..., None], 0, 1).astype(np.float32)
+
+
+def _draw_light(picture: Picture, chances: Augmentation, rng: Rng) -> Callable[[Picture], Picture]:
+    """Return what light does to a picture and to its plate alike: exposure, color balance, contrast, darkness."""
+    relit, grayed, dark = (rng.random() < chance for chance in (chances.relight, chances.gray, chances.low_light))
+    gain = rng.uniform(0.75, 1.25, 1).astype(np.float32) * rng.normal(1, 0.05, 3).astype(np.float32)
+    saturation, contrast = np.float32(rng.uniform(0.6, 1.4)), np.float32(rng.uniform(0.75, 1.25))
+    power, darkness = rng.uniform(1.3, 2.2), rng.uniform(0.3, 0.8)
+    mean = (picture * gain).mean(dtype=np.float32)
+
+    def light(seen: Picture) -> Picture:
+        if relit:
+            seen = seen * gain
+            luma = seen.mean(2, keepdims=True)
+            seen = mean + (luma + (seen - luma) * saturation - mean) * contrast
+        if grayed:
+            seen = np.repeat(seen.mean(2, keepdims=True), 3, 2)
+        return np.clip(seen, 0, 1) ** power * darkness if dark else seen
+
+    return light
+
+
+def _photograph(picture: Picture, chances: Augmentation, rng: Rng) -> Picture:
+    """Blur, noise and JPEG."""
+    if rng.random() < chances.blur:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.5))
+    if rng.random() < chances.noise:
+        deviation = np.float32(rng.uniform(0.01, 0.06))
+        picture = picture + deviation * rng.standard_normal(picture.shape, dtype=np.float32)
+    picture = np.clip(picture, 0, 1).astype(np.float32)
+    if rng.random() < chances.jpeg:
+        quality = int(rng.integers(25, 80))
+        coded = cv2.imencode(".jpg", np.rint(picture * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        picture = cv2.imdecode(coded[1], cv2.IMREAD_COLOR).astype(np.float32) / 255
+    return picture

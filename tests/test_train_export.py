@@ -1,0 +1,149 @@
+"""Export: any network as an ONNX file with a card, which then answers through its stage as torch does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import ROOT, disk_scene
+
+torch = pytest.importorskip("torch", reason="export needs bgkit[train]")
+onnx = pytest.importorskip("onnx", reason="export needs bgkit[train]")
+pytest.importorskip("matplotlib", reason="curves need bgkit[train]")
+
+from train_pictures import add_tiny, draw_folder  # noqa: E402
+
+from bgkit import stages  # noqa: E402
+from bgkit.errors import ModelError  # noqa: E402
+from bgkit.models.card import read_card  # noqa: E402
+from bgkit.train.export import export  # noqa: E402
+from bgkit.train.loop import train  # noqa: E402
+from bgkit.train.networks import build, entry_of  # noqa: E402
+from bgkit.train.recipe import Recipe  # noqa: E402
+from bgkit.train.recipefile import dump_recipe, read_recipe  # noqa: E402
+
+torch.set_num_threads(1)  # networks this small wait for threads longer than they compute
+
+SIDE = 64
+
+
+def checkpoint(path, seed: int = 0, text: str = "network: {coarse: {widths: [4, 4, 8, 8, 8]}}", size: int = SIDE):
+    """A checkpoint of a small network with random weights."""
+    recipe = read_recipe(f"bgkit: 1\n{text}\nsizes: [{size}]\n")
+    torch.manual_seed(seed)
+    torch.save({"average": build(recipe.network, **recipe.options).state_dict(), "recipe": dump_recipe(recipe)}, path)
+    return path
+
+
+def test_a_run_becomes_a_network_of_the_stage(tmp_path, monkeypatch):
+    """Trained, exported, added to the store: cnn_mask answers as torch within 1e-3, and the figures are the run's."""
+    from bgkit.cli import app
+
+    monkeypatch.setenv("BGKIT_HOME", str(tmp_path / "home"))
+    folder = draw_folder(tmp_path / "pictures")
+    text = "bgkit: 1\nnetwork: {coarse: {widths: [4, 4, 8, 8, 8]}}\nepochs: 1\nbatch: 4\nsizes: [32]\nthreads: 1\n"
+    train(read_recipe(f"{text}data: {{folder: {folder}}}"), tmp_path / "run", say=lambda text: None)
+    target = tmp_path / "mine.onnx"
+    assert (
+        app.main(["export", str(tmp_path / "run"), "-o", str(target), "--license", "MIT"], standalone_mode=False) == 0
+    )
+    card = read_card(tmp_path / "mine.toml")
+    assert (card.name, card.license, card.commercial, card.size.fixed) == ("mine", "MIT", None, (32, 32))
+    figures = (tmp_path / "mine.md").read_text()
+    assert "| validation |" in figures and "| test |" in figures and "7 train" not in figures.split("8 train")[0]
+    added = ["models", "add", str(target), "--card", str(tmp_path / "mine.toml")]
+    assert app.main(added, standalone_mode=False) == 0
+    image, _ = disk_scene(32, 32)
+    network = build("coarse", widths=(4, 4, 8, 8, 8)).eval()
+    network.load_state_dict(torch.load(tmp_path / "run" / "best.pt", weights_only=True)["average"])
+    entry = entry_of("coarse")
+    put = (image - np.float32(entry.mean)) / np.float32(entry.deviation)
+    with torch.inference_mode():
+        expected = torch.sigmoid(network(torch.from_numpy(put).permute(2, 0, 1)[None]))[0, 0].numpy()
+    for model in ("mine", str(target)):
+        assert np.abs(stages.cnn_mask(image, model=model) - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize(("second", "task"), [("plate", "mask"), ("trimap", "matting"), ("mask", "refinement")])
+def test_networks_of_two_inputs_get_a_card_that_asks_for_both(tmp_path, monkeypatch, second, task):
+    """The card names both tensors, and the stage that it is for runs it."""
+    add_tiny(monkeypatch, inputs=("image", second))
+    path = checkpoint(tmp_path / "two.pt", text="network: tiny", size=32)
+    assert export(path, tmp_path / "two.onnx") < 1e-3
+    card = read_card(tmp_path / "two.toml")
+    assert (card.task, card.layers) == (task, ("image", second))
+    image, alpha = disk_scene(40, 48)
+    model = str(tmp_path / "two.onnx")
+    if second == "plate":
+        found = stages.cnn_mask(image, np.ones_like(image), model=model)
+    elif second == "trimap":
+        trimap = np.where(alpha > 0.9, 255, np.where(alpha < 0.1, 0, 128)).astype(np.uint8)
+        found = stages.cnn_matting(image, trimap, model=model)
+    else:
+        found = stages.cascade_refine(image, alpha, model=model, sure=0)
+    assert found.shape == (40, 48)
+    assert found.std() > 0
+
+
+def test_half_weights_take_half_the_bytes_and_differ_little(tmp_path):
+    """Stored as float16, masks stay within 1e-3."""
+    path = checkpoint(tmp_path / "net.pt", text="network: {coarse: {widths: [16, 32, 32, 32, 32]}}")
+    export(path, tmp_path / "full.onnx")
+    assert 0 < export(path, tmp_path / "half.onnx", half=True) < 1e-3
+    assert (tmp_path / "half.onnx").stat().st_size < 0.6 * (tmp_path / "full.onnx").stat().st_size
+
+
+def test_mean_of_checkpoints(tmp_path):
+    """Two checkpoints become the network whose weights lie in the middle."""
+    paths = [checkpoint(tmp_path / f"{seed}.pt", seed) for seed in range(2)]
+    export(paths, tmp_path / "mean.onnx")
+    found = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(tmp_path / "mean.onnx").graph.initializer}
+    weights = [torch.load(path, weights_only=True)["average"]["heads.4.weight"].numpy() for path in paths]
+    assert np.allclose(found["heads.4.weight"], np.mean(weights, 0))
+
+
+def test_a_graph_of_one_size_is_exported_so(tmp_path, monkeypatch):
+    """Where another size does not go through, the file says its only size, and still takes several pictures at once."""
+    add_tiny(monkeypatch)
+    from bgkit.train.networks import made_by
+
+    plain = made_by("tiny").forward
+
+    def forward(self, image):
+        position = torch.linspace(-1, 1, int(image.shape[3]))  # a constant of the traced size
+        return plain(self, image + position)
+
+    monkeypatch.setattr(made_by("tiny"), "forward", forward)
+    path = checkpoint(tmp_path / "net.pt", text="network: tiny", size=32)
+    assert export(path, tmp_path / "fixed.onnx") < 1e-3
+    (shape,) = [value.type.tensor_type.shape for value in onnx.load(tmp_path / "fixed.onnx").graph.input]
+    assert [side.dim_value for side in shape.dim][2:] == [32, 32]
+    assert "sides 32 only" in (tmp_path / "fixed.md").read_text()
+
+
+def test_a_card_of_ones_own_gets_the_checksum(tmp_path):
+    """Its text stays; sha256 and bytes are the file's, and no other card is written."""
+    card = tmp_path / "own.toml"
+    card.write_text((ROOT / "bgkit" / "models" / "cards" / "coarse.toml").read_text().replace('"coarse', '"own'))
+    export(checkpoint(tmp_path / "net.pt"), tmp_path / "net.onnx", card=card)
+    assert read_card(card).bytes == (tmp_path / "net.onnx").stat().st_size
+    assert not (tmp_path / "net.toml").exists()
+
+
+def test_weights_alone_take_a_recipe_from_outside(tmp_path):
+    """A checkpoint without one is the default network's, or of the recipe that is given."""
+    path = tmp_path / "weights.pt"
+    options = {"widths": (4, 4, 8, 8, 8)}
+    torch.save({"average": build("coarse", **options).state_dict()}, path)
+    with pytest.raises(ModelError, match="does not hold weights of coarse"):
+        export(path, tmp_path / "net.onnx", size=32)
+    assert export(path, tmp_path / "net.onnx", size=32, recipe=Recipe(options=options)) < 1e-3
+
+
+def test_what_is_no_checkpoint_is_told(tmp_path):
+    """A text file, and a size that the network cannot take."""
+    (tmp_path / "no.pt").write_text("nothing")
+    with pytest.raises(ModelError, match="expected a checkpoint of bgkit train"):
+        export(tmp_path / "no.pt", tmp_path / "net.onnx")
+    with pytest.raises(ModelError, match="size: coarse expects multiples of 32, got 50"):
+        export(checkpoint(tmp_path / "net.pt"), tmp_path / "net.onnx", size=50)
+    assert not (tmp_path / "net.onnx").exists()

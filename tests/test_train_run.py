@@ -1,0 +1,223 @@
+"""A run: resumed as if never stopped, refused when it would be another, and what it leaves in its folder."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
+pytest.importorskip("matplotlib", reason="curves need bgkit[train]")
+
+from train_pictures import add_tiny, draw_folder  # noqa: E402
+
+from bgkit.errors import RecipeError  # noqa: E402
+from bgkit.train.loop import train  # noqa: E402
+from bgkit.train.recipefile import read_recipe  # noqa: E402
+from bgkit.train.record import read_log  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return draw_folder(tmp_path_factory.mktemp("drawn") / "pictures")
+
+
+def recipe(folder, text: str = "network: tiny"):
+    given = f"bgkit: 1\n{text}\nthreads: 1\nbatch: 3\ndata: {{folder: {folder}}}\nsplit: {{validation: 17, test: 17}}\n"
+    return read_recipe(
+        given + ("" if "epochs" in text else "epochs: 2\n") + ("" if "sizes" in text else "sizes: [16, 24]\n")
+    )
+
+
+def run(chosen, place, stop: int = 0):
+    def on_step(now):
+        if now.step == stop:
+            raise KeyboardInterrupt
+
+    if stop:
+        with pytest.raises(KeyboardInterrupt):
+            train(chosen, place, say=lambda text: None, on_step=on_step)
+    else:
+        train(chosen, place, say=lambda text: None)
+    return torch.load(place / "last.pt", weights_only=True)
+
+
+def same(one, two, where: str = "") -> None:
+    """Every number of two checkpoints is the same, bit for bit."""
+    if isinstance(one, dict):
+        assert one.keys() == two.keys(), where
+        for key in one:
+            same(one[key], two[key], f"{where}/{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(two), where
+        for number, (a, b) in enumerate(zip(one, two, strict=True)):
+            same(a, b, f"{where}/{number}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, two), where
+    else:
+        assert one == two, where
+
+
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        (("image",), "network: tiny"),
+        (("image",), "network: tiny\noptimizer: {kind: rmsprop, momentum: 0.5}\nschedule: {kind: exponential}"),
+        (("image",), "network: {tiny: {width: 6}}\noptimizer: {kind: muon}\nprecision: bfloat16"),
+        (("image",), "network: tiny\noptimizer: {kind: sgd}\nloss: {ssim: 1, supervision: equal}"),
+        (("image", "plate"), "network: tiny"),
+        (("image", "trimap"), "network: tiny"),
+        (("image", "mask"), "network: tiny"),
+    ],
+    ids=["adamw", "rmsprop", "muon-bfloat16", "sgd", "plate", "trimap", "mask"],
+)
+def test_resumed_run_equals_unbroken(folder, tmp_path, monkeypatch, inputs, text):
+    """Stopped within an epoch, and again at an epoch's very end, a run with dropout ends with the same bits."""
+    add_tiny(monkeypatch, inputs=inputs)
+    chosen = recipe(folder, text)
+    unbroken = run(chosen, tmp_path / "unbroken")
+    run(chosen, tmp_path / "broken", stop=1)
+    run(chosen, tmp_path / "broken", stop=2)
+    run(chosen, tmp_path / "broken", stop=4)
+    broken = run(chosen, tmp_path / "broken")
+    assert unbroken["step"] == 4
+    same(unbroken, broken)
+    for name in ("log.jsonl", "test.json", "samples/epoch-001.png"):
+        assert (tmp_path / "unbroken" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
+    best = [torch.load(tmp_path / each / "best.pt", weights_only=True) for each in ("unbroken", "broken")]
+    same(*best)
+
+
+def test_dropout_is_in_the_test_above(folder, tmp_path, monkeypatch):
+    """Without the generator's state a resumed run differs: the test above would see it."""
+    add_tiny(monkeypatch)
+    unbroken = run(recipe(folder), tmp_path / "unbroken")
+    run(recipe(folder), tmp_path / "broken", stop=1)
+    monkeypatch.setattr(torch, "set_rng_state", lambda state: None)
+    broken = run(recipe(folder), tmp_path / "broken")
+    assert any(not torch.equal(value, broken["network"][name]) for name, value in unbroken["network"].items())
+
+
+def test_a_run_leaves_what_it_promises(folder, tmp_path, monkeypatch):
+    """Recipe in full, facts, split, a line and a sheet for each epoch, curves, checkpoints, the test's figures."""
+    add_tiny(monkeypatch)
+    chosen = recipe(folder)
+    run(chosen, tmp_path / "run")
+    assert read_recipe((tmp_path / "run" / "recipe.yaml").read_text()) == chosen
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["pictures"] == {"train": 8, "validation": 2, "test": 2}
+    assert {"torch", "numpy", "bgkit", "fingerprint"} <= facts.keys()
+    names = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert len({*names["train"], *names["validation"], *names["test"]}) == 12
+    log = read_log(tmp_path / "run")
+    assert [line["epoch"] for line in log] == [1, 2]
+    assert [line["size"] for line in log] == [16, 24]
+    assert {"loss", "iou", "mae", "f_max"} <= log[0].keys()
+    for epoch in (1, 2):
+        sheet = cv2.imread(str(tmp_path / "run" / "samples" / f"epoch-{epoch:03}.png"))
+        assert sheet.shape == (2 * 24, 4 * 24, 3)
+    assert cv2.imread(str(tmp_path / "run" / "curves.png")).shape[1] > 600
+    tested = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert tested["pictures"] == 2 and 0 <= tested["iou"] <= 1
+    best = torch.load(tmp_path / "run" / "best.pt", weights_only=True)
+    assert best["figures"]["iou"] == max(line["iou"] for line in log)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("network: tiny\nepochs: 3", "epochs: 2, now 3"),
+        ("network: {tiny: {width: 5}}", "network.width: not set, now 5"),
+        ("network: tiny\noptimizer: {learning_rate: 1e-4}", "optimizer.learning_rate: 0.001, now 0.0001"),
+    ],
+)
+def test_another_recipe_for_a_run_is_refused(folder, tmp_path, monkeypatch, text, said):
+    """The message names what differs; the run stays as it was."""
+    add_tiny(monkeypatch)
+    run(recipe(folder), tmp_path / "run", stop=1)
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    with pytest.raises(RecipeError, match=f"begun with another recipe.*{said}"):
+        run(recipe(folder, text), tmp_path / "run")
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_other_pictures_for_a_run_are_refused(tmp_path, monkeypatch):
+    """One mask changed; the same pictures in another place are welcome."""
+    add_tiny(monkeypatch)
+    first = draw_folder(tmp_path / "first")
+    run(recipe(first), tmp_path / "run", stop=1)
+    moved = first.rename(tmp_path / "moved")
+    run(recipe(moved), tmp_path / "run", stop=3)
+    mask = moved / "masks" / "disk-00.png"
+    cv2.imwrite(str(mask), 255 - cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE))
+    with pytest.raises(RecipeError, match="begun with other pictures"):
+        run(recipe(moved), tmp_path / "run")
+
+
+def test_what_cannot_work_is_told_before_anything_is_written(folder, tmp_path, monkeypatch):
+    """A batch larger than the set, a checkpoint that is not there, a device that is not."""
+    add_tiny(monkeypatch)
+    for text, said in (
+        ("network: tiny\nsizes: [16]\nstart: nowhere.pt", "start: no such checkpoint"),
+        *(
+            (("network: tiny\ndevice: cuda", "device: expected one that is here"),)
+            if not torch.cuda.is_available()
+            else ()
+        ),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            run(recipe(folder, text), tmp_path / "run")
+    from dataclasses import replace
+
+    chosen = recipe(folder)
+    with pytest.raises(RecipeError, match="batch: expected at most 8, the pictures left to train with, got 9"):
+        run(replace(chosen, course=replace(chosen.course, batch=9)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_may_begin_with_another_ones_weights(folder, tmp_path, monkeypatch):
+    """start: the first weights are the checkpoint's averaged ones; those of another network are refused."""
+    add_tiny(monkeypatch)
+    run(recipe(folder), tmp_path / "first")
+    start = tmp_path / "first" / "best.pt"
+    begun = run(
+        recipe(folder, f"network: tiny\nstart: {start}\noptimizer: {{learning_rate: 1e-8}}"), tmp_path / "more", stop=1
+    )
+    weights = torch.load(start, weights_only=True)["average"]
+    assert (begun["network"]["first.weight"] - weights["first.weight"]).abs().max() < 1e-6
+    with pytest.raises(RecipeError, match="does not hold weights of tiny"):
+        run(recipe(folder, f"network: {{tiny: {{width: 5}}}}\nstart: {start}"), tmp_path / "other")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(folder, tmp_path, monkeypatch):
+    """The message says what to try, and the checkpoint holds the weights from before."""
+    add_tiny(monkeypatch)
+    from bgkit.train import loop
+
+    costs = iter([1.0, float("nan")])
+    real = loop.deep_supervision
+    monkeypatch.setattr(loop, "deep_supervision", lambda *given: real(*given) * next(costs))
+    with pytest.raises(RecipeError, match=r"step 2: the loss is nan; try a smaller optimizer\.learning_rate"):
+        train(recipe(folder), tmp_path / "run", say=lambda text: None)
+    kept = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert kept["step"] == 1
+    assert all(torch.isfinite(value).all() for value in kept["network"].values() if value.is_floating_point())
+
+
+def test_a_networks_own_loss_is_used_unless_declined(folder, tmp_path, monkeypatch):
+    """loss.own decides between the paper's and the recipe's."""
+    add_tiny(monkeypatch)
+    from bgkit.train.networks import made_by
+
+    asked = []
+
+    def loss(self, outputs, truth, image):
+        asked.append((truth.shape[1], image.shape[1]))
+        return outputs[0].float().square().mean()
+
+    made_by("tiny").loss = loss
+    run(recipe(folder), tmp_path / "own", stop=1)
+    assert asked == [(1, 3)]
+    run(recipe(folder, "network: tiny\nloss: {own: false}"), tmp_path / "recipes", stop=1)
+    assert len(asked) == 1

@@ -1,0 +1,146 @@
+"""Samples: picture and mask stay together, chances are what they say, second inputs fit the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
+
+from train_pictures import scenes  # noqa: E402
+
+from bgkit.train.augmenting import draw, whole  # noqa: E402
+from bgkit.train.data import batches, samples  # noqa: E402
+from bgkit.train.networks import Entry  # noqa: E402
+from bgkit.train.pictures import Pictures  # noqa: E402
+from bgkit.train.recipe import Augmentation  # noqa: E402
+from bgkit.train.second import UNKNOWN, spoil, trimap_of  # noqa: E402
+
+NONE = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0)
+GROUNDS = [np.full((40, 40, 3), (10, 20, 250), np.uint8)]
+
+
+def picture():
+    _, image, mask = next(scenes())
+    return image, mask
+
+
+def pictures() -> Pictures:
+    names, images, masks = zip(*scenes(), strict=True)
+    return Pictures(images, masks, names)
+
+
+def test_without_chances_a_sample_is_the_picture():
+    """All chances at 0: the picture stretched to a square, and its mask."""
+    image, mask = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8)
+    image[10:30, 10:30], mask[10:30, 10:30] = 200, 255
+    drawn = draw(image, mask, [], 40, Augmentation(**NONE), np.random.default_rng(0))
+    assert np.abs(drawn.picture - image / 255).max() < 0.01
+    assert np.abs(drawn.truth - mask / 255).max() < 0.01
+
+
+@pytest.mark.parametrize("chance", [name for name in NONE if name != "texture"])
+def test_each_chance_does_something(chance):
+    """At 1 a sample differs from the one at 0, stays in range, and depends on its generator alone."""
+    image, mask = picture()
+    plain = draw(image, mask, GROUNDS, 48, Augmentation(**NONE), np.random.default_rng(5))
+    drawn, again = (
+        draw(image, mask, GROUNDS, 48, Augmentation(**{**NONE, chance: 1.0}), np.random.default_rng(5))
+        for _ in range(2)
+    )
+    assert (drawn.picture == again.picture).all() and (drawn.truth == again.truth).all()
+    assert np.abs(drawn.picture - plain.picture).max() > 0.01
+    assert 0 <= drawn.picture.min() <= drawn.picture.max() <= 1
+    assert drawn.picture.dtype == drawn.truth.dtype == np.float32
+
+
+@pytest.mark.parametrize("chance", ["empty", "vacant"])
+def test_samples_of_nothing_have_no_subject(chance):
+    """Ground alone, and a part of a picture beside its subject: the truth is 0 throughout."""
+    image, mask = np.full((44, 60, 3), 90, np.uint8), np.zeros((44, 60), np.uint8)
+    mask[:, :10] = 255
+    for seed in range(5):
+        chances = Augmentation(**{**NONE, chance: 1.0})
+        assert draw(image, mask, GROUNDS, 32, chances, np.random.default_rng(seed)).truth.max() == 0
+
+
+def test_a_vacant_part_is_of_the_picture():
+    """It shows the picture's own ground, not a new one; where the subject fills the frame, the sample is ordinary."""
+    image, mask = np.full((40, 60, 3), 90, np.uint8), np.zeros((40, 60), np.uint8)
+    image[:, :8], mask[:, :8] = 255, 255
+    chances = Augmentation(**{**NONE, "vacant": 1.0})
+    drawn = draw(image, mask, GROUNDS, 32, chances, np.random.default_rng(1))
+    assert np.abs(drawn.picture - 90 / 255).max() < 0.01
+    full = draw(image, np.full_like(mask, 255), GROUNDS, 32, chances, np.random.default_rng(1))
+    assert full.truth.min() == 1
+
+
+def test_pasted_ground_is_texture_or_plain_as_asked():
+    """texture 1 pastes on a given picture, texture 0 never does."""
+    image, mask = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8)
+    for texture in (0.0, 1.0):
+        chances = Augmentation(**{**NONE, "paste": 1.0, "texture": texture})
+        drawn = [draw(image, mask, GROUNDS, 16, chances, np.random.default_rng(seed)).picture for seed in range(6)]
+        is_texture = [np.abs(each - GROUNDS[0][0, 0] / 255).max() < 0.01 for each in drawn]
+        assert all(is_texture) if texture else not any(is_texture)
+
+
+def test_a_plate_is_the_ground_a_little_other():
+    """Outside the subject picture and plate agree within light and shift; within it they do not."""
+    image, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
+    mask[20:44, 20:44] = 255
+    drawn = draw(image, mask, [], 64, Augmentation(**NONE), np.random.default_rng(2), plate=True)
+    outside, inside = drawn.truth == 0, drawn.truth == 1
+    gap = np.abs(drawn.picture - drawn.plate).mean(2)
+    assert gap[outside].mean() < 0.06 < gap[inside].mean()
+    assert (drawn.picture != drawn.plate)[outside].any()
+
+
+def test_a_trimap_holds_for_its_truth():
+    """Known pixels are what the truth says; every uncertain one is unknown; the band's width varies."""
+    truth = whole(*picture(), [], 64, np.random.default_rng(0)).truth
+    widths = set()
+    for seed in range(6):
+        trimap = trimap_of(truth, np.random.default_rng(seed))
+        assert set(np.unique(trimap)) == {np.float32(0), np.float32(UNKNOWN), np.float32(1)}
+        assert truth[trimap == 1].min() >= 0.98 and truth[trimap == 0].max() <= 0.02
+        widths.add(int((trimap == np.float32(UNKNOWN)).sum()))
+    assert len(widths) > 1
+
+
+def test_a_spoiled_mask_is_wrong_but_like_the_truth():
+    """It overlaps with the truth and differs from it, each time otherwise; of nothing there may be a blob."""
+    truth = whole(*picture(), [], 64, np.random.default_rng(0)).truth
+    overlaps = []
+    for seed in range(8):
+        mask = spoil(truth, np.random.default_rng(seed))
+        assert 0 <= mask.min() <= mask.max() <= 1
+        overlaps.append(((mask > 0.5) & (truth > 0.5)).sum() / ((mask > 0.5) | (truth > 0.5)).sum())
+    assert 0.3 < min(overlaps) < max(overlaps) < 1
+    assert len(set(overlaps)) == len(overlaps)
+
+
+@pytest.mark.parametrize("second", ["plate", "trimap", "mask"])
+def test_batches_depend_on_seed_epoch_and_number_alone(second):
+    """Begun in the middle, an epoch goes on with the same batches; another epoch has others."""
+    entry = Entry("", "", inputs=("image", second))
+    given = {"size": 32, "batch": 3, "seed": 7}
+    full = list(batches(pictures(), GROUNDS, entry, Augmentation(), epoch=2, **given))
+    late = list(batches(pictures(), GROUNDS, entry, Augmentation(), epoch=2, first=2, **given))
+    assert [len(full), len(late)] == [4, 2]
+    for (inputs, truth), (inputs_again, truth_again) in zip(full[2:], late, strict=True):
+        assert all(torch.equal(one, two) for one, two in zip(inputs, inputs_again, strict=True))
+        assert torch.equal(truth, truth_again)
+    other = next(batches(pictures(), GROUNDS, entry, Augmentation(), epoch=3, **given))
+    assert not torch.equal(other[0][0], full[0][0][0])
+    assert full[0][0][1].shape == (3, 3 if second == "plate" else 1, 32, 32)
+
+
+def test_inputs_are_normalized_as_the_entry_says():
+    """Mean and deviation are the network's own."""
+    (drawn, inputs, truth), *_ = samples(
+        pictures(), [], Entry("", "", mean=(0.5, 0, 0), deviation=(0.5, 1, 1)), size=16, seed=0
+    )
+    assert inputs[0][0, 0].numpy() == pytest.approx((drawn.picture[..., 0] - 0.5) / 0.5, abs=1e-6)
+    assert inputs[0][0, 1].numpy() == pytest.approx(drawn.picture[..., 1], abs=1e-6)
+    assert truth[0, 0].numpy() == pytest.approx(drawn.truth)
