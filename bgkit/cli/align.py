@@ -12,8 +12,7 @@ from bgkit.cli.remove import _load
 from bgkit.errors import BgkitError, LayerError, ParamError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from bgkit.batch.places import Place
     from bgkit.pipeline import Pipeline
 
 
@@ -48,7 +47,7 @@ def command(inputs: tuple[str, ...], pipeline: str, settings: tuple[str, ...], q
         name = shown(found.path)
         try:
             reach = _reach(found.path, chain, values)
-        except BgkitError as error:
+        except (BgkitError, OSError) as error:
             failed += 1
             click.echo(f"error: {name}: {error}", err=True)
             continue
@@ -69,14 +68,16 @@ def command(inputs: tuple[str, ...], pipeline: str, settings: tuple[str, ...], q
     return int(failed > 0)
 
 
-def _reach(path: Path, pipeline: Pipeline, values: dict[str, Any]) -> float | None:
+def _reach(place: Place, pipeline: Pipeline, values: dict[str, Any]) -> float | None:
     """Return the reach with which the subject of one picture takes its share of the frame, or None without one."""
+    from bgkit.batch.places import Url, read_bytes
     from bgkit.removal import read_layers
     from bgkit.stage import collect_notes
     from bgkit.stages import frame
 
     last = max(index for index, step in enumerate(pipeline.steps) if step.stage.gives in ("mask", "alpha"))
-    layers = replace(pipeline, steps=pipeline.steps[: last + 1], checks={}).run(read_layers(path))
+    picture = read_layers(read_bytes(place) if isinstance(place, Url) else place)
+    layers = replace(pipeline, steps=pipeline.steps[: last + 1], checks={}).run(picture)
     with collect_notes() as facts:
         frame(layers.image, layers.alpha, fit="picture", reach=1.0, aspect=values["aspect"], size=1)
     if not facts["found"]:

@@ -62,7 +62,7 @@ class CoarseNet(nn.Module):
     Output in evaluation: the finest logits, upsampled to (N, 1, H, W).
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96, 128), blocks: tuple[int, ...] = (0, 1, 2, 2, 2)):
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 128, 128), blocks: tuple[int, ...] = (0, 1, 2, 3, 3)):
         super().__init__()
         self.down = nn.ModuleList()
         inputs = 3
