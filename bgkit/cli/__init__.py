@@ -32,8 +32,8 @@ COMMANDS = {
     "models": "List, fetch, add and verify networks.",
     "evaluate": "Score a folder of predictions against a folder of truths.",
     "compare": "Compare pipelines on pictures, with or without truth.",
-    "train": "Train a network by a recipe, on pictures of your own.",
-    "export": "Write a trained network as an ONNX file with a card.",
+    "train": "Train a network by a recipe.",
+    "export": "Write a trained network as an ONNX file.",
 }
 
 STATUS = {EngineError: 1, ImageError: 1, LayerError: 1}  # of an error that reaches this surface; any other: 2
