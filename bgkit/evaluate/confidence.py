@@ -30,19 +30,20 @@ class Fit(NamedTuple):
 
 # Fitted by benchmarks/confidence.py; see docs/confidence.md for what it was fitted on.
 FIT = Fit(
-    4.894,
+    5.777,
     {
-        "unsure": -7.368,
-        "mask_unsure": -5.102,
-        "moved": -0.4,
-        "small": -0.227,
-        "parts": -11.94,
-        "rough": -2.017,
-        "faint": -3.222,
-        "key_differs": -1.248,
-        "network_differs": -4.8,
-        "witnesses_differ": -2.295,
-        "network_unsure": -5.127,
+        "unsure": -7.99,
+        "mask_unsure": -11.162,
+        "moved": -0.284,
+        "small": -0.01,
+        "large": -7.833,
+        "parts": -6.198,
+        "rough": -2.041,
+        "faint": -0.926,
+        "key_differs": -1.331,
+        "network_differs": -4.21,
+        "witnesses_differ": -2.334,
+        "network_unsure": -10.924,
     },
 )
 
