@@ -152,7 +152,7 @@ def _for_children(count: int) -> Iterator[None]:
 def _serve(line: Connection, order: Order, share: int) -> None:
     """Do jobs until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _leave)
     set_threads(share)
     from bgkit.batch.running import run_job
 
@@ -163,3 +163,9 @@ def _serve(line: Connection, order: Order, share: int) -> None:
             line.send(replace(outcome, job=None))  # type: ignore[arg-type]
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
+
+
+def _leave(number: int, frame: Any) -> None:
+    """End this worker once: the group's signal and the caller's may both come, the second while it is leaving."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)
