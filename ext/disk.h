@@ -3,7 +3,8 @@
    A disk is a stack of horizontal chords (Urbach and Wilkinson 2008, "Efficient 2-D grayscale morphological
    transformations with arbitrary flat structuring elements"). For each row of the mask, level k of a table holds
    the least of 2^k values in a row; two entries of one level cover any chord. Every chord's least value is then
-   handed to the rows above and below which it serves. Per pixel that is radius + 1 chords, in full vectors. */
+   handed to the rows above and below which it serves. Per pixel that is radius + 1 chords, in full vectors; where the
+   answer is known already, a block of pixels is passed over. */
 #ifndef BGKIT_DISK_H
 #define BGKIT_DISK_H
 
@@ -14,6 +15,7 @@
 #include "multiversion.h"
 
 #define DISK_STRIP 512 /* columns; 2 radius + 1 rows of a strip should stay in the second-level cache */
+#define DISK_BLOCK 32  /* columns that are wanted, or not, together; divides DISK_STRIP */
 #define DISK_LEAST(a, b) ((a) < (b) ? (a) : (b))
 
 #define DISK_VALUE uint8_t

@@ -1,18 +1,26 @@
 /* The body of disk.h for one type of value; included once for each.
 
    `half`: half-length of the chord at each distance 0..radius from the middle. `scratch`: `levels` rows of
-   DISK_STRIP + 2 radius. Writes rows `first` to `last` - 1 of `out`. */
+   DISK_STRIP + 2 radius. Writes what is wanted of the rows `first` to `last` - 1 of `out`; `wanted` has a flag for each
+   DISK_BLOCK columns of a row. */
 MULTIVERSION static void DISK_BAND(const DISK_VALUE *mask, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t first,
-                                   ptrdiff_t last, ptrdiff_t radius, const int32_t *half, ptrdiff_t levels,
-                                   DISK_VALUE *restrict scratch, DISK_VALUE *restrict out)
+                                   ptrdiff_t last, ptrdiff_t radius, const int32_t *half,
+                                   const uint8_t *wanted, ptrdiff_t levels, DISK_VALUE *restrict scratch, DISK_VALUE *restrict out)
 {
-    const ptrdiff_t wide = DISK_STRIP + 2 * radius;
+    const ptrdiff_t wide = DISK_STRIP + 2 * radius, blocks = (cols + DISK_BLOCK - 1) / DISK_BLOCK;
     for (ptrdiff_t left = 0; left < cols; left += DISK_STRIP) {
         const ptrdiff_t strip = DISK_LEAST(DISK_STRIP, cols - left);
+        ptrdiff_t begun = last, ended = first; /* the rows of this strip that want anything */
         for (ptrdiff_t row = first; row < last; row++)
             for (ptrdiff_t i = 0; i < strip; i++)
-                out[row * cols + left + i] = DISK_HIGHEST;
-        for (ptrdiff_t row = first - radius < 0 ? 0 : first - radius; row < DISK_LEAST(last + radius, rows); row++) {
+                if (wanted[row * blocks + (left + i) / DISK_BLOCK]) {
+                    out[row * cols + left + i] = DISK_HIGHEST;
+                    begun = DISK_LEAST(begun, row);
+                    ended = row + 1;
+                }
+        if (begun >= ended)
+            continue;
+        for (ptrdiff_t row = begun - radius < 0 ? 0 : begun - radius; row < DISK_LEAST(ended + radius, rows); row++) {
             for (ptrdiff_t i = 0; i < strip + 2 * radius; i++) {
                 ptrdiff_t col = left + i - radius;
                 scratch[i] = col < 0 || col >= cols ? DISK_HIGHEST : mask[row * cols + col];
@@ -32,12 +40,22 @@ MULTIVERSION static void DISK_BAND(const DISK_VALUE *mask, ptrdiff_t rows, ptrdi
                 const DISK_VALUE *end = start + length - ((ptrdiff_t)1 << k);
                 for (int side = 0; side < (away ? 2 : 1); side++) {
                     const ptrdiff_t to = side ? row - away : row + away;
-                    if (to < first || to >= last)
+                    if (to < begun || to >= ended)
                         continue;
                     DISK_VALUE *target = out + to * cols + left;
-                    for (ptrdiff_t i = 0; i < strip; i++) {
-                        DISK_VALUE least = DISK_LEAST(start[i], end[i]);
-                        target[i] = DISK_LEAST(target[i], least);
+                    const uint8_t *flag = wanted + to * blocks + left / DISK_BLOCK;
+                    for (ptrdiff_t begin = 0; begin < strip; flag++) {
+                        ptrdiff_t stop = begin + DISK_BLOCK; /* of a run of blocks that are wanted */
+                        if (!*flag) {
+                            begin = stop;
+                            continue;
+                        }
+                        for (; stop < strip && flag[1]; flag++)
+                            stop += DISK_BLOCK;
+                        for (stop = DISK_LEAST(stop, strip); begin < stop; begin++) {
+                            DISK_VALUE least = DISK_LEAST(start[begin], end[begin]);
+                            target[begin] = DISK_LEAST(target[begin], least);
+                        }
                     }
                 }
             }

@@ -124,6 +124,23 @@ def test_chords_equal_the_definition(soft, pixels, byte):
 
 
 @settings(max_examples=50, deadline=None)
+@given(SOFT, st.integers(1, 30))
+def test_chords_only_where_two_hard_masks_leave_it_open(soft, pixels):
+    """As wide disks do it, at any radius and of values that are not 0 and 1 either."""
+    for mask in (soft, -soft, 0.25 + soft / 2):
+        least = morphology._least_of_soft(mask, pixels)
+        np.testing.assert_array_equal(least, cv2.erode(mask, peer.disk(pixels)))
+
+
+@pytest.mark.parametrize("pixels", [6, 160])
+def test_blocks_that_are_not_open_are_passed_over(pixels):
+    """Beyond the columns of a strip and of a block, and with a block that is cut off."""
+    mask = blobs((200, 1033))
+    mask[:, 700:] = np.random.default_rng(0).random((200, 333), np.float32)
+    np.testing.assert_array_equal(morphology._least_of_soft(mask, pixels), cv2.erode(mask, peer.disk(pixels)))
+
+
+@settings(max_examples=50, deadline=None)
 @given(HARD, st.integers(0, 30))
 def test_distances_equal_the_definition(hard, pixels):
     """The threshold on the distance transform alone, at any radius, also where nothing is outside."""

@@ -39,7 +39,7 @@ def test_without_chances_a_sample_is_the_picture():
     assert np.abs(drawn.truth - mask / 255).max() < 0.01
 
 
-@pytest.mark.parametrize("chance", [name for name in NONE if name != "texture"])
+@pytest.mark.parametrize("chance", [name for name in NONE if name not in ("texture", "closest")])
 def test_each_chance_does_something(chance):
     """At 1 a sample differs from the one at 0, stays in range, and depends on its generator alone."""
     image, mask = picture()
@@ -52,6 +52,17 @@ def test_each_chance_does_something(chance):
     assert np.abs(drawn.picture - plain.picture).max() > 0.01
     assert 0 <= drawn.picture.min() <= drawn.picture.max() <= 1
     assert drawn.picture.dtype == drawn.truth.dtype == np.float32
+
+
+def test_closest_is_the_smallest_part_a_crop_shows():
+    """Where the picture is the height of each pixel, a crop's range tells how much of it is seen."""
+    image = np.broadcast_to(np.arange(200, dtype=np.uint8)[:, None, None], (200, 200, 3)).copy()
+    seen = [
+        np.ptp(draw(image, image[..., 0], [], 64, Augmentation(**{**NONE, "crop": 1, "closest": closest}), rng).picture)
+        for closest in (0.9, 0.1)
+        for rng in map(np.random.default_rng, range(20))
+    ]
+    assert min(seen[:20]) > 0.6 and 0.2 < min(seen[20:]) < 0.4
 
 
 @pytest.mark.parametrize("chance", ["empty", "vacant"])

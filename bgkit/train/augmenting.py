@@ -110,7 +110,7 @@ def _crop(shape: tuple[int, ...], size: int, chances: Augmentation, rng: Rng) ->
     rows, cols = shape[:2]
     share, stretch = 1.0, 1.0
     if rng.random() < chances.crop:
-        share, stretch = np.sqrt(rng.uniform(0.45, 1.0)), np.exp(rng.uniform(-0.1, 0.1))
+        share, stretch = np.sqrt(rng.uniform(chances.closest, 1.0)), np.exp(rng.uniform(-0.1, 0.1))
     height, width = rows * min(1.0, share * stretch), cols * min(1.0, share / stretch)
     top, left = rng.uniform(0, rows - height), rng.uniform(0, cols - width)
     angle = np.deg2rad(rng.normal(0, 6)) if rng.random() < chances.turn else 0.0
@@ -148,7 +148,7 @@ def _draw_light(picture: Picture, chances: Augmentation, rng: Rng) -> Callable[[
     def light(seen: Picture) -> Picture:
         if relit:
             seen = seen * gain
-            luma = seen.mean(2, keepdims=True)
+            luma = cv2.transform(seen, np.full((1, 3), 1 / 3))[..., None]
             seen = mean + (luma + (seen - luma) * saturation - mean) * contrast
         if grayed:
             seen = np.repeat(seen.mean(2, keepdims=True), 3, 2)

@@ -183,7 +183,9 @@ class Augmentation:
     Parameters
     ----------
     crop : float
-        Part of the picture (45 to 100 % of its area), a little stretched, instead of all of it.
+        Part of the picture, a little stretched, instead of all of it.
+    closest : float
+        The smallest such part. Less shows more subjects that are larger than the frame.
     mirror : float
         Left and right exchanged.
     turn : float
@@ -211,6 +213,7 @@ class Augmentation:
     """
 
     crop: Probability = 0.75
+    closest: Annotated[float, Range(0.05, 1, "of the picture's area")] = 0.45
     mirror: Probability = 0.5
     turn: Probability = 0.3
     paste: Probability = 0.2
