@@ -32,8 +32,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bgkit
-from bgkit.evaluate.datasets import Dataset, Sample, open_dataset
+from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import Score, score, summarize
+from bgkit.evaluate.samples import Dataset, Sample
 
 SETS = {
     "ecssd": ("ecssd", "test/ecssd"),

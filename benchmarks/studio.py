@@ -44,7 +44,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bgkit import load_pipeline
 from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
-from bgkit.evaluate.datasets import Sample, open_dataset
+from bgkit.evaluate.datasets import open_dataset
+from bgkit.evaluate.samples import Sample
 from bgkit.findings import FINDINGS
 from bgkit.imagefile import read_picture
 from bgkit.stages import composite, flat_field, white_balance

@@ -23,7 +23,8 @@ def least_in_disk(const value[:, ::1] mask, const int32_t[::1] half, const uint8
                   value[:, :, ::1] scratch, value[:, ::1] out, int threads):
     """Write the least value within the disk whose chords have the half-lengths ``half``.
 
-    ``wanted`` is (rows, ceil(cols / BLOCK)): blocks of ``out`` with a 0 there are left as they are. ``scratch`` is (bands, levels, STRIP + 2 radius), with 2 ** levels > 2 radius + 1; each band writes its own rows.
+    ``wanted`` is (rows, ceil(cols / BLOCK)): blocks of ``out`` with a 0 there are left as they are.
+    ``scratch`` is (bands, levels, STRIP + 2 radius), with 2 ** levels > 2 radius + 1; each band writes its own rows.
     """
     cdef Py_ssize_t band, bands = scratch.shape[0], rows = mask.shape[0], radius = half.shape[0] - 1
     for band in prange(bands, nogil=True, num_threads=threads, schedule="static"):

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 import bgkit
 from benchmarks.study import modes
 from benchmarks.study.chains import CHAINS, KEY, chain
-from bgkit.evaluate.datasets import Sample, open_dataset
+from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import score
+from bgkit.evaluate.samples import Sample
 from bgkit.layers import Layers
 
 __all__ = ["MEASURED", "SETS", "data_folder", "examine", "measure", "run_chains", "samples"]

@@ -15,9 +15,9 @@ from bgkit.batch.engine import default_workers
 from bgkit.batch.jobs import shown
 from bgkit.errors import PlanError
 from bgkit.evaluate import judging, report
-from bgkit.evaluate.datasets import Dataset
 from bgkit.evaluate.metrics import METRICS, check_names
 from bgkit.evaluate.pictures import gather
+from bgkit.evaluate.samples import Dataset
 from bgkit.evaluate.table import Problem
 from bgkit.imagefile import write_picture
 

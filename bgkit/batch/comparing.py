@@ -32,8 +32,8 @@ from bgkit.batch.jobs import Job, Outcome, Work
 from bgkit.batch.journal import LEFT_BEHIND, lock
 from bgkit.errors import BgkitError, PipelineError, PlanError
 from bgkit.evaluate.confidence import confidence
-from bgkit.evaluate.datasets import Sample
 from bgkit.evaluate.metrics import score
+from bgkit.evaluate.samples import Sample
 from bgkit.evaluate.signs import signs
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError
-from bgkit.evaluate.datasets import Dataset, Sample
+from bgkit.evaluate.samples import Dataset, Sample
 
 __all__ = ["fill_polygons", "open_persons", "runs_to_mask", "unpack_runs"]
 

@@ -17,76 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, ParamError, did_you_mean
-from bgkit.evaluate.files import PICTURES, by_name, read_matte
+from bgkit.evaluate.coco import open_persons
+from bgkit.evaluate.files import PICTURES, by_name
+from bgkit.evaluate.samples import Dataset, Sample
 
-__all__ = ["LAYOUTS", "Dataset", "Layout", "Sample", "open_dataset"]
+__all__ = ["LAYOUTS", "Layout", "open_dataset"]
 
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One picture of a set and what is known of it."""
-
-    name: str
-    image: Path
-    truth: Path | None = None
-    trimaps: tuple[Path, ...] = ()
-    plate: Path | None = None
-    foreground: Path | None = None
-    kind: str = ""  # the set's own grouping: light and ground of a studio shot, sequence of a video
-    instances: bool = False  # the truth numbers objects; every number but 0 is subject
-
-    @property
-    def has_truth(self) -> bool:
-        """Whether :meth:`read_truth` has something to read."""
-        return self.truth is not None
-
-    def read_image(self) -> Array:
-        """Return the picture (M, N, 3), 0..1."""
-        from bgkit.imagefile import read_picture
-
-        return read_picture(self.image).image
-
-    def read_truth(self) -> Array:
-        """Return the true mask or alpha (M, N), 0..1."""
-        if self.truth is None:
-            raise ImageError(f"{self.name}: the set has no truth for this picture")
-        if self.instances:  # a palette's colors: gray would make dark red a weak maybe
-            colors = replace(self, image=self.truth).read_image()
-            return np.asarray(colors.max(axis=2) > 0, np.float32)
-        return read_matte(self.truth)
-
-    def read_trimap(self, number: int = 0) -> NDArray[np.uint8] | None:
-        """Return a trimap (M, N) of 0, 128, 255, or None where there is none of that number."""
-        if number >= len(self.trimaps):
-            return None
-        from bgkit.layers import enter
-
-        return enter("trimap", read_matte(self.trimaps[number]))
-
-    def read_plate(self) -> Array | None:
-        """Return the empty scene (M, N, 3), or None."""
-        return None if self.plate is None else replace(self, image=self.plate).read_image()
-
-    def read_foreground(self) -> Array | None:
-        """Return the true color of the subject (M, N, 3), or None."""
-        return None if self.foreground is None else replace(self, image=self.foreground).read_image()
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """The samples of a set, in the order of their names; ``unmatched`` lists files without a partner."""
-
-    name: str
-    samples: tuple[Sample, ...]
-    unmatched: tuple[Path, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __iter__(self) -> Iterator[Sample]:
-        return iter(self.samples)
 
 
 @dataclass(frozen=True)
@@ -228,8 +165,6 @@ def open_dataset(name: str, folder: str | PathLike[str]) -> Dataset:
     if not root.is_dir():
         raise ImageError(f"{name}: expected a folder, got {root}; get {layout.title} from {layout.where}")
     if name == "coco-person":
-        from bgkit.evaluate.coco import open_persons
-
         return open_persons(root, layout.where)
     pairs = (*layout.folders, *(() if layout.nested else USUAL))
     for pictures, truths in pairs:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from bgkit.errors import ImageError
-from bgkit.evaluate.datasets import Sample
 from bgkit.evaluate.files import PICTURES, by_name
+from bgkit.evaluate.samples import Sample
 from bgkit.evaluate.table import Problem
 
 __all__ = ["gather"]

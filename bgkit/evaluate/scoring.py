@@ -17,9 +17,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bgkit.errors import BgkitError, ImageError, ParamError
-from bgkit.evaluate.datasets import Dataset, Sample
 from bgkit.evaluate.files import PICTURES, by_name, read_matte
 from bgkit.evaluate.metrics import check_names, score, summarize
+from bgkit.evaluate.samples import Dataset, Sample
 from bgkit.evaluate.table import Problem, Row, Table
 from bgkit.threads import threads
 

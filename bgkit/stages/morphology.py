@@ -4,8 +4,8 @@ The disk is flat and Euclidean, the footprint of ``skimage.morphology.disk``; wh
 of account, so that a subject that the frame cuts off is not eaten from there. Works on soft masks by least and
 greatest values, which on masks of 0 and 1 is the usual erosion and dilation. The radius is a share of the diagonal, so
 that one pipeline file serves 0.3 and 24 megapixels. Cost per pixel and thread: on masks of 0 and 1 from 0.5 to 4 ns up
-to 25 px, and never more than two distance transforms, 23 ns, however large the disk. On soft masks 1 ns at 2 px, 10 at 25
-and 36 at 100 (OpenCV: 33 at 15); wider disks ask two hard masks first, whose cost is bounded, and look closer only
+to 25 px, and never more than two distance transforms, 23 ns, however large the disk. On soft masks 1 ns at 2 px, 10 at
+25 and 36 at 100 (OpenCV: 33 at 15); wider disks ask two hard masks first, whose cost is bounded, and look closer only
 where these leave the answer open: little but the soft contour. (A mask soft everywhere has no such bound.)
 """
 

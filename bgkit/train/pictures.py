@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import BgkitError, RecipeError
-from bgkit.evaluate.datasets import Sample, open_dataset
+from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.files import PICTURES, by_name
+from bgkit.evaluate.samples import Sample
 from bgkit.train.coco import open_filtered
 from bgkit.train.recipe import Data, Split
 
