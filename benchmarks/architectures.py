@@ -49,6 +49,7 @@ epochs: 1
 batch: {batch}
 sizes: [{side}]
 average: 0.95
+precision: bfloat16
 optimizer: {{kind: adamw, learning_rate: 1e-3, weight_decay: 0.01}}
 schedule: {{kind: cosine, warmup: 20}}
 split: {{validation: {share}, test: 0}}

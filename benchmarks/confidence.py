@@ -92,6 +92,7 @@ def results(options: argparse.Namespace) -> list[dict]:
     have = {(row["set"], row["picture"]) for row in cached}
     todo = [(*work, options.pipelines.split(",")) for work in work_of(options.limit, options.quick)]
     todo = [job for job in todo if job[:2] not in have]
+    options.cache.parent.mkdir(parents=True, exist_ok=True)
     with options.cache.open("a") as file:
         for rows in _each(todo, options.workers):
             file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -172,7 +173,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="6 pictures of each set")
     parser.add_argument("--write", action="store_true", help="put fit and figures where they are kept")
-    parser.add_argument("--cache", type=Path, default=Path("confidence.jsonl"))
+    parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "confidence.jsonl")
     options = parser.parse_args()
     rows = results(options)
     sure = crossed(rows)

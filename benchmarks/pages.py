@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["fill", "named"]
+__all__ = ["block", "fill", "named"]
 
-BLOCK = re.compile(r"(<!-- measured: (\w+) -->)\n.*?(<!-- /measured -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- measured: (\w+) -->)\n(.*?)(<!-- /measured -->)", re.DOTALL)
 
 
 def fill(page: str, parts: Mapping[str, str]) -> str:
@@ -18,9 +18,18 @@ def fill(page: str, parts: Mapping[str, str]) -> str:
     new
     <!-- /measured -->
     """
-    return BLOCK.sub(lambda match: f"{match[1]}\n{parts[match[2]].strip()}\n{match[3]}", page)
+    return BLOCK.sub(lambda match: f"{match[1]}\n{parts[match[2]].strip()}\n{match[4]}", page)
 
 
 def named(page: str) -> list[str]:
     """Return the names of a page's blocks, in order."""
     return [match[2] for match in BLOCK.finditer(page)]
+
+
+def block(page: str, name: str) -> str:
+    """Return what a block holds now.
+
+    >>> block("<!-- measured: speed -->\\nold\\n<!-- /measured -->", "speed")
+    'old'
+    """
+    return next(match[3] for match in BLOCK.finditer(page) if match[2] == name).strip()

@@ -32,6 +32,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bgkit
+from benchmarks.pages import block, fill, named
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import Score, score, summarize
 from bgkit.evaluate.samples import Dataset, Sample
@@ -42,6 +43,7 @@ SETS = {
     "matting": ("alphamatting", "test/matting"),
 }
 KINDS = ("white", "falloff", "grey", "green")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
 MEASURED = ("mae", "f_max", "f_mean", "iou", "sad", "foreground_mse")
 
 
@@ -147,6 +149,7 @@ def main() -> int:
     parser.add_argument("--plates", action="store_true", help="hand the plate to every pipeline that takes one")
     parser.add_argument("--quick", action="store_true", help="4 pictures of each set")
     parser.add_argument("--output", type=Path, help="write the Markdown here too")
+    parser.add_argument("--write", action="store_true", help=f"put the tables of these sets into {PAGE.name}")
     options = parser.parse_args()
     if options.pipelines:
         names = options.pipelines.split(",")
@@ -176,6 +179,10 @@ def main() -> int:
             if options.output:
                 options.output.write_text(report())
     print(report())
+    if options.write:
+        text = PAGE.read_text()
+        made = {rows[0]["set"]: markdown(rows) for rows in tables}
+        PAGE.write_text(fill(text, {name: made.get(name) or block(text, name) for name in named(text)}))
     return 0
 
 
