@@ -15,7 +15,7 @@
 #include "multiversion.h"
 
 #define DISK_STRIP 512 /* columns; 2 radius + 1 rows of a strip should stay in the second-level cache */
-#define DISK_BLOCK 32  /* columns that are wanted, or not, together; divides DISK_STRIP */
+#define DISK_BLOCK 128 /* columns that are wanted, or not, together; divides DISK_STRIP */
 #define DISK_LEAST(a, b) ((a) < (b) ? (a) : (b))
 
 #define DISK_VALUE uint8_t

@@ -11,13 +11,18 @@ MULTIVERSION static void DISK_BAND(const DISK_VALUE *mask, ptrdiff_t rows, ptrdi
     for (ptrdiff_t left = 0; left < cols; left += DISK_STRIP) {
         const ptrdiff_t strip = DISK_LEAST(DISK_STRIP, cols - left);
         ptrdiff_t begun = last, ended = first; /* the rows of this strip that want anything */
-        for (ptrdiff_t row = first; row < last; row++)
-            for (ptrdiff_t i = 0; i < strip; i++)
-                if (wanted[row * blocks + (left + i) / DISK_BLOCK]) {
-                    out[row * cols + left + i] = DISK_HIGHEST;
-                    begun = DISK_LEAST(begun, row);
-                    ended = row + 1;
-                }
+        for (ptrdiff_t row = first; row < last; row++) {
+            const uint8_t *flag = wanted + row * blocks + left / DISK_BLOCK;
+            for (ptrdiff_t begin = 0; begin < strip; begin += DISK_BLOCK, flag++) {
+                if (!*flag)
+                    continue;
+                DISK_VALUE *target = out + row * cols + left;
+                for (ptrdiff_t i = begin; i < DISK_LEAST(begin + DISK_BLOCK, strip); i++)
+                    target[i] = DISK_HIGHEST;
+                begun = DISK_LEAST(begun, row);
+                ended = row + 1;
+            }
+        }
         if (begun >= ended)
             continue;
         for (ptrdiff_t row = begun - radius < 0 ? 0 : begun - radius; row < DISK_LEAST(ended + radius, rows); row++) {
@@ -52,10 +57,12 @@ MULTIVERSION static void DISK_BAND(const DISK_VALUE *mask, ptrdiff_t rows, ptrdi
                         }
                         for (; stop < strip && flag[1]; flag++)
                             stop += DISK_BLOCK;
-                        for (stop = DISK_LEAST(stop, strip); begin < stop; begin++) {
-                            DISK_VALUE least = DISK_LEAST(start[begin], end[begin]);
-                            target[begin] = DISK_LEAST(target[begin], least);
+                        stop = DISK_LEAST(stop, strip);
+                        for (ptrdiff_t i = begin; i < stop; i++) {
+                            DISK_VALUE least = DISK_LEAST(start[i], end[i]);
+                            target[i] = DISK_LEAST(target[i], least);
                         }
+                        begin = stop;
                     }
                 }
             }
