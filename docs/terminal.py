@@ -83,6 +83,7 @@ def emulate(command: list[str], cwd: Path, meanwhile: list[str], seconds: float,
     )
     os.close(child)
     started, seen = time.monotonic(), b""
+    due = started + 2
     while time.monotonic() - started < seconds:
         if select.select([parent], [], [], 0.2)[0]:
             try:
@@ -91,8 +92,9 @@ def emulate(command: list[str], cwd: Path, meanwhile: list[str], seconds: float,
                 break
             seen += data
             stream.feed(data)
-        elif meanwhile:
+        if meanwhile and time.monotonic() > due:
             shoot(meanwhile.pop(0), cwd / "incoming")
+            due = time.monotonic() + 2
         if not meanwhile and until in seen:
             break
     if process.poll() is None:

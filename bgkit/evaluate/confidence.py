@@ -30,20 +30,20 @@ class Fit(NamedTuple):
 
 # Fitted by benchmarks/confidence.py; see docs/confidence.md for what it was fitted on.
 FIT = Fit(
-    5.777,
+    5.991,
     {
-        "unsure": -7.99,
-        "mask_unsure": -11.162,
-        "moved": -0.284,
-        "small": -0.01,
-        "large": -7.833,
-        "parts": -6.198,
-        "rough": -2.041,
-        "faint": -0.926,
-        "key_differs": -1.331,
-        "network_differs": -4.21,
-        "witnesses_differ": -2.334,
-        "network_unsure": -10.924,
+        "unsure": -8.94,
+        "mask_unsure": -10.476,
+        "moved": -0.628,
+        "small": -0.011,
+        "large": -11.505,
+        "parts": -2.947,
+        "rough": -2.697,
+        "faint": -4.142,
+        "key_differs": -0.661,
+        "network_differs": -2.83,
+        "witnesses_differ": -2.707,
+        "network_unsure": -8.482,
     },
 )
 
