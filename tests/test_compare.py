@@ -317,6 +317,20 @@ def test_wrong_wishes_stop_it_first(here, options, error):
     assert not Path("report").exists()
 
 
+def test_many_problems_are_named_in_the_report(here):
+    """Truths without a picture: twenty on the terminal, all of them in the report, which begins with the ranking."""
+    for number in range(30):
+        shutil.copy("truth/0.png", f"truth/more-{number}.png")
+    options = ["-p", "key.yaml", "--images", "images", "--truth", "truth", "-o", "report", "--workers", "1"]
+    result = CliRunner().invoke(app, ["compare", *options])
+    assert result.exit_code == 1
+    assert result.stderr.count("truth without a picture") == 20
+    assert "and 10 more; the report names every one" in result.stderr
+    page = Path("report/report.html").read_text("utf-8")
+    assert page.count("truth without a picture") >= 30
+    assert '<details><summary class="doubt">30 files with a problem' in page
+
+
 # Data sets
 
 

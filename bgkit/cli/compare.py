@@ -11,6 +11,8 @@ from typing import Self
 
 import click
 
+SHOWN = 20  # problems named on the terminal; the report has them all
+
 
 @click.command(
     epilog="""\b
@@ -79,8 +81,10 @@ def command(
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on with what is left", err=True)
         return 130
-    for problem in told["problems"]:
+    for problem in told["problems"][:SHOWN]:
         click.echo(f"error: {problem['file']}: {problem['reason']}", err=True)
+    if len(told["problems"]) > SHOWN:
+        click.echo(f"error: and {len(told['problems']) - SHOWN} more; the report names every one", err=True)
     progress.note(f"{told['verdict']}\n{output / 'report.html'}")
     return 1 if told["problems"] else 0
 
