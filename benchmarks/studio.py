@@ -273,15 +273,14 @@ def main() -> int:
     samples = sorted(open_dataset("studio", folder / "test" / "studio"), key=lambda sample: sample.name)
     if options.quick:
         samples = [sample for sample in samples if sample.name.partition("-")[0] in ("GT02", "GT08", "GT16")]
-    for name, rows in (
-        ("light", light),
-        ("exposure", exposure),
-    ):
+    for name, rows in (("light", light), ("exposure", exposure)):
         if name in parts:
             print(f"## {name}\n\n{table(rows(samples))}\n", flush=True)
     if {"ground", "shadow"} & set(parts):
         for name, made in zip(("ground", "shadow"), finished(samples), strict=True):
             print(f"## {name}\n\n{table(made)}\n", flush=True)
+    if "checks" in parts:
+        print(f"## checks\n\n{table(checks(samples))}\n", flush=True)
     return 0
 
 
