@@ -199,6 +199,16 @@ def test_an_embedded_cluster(environment):
     assert [path.name for path in results()] == sorted(f"{n}.png{end}" for n in range(6) for end in ("", ".json"))
 
 
+def test_who_stands_beside_a_killer_is_done_all_the_same(environment):
+    """Dask gives up all that waited at a process which died too often; here only the guilty are given up."""
+    for number in range(4):
+        draw(Path(f"in/{number}b.png"))
+        draw(Path(f"in/{number}a.png"), DIES)
+    status, errors = outcome(remove(environment, "in", "-o", "out", "--workers", "1"))
+    assert status == 1 and "4 done, 4 failed" in errors and "Traceback" not in errors, errors
+    assert [path.name for path in results()] == [f"{number}b.png" for number in range(4)]
+
+
 def test_the_scheduler_is_killed_midway(environment, tmp_path):
     """Status 1 with what to do; the same command, with the local engine even, does the rest."""
     for number in range(40):

@@ -93,7 +93,7 @@ UPSTREAM = {
     "ben2": ((1024, 1024), {"kind": "lanczos"}),
     # (x - 127.5) / 127.5 of 8 bits; the short side to 512, the long one down to a multiple of 32
     "modnet-portrait": ((512, 800), {"kind": "area", "scale": 255, "mean": 127.5, "deviation": 127.5}),
-    "coarse": ((256, 256), {"kind": "area", **IMAGENET}),
+    "coarse": ((320, 320), {"kind": "area", **IMAGENET}),
 }
 
 

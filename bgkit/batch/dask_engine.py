@@ -111,9 +111,12 @@ class Cluster:
         order = Order.of(_rooted(work))
         self._check_workers(jobs[0], proof)
         waiting, flying = deque(jobs), dict[Any, Job]()
+        # Dask gives up all that was on its way to a process which died too often, guilty or not: at the end each of
+        # these is tried with nothing beside it.
+        accused, alone = deque[Job](), None
         processes, counted, lost = 0, 0.0, 0.0
         try:
-            while waiting or flying:
+            while waiting or flying or accused:
                 now = time.monotonic()
                 if now > counted + 1:
                     counted, before = now, processes
@@ -129,10 +132,15 @@ class Cluster:
                 while waiting and not lost and len(flying) < AHEAD * max(1, processes):
                     job = waiting.popleft()
                     flying[self.client.submit(_do, order, _absolute(job), pure=False)] = job
+                if accused and not (waiting or flying or lost):
+                    alone = accused.popleft()
+                    flying[self.client.submit(_do, order, _absolute(alone), pure=False)] = alone
                 for future in self._next(flying):
                     job = flying.pop(future)
                     if future.status in FORGOTTEN:
                         waiting.append(job)
+                    elif job is not alone and self._killed(future):
+                        accused.append(job)
                     else:
                         yield self._outcome(future, job)
         finally:
@@ -150,6 +158,9 @@ class Cluster:
         except Exception:  # nothing within a second; or the scheduler is gone, which is seen by counting its workers
             time.sleep(max(0.0, 0.1 - (time.monotonic() - began)))
         return [future for future in flying if future.status in ("finished", "error", *FORGOTTEN)]
+
+    def _killed(self, future: Any) -> bool:
+        return future.status == "error" and isinstance(future.exception(), self.distributed.KilledWorker)
 
     def _outcome(self, future: Any, job: Job) -> Outcome:
         try:
