@@ -2,6 +2,7 @@
 
     python -m benchmarks.architectures                              all that are not done yet, then the table
     python -m benchmarks.architectures --only coarse,unet           some of them
+    python -m benchmarks.architectures --steps 0 --times            measure the times anew, on an idle machine
     python -m benchmarks.architectures --steps 0 --write            only the table, into docs/architectures-compared.md
 
 Each network starts from random weights, sees each picture of the budget once, is exported and judged on ECSSD through
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -64,6 +66,7 @@ def main() -> int:
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--limit", type=int, default=200, help="pictures of ECSSD to judge on")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "architectures")
+    parser.add_argument("--times", action="store_true", help="of what is done, measure the times once more")
     parser.add_argument("--write", action="store_true", help=f"also write {PAGE.name} into docs")
     parser.add_argument("--quick", action="store_true", help="coarse, 3 steps, 4 pictures")
     options = parser.parse_args()
@@ -83,6 +86,13 @@ def main() -> int:
             print(f"{name} ...", file=sys.stderr, flush=True)
             results.put(name, {"budget": budget, **measure(name, budget, options.output, given)})
             print(f"{name}: {results.found[name]}", file=sys.stderr, flush=True)
+    if options.times:
+        for name, row in results.found.items():
+            budget = row["budget"]
+            row["onnx_ms"] = run_time(options.output / f"{name}.onnx", budget["side"])
+            row["training_s"] = step_time(name, budget["side"], budget["batch"]) / budget["batch"]
+            results.put(name, row)
+            print(f"{name}: {row['training_s']:.3f} s, {row['onnx_ms']:.1f} ms", file=sys.stderr, flush=True)
     table = results.table()
     print(table)
     if options.write:
@@ -194,6 +204,19 @@ def run_time(path: Path, side: int) -> float:
         session.run(None, feed)
         times.append(time.perf_counter() - started)
     return 1000 * float(np.median(times[2:]))
+
+
+def step_time(name: str, side: int, batch: int) -> float:
+    """Return the median time of a step of training on noise, in seconds."""
+    recipe = read_recipe(RECIPE.format(name=name, batch=batch, side=side, share=50), "benchmark")
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (side, side, 3), np.uint8) for _ in range(10 * batch)]
+    masks = [np.pad(np.full((side // 2, side // 2), 255, np.uint8), side // 4) for _ in images]
+    given = Pictures(images, masks, [str(number) for number in range(len(images))], "noise"), []
+    ends: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        train(recipe, Path(folder), say=lambda _: None, on_step=lambda _: ends.append(time.perf_counter()), given=given)
+    return float(np.median(np.diff(ends)))
 
 
 def page(table: str, results: Results) -> str:
