@@ -229,9 +229,10 @@ def page(table: str, results: Results) -> str:
     return f"""# The architectures under one small budget
 
 Every mask network of `bgkit/train/networks`, from random weights, on the same pictures in the same order: {each}.
-AdamW 1e-3 with cosine decay, cross entropy and soft IoU, or the paper's own loss where it has one.
+AdamW 1e-3 with cosine decay, bfloat16, cross entropy and soft IoU, or the paper's own loss where it has one.
 **This is a small budget**: each picture is seen once, a thousandth of what the papers train.
 It shows which network learns most from little and what each costs, not which is best in the end.
+One seed: differences of a few hundredths mean little.
 Times are of two cores that may have been shared.
 One command makes the table and goes on where it was stopped: `python -m benchmarks.architectures --write`.
 
