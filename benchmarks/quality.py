@@ -151,6 +151,8 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="write the Markdown here too")
     parser.add_argument("--write", action="store_true", help=f"put the tables of these sets into {PAGE.name}")
     options = parser.parse_args()
+    if options.write and (options.pipelines or options.limit or options.quick):
+        parser.error("--write wants all pipelines on all pictures of a set: leave out --pipelines, --limit and --quick")
     if options.pipelines:
         names = options.pipelines.split(",")
     else:
