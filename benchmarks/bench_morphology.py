@@ -84,13 +84,12 @@ def works(soft: np.ndarray, quick: bool) -> dict[str, tuple[Work, dict[str, Work
     share = 100 * 500 / soft.size
     fill, remove = stages.fill_holes.stage.function, stages.remove_small.stage.function
     table: dict[str, tuple[Work, dict[str, Work]]] = {}
-    for pixels in (2, 5, 25) if quick else (2, 5, 10, 25, 60):
-        peers: dict[str, Work] = {"OpenCV uint8": lambda p=pixels: opening_cv(byte, p)}
+    for pixels in (2, 5, 25) if quick else (2, 5, 10, 25, 60, 100):
+        peers: dict[str, Work] = {"OpenCV uint8": lambda p=pixels: opening_cv(byte, p)} if pixels <= 60 else {}
         peers["SciPy distance"] = lambda p=pixels: opening_by_distance(boolean, p)
         table[f"opening, {pixels} px, hard"] = (lambda p=pixels: opening(hard, p), peers)
-        if pixels <= 25:
-            soft_peers: dict[str, Work] = {"OpenCV float": lambda p=pixels: opening_cv(soft, p)}
-            table[f"opening, {pixels} px, soft"] = (lambda p=pixels: opening(soft, p), soft_peers)
+        soft_peers: dict[str, Work] = {"OpenCV float": lambda p=pixels: opening_cv(soft, p)} if pixels <= 25 else {}
+        table[f"opening, {pixels} px, soft"] = (lambda p=pixels: opening(soft, p), soft_peers)
     table["all holes, hard"] = (
         lambda: fill(hard, max_area=100.0),
         {"SciPy": lambda: ndimage.binary_fill_holes(boolean), "OpenCV flood": lambda: filling_cv(byte)},

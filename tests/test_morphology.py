@@ -105,9 +105,9 @@ def test_operators_that_add_never_take_away(operator):
 
 
 @pytest.mark.parametrize("hard", [False, True])
-@pytest.mark.parametrize("pixels", [5, 30, 100])
+@pytest.mark.parametrize("pixels", [5, 30, 40, 100])
 def test_wide_disks_are_those_of_opencv(hard, pixels):
-    """Where distances and chords take over, beyond the columns that the kernel takes at a time, bit for bit."""
+    """Where chords and the reach of 0s take over, beyond the columns that the kernel takes at a time, bit for bit."""
     mask = blobs((70, 600))
     mask = (mask > 0.5).astype(np.uint8) if hard else mask
     disk = peer.disk(pixels)
@@ -142,8 +142,8 @@ def test_blocks_that_are_not_open_are_passed_over(pixels):
 
 @settings(max_examples=50, deadline=None)
 @given(HARD, st.integers(0, 30))
-def test_distances_equal_the_definition(hard, pixels):
-    """The threshold on the distance transform alone, at any radius, also where nothing is outside."""
+def test_reach_equals_the_definition(hard, pixels):
+    """The disk that holds no 0, by the 0s' reach along rows and columns, at any radius, also where there is no 0."""
     byte = hard.astype(np.uint8)
     np.testing.assert_array_equal(morphology._farther(byte, pixels), cv2.erode(byte, peer.disk(pixels)))
 

@@ -3,10 +3,11 @@
 The disk is flat and Euclidean, the footprint of ``skimage.morphology.disk``; what lies outside the picture is left out
 of account, so that a subject that the frame cuts off is not eaten from there. Works on soft masks by least and
 greatest values, which on masks of 0 and 1 is the usual erosion and dilation. The radius is a share of the diagonal, so
-that one pipeline file serves 0.3 and 24 megapixels. Cost per pixel and thread: on masks of 0 and 1 from 0.5 to 4 ns up
-to 25 px, and never more than two distance transforms, 23 ns, however large the disk. On soft masks 1 ns at 2 px, 10 at
-25 and 36 at 100 (OpenCV: 33 at 15); wider disks ask two hard masks first, whose cost is bounded, and look closer only
-where these leave the answer open: little but the soft contour. (A mask soft everywhere has no such bound.)
+that one pipeline file serves 0.3 and 24 megapixels. Cost of an opening per pixel and thread: on masks of 0 and 1 from
+1 ns at 2 px to 5.5 at 25, and no more however large the disk. On soft masks 2 ns at 2 px and 12 at 25; wider disks ask
+two hard masks first and look closer only where these leave the answer open, which is little but the soft contour: 11
+to 21 ns however large the disk. (OpenCV: 91 at 25 px. A mask that is soft everywhere, as one is of which nothing as
+wide as the disk is left, has no such bound.)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from bgkit._ext.disk import BLOCK, STRIP, least_in_disk
+from bgkit._ext.disk import BLOCK, STRIP, all_in_disk, least_in_disk
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.stage import stage
@@ -26,10 +27,10 @@ from bgkit.threads import threads
 Radius = Annotated[float, Range(0, 200, "per mille of the picture's diagonal", ui=(0, 10))]
 
 # Up to NARROW, OpenCV's own erosion is as fast as any (at 1 MP of bytes, 4 px: 0.45 ms, the disk's chords 0.49), but
-# it visits the whole disk (8 px: 1.6 and 0.8). From WIDE on, distance transforms win, whose time does not depend on the
-# radius (11.4 ms; chords at 100 px 7.5, growing); they need a hard mask. Between, the chords.
-NARROW, WIDE = 4, 100  # px
-SOFT = 150  # px; from here on two hard erosions and what they leave open cost less than all chords of a soft mask
+# it visits the whole disk (8 px: 1.6 and 0.8). From WIDE on, hard masks are answered in a time that does not depend on
+# the radius (1.9 ms; chords at 25 px 1.9, growing; by OpenCV's exact distance transform 9.3). Between, the chords.
+NARROW, WIDE = 4, 25  # px
+SOFT = 35  # px; from here on two hard erosions and what they leave open cost less than all chords of a soft mask
 
 
 @stage(gives="mask")
@@ -121,11 +122,14 @@ def _disk(radius: int) -> Array:
 
 def _farther(inside: Array, radius: int) -> Array:
     """Return 1 for pixels that lie farther than ``radius`` from any 0, and 0 for all others."""
-    if inside.all():
-        return inside
-    distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    far: Array = distance > math.sqrt(radius * radius + 0.5)  # squared distances are whole numbers
-    return far.view(np.uint8)
+    far = np.empty_like(inside)
+    all_in_disk(inside, _half_chords(radius), np.empty(inside.shape, np.uint16), far, threads())
+    return far
+
+
+def _half_chords(radius: int) -> Array:
+    """Return the half-length of the disk's chord at each distance from its middle."""
+    return np.array([math.isqrt(radius * radius - away * away) for away in range(radius + 1)], np.int32)
 
 
 def _least_by_chords(values: Array, radius: int) -> Array:
@@ -150,7 +154,6 @@ def _least_of_soft(values: Array, radius: int) -> Array:
 
 def _write_chords(values: Array, radius: int, wanted: Array, out: Array) -> Array:
     bands = -(-values.shape[0] // 64)
-    half = np.array([math.isqrt(radius * radius - away * away) for away in range(radius + 1)], np.int32)
     scratch = np.empty((bands, (2 * radius + 1).bit_length(), STRIP + 2 * radius), values.dtype)
-    least_in_disk(values, half, wanted, scratch, out, min(threads(), bands))
+    least_in_disk(values, _half_chords(radius), wanted, scratch, out, min(threads(), bands))
     return out
