@@ -262,6 +262,19 @@ def test_mirror_is_the_mean_of_both_ways(tmp_path, picture):
         assert mask == pytest.approx(picture[:, :, 0] * 0.5, abs=1e-6)
 
 
+@pytest.mark.parametrize(("batch", "calls"), [("N", 1), (1, 3)])
+def test_pictures_go_through_together_where_the_graph_allows(tmp_path, monkeypatch, batch, calls):
+    """A batch gives each picture its own map: in one call, or one by one where the graph takes one only."""
+    chosen = network(with_card(red_channel(tmp_path / "net.onnx", (batch, 3, 8, 8)), "size = 8"))
+    pictures = [np.random.default_rng(seed).random((8, 8, 3), np.float32) for seed in range(3)]
+    call, made = chosen._call, []
+    monkeypatch.setattr(chosen, "_call", lambda feeds: made.append(1) or call(feeds))
+    maps = chosen.run_batch([{"image": picture} for picture in pictures])
+    assert len(made) == calls
+    for found, picture in zip(maps, pictures, strict=True):
+        assert np.array_equal(found, picture[:, :, 0])
+
+
 def test_several_outputs_by_name_and_index(tmp_path, picture):
     """Of several outputs the card's one is read; without a word about it, it is asked for."""
     nodes = [helper.make_node("Split", ["image"], ["a", "b", "c"], axis=1, num_outputs=3)]

@@ -11,7 +11,9 @@ from onnx import helper
 from onnx_files import red_channel, value, with_card, write
 
 from bgkit.errors import ModelError, ParamError
-from bgkit.models.tiling import starts
+from bgkit.models import tiling
+from bgkit.models.session import network
+from bgkit.models.tiling import run_tiled, starts
 from bgkit.stage import collect_notes
 from bgkit.stages import cascade_refine, cnn_mask, cnn_matting
 
@@ -149,6 +151,26 @@ def test_tiles_leave_no_seam(tmp_path, scene, tile):
         image, alpha, model=stacking_network(tmp_path / "net.onnx", "mask"), tile=tile, whole=False, sure=0
     )
     assert found == pytest.approx(alpha**2, abs=1e-6)
+
+
+def test_on_an_accelerator_tiles_go_through_together(tmp_path, scene, monkeypatch):
+    """As many tiles as make ``TOGETHER`` pixels go through in one call, and the result is that of one by one."""
+    image, alpha = scene
+    chosen = network(stacking_network(tmp_path / "net.onnx", "mask"))
+    layers, calls = {"image": image, "mask": alpha}, []
+
+    def skip(part):
+        return part["mask"] if part["mask"].max() == 0 else None
+
+    one_by_one, seen = run_tiled(chosen, layers, tile=32, overlap=8, skip=skip)
+    call = chosen._call
+    monkeypatch.setattr(chosen, "_call", lambda feeds: calls.append(len(feeds[0])) or call(feeds))
+    monkeypatch.setattr(chosen, "provider", "cuda")
+    monkeypatch.setattr(tiling, "TOGETHER", 5 * 32 * 32)
+    together, also = run_tiled(chosen, layers, tile=32, overlap=8, skip=skip)
+    assert also == seen == sum(calls)
+    assert calls[:-1] == [5] * (seen // 5)
+    assert together == pytest.approx(one_by_one, abs=1e-6)
 
 
 def test_whole_step_comes_first(tmp_path, scene):

@@ -14,3 +14,10 @@ def least_in_disk(
     out: NDArray[Any],
     threads: int,
 ) -> None: ...
+def all_in_disk(
+    mask: NDArray[np.uint8],
+    half: NDArray[np.int32],
+    reach: NDArray[np.uint16],
+    out: NDArray[np.uint8],
+    threads: int,
+) -> None: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,28 +114,34 @@ class Network:
         layers : mapping of str to array
             The layers that the card asks for, of one size; float32 0..1, a trimap uint8.
         """
-        rows, cols = layers["image"].shape[:2]
-        placed = place(self.card, (rows, cols), self._fixed_size())
-        feeds = [fill(self.card, tensor.layers, layers, placed) for tensor in self.card.tensors]
-        if self.card.output.instances is not None:
-            outputs = self._call(feeds)
-            return read_instances(self.card.output.instances, outputs, placed, (rows, cols))
-        if self.card.mirror:
-            both = self._both_ways(feeds)
-            small = 0.5 * (both[0] + both[1][:, ::-1])
-        else:
-            small = read_map(self.card, self._call(feeds)[0], self.path)
-        return to_picture(self.card, small, placed, (rows, cols))
+        return self.run_batch([layers])[0]
 
-    def _both_ways(self, feeds: list[Array]) -> list[Array]:
-        """Return the maps of the picture and of its mirror image, in one batch where the graph allows."""
-        axis = {"NCHW": 3, "NHWC": 2, "CHW": 2}[self.card.layout]
-        turned = [np.flip(feed, axis) for feed in feeds]
-        if self.batches:
-            out = self._call([np.concatenate(pair) for pair in zip(feeds, turned, strict=True)])[0]
-            return [read_map(self.card, out[i : i + 1], self.path) for i in range(2)]
-        turned = [np.ascontiguousarray(feed) for feed in turned]
-        return [read_map(self.card, self._call(each)[0], self.path) for each in (feeds, turned)]
+    def run_batch(self, pictures: Sequence[Mapping[str, Array]]) -> list[Array]:
+        """Return the maps of several pictures of one size, in one call where the graph allows, else one by one."""
+        rows, cols = pictures[0]["image"].shape[:2]
+        placed = place(self.card, (rows, cols), self._fixed_size())
+        feeds = [
+            [fill(self.card, tensor.layers, layers, placed) for tensor in self.card.tensors] for layers in pictures
+        ]
+        if self.card.output.instances is not None:
+            rule = self.card.output.instances
+            return [read_instances(rule, self._call(each), placed, (rows, cols)) for each in feeds]
+        if not self.card.mirror:
+            small = self._maps(feeds)
+        else:
+            axis = {"NCHW": 3, "NHWC": 2, "CHW": 2}[self.card.layout]
+            turned = [[np.ascontiguousarray(np.flip(feed, axis)) for feed in each] for each in feeds]
+            maps = self._maps(feeds + turned)
+            both = zip(maps[: len(feeds)], maps[len(feeds) :], strict=True)
+            small = [0.5 * (one + other[:, ::-1]) for one, other in both]
+        return [to_picture(self.card, each, placed, (rows, cols)) for each in small]
+
+    def _maps(self, feeds: list[list[Array]]) -> list[Array]:
+        """Return the network's map of each set of inputs, at its own size."""
+        if not self.batches or len(feeds) == 1:
+            return [read_map(self.card, self._call(each)[0], self.path) for each in feeds]
+        out = self._call([np.concatenate(column) for column in zip(*feeds, strict=True)])[0]
+        return [read_map(self.card, out[i : i + 1], self.path) for i in range(len(feeds))]
 
     def _call(self, feeds: list[Array]) -> list[Array]:
         named = {

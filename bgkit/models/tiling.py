@@ -7,6 +7,7 @@ out, and the only arrays of the picture's size are the layers and the answer.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,10 @@ from bgkit.models.session import Network
 __all__ = ["run_shrunk", "run_tiled", "starts"]
 
 Array = NDArray[Any]
+
+# Pixels that go through the network in one call where its graph takes several tiles and something else than the
+# processor runs it: on two cores, six pictures in one call take 148 ms and one by one 125 (the embedded network).
+TOGETHER = 2**20
 
 
 def run_tiled(
@@ -47,16 +52,31 @@ def run_tiled(
     rows, cols = layers["image"].shape[:2]
     found = np.zeros((rows, cols), np.float32)
     down, across = list(_profiles(rows, tile, overlap)), list(_profiles(cols, tile, overlap))
+    batches = chosen.batches and chosen.provider != "cpu"
+    together = max(1, TOGETHER // (len(down[0][1]) * len(across[0][1]))) if batches else 1
+    waiting: list[tuple[tuple[slice, slice], Array, dict[str, Array]]] = []
     runs = 0
-    for top, vertical in down:
-        for left, horizontal in across:
-            where = np.s_[top : top + len(vertical), left : left + len(horizontal)]
-            part = {name: np.ascontiguousarray(layer[where]) for name, layer in layers.items()}
-            answer = skip(part)
-            if answer is None:
-                answer = chosen.run(part)
-                runs += 1
-            found[where] += answer * (vertical[:, None] * horizontal)
+
+    def look() -> None:
+        """Let the network see the tiles that wait."""
+        for (where, weights, _), answer in zip(waiting, chosen.run_batch([part for *_, part in waiting]), strict=True):
+            found[where] += answer * weights
+        waiting.clear()
+
+    for (top, vertical), (left, horizontal) in itertools.product(down, across):
+        where = np.s_[top : top + len(vertical), left : left + len(horizontal)]
+        weights = vertical[:, None] * horizontal
+        part = {name: np.ascontiguousarray(layer[where]) for name, layer in layers.items()}
+        answer = skip(part)
+        if answer is not None:
+            found[where] += answer * weights
+            continue
+        waiting.append((where, weights, part))
+        runs += 1
+        if len(waiting) == together:
+            look()
+    if waiting:
+        look()
     found /= _sum(down, rows)[:, None]
     found /= _sum(across, cols)
     return found, runs
