@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from conftest import ROOT, disk_scene
@@ -13,6 +15,7 @@ pytest.importorskip("matplotlib", reason="curves need bgkit[train]")
 from train_pictures import add_tiny, draw_folder  # noqa: E402
 
 from bgkit import stages  # noqa: E402
+from bgkit.cli import app  # noqa: E402
 from bgkit.errors import ModelError  # noqa: E402
 from bgkit.models.card import read_card  # noqa: E402
 from bgkit.train.export import export  # noqa: E402
@@ -94,11 +97,32 @@ def test_half_weights_take_half_the_bytes_and_differ_little(tmp_path):
 
 def test_mean_of_checkpoints(tmp_path):
     """Two checkpoints become the network whose weights lie in the middle."""
-    paths = [checkpoint(tmp_path / f"{seed}.pt", seed) for seed in range(2)]
+    paths = [checkpoint(tmp_path / "0.pt", 0), tmp_path / "1.pt"]
+    state = torch.load(paths[0], weights_only=True)
+    state["average"] = {name: 0.5 * weight for name, weight in state["average"].items()}
+    torch.save(state, paths[1])
     export(paths, tmp_path / "mean.onnx")
     found = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(tmp_path / "mean.onnx").graph.initializer}
     weights = [torch.load(path, weights_only=True)["average"]["heads.4.weight"].numpy() for path in paths]
     assert np.allclose(found["heads.4.weight"], np.mean(weights, 0))
+
+
+def test_a_mean_of_strangers_is_refused(tmp_path):
+    """Weights of which neither began with the other's have no mean that is a network; nothing is written."""
+    paths = [checkpoint(tmp_path / f"{seed}.pt", seed) for seed in range(2)]
+    with pytest.raises(ModelError, match=r"1.pt: expected a run that began with the weights of .*0.pt.*of -?0.0"):
+        export(paths, tmp_path / "mean.onnx")
+    assert not list(tmp_path.glob("mean*"))
+
+
+def test_a_card_that_is_there_is_not_written_over(tmp_path, capsys):
+    """The command says how to keep it; nothing is written."""
+    (tmp_path / "net.toml").write_text("mine")
+    given = ["export", str(checkpoint(tmp_path / "0.pt", 0)), "-o", str(tmp_path / "net.onnx")]
+    assert app.main(given, standalone_mode=False) == 2
+    assert re.search(r"net.toml: is there already; --card .*net.toml keeps it", capsys.readouterr().err)
+    assert (tmp_path / "net.toml").read_text() == "mine"
+    assert not (tmp_path / "net.onnx").exists()
 
 
 def test_a_graph_of_one_size_is_exported_so(tmp_path, monkeypatch):

@@ -66,6 +66,8 @@ def test_coco_filter_keeps_one_or_two_persons_of_fair_size(tmp_path):
     assert pictures.names == ["val2017/000", "val2017/001", "val2017/007"]
     shares = [float((mask > 127).mean()) for mask in pictures.masks]
     assert shares == pytest.approx([0.4, 0.4, 0.3], abs=0.01)
+    assert "1 pictures for a crowd" in pictures.left_out
+    assert [int(line.split()[0]) for line in pictures.left_out if "data." in line] == [2, 2]
 
 
 def test_coco_filter_is_the_recipes(tmp_path):
@@ -78,7 +80,9 @@ def test_coco_filter_is_the_recipes(tmp_path):
     assert small.names == ["val2017/002"]
     with pytest.raises(RecipeError, match=r"data.category: .* 'persn'; did you mean 'person'\?"):
         read_pictures(Data(folder=folder, category="persn"))
-    with pytest.raises(RecipeError, match=r"lets no picture through \(left out: .*1 for a crowd, 7 for count"):
+    with pytest.raises(
+        RecipeError, match=r"lets no picture through \(left out: .*1 for a crowd, 7 for count \(data.count\)"
+    ):
         read_pictures(Data(folder=folder, count=(9, 9)))
 
 
@@ -94,11 +98,28 @@ def test_absent_folder_is_told(folder, said):
 def test_unfit_folder_is_told(tmp_path):
     """An empty folder, and a picture whose mask has another size."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BgkitError, match=r"holds none of the folders"):
+    with pytest.raises(BgkitError, match=r"empty: expected the folders images and masks"):
         read_pictures(Data(folder=str(tmp_path / "empty")))
     folder = draw_folder(tmp_path / "set")
     cv2.imwrite(str(folder / "masks" / "disk-00.png"), np.zeros((9, 9), np.uint8))
     with pytest.raises(RecipeError, match=r"disk-00.jpg: picture and mask differ in size"):
+        read_pictures(Data(folder=str(folder)))
+
+
+def test_masks_of_zero_and_one_are_told(tmp_path):
+    """Labels in place of white would train a network that finds nothing."""
+    folder = draw_folder(tmp_path / "set")
+    for path in (folder / "masks").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // 255)
+    with pytest.raises(RecipeError, match=r"expected masks of 0 \(background\) to 255 \(subject\)"):
+        read_pictures(Data(folder=str(folder)))
+
+
+def test_a_picture_that_cannot_be_read_is_a_recipes_mistake(tmp_path):
+    """So that the command ends with the status of wrong input, as for every other thing about the pictures."""
+    folder = draw_folder(tmp_path / "set")
+    (folder / "images" / "disk-03.jpg").write_bytes(b"no picture")
+    with pytest.raises(RecipeError, match=r"disk-03\.jpg"):
         read_pictures(Data(folder=str(folder)))
 
 

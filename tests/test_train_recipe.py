@@ -8,7 +8,8 @@ pytest.importorskip("torch", reason="training needs bgkit[train]")
 
 from bgkit.errors import RecipeError
 from bgkit.params import read_params
-from bgkit.train.recipe import SECTIONS, Course, Recipe
+from bgkit.train.optimizing import rate
+from bgkit.train.recipe import SECTIONS, Course, Recipe, Schedule
 from bgkit.train.recipefile import (
     differences,
     dump_recipe,
@@ -64,6 +65,8 @@ def test_the_sources_person_recipe_is_shipped():
         ("bgkit: 1\ndata: pictures", r"r.yaml:2:7: expected the keys of data, .* got 'pictures'"),
         ("bgkit: 1\ndescription: 3", r"r.yaml:2:1: description: expected text, got 3"),
         ("", r"r.yaml: expected a recipe, got an empty file"),
+        ("bgkit: 1\nlearning_rate: 1", r"r.yaml:2:1: learning_rate: belongs into optimizer, as in optimizer: {lea"),
+        ("bgkit: 1\nnetwork: {modnet: {context: see}}", r"r.yaml:2:11: network.context: expected one of e-aspp, se"),
     ],
 )
 def test_mistakes_are_told_with_their_place(text, said):
@@ -91,6 +94,17 @@ def test_paths_are_relative_to_the_file(tmp_path):
     """A recipe finds its pictures from wherever it is called."""
     (tmp_path / "r.yaml").write_text("bgkit: 1\ndata: {folder: pictures}\n")
     assert load_recipe(tmp_path / "r.yaml").data.folder == str(tmp_path / "pictures")
+
+
+def test_paths_of_a_shipped_recipe_are_relative_to_the_current_folder(tmp_path, monkeypatch):
+    """The second part of the embedded network's training finds what the first one left."""
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("embedded-onward").course.start == str(tmp_path / "runs" / "embedded" / "best.pt")
+
+
+def test_warmup_takes_no_more_than_a_tenth_of_a_run():
+    """A run of few steps leaves it, too."""
+    assert rate(Schedule(warmup=100), step=1, steps=20, per_epoch=10) > 0.9
 
 
 def test_every_key_says_what_it_does():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import signal
+import sys
 
 import cv2
 import pytest
@@ -13,6 +16,7 @@ pytest.importorskip("matplotlib", reason="curves need bgkit[train]")
 from train_pictures import add_tiny, draw_folder  # noqa: E402
 
 from bgkit.errors import RecipeError  # noqa: E402
+from bgkit.train import loop  # noqa: E402
 from bgkit.train.loop import train  # noqa: E402
 from bgkit.train.recipefile import read_recipe  # noqa: E402
 from bgkit.train.record import read_log  # noqa: E402
@@ -87,6 +91,59 @@ def test_resumed_run_equals_unbroken(folder, tmp_path, monkeypatch, inputs, text
         assert (tmp_path / "unbroken" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
     best = [torch.load(tmp_path / each / "best.pt", weights_only=True) for each in ("unbroken", "broken")]
     same(*best)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_within_a_step_waits_for_its_end(folder, tmp_path, monkeypatch, number):
+    """Ctrl-C while a network computes leaves no half step behind: the resumed run ends with the same bits."""
+    add_tiny(monkeypatch)
+    unbroken = run(recipe(folder), tmp_path / "unbroken")
+    real, steps = loop.deep_supervision, itertools.count(1)
+
+    def interrupted(*given):
+        if next(steps) == 2:
+            signal.raise_signal(number)
+        return real(*given)
+
+    monkeypatch.setattr(loop, "deep_supervision", interrupted)
+    before = signal.signal(signal.SIGTERM, lambda got, _: sys.exit(128 + got))  # as the command line has it
+    try:
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            train(recipe(folder), tmp_path / "broken", say=lambda text: None)
+        assert torch.load(tmp_path / "broken" / "last.pt", weights_only=True)["step"] == 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    same(unbroken, run(recipe(folder), tmp_path / "broken"))
+
+
+def test_a_step_that_breaks_is_not_saved(folder, tmp_path, monkeypatch):
+    """What fails within a step leaves the checkpoint from before, from which the run goes on to the same end."""
+    add_tiny(monkeypatch)
+    unbroken = run(recipe(folder), tmp_path / "unbroken")
+    run(recipe(folder), tmp_path / "broken", stop=1)
+    with monkeypatch.context() as broken:
+        broken.setattr(loop, "deep_supervision", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(recipe(folder), tmp_path / "broken", say=lambda text: None)
+    same(unbroken, run(recipe(folder), tmp_path / "broken"))
+
+
+def test_of_more_sizes_than_epochs_the_last_is_seen(folder, tmp_path, monkeypatch):
+    """What the network is scored and exported at, it is trained at."""
+    add_tiny(monkeypatch)
+    run(recipe(folder, "network: tiny\nepochs: 2\nsizes: [16, 24, 32]"), tmp_path / "run")
+    assert [line["size"] for line in read_log(tmp_path / "run")] == [16, 32]
+
+
+def test_what_is_left_out_is_told(tmp_path, monkeypatch):
+    """Pictures without a mask and masks without a picture are counted and named."""
+    add_tiny(monkeypatch)
+    place = draw_folder(tmp_path / "pictures")
+    (place / "masks" / "disk-01.png").unlink()
+    (place / "images" / "disk-02.jpg").unlink()
+    told = []
+    train(recipe(place, "network: tiny\nepochs: 1\nsizes: [16]"), tmp_path / "run", say=told.append)
+    assert "left out: 2 without a partner of the same name: images/disk-01.jpg, masks/disk-02.png" in told
 
 
 def test_dropout_is_in_the_test_above(folder, tmp_path, monkeypatch):
@@ -174,6 +231,9 @@ def test_what_cannot_work_is_told_before_anything_is_written(folder, tmp_path, m
     with pytest.raises(RecipeError, match="batch: expected at most 8, the pictures left to train with, got 9"):
         run(replace(chosen, course=replace(chosen.course, batch=9)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(RecipeError, match="file: expected a folder for the run"):
+        run(chosen, tmp_path / "file")
 
 
 def test_a_run_may_begin_with_another_ones_weights(folder, tmp_path, monkeypatch):
@@ -186,23 +246,23 @@ def test_a_run_may_begin_with_another_ones_weights(folder, tmp_path, monkeypatch
     )
     weights = torch.load(start, weights_only=True)["average"]
     assert (begun["network"]["first.weight"] - weights["first.weight"]).abs().max() < 1e-6
-    with pytest.raises(RecipeError, match="does not hold weights of tiny"):
+    with pytest.raises(RecipeError, match=r"holds weights of tiny; expected those of tiny {'width': 5}"):
         run(recipe(folder, f"network: {{tiny: {{width: 5}}}}\nstart: {start}"), tmp_path / "other")
+    with pytest.raises(RecipeError, match=r"expected a checkpoint of a run .*, got .*disk-00.jpg"):
+        run(recipe(folder, f"network: tiny\nstart: {folder}/images/disk-00.jpg"), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_loss_that_is_no_number_stops_the_run(folder, tmp_path, monkeypatch):
-    """The message says what to try, and the checkpoint holds the weights from before."""
+    """The message says what to try, and the checkpoint stays what it was before that step."""
     add_tiny(monkeypatch)
-    from bgkit.train import loop
-
-    costs = iter([1.0, float("nan")])
+    run(recipe(folder), tmp_path / "run", stop=1)
+    before = (tmp_path / "run" / "last.pt").read_bytes()
     real = loop.deep_supervision
-    monkeypatch.setattr(loop, "deep_supervision", lambda *given: real(*given) * next(costs))
+    monkeypatch.setattr(loop, "deep_supervision", lambda *given: real(*given) * float("nan"))
     with pytest.raises(RecipeError, match=r"step 2: the loss is nan; try a smaller optimizer\.learning_rate"):
         train(recipe(folder), tmp_path / "run", say=lambda text: None)
-    kept = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    assert kept["step"] == 1
-    assert all(torch.isfinite(value).all() for value in kept["network"].values() if value.is_floating_point())
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
 
 
 def test_a_networks_own_loss_is_used_unless_declined(folder, tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def command(
     """Write a trained network as an ONNX file.
 
     The file is compared with the network; if they differ, nothing is written. Of several checkpoints, where one run
-    began with another's weights, the mean is written.
+    began with another's weights, the mean is written. A card that is there already is never written over.
     """
     try:
         from bgkit.train.export import export
@@ -56,6 +56,11 @@ def command(
         raise PlanError(f"{output}: expected a name that ends with .onnx")
     if not output.parent.is_dir():
         raise PlanError(f"{output}: there is no folder {output.parent}")
+    beside = output.with_suffix(".toml")
+    if card is None and beside.exists():
+        raise PlanError(
+            f"{beside}: is there already; --card {beside} keeps it and sets its checksum, or remove it first"
+        )
     difference = export(
         sources,
         output,
@@ -66,6 +71,6 @@ def command(
         commercial=commercial,
         recipe=load_recipe(recipe) if recipe else None,
     )
-    beside = "" if card else f", with {output.with_suffix('.toml').name} and {output.with_suffix('.md').name}"
-    click.echo(f"{output}: written{beside}; differs from the network by at most {difference:.1e}")
+    more = "" if card else f", with {beside.name} and {output.with_suffix('.md').name}"
+    click.echo(f"{output}: written{more}; differs from the network by at most {difference:.1e}")
     return 0

@@ -42,8 +42,8 @@ def command(*, source: str, run: Path | None, data: str | None, values: tuple[st
     """Train a network by a recipe.
 
     RECIPE is a YAML file or the name of a shipped recipe; a FOLDER of pictures is trained on by the recipe `small`. The
-    folder RUN (default: runs/ and the recipe's name) takes the recipe in full, figures, curves and samples of each
-    epoch, and checkpoints. Started again with the same RUN, the training goes on where it stopped.
+    folder RUN (default: runs/ and the recipe's or the folder's name) takes the recipe in full, figures, curves and
+    samples of each epoch, and checkpoints. Started again with the same RUN, the training goes on where it stopped.
     """
     try:
         from bgkit.train.loop import train
@@ -61,9 +61,7 @@ def command(*, source: str, run: Path | None, data: str | None, values: tuple[st
     if place.is_dir():
         if data is not None:
             raise PlanError(f"--data {data}: {source} is a folder of pictures too; expected one of the two")
-        if run is None:
-            raise PlanError("-o: expected a folder for the run, which has no name of its own without a recipe")
-        source, data = "small", source
+        source, data, run = "small", source, run or Path("runs") / place.resolve().name
     if data is not None:
         texts["data.folder"] = str(Path(data).absolute())
     recipe = load_recipe(source, texts)

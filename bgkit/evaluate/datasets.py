@@ -171,6 +171,8 @@ def open_dataset(name: str, folder: str | PathLike[str]) -> Dataset:
         images, truth = _under(root, pictures), _under(root, truths)
         if images and truth:
             return _pair_up(name, layout, root, images, truth)
+    if name == "pairs":
+        raise ImageError(f"{root}: expected the folders images and masks (or alphas, or gt), with equal names in both")
     looked = "; ".join(f"{pictures} + {truths}" for pictures, truths in pairs)
     raise ImageError(
         f"{name}: {root} holds none of the folders it comes in ({looked}); get {layout.title} from {layout.where}"

@@ -18,9 +18,13 @@ from bgkit.train.recipe import Data
 
 __all__ = ["open_filtered"]
 
+ABSENT, CROWD, COUNT, AREA = "files absent", "a crowd", "count (data.count)", "area (data.area)"
 
-def open_filtered(root: Path, data: Data) -> tuple[PersonSample, ...]:
+
+def open_filtered(root: Path, data: Data) -> tuple[tuple[PersonSample, ...], list[str]]:
     """Return the pictures of every ``annotations/instances_PART.json`` below ``root`` that ``data`` lets through.
+
+    With them comes how many were left out for which reason, a line each.
 
     Raises
     ------
@@ -30,12 +34,13 @@ def open_filtered(root: Path, data: Data) -> tuple[PersonSample, ...]:
     notes = [path for path in sorted(root.glob("annotations/instances_*.json")) if _pictures_of(path).is_dir()]
     if not notes:
         raise RecipeError(f"{root}: expected annotations/instances_PART.json with the pictures in the folder PART")
-    left_out = {"files absent": 0, "a crowd": 0, "count": 0, "area": 0}
+    left_out = {ABSENT: 0, CROWD: 0, COUNT: 0, AREA: 0}
     samples = [sample for path in notes for sample in _read(path, data, left_out)]
     if not samples:
         told = ", ".join(f"{number} for {reason}" for reason, number in left_out.items())
         raise RecipeError(f"{root}: the filter lets no picture through (left out: {told})")
-    return tuple(sorted(samples, key=lambda sample: sample.name))
+    told = [f"{number} pictures for {reason}" for reason, number in left_out.items() if number]
+    return tuple(sorted(samples, key=lambda sample: sample.name)), told
 
 
 def _pictures_of(notes: Path) -> Path:
@@ -47,7 +52,7 @@ def _read(notes: Path, data: Data, left_out: dict[str, int]) -> list[PersonSampl
         told = json.loads(notes.read_text("utf-8"))
         names = {kind["name"]: kind["id"] for kind in told["categories"]}
         if data.category not in names:
-            hint = did_you_mean(data.category, names)
+            hint = did_you_mean(data.category, names) or f"; it has {', '.join(sorted(names))}"
             raise RecipeError(f"data.category: {notes.name} has no category {data.category!r}{hint}")
         drawn: dict[int, list[Any]] = {}
         crowds = set()
@@ -80,9 +85,9 @@ def _read(notes: Path, data: Data, left_out: dict[str, int]) -> list[PersonSampl
 def _reason_against(sample: PersonSample, data: Data, crowded: bool) -> str:
     """Return why a picture is left out, or nothing; what costs least is asked first."""
     if crowded:
-        return "a crowd"
+        return CROWD
     if not data.count[0] <= len(sample.drawn) <= data.count[1]:
-        return "count"
+        return COUNT
     if not data.area[0] <= 100 * float(np.mean(sample.read_truth())) <= data.area[1]:
-        return "area"
-    return "" if sample.image.is_file() else "files absent"
+        return AREA
+    return "" if sample.image.is_file() else ABSENT

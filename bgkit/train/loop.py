@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,7 @@ from bgkit.train.networks import Entry, build, entry_of
 from bgkit.train.optimizing import make_optimizers, rate
 from bgkit.train.pictures import Bytes, Pictures, layout_of, read_grounds, read_pictures, split
 from bgkit.train.recipe import Recipe
-from bgkit.train.recipefile import dump_recipe
+from bgkit.train.recipefile import dump_recipe, read_recipe
 from bgkit.train.record import begin, draw_curves, draw_samples, save_checkpoint, write_line
 from bgkit.train.scoring import measure
 
@@ -81,20 +85,23 @@ def train(
         raise RecipeError("device: expected one that is here (cpu), got 'cuda'; this torch finds no NVIDIA card")
     if given is None:
         layout_of(recipe.data)
-    if course.start and not Path(course.start).is_file():
-        raise RecipeError(f"start: no such checkpoint: {course.start}")
     torch.set_num_threads(course.threads or threads())
     torch.manual_seed(course.seed)
+    network = build(recipe.network, **recipe.options)
+    if course.start:
+        _begin_with(network, recipe, Path(course.start))
     if given is None:
         say(f"reading {recipe.data.folder}")
         given = read_pictures(recipe.data), read_grounds(recipe.data)
     pictures, grounds = given
+    for text in pictures.left_out:
+        say(f"left out: {text}")
     kept, held, tested = (pictures.part(part) for part in split(len(pictures), recipe.split, course.seed))
     if len(kept) < course.batch:
         raise RecipeError(f"batch: expected at most {len(kept)}, the pictures left to train with, got {course.batch}")
     parts = {"train": kept.names, "validation": held.names, "test": tested.names}
     begin(run, recipe, pictures.fingerprint, parts)
-    state = _State(recipe, run, per_epoch=len(kept) // course.batch)
+    state = _State(recipe, network, run, per_epoch=len(kept) // course.batch)
     say(
         f"{recipe.network}: {sum(weight.numel() for weight in state.network.parameters()) / 1e6:.2f} M parameters; "
         f"{len(kept)} pictures to train, {len(held)} to validate, {len(tested)} to test, {len(grounds)} grounds"
@@ -122,15 +129,18 @@ def train(
                 epoch=epoch,
                 first=state.step % state.per_epoch,
             ):
-                _step(state, recipe, inputs, truth)
+                with _uninterrupted():  # a checkpoint of half a step would not go on as if nothing had happened
+                    _step(state, recipe, inputs, truth)
                 told = clock.tick(epoch, size)
                 if on_step is not None:
                     on_step(told)
                 if clock.due():
                     state.save("last.pt")
     finally:
-        if state.step > began:
+        if state.step > began and state.whole:
             state.save("last.pt")
+            if state.step < state.steps:
+                say(f"saved at step {state.step} of {state.steps}; the same command goes on from there")
     if len(tested) and not (run / "test.json").exists():
         best = state.load_best()
         figures = measure(best, tested, grounds, entry, size=course.sizes[-1], seed=course.seed)
@@ -140,19 +150,34 @@ def train(
     return run / "best.pt"
 
 
+def _begin_with(network: nn.Module, recipe: Recipe, checkpoint: Path) -> None:
+    """Give a new network the averaged weights of a checkpoint."""
+    if not checkpoint.is_file():
+        raise RecipeError(f"start: no such checkpoint: {checkpoint}; --start names another")
+    try:
+        held = torch.load(checkpoint, weights_only=True)
+        weights = held["average"]
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError):
+        raise RecipeError(f"start: expected a checkpoint of a run (best.pt or last.pt), got {checkpoint}") from None
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        made = read_recipe(held["recipe"], str(checkpoint)) if "recipe" in held else recipe
+        theirs, ours = (f"{each.network} {dict(each.options) or ''}".strip() for each in (made, recipe))
+        raise RecipeError(f"start: {checkpoint} holds weights of {theirs}; expected those of {ours}") from None
+
+
 class _State:
     """What changes from step to step, and all that a checkpoint holds."""
 
-    def __init__(self, recipe: Recipe, run: Path, per_epoch: int) -> None:
+    def __init__(self, recipe: Recipe, network: nn.Module, run: Path, per_epoch: int) -> None:
         course = recipe.course
         self.recipe, self.run, self.per_epoch = recipe, run, per_epoch
         self.steps = per_epoch * course.epochs
-        self.network = build(recipe.network, **recipe.options).to(course.device, memory_format=torch.channels_last)
-        if course.start:
-            self._begin_with(Path(course.start))
+        self.network = network.to(course.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval()
         self.optimizers = make_optimizers(self.network, recipe.optimizer)
-        self.step, self.best = 0, 0.0
+        self.step, self.best, self.whole = 0, 0.0, True  # not whole within a step
         self.losses: list[float] = []  # of the epoch so far
         if (run / "last.pt").exists():
             saved = torch.load(run / "last.pt", map_location=course.device, weights_only=True)
@@ -163,13 +188,6 @@ class _State:
             torch.set_rng_state(saved["generator"].cpu())  # dropout draws from it
             if course.device == "cuda" and "cuda_generator" in saved:
                 torch.cuda.set_rng_state(saved["cuda_generator"].cpu())
-
-    def _begin_with(self, checkpoint: Path) -> None:
-        try:
-            self.network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
-        except (RuntimeError, KeyError) as error:
-            said = str(error).splitlines()[0]
-            raise RecipeError(f"start: {checkpoint} does not hold weights of {self.recipe.network}: {said}") from None
 
     def save(self, name: str, figures: dict[str, float] | None = None) -> None:
         """Write ``best.pt``, the averaged weights, or ``last.pt``, everything."""
@@ -214,6 +232,7 @@ def _close_epoch(
 def _step(state: _State, recipe: Recipe, inputs: tuple[Tensor, ...], truth: Tensor) -> None:
     """Do one step of the optimizer, and let the averaged weights follow."""
     course, network = recipe.course, state.network
+    state.whole = False
     inputs, truth = tuple(each.to(course.device) for each in inputs), truth.to(course.device)
     share = rate(recipe.schedule, state.step, state.steps, state.per_epoch)
     state.optimizers.set_rate(recipe.optimizer.learning_rate * share)
@@ -237,6 +256,26 @@ def _step(state: _State, recipe: Recipe, inputs: tuple[Tensor, ...], truth: Tens
     _follow(state.average, network, min(course.average, (1 + state.step) / (10 + state.step)))
     state.losses.append(value)
     state.step += 1
+    state.whole = True
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and a request to end come through at the end only; outside the main thread none comes anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda got, _: came.append(got)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 @torch.no_grad()
@@ -251,8 +290,10 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 def _size(recipe: Recipe, epoch: int) -> int:
     """Return the side of the square in an epoch, counted from 0."""
-    sizes = recipe.course.sizes
-    return sizes[epoch * len(sizes) // recipe.course.epochs]
+    sizes, epochs = recipe.course.sizes, recipe.course.epochs
+    if len(sizes) > epochs:  # some are left out, but never the last, which the network is made for
+        return sizes[(epoch + 1) * len(sizes) // epochs - 1]
+    return sizes[epoch * len(sizes) // epochs]
 
 
 def _told(figures: dict[str, float]) -> str:

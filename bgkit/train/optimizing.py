@@ -104,10 +104,13 @@ def make_optimizers(network: nn.Module, wish: Optimizer) -> Optimizers:
 def rate(wish: Schedule, step: int, steps: int, per_epoch: int) -> float:
     """Return the share of the learning rate at ``step`` of ``steps``, ``per_epoch`` making an epoch.
 
+    The warmup takes no more than a tenth of the run, or a short one would never leave it.
+
     >>> [round(rate(Schedule(warmup=2), step, 100, 10), 2) for step in (0, 1, 50, 99)]
     [0.5, 1.0, 0.5, 0.0]
     """
-    risen = min(1.0, (step + 1) / wish.warmup) if wish.warmup else 1.0
+    warmup = min(wish.warmup, steps // 10)
+    risen = min(1.0, (step + 1) / warmup) if warmup else 1.0
     if wish.kind == "exponential":
         return risen * wish.decay ** (step // per_epoch)
     return risen * 0.5 * (1 + math.cos(math.pi * step / steps))

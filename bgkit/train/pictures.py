@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.errors import BgkitError, RecipeError
+from bgkit.errors import BgkitError, ImageError, RecipeError
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.files import PICTURES, by_name
 from bgkit.evaluate.samples import Sample
@@ -32,12 +32,16 @@ PHOTOGRAPHS = (".webp", ".jpg", ".jpeg")  # in a shard; masks are PNG
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures (M, N, 3) RGB, their masks (M, N), their names in sorted order, and what identifies them all."""
+    """Pictures (M, N, 3) RGB, their masks (M, N), their names in sorted order, and what identifies them all.
+
+    ``left_out`` says what else lay there, a line for each kind.
+    """
 
     images: Sequence[Bytes]
     masks: Sequence[Bytes]
     names: Sequence[str]
     fingerprint: str = ""
+    left_out: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,19 +58,40 @@ def read_pictures(data: Data) -> Pictures:
 
     Raises
     ------
-    RecipeError, ImageError
-        If there is no folder, nothing in it, or a file cannot be read; the message says which.
+    RecipeError
+        If there is no folder, nothing in it, a file cannot be read, or all masks are black; the message says which.
     """
     layout = layout_of(data)
     folder = Path(data.folder)
-    if layout == "shards":
-        return _read_shards(folder, data.long_side)
-    samples = open_filtered(folder, data) if layout == "coco" else tuple(open_dataset(layout, folder))
+    try:
+        read = _read_shards(folder, data.long_side) if layout == "shards" else _read_files(layout, folder, data)
+    except ImageError as error:
+        raise RecipeError(str(error)) from None
+    if max(mask.max() for mask in read.masks) < 128:
+        raise RecipeError(f"{folder}: expected masks of 0 (background) to 255 (subject); none here reaches 128")
+    return read
+
+
+def _read_files(layout: str, folder: Path, data: Data) -> Pictures:
+    samples: Sequence[Sample]
+    if layout == "coco":
+        samples, left_out = open_filtered(folder, data)
+    else:
+        dataset = open_dataset(layout, folder)
+        samples, left_out = tuple(dataset), _alone([str(path.relative_to(folder)) for path in dataset.unmatched])
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(lambda sample: _read_sample(sample, data.long_side), samples))
     images, masks, digests = zip(*read, strict=True)
     names = [sample.name for sample in samples]
-    return Pictures(images, masks, names, _fingerprint(names, digests))
+    return Pictures(images, masks, names, _fingerprint(names, digests), left_out)
+
+
+def _alone(names: Sequence[str]) -> list[str]:
+    """Say which pictures have no mask, or masks no picture."""
+    if not names:
+        return []
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return [f"{len(names)} without a partner of the same name: {shown}"]
 
 
 def layout_of(data: Data) -> str:
@@ -104,7 +129,8 @@ def _read_shards(folder: Path, long_side: int) -> Pictures:
     for name, image, mask in zip(names, images, masks, strict=True):
         _check_shape(name, image, mask)
     digests = [_digest(files[pictures[name]], files[f"{name}.png"]) for name in names]
-    return Pictures(images, masks, names, _fingerprint(names, digests))
+    paired = {file for name in names for file in (pictures[name], f"{name}.png")}
+    return Pictures(images, masks, names, _fingerprint(names, digests), _alone(sorted(files.keys() - paired)))
 
 
 def _members(path: Path) -> dict[str, bytes]:

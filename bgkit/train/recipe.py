@@ -28,8 +28,9 @@ class Course:
     batch : int
         Pictures in one step. More steadies the gradient and costs memory.
     sizes : tuple of int
-        Sides of the square that pictures are cut to. Of several, each takes an equal part of the run: small ones are
-        quick, and what they teach holds for larger ones.
+        Sides of the square that pictures are cut to, multiples of what the network needs (``coarse``: 32). Of several,
+        each takes an equal part of the run: small ones are quick, and what they teach holds for larger ones. Of more
+        than there are epochs some are left out, never the last.
     average : float
         Decay of the averaged weights at each step; they are what is scored and exported. 0 takes the last weights.
     seed : int
@@ -41,7 +42,8 @@ class Course:
     threads : int
         Cores to use; 0 is all. The same recipe gives the same bits for the same number only.
     start : str
-        A checkpoint whose averaged weights the run begins with, instead of random ones.
+        A checkpoint whose averaged weights the run begins with, instead of random ones. In a file of yours, the path is
+        relative to it.
     """
 
     epochs: Annotated[int, Range(1, 100_000, "epochs")] = 30
@@ -143,7 +145,7 @@ class Schedule:
     decay : float
         Of ``exponential``; nearer to 1 is slower.
     warmup : int
-        In so many steps the rate rises from 0.
+        In so many steps the rate rises from 0; in a tenth of the run, where that is less.
     """
 
     kind: Literal["cosine", "exponential"] = "cosine"

@@ -18,7 +18,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -47,7 +47,8 @@ def load_recipe(source: str | Path, values: Mapping[str, str] | None = None) -> 
     Parameters
     ----------
     source : str or path
-        A YAML file, or the name of a shipped recipe. Folders in a file are relative to it.
+        A YAML file, or the name of a shipped recipe. Paths in a file are relative to it; those of a shipped recipe, to
+        the current folder.
     values : mapping, optional
         Values to change, as text: ``{"optimizer.learning_rate": "1e-3", "epochs": "5"}``.
 
@@ -63,7 +64,8 @@ def load_recipe(source: str | Path, values: Mapping[str, str] | None = None) -> 
         known = shipped_recipes()
         hint = did_you_mean(str(source), known)
         raise RecipeError(f"no recipe named {str(source)!r}{hint} (shipped: {', '.join(known)}; or give a .yaml file)")
-    recipe = read_recipe(text_of(path, "a recipe", RecipeError), path.name, path.parent)
+    folder = None if path.parent == FOLDER else path.parent
+    recipe = read_recipe(text_of(path, "a recipe", RecipeError), path.name, folder)
     return _with_values(recipe, values or {})
 
 
@@ -72,6 +74,11 @@ def read_recipe(text: str, file: str = "recipe", folder: Path | None = None) -> 
     root = parse(text, file, "a recipe", RecipeError)
     root.expect_mapping("a mapping with the keys bgkit, network, data, ...")
     course = read_params(Course)
+    sections_of = {key: name for name, kind in SECTIONS.items() for key in read_params(kind)}
+    for key in root.value:
+        if key in sections_of and key not in course:
+            section = sections_of[key]
+            raise RecipeError(f"{root.key_place(key)}: {key}: belongs into {section}, as in {section}: {{{key}: ...}}")
     root.expect_keys(("bgkit", "description", "network", *course, *SECTIONS))
     root.expect_version(FORMAT)
     description = root.value.get("description", "")
@@ -146,6 +153,11 @@ def check_network(name: Any, options: Mapping[str, Any]) -> None:
         if option not in known:
             has = f"there are: {', '.join(known)}" if known else "it has none"
             raise RecipeError(f"network.{option}: {name} has no such option{did_you_mean(option, known)} ({has})")
+    hints = get_type_hints(made_by(name).__init__)  # type: ignore[misc]
+    for option, value in options.items():
+        choices = get_args(hints[option]) if get_origin(hints[option]) is Literal else ()
+        if choices and value not in choices:
+            raise RecipeError(f"network.{option}: expected one of {', '.join(map(str, choices))}, got {value!r}")
     try:
         with torch.device("meta"):
             build(name, **options)

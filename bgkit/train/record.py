@@ -50,7 +50,10 @@ def begin(run: Path, recipe: Recipe, fingerprint: str, parts: dict[str, Sequence
         if json.loads(facts.read_text("utf-8"))["fingerprint"] != fingerprint:
             raise RecipeError(f"{run}: was begun with other pictures than {recipe.data.folder} holds now")
         return
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{run}: expected a folder for the run, or a place for one: {error.strerror}") from None
     for old in (*run.glob("samples/epoch-*.png"), run / "log.jsonl", run / "test.json", run / "curves.png"):
         old.unlink(missing_ok=True)  # a run that was stopped before its first checkpoint begins anew
     said.write_text(dump_recipe(recipe), "utf-8")
