@@ -22,11 +22,13 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT
 from minefield import BREAKS, DIES, PIPELINE, REFUSES, SLEEPS, STOPS, WARNS, draw, install
+from onnx_files import red_channel
 
 from bgkit import stages
 from bgkit.batch.jobs import Job, Outcome
 from bgkit.cli import COMMANDS, app
 from bgkit.cli.progress import Bar
+from bgkit.models import session
 from bgkit.models.store import CARDS, list_cards, path_of
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
 
@@ -471,6 +473,19 @@ def test_a_network_is_added_and_verified(network):
     stored.write_bytes(stored.read_bytes()[:-1])
     result = bgkit("models", "verify", status=1)
     assert "mine" in result.stderr and result.stdout.startswith(network.name)
+
+
+def test_a_bare_file_is_told_in_report_and_on_the_terminal():
+    """What was read from the graph and what was assumed are warnings: in the report, and silent with -q."""
+    red_channel(Path("bare.onnx"), (1, 3, 16, 16), "Sigmoid")
+    draw(Path("a.png"))
+    Path("bare.yaml").write_text("bgkit: 1\nstages:\n  - cnn_mask: {model: bare.onnx}\n")
+    loud = bgkit("remove", "a.png", "-p", "bare.yaml", "--layer", "mask", "-o", "b.png", "--report", "r.jsonl")
+    assert "warning: a.png: bare.onnx: read from the graph" in loud.stderr and "bare.onnx: assumed: RGB" in loud.stderr
+    line = json.loads(Path("r.jsonl").read_text())
+    assert [text.split(": ")[1] for text in line["warnings"]] == ["read from the graph", "assumed"]
+    session._networks.clear()
+    assert bgkit("remove", "a.png", "-p", "bare.yaml", "--layer", "mask", "-o", "c.png", "-q").stderr == ""
 
 
 def test_fetching(network):

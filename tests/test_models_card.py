@@ -157,6 +157,18 @@ def test_each_wrong_field_says_what_to_mend(old, new, message):
         ("size = [9, 6]", "", (1, 3, 8, 6), r"input.size: expected the graph's 8 rows .*, got 9"),
         ("short_side = 8", "", (1, 3, 8, 6), r"input.size: the graph's input is fixed .*; expected size = \[8, 6\]"),
         ("", 'name = "alpha"', (1, 3, 8, 6), r"output.name: expected one of the graph's outputs \(mask\), got 'alpha'"),
+        (
+            "",
+            'activation = "sigmoid"',
+            (1, 3, 8, 6, "Sigmoid"),
+            r'output.activation: expected "none", got "sigmoid"; .*',
+        ),
+        (
+            "",
+            'activation = "softmax"\nclasses = [0]',
+            (1, 3, 8, 6, "Softmax"),
+            "the graph's output mask is made by Softmax already",
+        ),
         ("", "index = 1", (1, 3, 8, 6), r"output.index: expected 0..0, got 1"),
         ('[[input.tensors]]\nlayers = ["image", "trimap"]', "", (1, 3, 8, 6), "expected 3 channels .*, got 4"),
         (
@@ -169,7 +181,8 @@ def test_each_wrong_field_says_what_to_mend(old, new, message):
 )
 def test_card_that_does_not_fit_the_graph(tmp_path, put, out, shape, message):
     """Names, layout, channels and sizes are held against the graph before anything runs."""
-    graph = read_graph(red_channel(tmp_path / "net.onnx", shape))
+    last = shape[-1] if shape[-1] in ("Sigmoid", "Softmax") else None
+    graph = read_graph(red_channel(tmp_path / "net.onnx", shape[:-1] if last else shape, last))
     with pytest.raises(ModelError, match=message):
         check_card(parse_card(card_text(put, out), "net.toml"), graph, "net.onnx")
 

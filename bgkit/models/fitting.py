@@ -35,7 +35,9 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
             f"{place}: input.tensors: expected a table for each of the graph's inputs ({listing}), got none for "
             f"{', '.join(unfed)}"
         )
-    output_names(card, graph, place)
+    outputs = output_names(card, graph, place)
+    if card.output.instances is None:
+        _check_activation(card, graph, outputs[0], place)
     return values
 
 
@@ -63,6 +65,16 @@ def _check_shape(card: Card, layers: tuple[str, ...], value: Value, place: str) 
             raise ModelError(
                 f"{place}: input.size: expected the graph's {side} {('rows', 'columns')[axis]} ({value}), got {wish}"
             )
+
+
+def _check_activation(card: Card, graph: Graph, output: str, place: str) -> None:
+    """Refuse an activation that the graph holds already: of a probability it would make 0.5 to 0.73, all gray."""
+    last, wanted = graph.last_operator(output), card.output.activation
+    if last in ("Sigmoid", "HardSigmoid", "Softmax") and wanted in ("sigmoid", "softmax"):
+        raise ModelError(
+            f'{place}: output.activation: expected "none", got "{wanted}"; '
+            f"the graph's output {output} is made by {last} already"
+        )
 
 
 def spatial(value: Value, layout: str) -> tuple[int | None, int | None]:

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 def read_map(card: Card, output: Array, path: Path | str) -> Array:
-    """Return the map, float32 (h, w) in 0..1, of one picture's output."""
+    """Return the map, float32 (h, w), of one picture's output: 0..1 where the card says what makes it so."""
     scores = _planes(card, np.asarray(output), path)
     rule = card.output
     if rule.activation == "labels":
@@ -46,8 +46,8 @@ def read_map(card: Card, output: Array, path: Path | str) -> Array:
     if rule.stretch:
         low, high = float(found.min()), float(found.max())
         found = (found - low) / (high - low) if high > low else found
-    clipped: Array = np.clip(found, 0, 1).astype(np.float32, copy=False)
-    return clipped
+    values: Array = found.astype(np.float32, copy=False)
+    return values
 
 
 def _planes(card: Card, output: Array, path: Path | str) -> Array:

@@ -6,8 +6,8 @@ one is made.
 
 from __future__ import annotations
 
-import logging
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ PROVIDERS = {
     "directml": "DmlExecutionProvider",
 }
 
-_log = logging.getLogger(__name__)
+FAR = 0.5  # a map this far outside 0..1 is no probability; networks without a last clip overshoot by less
+
 _lock = threading.Lock()
 _networks: dict[tuple[Path, str, str], Network] = {}
 
@@ -86,7 +87,8 @@ class Network:
             raise ModelError(f"{path}: {wrong}; the file is damaged or another: bgkit models fetch {card.name}")
         self.sha256 = card.sha256 or digest_of(path)
         for text in card.inferred:
-            _log.warning("%s: %s", path.name, text)
+            warnings.warn(f"{path.name}: {text}", stacklevel=2)
+        self._told = False  # whether values far outside 0..1 were
         self._session = start(path, provider)
 
     @property
@@ -139,9 +141,23 @@ class Network:
     def _maps(self, feeds: list[list[Array]]) -> list[Array]:
         """Return the network's map of each set of inputs, at its own size."""
         if not self.batches or len(feeds) == 1:
-            return [read_map(self.card, self._call(each)[0], self.path) for each in feeds]
+            return [self._map(self._call(each)[0]) for each in feeds]
         out = self._call([np.concatenate(column) for column in zip(*feeds, strict=True)])[0]
-        return [read_map(self.card, out[i : i + 1], self.path) for i in range(len(feeds))]
+        return [self._map(out[i : i + 1]) for i in range(len(feeds))]
+
+    def _map(self, output: Array) -> Array:
+        """Return the map of one picture's output, clipped to 0..1; what is far outside is told once."""
+        found = read_map(self.card, output, self.path)
+        low, high = float(found.min()), float(found.max())
+        if not self._told and not self.card.output.stretch and (low < -FAR or high > 1 + FAR):
+            self._told = True
+            warnings.warn(
+                f"{self.card.name}: expected an output of 0..1, got {low:.3g}..{high:.3g}, which was clipped; "
+                'does the card miss output.activation = "sigmoid"?',
+                stacklevel=2,
+            )
+        clipped: Array = np.clip(found, 0, 1)
+        return clipped
 
     def _call(self, feeds: list[Array]) -> list[Array]:
         named = {
