@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from onnx_files import card_text, red_channel
+from onnx import helper
+from onnx_files import card_text, red_channel, value, write
 
 from bgkit.errors import ModelError
 from bgkit.models import list_cards, parse_card, read_card, show, store
@@ -52,6 +53,7 @@ layers = ["image", "mask"]
 name = "b"
 activation = "softmax"
 classes = [1]
+layout = "NHWC"
 stretch = false
 interpolation = "bicubic"
 """.replace("SHA", "0" * 64)
@@ -114,6 +116,7 @@ WRONG = [
     ('"softmax"', '"soft"', 'output.activation: expected "none" or "sigmoid" or "softmax" or "labels"'),
     ("classes = [1]", "", "output.classes: expected the class numbers that mean foreground, with softmax"),
     ("classes = [1]", "classes = [-1]", "output.classes: expected class numbers from 0 up, as a list"),
+    ('layout = "NHWC"', 'layout = "HWC"', 'output.layout: expected "NCHW" or "NHWC" or "CHW"'),
     ("stretch = false", 'stretch = "no"', "output.stretch: expected true or false, got 'no'"),
     ('"bicubic"', '"lanczos"', 'output.interpolation: expected "bilinear" or "bicubic" or "nearest"'),
     ("[output]", "[outputs]", "output: expected a table [output], got nothing"),
@@ -169,6 +172,8 @@ def test_each_wrong_field_says_what_to_mend(old, new, message):
             (1, 3, 8, 6, "Softmax"),
             "the graph's output mask is made by Softmax already",
         ),
+        ("", "classes = [1]", (1, 3, 8, 6), r"output.classes: expected numbers in 0..0, got 1"),
+        ("", 'layout = "NHWC"', (1, 3, 8, 6), r'output.layout: expected "NCHW" for mask float32\[1, 1, 8, 6\], got'),
         ("", "index = 1", (1, 3, 8, 6), r"output.index: expected 0..0, got 1"),
         ('[[input.tensors]]\nlayers = ["image", "trimap"]', "", (1, 3, 8, 6), "expected 3 channels .*, got 4"),
         (
@@ -185,6 +190,44 @@ def test_card_that_does_not_fit_the_graph(tmp_path, put, out, shape, message):
     graph = read_graph(red_channel(tmp_path / "net.onnx", shape[:-1] if last else shape, last))
     with pytest.raises(ModelError, match=message):
         check_card(parse_card(card_text(put, out), "net.toml"), graph, "net.onnx")
+
+
+def answering(path, shape):
+    """The graph of a network that answers an array of ``shape``, and a card for it."""
+    source = [1, 64, 64, 3] if "nhwc" in path.name else [1, 3, 64, 64]
+    write(path, [helper.make_node("Identity", ["image"], ["out"])], [value("image", source)], [value("out", shape)])
+    return read_graph(path)
+
+
+@pytest.mark.parametrize("shape", [(1, 10), ("N", 10), (10,), (), (1, 1000, 1, 1), (1, 1, 1, 8, 8)])
+def test_answers_that_are_no_map(tmp_path, shape):
+    """A classifier is refused: what it answers has no rows and columns."""
+    with pytest.raises(ModelError, match=r"output.name: expected a map \(1, classes, rows, columns\), got out float32"):
+        check_card(parse_card(card_text("", "classes = [0]"), "net.toml"), answering(tmp_path / "n.onnx", shape), "net")
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (1, 64, 64), (2, 64, 64), (1, 1, "H", "W"), ("a", "b", "c", "d"), None])
+def test_answers_that_are_maps(tmp_path, shape):
+    """A map without its batch or its classes, and one that tells nothing of its shape, are taken."""
+    check_card(parse_card(card_text(), "net.toml"), answering(tmp_path / "net.onnx", shape), "net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "out", "message"),
+    [
+        ("n.onnx", (1, 21, 64, 64), "", "output.classes: expected the foreground classes out of 21, got none"),
+        ("n.onnx", (1, 21, 64, 64), "classes = [15, 21]", "output.classes: expected numbers in 0..20, got 21"),
+        ("n.onnx", (1, 64, 64, 21), "classes = [15]", 'output.layout: expected "NHWC"'),
+        ("nhwc.onnx", (1, 1, 64, 64), "", 'output.layout: expected "NCHW"'),
+        ("nhwc.onnx", (1, 21, 64, 64), "classes = [15]", 'output.layout: expected "NCHW"'),
+        ("nhwc.onnx", (1, 21, 64, 64), 'classes = [21]\nlayout = "NCHW"', "output.classes: expected numbers in 0..20"),
+    ],
+)
+def test_classes_and_layout_of_the_output(tmp_path, name, shape, out, message):
+    """Classes are counted in the graph, and an output whose layout is not the input's is told."""
+    put = 'layout = "NHWC"' if "nhwc" in name else ""
+    with pytest.raises(ModelError, match=re.escape(message)):
+        check_card(parse_card(card_text(put, out), "net.toml"), answering(tmp_path / name, shape), "net")
 
 
 def test_unreadable_card(tmp_path):

@@ -255,6 +255,28 @@ def test_other_layouts(tmp_path, picture, layout):
     assert np.array_equal(network(model).run({"image": picture}), picture[:, :, 0])
 
 
+def channels_last_in_first_out(path):
+    """A network of (1, 23, 37, 3) that answers the first channel as (1, 1, 23, 37)."""
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["turned"], perm=[0, 3, 1, 2]),
+        helper.make_node("Gather", ["turned", "zero"], ["red"], axis=1),
+        helper.make_node("Clip", ["red"], ["mask"]),
+    ]
+    inputs, outputs = [value("image", [1, 23, 37, 3])], [value("mask", [1, 1, 23, 37])]
+    return write(path, nodes, inputs, outputs, {"zero": np.array([0], np.int64)})
+
+
+def test_output_of_another_layout(tmp_path, picture):
+    """Channels last in and first out, as converters from TensorFlow leave it: by a card, and read from the graph."""
+    path = channels_last_in_first_out(tmp_path / "net.onnx")
+    with pytest.warns(UserWarning) as told:
+        bare = network(str(path))
+    assert "as NHWC, output mask float32[1, 1, 23, 37] as NCHW" in str(told[0].message)
+    assert bare.card.output.layout == "NCHW"
+    model = with_card(path, 'layout = "NHWC"', 'layout = "NCHW"')
+    assert np.array_equal(network(model).run({"image": picture}), picture[:, :, 0])
+
+
 @pytest.mark.parametrize("fit", ["letterbox", "corner"])
 def test_letterbox_comes_back_in_place(tmp_path, fit):
     """What was padded is cut off again: a bright half stays the half it is."""

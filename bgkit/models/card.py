@@ -25,6 +25,7 @@ Interpolation = Literal[
 ]
 
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
+LAYOUTS = ("NCHW", "NHWC", "CHW")
 LAYERS = ("image", "plate", "mask", "trimap")  # what a tensor may be made of
 CHANNELS = {"image": 3, "plate": 3, "mask": 1, "trimap": 1}
 
@@ -82,6 +83,7 @@ class Output:
     index: int | None = None  # instead of a name: which of the graph's outputs, from 0
     activation: Literal["none", "sigmoid", "softmax", "labels"] = "none"
     classes: tuple[int, ...] = ()
+    layout: Literal["NCHW", "NHWC", "CHW"] = "NCHW"  # unless the card says: the input's
     stretch: bool = False
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
     instances: Instances | None = None
@@ -169,6 +171,7 @@ def parse_card(text: str, place: str) -> Card:
     sources = top.take("sources", _texts)
     file, license_, put, out = (top.table(key) for key in ("file", "license", "input", "output"))
     top.finish()
+    layout = put.take("layout", _choice(*LAYOUTS), "NCHW")
     card = Card(
         name=name,
         summary=summary,
@@ -185,13 +188,13 @@ def parse_card(text: str, place: str) -> Card:
         fit=put.take("fit", _choice("stretch", "letterbox", "corner"), "stretch"),
         pad=put.take("pad", _pad, 0.0),
         order=put.take("order", _choice("RGB", "BGR"), "RGB"),
-        layout=put.take("layout", _choice("NCHW", "NHWC", "CHW"), "NCHW"),
+        layout=layout,
         interpolation=put.take("interpolation", _choice(*INTERPOLATIONS), "area"),
         normalizations=_normalizations(put),
         tensors=_tensors(put),
         mirror=put.take("mirror", _flag, False),
         tile=put.take("tile", _count, None),
-        output=_output(out),
+        output=_output(out, layout),
     )
     for table in (file, license_, put, out):
         table.finish()
@@ -260,7 +263,7 @@ def _tensors(put: _Table) -> tuple[Tensor, ...]:
     return tuple(tensors)
 
 
-def _output(out: _Table) -> Output:
+def _output(out: _Table, layout: str) -> Output:
     instances = None
     if "instances" in out.values:
         table = out.table("instances")
@@ -278,6 +281,7 @@ def _output(out: _Table) -> Output:
         index=out.take("index", _index, None),
         activation=out.take("activation", _choice("none", "sigmoid", "softmax", "labels"), "none"),
         classes=out.take("classes", _classes, ()),
+        layout=out.take("layout", _choice(*LAYOUTS), layout),
         stretch=out.take("stretch", _flag, False),
         interpolation=out.take("interpolation", _choice("bilinear", "bicubic", "nearest"), "bilinear"),
         instances=instances,

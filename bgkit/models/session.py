@@ -106,7 +106,8 @@ class Network:
     def batches(self) -> bool:
         """Whether several pictures of one size may go through at once."""
         shapes = [self.inputs[tensor].shape for tensor in range(len(self.inputs))]
-        return self.card.layout != "CHW" and all(shape is not None and shape[0] is None for shape in shapes)
+        layouts = (self.card.layout, self.card.output.layout)
+        return "CHW" not in layouts and all(shape is not None and shape[0] is None for shape in shapes)
 
     def run(self, layers: Mapping[str, Array]) -> Array:
         """Return the map of one picture: float32 (M, N), 0..1.
