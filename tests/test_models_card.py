@@ -13,6 +13,8 @@ from bgkit.errors import ModelError
 from bgkit.models import list_cards, parse_card, read_card, show, store
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
+from bgkit.models.store import shipped_cards
+from bgkit.pipelinefile import load_pipeline, shipped
 
 GOOD = """
 bgkit = 1
@@ -308,3 +310,19 @@ def test_license_page_names_every_network():
     """ "Which model may I sell with" lists every shipped card."""
     text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
     assert [card.name for card in list_cards() if f"`{card.name}`" not in text] == []
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    minds = {name: row.split("|")[4].strip() for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    assert [card.name for card in shipped_cards() if card.terms and not minds[card.name]] == []
+
+
+def test_license_page_says_which_pipelines_use_a_network():
+    """Each shipped pipeline stands in the line that is true of it."""
+    text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
+    (using,) = re.findall(r"^- (.*) use `coarse`", text, re.MULTILINE)
+    (without,) = re.findall(r"^- (.*) use no network", text, re.MULTILINE)
+    models = {
+        name: [step.values["model"] for step in load_pipeline(name).steps if "model" in step.values]
+        for name in shipped()
+    }
+    assert re.findall(r"`([^`]+)`", using) == [name for name in shipped() if models[name] == ["coarse"]]
+    assert re.findall(r"`([^`]+)`", without) == [name for name in shipped() if not models[name]]
