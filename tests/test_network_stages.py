@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -56,10 +57,13 @@ def test_unknown_name_is_told_before_a_run():
         cnn_mask.stage.check({"model": "coarze"})
 
 
-def test_absent_file_is_told_before_a_run(tmp_path):
-    """The parameter check refuses a path at which nothing lies."""
-    with pytest.raises(ModelError, match="no such ONNX file"):
+def test_absent_file_is_told_before_a_run(tmp_path, monkeypatch):
+    """The parameter check refuses a path at which nothing lies, and says where a relative one starts."""
+    with pytest.raises(ModelError, match=r"none.onnx: no such ONNX file; expected"):
         cnn_mask.stage.check({"model": str(tmp_path / "none.onnx")})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=f"^none.onnx: no such ONNX file in {re.escape(str(tmp_path))}; expected"):
+        cnn_mask.stage.check({"model": "none.onnx"})
 
 
 def test_empty_name_says_what_is_expected():

@@ -22,7 +22,7 @@ from bgkit.models.fitting import check_card, output_names, spatial
 from bgkit.models.graph import read_graph
 from bgkit.models.preparing import fill, place
 from bgkit.models.reading import read_instances, read_map, to_picture
-from bgkit.models.store import check_apart, find
+from bgkit.models.store import again, check_apart, find
 from bgkit.threads import threads
 
 __all__ = ["PROVIDERS", "Network", "network", "providers_here", "start"]
@@ -78,13 +78,13 @@ class Network:
 
     def __init__(self, card: Card, path: Path, provider: str, stamp: tuple[int, ...] = ()) -> None:
         self.card, self.path, self.provider, self.stamp = card, path, provider, stamp
+        wrong = matches(path, sha256=card.sha256, md5=card.md5)
+        if wrong:
+            raise ModelError(f"{path}: {wrong}; the file is damaged or another: {again(card, path)}")
         self.graph = read_graph(path)
         self.inputs = check_card(card, self.graph, str(path))
         self.outputs = output_names(card, self.graph, str(path))
         check_apart(path, self.graph)
-        wrong = matches(path, sha256=card.sha256, md5=card.md5)
-        if wrong:
-            raise ModelError(f"{path}: {wrong}; the file is damaged or another: bgkit models fetch {card.name}")
         self.sha256 = card.sha256 or digest_of(path)
         for text in card.inferred:
             warnings.warn(f"{path.name}: {text}", stacklevel=2)
