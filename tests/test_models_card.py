@@ -149,15 +149,17 @@ def test_each_wrong_field_says_what_to_mend(old, new, message):
             'name = "picture"',
             "",
             ("N", 3, "H", "W"),
-            r"input.name: expected one of the graph's inputs .*, got 'picture'",
+            r"^net.toml \(for net.onnx\): input.name: expected one of the graph's inputs .*, got 'picture'",
         ),
         (
             'layout = "CHW"',
             "",
             ("N", 3, "H", "W"),
-            r"input.layout: expected one that fits image float32\[\?, 3, \?, \?\]",
+            r'input.layout: expected "NCHW" for image float32\[\?, 3, \?, \?\], got "CHW"',
         ),
-        ('layout = "NHWC"', "", (1, 3, 8, 6), "expected 6 channels for .*, got 3"),
+        ('layout = "NHWC"', "", (1, 3, 8, 6), r'input.layout: expected "NCHW" for .*, got "NHWC"'),
+        ("", "", (1, 8, 6, 3), r'input.layout: expected "NHWC" for .*, got "NCHW"'),
+        ('layout = "CHW"', "", (1, 8, 6, 4), r'input.layout: expected one that fits .*, got "CHW"'),
         ("size = [8, 7]", "", (1, 3, 8, 6), r"input.size: expected the graph's 6 columns .*, got 7"),
         ("size = [9, 6]", "", (1, 3, 8, 6), r"input.size: expected the graph's 8 rows .*, got 9"),
         ("short_side = 8", "", (1, 3, 8, 6), r"input.size: the graph's input is fixed .*; expected size = \[8, 6\]"),
@@ -182,7 +184,7 @@ def test_each_wrong_field_says_what_to_mend(old, new, message):
             '[[input.tensors]]\nname = "image"\nlayers = ["image"]\n[[input.tensors]]\nname = "p"\nlayers = ["plate"]',
             "",
             (1, 3, 8, 6),
-            "input.name: expected one of the graph's inputs .*, got 'p'",
+            r"^net.toml \(for net.onnx\): input.tensors.name: expected one of the graph's inputs .*, got 'p'",
         ),
     ],
 )
@@ -239,6 +241,19 @@ def test_unreadable_card(tmp_path):
     (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ModelError, match="it is not UTF-8 text"):
         read_card(tmp_path / "bad.toml")
+
+
+def test_card_with_a_byte_order_mark(tmp_path):
+    """A card as some editors on Windows write it."""
+    (tmp_path / "net.toml").write_bytes(b"\xef\xbb\xbf" + card_text().encode().replace(b"\n", b"\r\n"))
+    assert read_card(tmp_path / "net.toml").name == "drawn"
+
+
+def test_messages_name_the_card_only_where_it_is_the_users(tmp_path):
+    """A card that ships with bgkit is nothing to mend: there the file is another."""
+    graph = read_graph(red_channel(tmp_path / "net.onnx", (1, 8, 6, 3)))
+    with pytest.raises(ModelError, match=r"^net.onnx: input.layout"):
+        check_card(show("u2netp"), graph, "net.onnx")
 
 
 @pytest.mark.parametrize("path", sorted(store.CARDS.glob("*.toml")), ids=lambda path: path.stem)

@@ -346,7 +346,9 @@ def test_plate_is_a_second_input(tmp_path, picture):
     model = with_card(path, put)
     plate = picture * np.float32(0.25)
     assert network(model).run({"image": picture, "plate": plate}) == pytest.approx(picture[:, :, 0] * 0.75)
-    with pytest.raises(ModelError, match="needs the layer 'plate'"):
+    with pytest.raises(
+        ModelError, match=r"needs the layer 'plate', which was not given \(on the command line: --plate FILE\)"
+    ):
         network(model).run({"image": picture})
 
 

@@ -538,6 +538,13 @@ def test_the_card_beside_a_file_is_its_card(own):
         add(own[0], replace_old=True)
 
 
+def test_a_card_with_a_byte_order_mark_is_added(own):
+    """What lies in the store is plain UTF-8."""
+    own[1].write_text(own[1].read_text(), "utf-8-sig")
+    add(*own)
+    assert not find("mine")[1].with_name("card.toml").read_bytes().startswith(b"\xef")
+
+
 def test_replacing_leaves_nothing_of_the_old(parted, home):
     """A network that is replaced by one of another file name leaves neither its file nor its weights."""
     add(*parted)

@@ -43,8 +43,9 @@ class Normalization:
 class Tensor:
     """One input of the graph: the layers whose channels it stacks."""
 
-    name: str  # empty: the only input, or the one of the layer's name
+    name: str  # empty: the only input
     layers: tuple[str, ...]
+    field: str = "input.tensors.name"  # where the card names it
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Card:
     mirror: bool = False
     tile: int | None = None
     inferred: tuple[str, ...] = ()  # for a bare file: what was read from the graph or assumed
+    place: str = ""  # the user's file that says all this, for messages
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -154,7 +156,7 @@ def read_card(path: Path) -> Card:
 @lru_cache(64)
 def _read(path: Path, *_stamp: int) -> Card:
     """Read a card again only after it changed: a millisecond of each picture."""
-    return parse_card(path.read_text("utf-8"), str(path))
+    return parse_card(path.read_text("utf-8-sig"), str(path))
 
 
 def parse_card(text: str, place: str) -> Card:
@@ -195,6 +197,7 @@ def parse_card(text: str, place: str) -> Card:
         mirror=put.take("mirror", _flag, False),
         tile=put.take("tile", _count, None),
         output=_output(out, layout),
+        place=place,
     )
     for table in (file, license_, put, out):
         table.finish()
@@ -255,7 +258,7 @@ def _tensors(put: _Table) -> tuple[Tensor, ...]:
         tensors.append(Tensor(table.take("name", _text, ""), layers))
         table.finish()
     if not tensors:
-        return (Tensor(put.take("name", _text, ""), ("image",)),)
+        return (Tensor(put.take("name", _text, ""), ("image",), "input.name"),)
     if "name" in put.values:
         raise put.wrong("name", "the names in [[input.tensors]], where there are such", "one here too")
     if not any("image" in tensor.layers for tensor in tensors):

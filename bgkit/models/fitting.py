@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bgkit.errors import ModelError
-from bgkit.models.card import CHANNELS, Card
+from bgkit.models.card import CHANNELS, LAYOUTS, Card
 from bgkit.models.graph import Graph, Value
 
 __all__ = ["check_card", "classes_of", "other_layout", "output_names", "spatial"]
 
 
 def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
-    """Return the graph's input for each of the card's tensors.
+    """Return the graph's input for each of the card's tensors; ``place`` is the ONNX file, for messages.
 
     Raises
     ------
@@ -19,12 +19,13 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
     """
     listing = "; ".join(map(str, graph.inputs))
     values = []
+    place = f"{card.place} (for {place})" if card.place else place
     for tensor in card.tensors:
         wanted = tensor.name or (graph.inputs[0].name if len(card.tensors) == 1 == len(graph.inputs) else "")
         value = next((value for value in graph.inputs if value.name == wanted), None)
         if value is None:
             raise ModelError(
-                f"{place}: input.name: expected one of the graph's inputs ({listing}), "
+                f"{place}: {tensor.field}: expected one of the graph's inputs ({listing}), "
                 f"got {repr(tensor.name) if tensor.name else 'nothing'}"
             )
         _check_shape(card, tensor.layers, value, place)
@@ -48,9 +49,12 @@ def _check_shape(card: Card, layers: tuple[str, ...], value: Value, place: str) 
     if value.shape is None:
         return
     channels = sum(CHANNELS[layer] for layer in layers)
-    if len(value.shape) != len(card.layout):
-        raise ModelError(f'{place}: input.layout: expected one that fits {value}, got "{card.layout}"')
-    given = value.shape[card.layout.index("C")]
+    fitting = [each for each in LAYOUTS if len(value.shape) == len(each) and value.shape[each.index("C")] == channels]
+    wrong = len(value.shape) != len(card.layout)
+    given = None if wrong else value.shape[card.layout.index("C")]
+    if wrong or (fitting and given not in (None, channels)):
+        expected = f'"{fitting[0]}" for' if fitting else "one that fits"
+        raise ModelError(f'{place}: input.layout: expected {expected} {value}, got "{card.layout}"')
     if given is not None and given != channels:
         raise ModelError(
             f"{place}: expected {given} channels for {value}, got {channels} ({' + '.join(layers)} in {card.layout}); "

@@ -84,9 +84,11 @@ def show(name: str) -> Card:
     ModelError
         If there is none; the message names the nearest.
     """
-    for path in (CARDS / f"{name}.toml", home() / "models" / name / "card.toml"):
-        if name == Path(name).name and path.is_file():
-            return read_card(path)
+    shipped, added = CARDS / f"{name}.toml", home() / "models" / name / "card.toml"
+    if name == Path(name).name and shipped.is_file():
+        return replace(read_card(shipped), place="")  # nothing for a user to mend
+    if name == Path(name).name and added.is_file():
+        return read_card(added)
     # By the files' names: an added card that cannot be read is no reason to hide this message.
     known = [path.stem for path in CARDS.glob("*.toml")]
     known += [path.parent.name for path in (home() / "models").glob("*/card.toml")]
@@ -361,7 +363,7 @@ def _copy_apart(file: Path, graph: Graph, folder: Path) -> None:
 
 def _card_text(path: Path) -> str:
     read_card(path)  # for its messages
-    return path.read_text("utf-8")
+    return path.read_text("utf-8-sig")
 
 
 def _wrong(card: Card, path: Path) -> str:
