@@ -389,7 +389,7 @@ def _check_consent(card: Card, folder: Path, command: str, *, accept: bool) -> N
         return
     if not accept:
         raise ModelError(
-            f"the network {card.name!r} is under {card.license}: {card.use}. {card.terms} "
+            f"the network {card.name!r} is under {card.license}: {card.use}. {card.terms + ' ' if card.terms else ''}"
             f"To use it for what its terms allow: {command} --accept-license"
         )
     kept.write_text(f"{card.license}\n{card.terms}\n", "utf-8")
