@@ -321,6 +321,18 @@ def test_cards_of_the_docs_are_right():
     assert {parse_card(block, "docs").task for block in blocks} == {"mask", "matting", "refinement"}
 
 
+@pytest.mark.parametrize("table", ["bgkit = 1", "[file]", "[license]", "[input]", "[output]"])
+def test_table_of_fields_is_complete(table):
+    """The page's table names every field that a card may have, as a wrong one is told."""
+    with pytest.raises(ModelError, match="no such field") as caught:
+        parse_card(GOOD.replace(table, f"{table}\nunknown = 1", 1), "net.toml")
+    fields = re.search(r"there are: (.*)\)", str(caught.value))[1].split(", ")
+    text = (Path(__file__).parent.parent / "docs" / "bring-your-own-network.md").read_text("utf-8")
+    section = text.partition("## The fields")[2].partition("\n## ")[0]
+    named = {name.strip("[]").rpartition(".")[2] for name in re.findall(r"`([^`]+)`", section)}
+    assert [field for field in fields if field not in named] == []
+
+
 def test_license_page_names_every_network():
     """ "Which model may I sell with" lists every shipped card."""
     text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
