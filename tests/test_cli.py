@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import types
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -22,11 +23,13 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT
 from minefield import BREAKS, DIES, PIPELINE, REFUSES, SLEEPS, STOPS, WARNS, draw, install
+from onnx_files import card_text, red_channel
 
 from bgkit import stages
 from bgkit.batch.jobs import Job, Outcome
 from bgkit.cli import COMMANDS, app
 from bgkit.cli.progress import Bar
+from bgkit.models import session
 from bgkit.models.store import CARDS, list_cards, path_of
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
 
@@ -465,12 +468,65 @@ def test_models_are_listed_and_shown(network):
 
 def test_a_network_is_added_and_verified(network):
     """What was added is listed and verified; a damaged file is told, with status 1."""
-    assert bgkit("models", "add", "mine.onnx", "--card", "mine.toml").stdout == "mine: added\n"
-    assert any(line.startswith("mine: good") for line in bgkit("models", "verify").stdout.splitlines())
+    added = Path("home/models/mine/mine.onnx")
+    assert bgkit("models", "add", "mine.onnx", "--card", "mine.toml").stdout == f"mine: added, {added}\n"
+    good = f"mine: good (checked: sha256 and the graph), {added}"
+    assert good in bgkit("models", "verify").stdout.splitlines()
     (stored,) = Path("home/models/mine").glob("*.onnx")
     stored.write_bytes(stored.read_bytes()[:-1])
     result = bgkit("models", "verify", status=1)
     assert "mine" in result.stderr and result.stdout.startswith(network.name)
+
+
+def test_a_file_is_shown_and_verified_with_the_card_beside_it(network):
+    """A card can be checked before its network is added."""
+    page = bgkit("models", "show", "mine.onnx").stdout
+    assert page.startswith("mine: ") and "activation sigmoid" in page and "mine.onnx (here)" in page
+    assert bgkit("models", "verify", "mine.onnx").stdout.startswith("mine.onnx: good (checked: sha256 and the graph)")
+    Path("mine.toml").write_text(Path("mine.toml").read_text().replace('name = "mask"', 'name = "alpha"'))
+    assert "output.name: expected one of" in bgkit("models", "verify", "mine.onnx", status=1).stderr
+
+
+def test_a_card_is_shown_field_by_field():
+    """What goes in and how the answer is read: size, order, values, layout, activation, classes."""
+    Path("net.toml").write_text(
+        card_text(
+            'short_side = 64\nmultiple = 8\norder = "BGR"\nscale = 255\nmean = [1, 2, 2]\ndeviation = 3\nmirror = true',
+            'activation = "softmax"\nclasses = [0, 4]\nstretch = true',
+        )
+    )
+    red_channel(Path("net.onnx"))
+    lines = dict(line.split(maxsplit=1) for line in bgkit("models", "show", "net.onnx").stdout.splitlines())
+    assert lines["size"] == "short side 64, multiples of 8, rounding down, interpolation area"
+    assert (lines["order"], lines["layout"], lines["mirror"]) == ("BGR", "NCHW", "yes")
+    assert lines["image"] == "scale 255, mean 1, 2, 2, deviation 3, 3, 3"
+    assert lines["output"] == "the only one, activation softmax, classes 0, 4, layout NCHW, stretched"
+    assert lines["sha256"] == sha256(Path("net.onnx").read_bytes()).hexdigest()
+
+
+def test_an_added_network_has_its_size_in_the_list_and_is_removed(network):
+    """Also where its card has no bytes."""
+    Path("mine.toml").write_text(re.sub("(bytes|sha256) = .*", "", Path("mine.toml").read_text()))
+    bgkit("models", "add", "mine.onnx")
+    (line,) = (line for line in bgkit("models", "list").stdout.splitlines() if line.startswith("mine "))
+    assert f"{Path('mine.onnx').stat().st_size / 1e6:.1f} MB" in line
+    assert bgkit("models", "remove", "mine").stdout == "mine: removed\n"
+    assert "mine" not in bgkit("models", "list").stdout.split()
+    told = bgkit("models", "remove", "mine", network.name, status=1).stderr
+    assert "no network named 'mine'" in told and "cannot be removed" in told
+
+
+def test_a_bare_file_is_told_in_report_and_on_the_terminal():
+    """What was read from the graph and what was assumed are warnings: in the report, and silent with -q."""
+    red_channel(Path("bare.onnx"), (1, 3, 16, 16), "Sigmoid")
+    draw(Path("a.png"))
+    Path("bare.yaml").write_text("bgkit: 1\nstages:\n  - cnn_mask: {model: bare.onnx}\n")
+    loud = bgkit("remove", "a.png", "-p", "bare.yaml", "--layer", "mask", "-o", "b.png", "--report", "r.jsonl")
+    assert "warning: a.png: bare.onnx: read from the graph" in loud.stderr and "bare.onnx: assumed: RGB" in loud.stderr
+    line = json.loads(Path("r.jsonl").read_text())
+    assert [text.split(": ")[1] for text in line["warnings"]] == ["read from the graph", "assumed"]
+    session._networks.clear()
+    assert bgkit("remove", "a.png", "-p", "bare.yaml", "--layer", "mask", "-o", "c.png", "-q").stderr == ""
 
 
 def test_fetching(network):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from conftest import ROOT, disk_scene
+from onnx import helper
+from onnx_files import value, write
 
 from bgkit import stages
 from bgkit.findings import FINDINGS
+from bgkit.layers import Layers
+from bgkit.models.card import CHANNELS, parse_card
 from bgkit.pipelinefile import read_pipeline, shipped
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,9 +41,37 @@ CHAINS = [(page.stem, text) for page in PAGES for text in blocks(page, "yaml") i
 
 
 @pytest.mark.parametrize(("page", "text"), CHAINS)
-def test_yaml_blocks_are_pipelines(page, text):
+def test_yaml_blocks_are_pipelines(page, text, own_networks):
     """Each pipeline shown can be read."""
     read_pipeline(text, page)
+
+
+@pytest.mark.parametrize("text", [text for page, text in CHAINS if page == "bring-your-own-network"])
+def test_pipelines_of_own_networks_run(text, own_networks):
+    """Those of "Bring your own network" run with its cards beside networks that fit them."""
+    chain = read_pipeline(text, "page")
+    assert chain.run(Layers.of(disk_scene()[0])).result.shape == (96, 128, 4)
+
+
+@pytest.fixture
+def own_networks(tmp_path, monkeypatch):
+    """A folder with the cards of "Bring your own network", each beside a drawn network that fits it."""
+    monkeypatch.chdir(tmp_path)
+    for text in blocks(ROOT / "docs" / "bring-your-own-network.md", "toml"):
+        card = parse_card(text, "page")
+        if card.output.instances is not None:
+            continue
+        counts = [sum(CHANNELS[layer] for layer in tensor.layers) for tensor in card.tensors]
+        names = [tensor.name or "input" for tensor in card.tensors]
+        out, sides = card.output.name or "out", card.size.fixed or ("H", "W")
+        write(
+            Path(card.file),
+            [helper.make_node("Gather", [names[0], "last"], [out], axis=1)],
+            [value(name, ["N", count, *sides]) for name, count in zip(names, counts, strict=True)],
+            [value(out, ["N", 1, *sides])],
+            {"last": np.array([counts[0] - 1], np.int64)},
+        )
+        Path(card.file).with_suffix(".toml").write_text(text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
-from onnx_files import card_text, red_channel
+from onnx import helper
+from onnx_files import card_text, red_channel, value, write
 
 from bgkit.errors import ModelError
 from bgkit.models import list_cards, parse_card, read_card, show, store
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
+from bgkit.models.store import shipped_cards
+from bgkit.pipelinefile import load_pipeline, shipped
 
 GOOD = """
 bgkit = 1
@@ -52,6 +55,7 @@ layers = ["image", "mask"]
 name = "b"
 activation = "softmax"
 classes = [1]
+layout = "NHWC"
 stretch = false
 interpolation = "bicubic"
 """.replace("SHA", "0" * 64)
@@ -114,6 +118,7 @@ WRONG = [
     ('"softmax"', '"soft"', 'output.activation: expected "none" or "sigmoid" or "softmax" or "labels"'),
     ("classes = [1]", "", "output.classes: expected the class numbers that mean foreground, with softmax"),
     ("classes = [1]", "classes = [-1]", "output.classes: expected class numbers from 0 up, as a list"),
+    ('layout = "NHWC"', 'layout = "HWC"', 'output.layout: expected "NCHW" or "NHWC" or "CHW"'),
     ("stretch = false", 'stretch = "no"', "output.stretch: expected true or false, got 'no'"),
     ('"bicubic"', '"lanczos"', 'output.interpolation: expected "bilinear" or "bicubic" or "nearest"'),
     ("[output]", "[outputs]", "output: expected a table [output], got nothing"),
@@ -144,34 +149,89 @@ def test_each_wrong_field_says_what_to_mend(old, new, message):
             'name = "picture"',
             "",
             ("N", 3, "H", "W"),
-            r"input.name: expected one of the graph's inputs .*, got 'picture'",
+            r"^net.toml \(for net.onnx\): input.name: expected one of the graph's inputs .*, got 'picture'",
         ),
         (
             'layout = "CHW"',
             "",
             ("N", 3, "H", "W"),
-            r"input.layout: expected one that fits image float32\[\?, 3, \?, \?\]",
+            r'input.layout: expected "NCHW" for image float32\[\?, 3, \?, \?\], got "CHW"',
         ),
-        ('layout = "NHWC"', "", (1, 3, 8, 6), "expected 6 channels for .*, got 3"),
+        ('layout = "NHWC"', "", (1, 3, 8, 6), r'input.layout: expected "NCHW" for .*, got "NHWC"'),
+        ("", "", (1, 8, 6, 3), r'input.layout: expected "NHWC" for .*, got "NCHW"'),
+        ('layout = "CHW"', "", (1, 8, 6, 4), r'input.layout: expected one that fits .*, got "CHW"'),
         ("size = [8, 7]", "", (1, 3, 8, 6), r"input.size: expected the graph's 6 columns .*, got 7"),
         ("size = [9, 6]", "", (1, 3, 8, 6), r"input.size: expected the graph's 8 rows .*, got 9"),
         ("short_side = 8", "", (1, 3, 8, 6), r"input.size: the graph's input is fixed .*; expected size = \[8, 6\]"),
         ("", 'name = "alpha"', (1, 3, 8, 6), r"output.name: expected one of the graph's outputs \(mask\), got 'alpha'"),
+        (
+            "",
+            'activation = "sigmoid"',
+            (1, 3, 8, 6, "Sigmoid"),
+            r'output.activation: expected "none", got "sigmoid"; .*',
+        ),
+        (
+            "",
+            'activation = "softmax"\nclasses = [0]',
+            (1, 3, 8, 6, "Softmax"),
+            "the graph's output mask is made by Softmax already",
+        ),
+        ("", "classes = [1]", (1, 3, 8, 6), r"output.classes: expected numbers in 0..0, got 1"),
+        ("", 'layout = "NHWC"', (1, 3, 8, 6), r'output.layout: expected "NCHW" for mask float32\[1, 1, 8, 6\], got'),
         ("", "index = 1", (1, 3, 8, 6), r"output.index: expected 0..0, got 1"),
         ('[[input.tensors]]\nlayers = ["image", "trimap"]', "", (1, 3, 8, 6), "expected 3 channels .*, got 4"),
         (
             '[[input.tensors]]\nname = "image"\nlayers = ["image"]\n[[input.tensors]]\nname = "p"\nlayers = ["plate"]',
             "",
             (1, 3, 8, 6),
-            "input.name: expected one of the graph's inputs .*, got 'p'",
+            r"^net.toml \(for net.onnx\): input.tensors.name: expected one of the graph's inputs .*, got 'p'",
         ),
     ],
 )
 def test_card_that_does_not_fit_the_graph(tmp_path, put, out, shape, message):
     """Names, layout, channels and sizes are held against the graph before anything runs."""
-    graph = read_graph(red_channel(tmp_path / "net.onnx", shape))
+    last = shape[-1] if shape[-1] in ("Sigmoid", "Softmax") else None
+    graph = read_graph(red_channel(tmp_path / "net.onnx", shape[:-1] if last else shape, last))
     with pytest.raises(ModelError, match=message):
         check_card(parse_card(card_text(put, out), "net.toml"), graph, "net.onnx")
+
+
+def answering(path, shape):
+    """The graph of a network that answers an array of ``shape``, and a card for it."""
+    source = [1, 64, 64, 3] if "nhwc" in path.name else [1, 3, 64, 64]
+    write(path, [helper.make_node("Identity", ["image"], ["out"])], [value("image", source)], [value("out", shape)])
+    return read_graph(path)
+
+
+@pytest.mark.parametrize("shape", [(1, 10), ("N", 10), (10,), (), (1, 1000, 1, 1), (1, 1, 1, 8, 8)])
+def test_answers_that_are_no_map(tmp_path, shape):
+    """A classifier is refused: what it answers has no rows and columns."""
+    with pytest.raises(ModelError, match=r"output.name: expected a map \(1, classes, rows, columns\), got out float32"):
+        check_card(parse_card(card_text("", "classes = [0]"), "net.toml"), answering(tmp_path / "n.onnx", shape), "net")
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (1, 64, 64), (2, 64, 64), (1, 1, "H", "W"), ("a", "b", "c", "d"), None])
+def test_answers_that_are_maps(tmp_path, shape):
+    """A map without its batch or its classes, and one that tells nothing of its shape, are taken."""
+    check_card(parse_card(card_text(), "net.toml"), answering(tmp_path / "net.onnx", shape), "net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "out", "message"),
+    [
+        ("n.onnx", (1, 21, 64, 64), "", "output.classes: expected the foreground classes out of 21, got none"),
+        ("n.onnx", (1, 21, 64, 64), "classes = [15, 21]", "output.classes: expected numbers in 0..20, got 21"),
+        ("n.onnx", (1, 64, 64, 21), "classes = [15]", 'output.layout: expected "NHWC"'),
+        ("nhwc.onnx", (1, 1, 64, 64), "", 'output.layout: expected "NCHW"'),
+        ("nhwc.onnx", (1, 21, 64, 64), "classes = [15]", 'output.layout: expected "NCHW"'),
+        ("nhwc.onnx", (1, 21, 64, 64), 'classes = [21]\nlayout = "NCHW"', "output.classes: expected numbers in 0..20"),
+    ],
+)
+def test_classes_and_layout_of_the_output(tmp_path, name, shape, out, message):
+    """Classes are counted in the graph, and an output whose layout is not the input's is told."""
+    put = 'layout = "NHWC"' if "nhwc" in name else ""
+    with pytest.raises(ModelError, match=re.escape(message)):
+        check_card(parse_card(card_text(put, out), "net.toml"), answering(tmp_path / name, shape), "net")
 
 
 def test_unreadable_card(tmp_path):
@@ -181,6 +241,19 @@ def test_unreadable_card(tmp_path):
     (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ModelError, match="it is not UTF-8 text"):
         read_card(tmp_path / "bad.toml")
+
+
+def test_card_with_a_byte_order_mark(tmp_path):
+    """A card as some editors on Windows write it."""
+    (tmp_path / "net.toml").write_bytes(b"\xef\xbb\xbf" + card_text().encode().replace(b"\n", b"\r\n"))
+    assert read_card(tmp_path / "net.toml").name == "drawn"
+
+
+def test_messages_name_the_card_only_where_it_is_the_users(tmp_path):
+    """A card that ships with bgkit is nothing to mend: there the file is another."""
+    graph = read_graph(red_channel(tmp_path / "net.onnx", (1, 8, 6, 3)))
+    with pytest.raises(ModelError, match=r"^net.onnx: input.layout"):
+        check_card(show("u2netp"), graph, "net.onnx")
 
 
 @pytest.mark.parametrize("path", sorted(store.CARDS.glob("*.toml")), ids=lambda path: path.stem)
@@ -248,7 +321,35 @@ def test_cards_of_the_docs_are_right():
     assert {parse_card(block, "docs").task for block in blocks} == {"mask", "matting", "refinement"}
 
 
+@pytest.mark.parametrize("table", ["bgkit = 1", "[file]", "[license]", "[input]", "[output]"])
+def test_table_of_fields_is_complete(table):
+    """The page's table names every field that a card may have, as a wrong one is told."""
+    with pytest.raises(ModelError, match="no such field") as caught:
+        parse_card(GOOD.replace(table, f"{table}\nunknown = 1", 1), "net.toml")
+    fields = re.search(r"there are: (.*)\)", str(caught.value))[1].split(", ")
+    text = (Path(__file__).parent.parent / "docs" / "bring-your-own-network.md").read_text("utf-8")
+    section = text.partition("## The fields")[2].partition("\n## ")[0]
+    named = {name.strip("[]").rpartition(".")[2] for name in re.findall(r"`([^`]+)`", section)}
+    assert [field for field in fields if field not in named] == []
+
+
 def test_license_page_names_every_network():
     """ "Which model may I sell with" lists every shipped card."""
     text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
     assert [card.name for card in list_cards() if f"`{card.name}`" not in text] == []
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    minds = {name: row.split("|")[4].strip() for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    assert [card.name for card in shipped_cards() if card.terms and not minds[card.name]] == []
+
+
+def test_license_page_says_which_pipelines_use_a_network():
+    """Each shipped pipeline stands in the line that is true of it."""
+    text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
+    (using,) = re.findall(r"^- (.*) use `coarse`", text, re.MULTILINE)
+    (without,) = re.findall(r"^- (.*) use no network", text, re.MULTILINE)
+    models = {
+        name: [step.values["model"] for step in load_pipeline(name).steps if "model" in step.values]
+        for name in shipped()
+    }
+    assert re.findall(r"`([^`]+)`", using) == [name for name in shipped() if models[name] == ["coarse"]]
+    assert re.findall(r"`([^`]+)`", without) == [name for name in shipped() if not models[name]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import numpy as np
@@ -194,6 +195,23 @@ def test_activation_and_classes(tmp_path, picture, scores, out, expected):
     assert mask == pytest.approx(np.full((23, 37), expected), abs=1e-6)
 
 
+@pytest.mark.parametrize(("scores", "told"), [([-4.0], "-4..-4"), ([12.5], "12.5..12.5")])
+def test_values_far_outside_are_told_once(tmp_path, picture, scores, told):
+    """A map that is no probability gets one warning, with its range and the field that may be missing."""
+    chosen = network(with_card(classes_network(tmp_path / "net.onnx", scores), "size = [4, 6]"))
+    with pytest.warns(UserWarning, match=rf"got {re.escape(told)}, which was clipped; .* output.activation"):
+        chosen.run({"image": picture})
+    assert chosen.run({"image": picture}).max() in (0, 1)  # a second warning would be an error here
+
+
+@pytest.mark.parametrize(
+    ("scores", "out"), [([-0.5], ""), ([1.5], ""), ([9.0], "stretch = true"), ([9.0], 'activation = "sigmoid"')]
+)
+def test_values_a_little_outside_are_not_told(tmp_path, picture, scores, out):
+    """An overshoot, scores that are stretched and scores with an activation get no warning, which would be an error."""
+    network(with_card(classes_network(tmp_path / "net.onnx", scores), "size = [4, 6]", out)).run({"image": picture})
+
+
 def test_stretch_only_when_the_card_says_so(tmp_path):
     """A faint map stays faint, unless upstream stretches."""
     image = np.zeros((4, 4, 3), np.float32)
@@ -217,8 +235,9 @@ def test_input_dtype_follows_the_graph(tmp_path, picture, dtype):
     nodes = [helper.make_node("Cast", ["image"], ["out"], to=FLOAT)]
     path = write(tmp_path / "net.onnx", nodes, [value("image", [1, 3, 23, 37], dtype)], [value("out", [1, 3, 23, 37])])
     scale = "" if dtype != UINT8 else "scale = 255"
-    mask = network(with_card(path, scale, "classes = [0]")).run({"image": picture * np.float32(0.999)})
-    expected = picture[:, :, 0] * 0.999 if dtype != UINT8 else np.minimum(1, np.rint(picture[:, :, 0] * 0.999 * 255))
+    put = picture * np.float32(0.999 if dtype != UINT8 else 0.005)  # bytes of 0 and 1
+    mask = network(with_card(path, scale, "classes = [0]")).run({"image": put})
+    expected = put[:, :, 0] if dtype != UINT8 else np.rint(put[:, :, 0] * 255)
     assert mask == pytest.approx(expected, abs=1e-3)
 
 
@@ -233,6 +252,28 @@ def test_other_layouts(tmp_path, picture, layout):
     """Channels last, and graphs without a batch axis."""
     shape = {"NHWC": (1, "H", "W", 3), "CHW": (3, "H", "W")}[layout]
     model = with_card(red_channel(tmp_path / "net.onnx", shape), f'layout = "{layout}"')
+    assert np.array_equal(network(model).run({"image": picture}), picture[:, :, 0])
+
+
+def channels_last_in_first_out(path):
+    """A network of (1, 23, 37, 3) that answers the first channel as (1, 1, 23, 37)."""
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["turned"], perm=[0, 3, 1, 2]),
+        helper.make_node("Gather", ["turned", "zero"], ["red"], axis=1),
+        helper.make_node("Clip", ["red"], ["mask"]),
+    ]
+    inputs, outputs = [value("image", [1, 23, 37, 3])], [value("mask", [1, 1, 23, 37])]
+    return write(path, nodes, inputs, outputs, {"zero": np.array([0], np.int64)})
+
+
+def test_output_of_another_layout(tmp_path, picture):
+    """Channels last in and first out, as converters from TensorFlow leave it: by a card, and read from the graph."""
+    path = channels_last_in_first_out(tmp_path / "net.onnx")
+    with pytest.warns(UserWarning) as told:
+        bare = network(str(path))
+    assert "as NHWC, output mask float32[1, 1, 23, 37] as NCHW" in str(told[0].message)
+    assert bare.card.output.layout == "NCHW"
+    model = with_card(path, 'layout = "NHWC"', 'layout = "NCHW"')
     assert np.array_equal(network(model).run({"image": picture}), picture[:, :, 0])
 
 
@@ -305,7 +346,9 @@ def test_plate_is_a_second_input(tmp_path, picture):
     model = with_card(path, put)
     plate = picture * np.float32(0.25)
     assert network(model).run({"image": picture, "plate": plate}) == pytest.approx(picture[:, :, 0] * 0.75)
-    with pytest.raises(ModelError, match="needs the layer 'plate'"):
+    with pytest.raises(
+        ModelError, match=r"needs the layer 'plate', which was not given \(on the command line: --plate FILE\)"
+    ):
         network(model).run({"image": picture})
 
 

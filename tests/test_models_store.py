@@ -20,7 +20,7 @@ from onnx import helper
 from onnx_files import card_text, red_channel, value, write
 
 from bgkit.errors import ModelError
-from bgkit.models import add, fetch, fetching, find, list_cards, show, store, verify
+from bgkit.models import add, fetch, fetching, find, list_cards, remove, show, store, verify
 from bgkit.stages import cnn_mask
 
 DATA = bytes(range(256)) * 1200  # 307,200 bytes
@@ -446,7 +446,7 @@ def test_added_network_is_found_by_name(own):
 def test_add_refuses_a_taken_name(own):
     """A second network of the same name is refused, unless it is to replace the first."""
     add(*own)
-    with pytest.raises(ModelError, match="added before"):
+    with pytest.raises(ModelError, match=r"added before: --replace puts .*; or choose another name in .*mine.toml"):
         add(*own)
     assert add(*own, replace_old=True).name == "mine"
 
@@ -487,7 +487,8 @@ def test_added_file_keeps_its_checksum_where_the_card_has_none(known, tmp_path):
 def test_verify_tells_what_was_checked(own):
     """A whole file verifies, by its checksum."""
     add(*own)
-    assert verify("mine")["checked"] == "sha256"
+    assert verify("mine")["checked"] == "sha256 and the graph"
+    assert verify(str(own[0]))["checked"] == "the graph alone; the card has no checksum"
 
 
 def test_verify_finds_damage(own):
@@ -497,8 +498,107 @@ def test_verify_finds_damage(own):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
+    for act in (verify, lambda name: cnn_mask(np.ones((5, 6, 3), np.float32), model=name)):
+        with pytest.raises(ModelError, match=r"expected sha256 .*: bgkit models add FILE --card CARD --replace"):
+            act("mine")
+
+
+def test_another_file_is_told_by_its_checksum_first(known, tmp_path):
+    """A file that is not the card's is said to be another, not to have a wrong layout or to be no network."""
+    other = red_channel(tmp_path / "other.onnx", (1, 8, 8, 3))
+    known(size=None)
+    with pytest.raises(ModelError, match=r"other.onnx: expected sha256 .* this is another file, or a damaged one"):
+        add(other, "net")
     with pytest.raises(ModelError, match="expected sha256"):
-        verify("mine")
+        add(ROOT / "README.md", "net")
+
+
+def test_another_file_in_the_store_is_told_before_a_run(own):
+    """Nor does the check of a pipeline speak of a graph that is another file's."""
+    add(*own)
+    red_channel(find("mine")[1], (1, 3, 9, 9))
+    with pytest.raises(ModelError, match="expected sha256"):
+        cnn_mask.stage.check({"model": "mine"})
+
+
+def test_consent_to_the_terms_of_an_added_network(own):
+    """The message says the command that works, and that one does."""
+    own[1].write_text(own[1].read_text().replace("commercial = true", "commercial = false"))
+    with pytest.raises(ModelError, match=r"allow: bgkit models add \S+mine.onnx --card \S+mine.toml --accept-license"):
+        add(*own)
+    add(*own, accept_license=True)
+    assert find("mine")[1].is_file()
+
+
+def test_the_card_beside_a_file_is_its_card(own):
+    """Without a word about the card it is the TOML file of the same name; none is an error."""
+    assert add(own[0]).name == "mine"
+    own[1].unlink()
+    with pytest.raises(ModelError, match=r"expected its card beside it \(.*mine.toml\), or --card CARD, got none"):
+        add(own[0], replace_old=True)
+
+
+def test_a_card_with_a_byte_order_mark_is_added(own):
+    """What lies in the store is plain UTF-8."""
+    own[1].write_text(own[1].read_text(), "utf-8-sig")
+    add(*own)
+    assert not find("mine")[1].with_name("card.toml").read_bytes().startswith(b"\xef")
+
+
+def test_replacing_leaves_nothing_of_the_old(parted, home):
+    """A network that is replaced by one of another file name leaves neither its file nor its weights."""
+    add(*parted)
+    file = red_channel(parted[0].with_name("one.onnx"))
+    parted[1].write_text(card_text().replace('"drawn"', '"parted"').replace("drawn.onnx", "one.onnx"))
+    add(file, parted[1], replace_old=True)
+    assert {path.name for path in (home / "models" / "parted").iterdir()} == {
+        ".lock",
+        "card.toml",
+        "one.onnx",
+        "sha256",
+    }
+    assert find("parted")[1].read_bytes() == file.read_bytes()
+
+
+def test_removed_network_is_gone(own, home):
+    """An added network is unknown after its removal, and may be added again."""
+    add(*own)
+    remove("mine")
+    assert [path.name for path in (home / "models" / "mine").iterdir()] == [".lock"]
+    with pytest.raises(ModelError, match="no network named 'mine'"):
+        remove("mine")
+    assert add(*own).name == "mine"
+
+
+def test_fetched_network_is_removed_with_its_consent(known):
+    """A known network may be fetched again, and asks again; what is not here cannot be removed."""
+    known(commercial="false")
+    path = fetch("net", accept_license=True)
+    remove("net")
+    assert not path.exists()
+    with pytest.raises(ModelError, match="--accept-license"):
+        fetch("net")
+    with pytest.raises(ModelError, match="'net' is not here; there is nothing to remove"):
+        remove("net")
+
+
+def test_a_card_that_cannot_be_read_is_removed(own, home):
+    """An added network whose card was spoiled is no burden for ever."""
+    add(*own)
+    (home / "models" / "mine" / "card.toml").write_text("spoiled")
+    remove("mine")
+    assert "mine" not in [card.name for card in list_cards()]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("coarse", "ships with bgkit and cannot be removed"), ("no-such", "no network named"), ("../home", "no network")],
+)
+def test_what_cannot_be_removed(name, message):
+    """The embedded networks, unknown ones, and anything outside the store."""
+    with pytest.raises(ModelError, match=message):
+        remove(name)
+    assert find("coarse")[1].is_file()
 
 
 def test_listing_is_light():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import logging
+import re
 
 import numpy as np
 import pytest
@@ -57,10 +57,13 @@ def test_unknown_name_is_told_before_a_run():
         cnn_mask.stage.check({"model": "coarze"})
 
 
-def test_absent_file_is_told_before_a_run(tmp_path):
-    """The parameter check refuses a path at which nothing lies."""
-    with pytest.raises(ModelError, match="no such ONNX file"):
+def test_absent_file_is_told_before_a_run(tmp_path, monkeypatch):
+    """The parameter check refuses a path at which nothing lies, and says where a relative one starts."""
+    with pytest.raises(ModelError, match=r"none.onnx: no such ONNX file; expected"):
         cnn_mask.stage.check({"model": str(tmp_path / "none.onnx")})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=f"^none.onnx: no such ONNX file in {re.escape(str(tmp_path))}; expected"):
+        cnn_mask.stage.check({"model": "none.onnx"})
 
 
 def test_empty_name_says_what_is_expected():
@@ -75,17 +78,18 @@ def test_provider_that_is_absent_lists_what_is_there(scene):
         cnn_mask(scene[0], provider="coreml")
 
 
-def test_bare_file_runs_and_says_what_is_assumed(tmp_path, scene, caplog):
-    """A file without a card runs when its graph tells enough, and the assumptions are logged."""
+def test_bare_file_runs_and_says_what_is_assumed(tmp_path, scene):
+    """A file without a card runs when its graph tells enough, and warns of what is assumed."""
     path = red_channel(tmp_path / "bare.onnx", (1, 3, 16, 16), "Sigmoid")
-    with caplog.at_level(logging.WARNING):
+    with pytest.warns(UserWarning) as told:
         mask = cnn_mask(scene[0], model=str(path))
     assert mask.shape == scene[1].shape
-    assert "assumed: RGB" in caplog.text
-    assert "activation none" in caplog.text
+    graph, assumed = (str(each.message) for each in told)
+    assert graph.startswith("bare.onnx: read from the graph: ") and graph.endswith("activation none")
+    assert assumed.startswith("bare.onnx: assumed: RGB")
 
 
-def test_bare_file_of_bytes_is_fed_bytes(tmp_path, caplog):
+def test_bare_file_of_bytes_is_fed_bytes(tmp_path):
     """A graph that takes uint8 gets 0..255, and no mean is assumed."""
     nodes = [
         helper.make_node("Cast", ["image"], ["values"], to=1),
@@ -95,9 +99,10 @@ def test_bare_file_of_bytes_is_fed_bytes(tmp_path, caplog):
     ]
     weights = {"zero": np.array([0], np.int64), "top": np.float32(255)}
     path = write(tmp_path / "b.onnx", nodes, [value("image", [1, 4, 4, 3], 2)], [value("out", [1, 4, 4, 1])], weights)
-    mask = cnn_mask(np.ones((4, 4, 3), np.float32), model=str(path))
+    with pytest.warns(UserWarning) as told:
+        mask = cnn_mask(np.ones((4, 4, 3), np.float32), model=str(path))
     assert mask == pytest.approx(np.full((4, 4), 1 / (1 + np.exp(-1.0))))
-    assert "bytes as they are" in caplog.text
+    assert "bytes as they are" in str(told[1].message)
 
 
 def test_bare_file_of_free_size_asks_for_it(tmp_path):

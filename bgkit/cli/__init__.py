@@ -29,7 +29,7 @@ COMMANDS = {
     "check": "Check pipeline files.",
     "stages": "List the stages, or explain one.",
     "pipelines": "List the shipped pipelines, or print one.",
-    "models": "List, fetch, add and verify networks.",
+    "models": "List, fetch, add, verify and remove networks.",
     "evaluate": "Score a folder of predictions against a folder of truths.",
     "compare": "Compare pipelines on pictures, with or without truth.",
     "train": "Train a network by a recipe.",

@@ -1,9 +1,9 @@
-"""``bgkit models``: the networks that are known, here, fetched, added."""
+"""``bgkit models``: the networks that are known, here, fetched, added, removed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bgkit.models import Card
+    from bgkit.models.card import Output
 
 CONSENT = click.option("--accept-license", is_flag=True, help="Consent to terms that forbid commercial use.")
 
@@ -28,7 +29,7 @@ Examples:
   bgkit remove photo.jpg --set cnn_mask.model=u2net"""
 )
 def command() -> None:
-    """List, fetch, add and verify networks.
+    """List, fetch, add, verify and remove networks.
 
     What is fetched or added lies below BGKIT_HOME (default: the system's place for such data). Nothing is ever fetched
     but by `bgkit models fetch`.
@@ -49,35 +50,38 @@ def list_networks() -> int:
     width, terms = (max(map(len, column), default=0) for column in zip(*((c.name, c.use) for c in cards), strict=True))
     for card in cards:
         here = "here" if path_of(card).is_file() else "fetch" if card.url else "bring"
-        size = f"{card.bytes / 1e6:.1f} MB" if card.bytes else "?"
+        count = path_of(card).stat().st_size if here == "here" else card.bytes
+        size = f"{count / 1e6:.1f} MB" if count else "?"
         click.echo(f"{card.name:{width}}  {here:5}  {size:>9}  {card.use:{terms}}  {card.summary}")
     return 0
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", metavar="NAME|FILE")
 def show_network(name: str) -> int:
-    """Show what is known of a network.
+    """Show what is known of a network, or of an ONNX file with its card beside it.
 
-    License and terms, sources, checksum, what it needs, where its file lies.
+    License and terms, sources, checksum, what it needs, how it is fed and read, where its file lies.
     """
-    from bgkit.models import show
-    from bgkit.models.store import path_of
+    from bgkit.models.checksums import digest_of
+    from bgkit.models.store import again, locate
 
-    card = show(name)
-    path = path_of(card)
+    card, path = locate(name)
     here = path.is_file()
     facts = {
         "for": f"{card.task} (needs {', '.join(card.layers)})",
         "license": f"{card.license}: {card.use}",
         "terms": card.terms,
         "sources": ", ".join(card.sources),
-        "url": card.url or (not here and f"none; get {card.file} yourself (see sources), then: {_add(card)}"),
-        "bytes": card.bytes,
-        "sha256": card.sha256,
+        "url": card.url or (not here and f"none; get {card.file} yourself (see sources), then: {again(card, path)}"),
+        "bytes": path.stat().st_size if here else card.bytes,
+        "sha256": card.sha256 or (here and digest_of(path)),
         "md5": card.md5,
+        **_input(card),
+        "output": _output(card.output),
         "file": f"{path} ({'here' if here else 'not here yet'})",
     }
+    facts |= dict(text.split(": ", 1) for text in card.inferred)
     click.echo(f"{card.name}: {card.summary}")
     for key, value in facts.items():
         if value:
@@ -85,8 +89,35 @@ def show_network(name: str) -> int:
     return 0
 
 
-def _add(card: Card) -> str:
-    return f"bgkit models add {card.file} --card {card.name}"
+def _input(card: Card) -> dict[str, str]:
+    """Return the input's fields in words."""
+    size = card.size
+    sides = [f"{size.fixed[0]} rows, {size.fixed[1]} columns, fit {card.fit}"] if size.fixed else []
+    sides += [f"short side {size.short_side}"] if size.short_side else []
+    sides += [f"long side {size.long_side}"] if size.long_side else []
+    sides = sides or ["the graph's or the picture's own"]
+    sides += [f"multiples of {size.multiple}, rounding {size.rounding}"] if size.multiple > 1 else []
+    facts = {
+        "size": f"{', '.join(sides)}, interpolation {card.interpolation}",
+        "order": card.order,
+        "layout": card.layout,
+        "mirror": "yes" if card.mirror else "no",
+        "tile": str(card.tile or ""),
+    }
+    for layer, rule in card.normalizations.items():
+        mean, deviation = (", ".join(f"{each:g}" for each in values) for values in (rule.mean, rule.deviation))
+        facts[layer] = f"scale {rule.scale:g}, mean {mean}, deviation {deviation}"
+    return facts
+
+
+def _output(rule: Output) -> str:
+    """Return the output's fields in words."""
+    which = rule.name or (f"index {rule.index}" if rule.index is not None else "the only one")
+    if rule.instances is not None:
+        return f"objects of the classes {', '.join(map(str, rule.instances.classes))}"
+    classes = f"classes {', '.join(map(str, rule.classes))}, " if rule.classes else ""
+    stretch = ", stretched" if rule.stretch else ""
+    return f"{which}, activation {rule.activation}, {classes}layout {rule.layout}{stretch}"
 
 
 @command.command("fetch")
@@ -99,57 +130,80 @@ def fetch_networks(names: tuple[str, ...], accept_license: bool) -> int:
     """
     from bgkit.models import fetch, show
 
-    cards = [show(name) for name in names]  # all names are right before the first byte
-    return _each(cards, lambda card: str(_fetch(fetch, card, accept_license)))
+    for name in names:  # all names are right before the first byte
+        show(name)
 
+    def bring(name: str) -> str:
+        with _download_bar(name) as on_progress:
+            return str(fetch(name, on_progress, accept_license=accept_license))
 
-def _fetch(fetch: Callable[..., object], card: Card, accept_license: bool) -> object:
-    with _download_bar(card.name) as on_progress:
-        return fetch(card.name, on_progress, accept_license=accept_license)
+    return _each(names, bring)
 
 
 @command.command("add")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--card", required=True, help="A card (TOML) of yours, or a known network's name whose file this is.")
+@click.option(
+    "--card",
+    help="A card (TOML) of yours, or a known network's name whose file this is; default: FILE's name with .toml.",
+)
 @click.option("--replace", "replace_old", is_flag=True, help="Replace a network of that name that was added before.")
 @CONSENT
-def add_network(file: str, card: str, replace_old: bool, accept_license: bool) -> int:
+def add_network(file: str, card: str | None, replace_old: bool, accept_license: bool) -> int:
     """Copy an ONNX file into the store.
 
     It is known from then on by the name that its card gives it.
     """
     from bgkit.models import add
+    from bgkit.models.store import path_of
 
     added = add(file, card, accept_license=accept_license, replace_old=replace_old)
-    click.echo(f"{added.name}: added")
+    click.echo(f"{added.name}: added, {path_of(added)}")
     return 0
 
 
+@command.command("remove")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def remove_networks(names: tuple[str, ...]) -> int:
+    """Remove networks that were fetched or added.
+
+    A consent to terms goes with its network. Networks that ship with bgkit stay.
+    """
+    from bgkit.models import remove
+
+    def take(name: str) -> str:
+        remove(name)
+        return "removed"
+
+    return _each(names, take)
+
+
 @command.command("verify")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME|FILE]...", nargs=-1)
 def verify_networks(names: tuple[str, ...]) -> int:
-    """Check networks against their cards.
+    """Check networks against their cards, or ONNX files against the cards beside them.
 
     Without a name, all that are here.
     """
-    from bgkit.models import list_cards, show, verify
-    from bgkit.models.store import path_of
+    from bgkit.models import list_cards, verify
+    from bgkit.models.store import locate, path_of
 
-    cards = [show(name) for name in names] if names else [card for card in list_cards() if path_of(card).is_file()]
+    for name in names:
+        locate(name)
+    names = names or tuple(card.name for card in list_cards() if path_of(card).is_file())
 
-    def check(card: Card) -> str:
-        facts = verify(card.name)
+    def check(name: str) -> str:
+        facts = verify(name)
         return f"good (checked: {facts['checked']}), {facts['path']}"
 
-    return _each(cards, check)
+    return _each(names, check)
 
 
-def _each(cards: list[Card], action: Callable[[Card], str]) -> int:
+def _each(names: Sequence[str], action: Callable[[str], str]) -> int:
     """Do something with each network; a failure does not stop the others."""
     status = 0
-    for card in cards:
+    for name in names:
         try:
-            click.echo(f"{card.name}: {action(card)}")
+            click.echo(f"{name}: {action(name)}")
         except ModelError as error:
             status = 1
             click.echo(f"error: {error}", err=True)

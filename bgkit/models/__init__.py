@@ -5,7 +5,7 @@ Listing cards and checking names loads neither ONNX Runtime nor OpenCV.
 
 from bgkit.models.card import Card, parse_card, read_card
 from bgkit.models.known import KnownModel
-from bgkit.models.store import add, fetch, find, list_cards, show, verify
+from bgkit.models.store import add, fetch, find, list_cards, remove, show, verify
 
 __all__ = [
     "Card",
@@ -16,6 +16,7 @@ __all__ = [
     "list_cards",
     "parse_card",
     "read_card",
+    "remove",
     "show",
     "verify",
 ]

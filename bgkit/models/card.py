@@ -25,6 +25,7 @@ Interpolation = Literal[
 ]
 
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
+LAYOUTS = ("NCHW", "NHWC", "CHW")
 LAYERS = ("image", "plate", "mask", "trimap")  # what a tensor may be made of
 CHANNELS = {"image": 3, "plate": 3, "mask": 1, "trimap": 1}
 
@@ -42,8 +43,9 @@ class Normalization:
 class Tensor:
     """One input of the graph: the layers whose channels it stacks."""
 
-    name: str  # empty: the only input, or the one of the layer's name
+    name: str  # empty: the only input
     layers: tuple[str, ...]
+    field: str = "input.tensors.name"  # where the card names it
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Output:
     index: int | None = None  # instead of a name: which of the graph's outputs, from 0
     activation: Literal["none", "sigmoid", "softmax", "labels"] = "none"
     classes: tuple[int, ...] = ()
+    layout: Literal["NCHW", "NHWC", "CHW"] = "NCHW"  # unless the card says: the input's
     stretch: bool = False
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
     instances: Instances | None = None
@@ -114,6 +117,7 @@ class Card:
     mirror: bool = False
     tile: int | None = None
     inferred: tuple[str, ...] = ()  # for a bare file: what was read from the graph or assumed
+    place: str = ""  # the user's file that says all this, for messages
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -152,7 +156,7 @@ def read_card(path: Path) -> Card:
 @lru_cache(64)
 def _read(path: Path, *_stamp: int) -> Card:
     """Read a card again only after it changed: a millisecond of each picture."""
-    return parse_card(path.read_text("utf-8"), str(path))
+    return parse_card(path.read_text("utf-8-sig"), str(path))
 
 
 def parse_card(text: str, place: str) -> Card:
@@ -169,6 +173,7 @@ def parse_card(text: str, place: str) -> Card:
     sources = top.take("sources", _texts)
     file, license_, put, out = (top.table(key) for key in ("file", "license", "input", "output"))
     top.finish()
+    layout = put.take("layout", _choice(*LAYOUTS), "NCHW")
     card = Card(
         name=name,
         summary=summary,
@@ -185,13 +190,14 @@ def parse_card(text: str, place: str) -> Card:
         fit=put.take("fit", _choice("stretch", "letterbox", "corner"), "stretch"),
         pad=put.take("pad", _pad, 0.0),
         order=put.take("order", _choice("RGB", "BGR"), "RGB"),
-        layout=put.take("layout", _choice("NCHW", "NHWC", "CHW"), "NCHW"),
+        layout=layout,
         interpolation=put.take("interpolation", _choice(*INTERPOLATIONS), "area"),
         normalizations=_normalizations(put),
         tensors=_tensors(put),
         mirror=put.take("mirror", _flag, False),
         tile=put.take("tile", _count, None),
-        output=_output(out),
+        output=_output(out, layout),
+        place=place,
     )
     for table in (file, license_, put, out):
         table.finish()
@@ -252,7 +258,7 @@ def _tensors(put: _Table) -> tuple[Tensor, ...]:
         tensors.append(Tensor(table.take("name", _text, ""), layers))
         table.finish()
     if not tensors:
-        return (Tensor(put.take("name", _text, ""), ("image",)),)
+        return (Tensor(put.take("name", _text, ""), ("image",), "input.name"),)
     if "name" in put.values:
         raise put.wrong("name", "the names in [[input.tensors]], where there are such", "one here too")
     if not any("image" in tensor.layers for tensor in tensors):
@@ -260,7 +266,7 @@ def _tensors(put: _Table) -> tuple[Tensor, ...]:
     return tuple(tensors)
 
 
-def _output(out: _Table) -> Output:
+def _output(out: _Table, layout: str) -> Output:
     instances = None
     if "instances" in out.values:
         table = out.table("instances")
@@ -278,6 +284,7 @@ def _output(out: _Table) -> Output:
         index=out.take("index", _index, None),
         activation=out.take("activation", _choice("none", "sigmoid", "softmax", "labels"), "none"),
         classes=out.take("classes", _classes, ()),
+        layout=out.take("layout", _choice(*LAYOUTS), layout),
         stretch=out.take("stretch", _flag, False),
         interpolation=out.take("interpolation", _choice("bilinear", "bicubic", "nearest"), "bilinear"),
         instances=instances,

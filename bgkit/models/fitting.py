@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bgkit.errors import ModelError
-from bgkit.models.card import CHANNELS, Card
+from bgkit.models.card import CHANNELS, LAYOUTS, Card
 from bgkit.models.graph import Graph, Value
 
-__all__ = ["check_card", "output_names", "spatial"]
+__all__ = ["check_card", "classes_of", "other_layout", "output_names", "spatial"]
 
 
 def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
-    """Return the graph's input for each of the card's tensors.
+    """Return the graph's input for each of the card's tensors; ``place`` is the ONNX file, for messages.
 
     Raises
     ------
@@ -19,12 +19,13 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
     """
     listing = "; ".join(map(str, graph.inputs))
     values = []
+    place = f"{card.place} (for {place})" if card.place else place
     for tensor in card.tensors:
         wanted = tensor.name or (graph.inputs[0].name if len(card.tensors) == 1 == len(graph.inputs) else "")
         value = next((value for value in graph.inputs if value.name == wanted), None)
         if value is None:
             raise ModelError(
-                f"{place}: input.name: expected one of the graph's inputs ({listing}), "
+                f"{place}: {tensor.field}: expected one of the graph's inputs ({listing}), "
                 f"got {repr(tensor.name) if tensor.name else 'nothing'}"
             )
         _check_shape(card, tensor.layers, value, place)
@@ -35,7 +36,10 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
             f"{place}: input.tensors: expected a table for each of the graph's inputs ({listing}), got none for "
             f"{', '.join(unfed)}"
         )
-    output_names(card, graph, place)
+    outputs = output_names(card, graph, place)
+    if card.output.instances is None:
+        _check_activation(card, graph, outputs[0], place)
+        _check_map(card, next(value for value in graph.outputs if value.name == outputs[0]), values[0], place)
     return values
 
 
@@ -45,9 +49,12 @@ def _check_shape(card: Card, layers: tuple[str, ...], value: Value, place: str) 
     if value.shape is None:
         return
     channels = sum(CHANNELS[layer] for layer in layers)
-    if len(value.shape) != len(card.layout):
-        raise ModelError(f'{place}: input.layout: expected one that fits {value}, got "{card.layout}"')
-    given = value.shape[card.layout.index("C")]
+    fitting = [each for each in LAYOUTS if len(value.shape) == len(each) and value.shape[each.index("C")] == channels]
+    wrong = len(value.shape) != len(card.layout)
+    given = None if wrong else value.shape[card.layout.index("C")]
+    if wrong or (fitting and given not in (None, channels)):
+        expected = f'"{fitting[0]}" for' if fitting else "one that fits"
+        raise ModelError(f'{place}: input.layout: expected {expected} {value}, got "{card.layout}"')
     if given is not None and given != channels:
         raise ModelError(
             f"{place}: expected {given} channels for {value}, got {channels} ({' + '.join(layers)} in {card.layout}); "
@@ -63,6 +70,64 @@ def _check_shape(card: Card, layers: tuple[str, ...], value: Value, place: str) 
             raise ModelError(
                 f"{place}: input.size: expected the graph's {side} {('rows', 'columns')[axis]} ({value}), got {wish}"
             )
+
+
+def _check_activation(card: Card, graph: Graph, output: str, place: str) -> None:
+    """Refuse an activation that the graph holds already: of a probability it would make 0.5 to 0.73, all gray."""
+    last, wanted = graph.last_operator(output), card.output.activation
+    if last in ("Sigmoid", "HardSigmoid", "Softmax") and wanted in ("sigmoid", "softmax"):
+        raise ModelError(
+            f'{place}: output.activation: expected "none", got "{wanted}"; '
+            f"the graph's output {output} is made by {last} already"
+        )
+
+
+def _check_map(card: Card, value: Value, source: Value, place: str) -> None:
+    """Refuse an output that is no map, or that has not the card's classes."""
+    shape, layout = value.shape, card.output.layout
+    if shape is None:
+        return
+    rank, whole = len(shape), "NCHW" if layout == "CHW" else layout  # a batch of one may stand before CHW
+    flat = rank == 2 and (shape[0] == 1 or (shape[0] is None and layout != "CHW"))
+    if rank not in (2, 3, 4) or flat or (rank == 4 and spatial(value, whole) == (1, 1)):
+        raise ModelError(
+            f"{place}: output.name: expected a map (1, classes, rows, columns), got {value}; "
+            "a network that answers one number for each class finds no place"
+        )
+    other = other_layout(value, layout, spatial(source, card.layout))
+    if other:
+        raise ModelError(f'{place}: output.layout: expected "{other}" for {value}, got "{layout}"')
+    count = {2: 1, 3: shape[0], 4: shape[whole.index("C") if rank == 4 else 0]}[rank]
+    if count is not None and card.output.activation != "labels":
+        classes_of(card, count, place)
+
+
+def other_layout(value: Value, layout: str, picture: tuple[int | None, int | None]) -> str:
+    """Return the layout that an output of four dimensions has beyond doubt if it is not ``layout``, else "".
+
+    Beyond doubt: with it alone there are one or two classes, or rows and columns as in the picture.
+    """
+    if value.shape is None or len(value.shape) != 4 or layout == "CHW":
+        return ""
+    other = "NHWC" if layout == "NCHW" else "NCHW"
+    few, few_there = (value.shape[each.index("C")] in (1, 2) for each in (layout, other))
+    alike, alike_there = (_alike(spatial(value, each), picture) for each in (layout, other))
+    return other if (few_there and not few) or (alike_there and not alike and not few) else ""
+
+
+def _alike(sides: tuple[int | None, int | None], picture: tuple[int | None, int | None]) -> bool:
+    (rows, cols), (height, width) = sides, picture
+    return None not in (rows, cols, height, width) and (rows or 0) * (width or 0) == (cols or 0) * (height or 0)
+
+
+def classes_of(card: Card, count: int, place: str) -> tuple[int, ...]:
+    """Return which of ``count`` classes are foreground: the card's, else the only one or the second of two."""
+    classes = card.output.classes or ((1,) if count == 2 else (0,))
+    if not card.output.classes and count > 2:
+        raise ModelError(f"{place}: output.classes: expected the foreground classes out of {count}, got none")
+    if max(classes) >= count:
+        raise ModelError(f"{place}: output.classes: expected numbers in 0..{count - 1}, got {max(classes)}")
+    return classes
 
 
 def spatial(value: Value, layout: str) -> tuple[int | None, int | None]:

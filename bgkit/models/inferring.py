@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bgkit.errors import ModelError
 from bgkit.models.card import Card, Normalization, Output, Size, Tensor
+from bgkit.models.fitting import other_layout
 from bgkit.models.graph import Graph, Value, read_graph
 
 __all__ = ["infer_card"]
@@ -44,7 +45,8 @@ def infer_card(path: Path) -> Card:
     target = _main_output(graph, layout)
     if target is None:
         raise ModelError(ask % (f"it has {len(graph.outputs)} outputs ({_list(graph.outputs)})", "output.name"))
-    count = target.shape[layout.index("C")] if target.shape and len(target.shape) == len(layout) else None
+    out = other_layout(target, layout, (shape["H"], shape["W"])) or layout
+    count = target.shape[out.index("C")] if target.shape and len(target.shape) == len(out) else None
     if count is not None and count > 2:
         raise ModelError(ask % (f"its output ({target}) has {count} classes", "output.classes"))
     takes_bytes = source.dtype == "uint8"
@@ -70,9 +72,9 @@ def infer_card(path: Path) -> Card:
         interpolation="area",
         normalizations={"image": BYTES if takes_bytes else IMAGENET},
         tensors=(Tensor(source.name, ("image",)),),
-        output=Output(name=target.name, activation=activation, classes=classes),  # type: ignore[arg-type]
+        output=Output(name=target.name, activation=activation, classes=classes, layout=out),  # type: ignore[arg-type]
         inferred=(
-            f"read from the graph: input {source} as {layout}, output {target}, activation {activation}"
+            f"read from the graph: input {source} as {layout}, output {target} as {out}, activation {activation}"
             + (", class 1 of 2 as the foreground" if count == 2 else ""),
             f"assumed: RGB, {'bytes as they are' if takes_bytes else NORMALLY}, stretched to the input's size; "
             "a card says it for sure",
@@ -93,7 +95,8 @@ def _main_output(graph: Graph, layout: str) -> Value | None:
     """Return the only output, or the only one that is a map of one channel."""
     if len(graph.outputs) == 1:
         return graph.outputs[0]
-    maps = [v for v in graph.outputs if v.shape and len(v.shape) == len(layout) and v.shape[layout.index("C")] == 1]
+    places = {1, 3} if len(layout) == 4 else {0}  # of the channel: NCHW or NHWC, or CHW
+    maps = [v for v in graph.outputs if v.shape and len(v.shape) == len(layout) and 1 in (v.shape[i] for i in places)]
     return maps[0] if len(maps) == 1 else None
 
 

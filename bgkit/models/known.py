@@ -8,7 +8,7 @@ from typing import Any
 from bgkit.errors import ModelError
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
-from bgkit.models.store import find, shipped_cards
+from bgkit.models.store import find, shipped_cards, verify
 
 __all__ = ["KnownModel"]
 
@@ -29,7 +29,11 @@ class KnownModel:
         if not value:
             return False
         card, path = find(value)
-        check_card(card, read_graph(path), str(path))
+        try:
+            check_card(card, read_graph(path), str(path))
+        except ModelError:
+            verify(value)  # that it is another file than the card's says more
+            raise
         if card.task != self.task:
             raise ModelError(
                 f"model: expected a network for {STAGE_OF[self.task]}, got {value!r}, "

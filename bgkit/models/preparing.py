@@ -78,7 +78,10 @@ def fill(card: Card, names: tuple[str, ...], layers: Mapping[str, Array], placed
     planes: list[Array] = []
     for name in names:
         if name not in layers:
-            raise ModelError(f"{card.name}: the network needs the layer {name!r}, which was not given")
+            raise ModelError(
+                f"{card.name}: the network needs the layer {name!r}, which was not given "
+                f"(on the command line: --{name} FILE)"
+            )
         kind = "nearest" if name == "trimap" else card.interpolation
         values = resample(as_share(layers[name]), (placed.rows, placed.cols), kind)
         rule = card.normalizations.get("image" if name == "plate" else name, Normalization())

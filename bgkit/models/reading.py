@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bgkit.errors import ModelError
 from bgkit.models.card import Card, Instances
+from bgkit.models.fitting import classes_of
 from bgkit.models.preparing import Placement
 from bgkit.models.resampling import resample
 
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 
 
 def read_map(card: Card, output: Array, path: Path | str) -> Array:
-    """Return the map, float32 (h, w) in 0..1, of one picture's output."""
+    """Return the map, float32 (h, w), of one picture's output: 0..1 where the card says what makes it so."""
     scores = _planes(card, np.asarray(output), path)
     rule = card.output
     if rule.activation == "labels":
@@ -31,11 +32,7 @@ def read_map(card: Card, output: Array, path: Path | str) -> Array:
         raise ModelError(
             f"{card.name}: the network gave NaN or infinity; its input is not what it was trained on, see {path}"
         )
-    classes = rule.classes or ((1,) if len(scores) == 2 else (0,))
-    if not rule.classes and len(scores) > 2:
-        raise ModelError(f"{card.name}: output.classes: expected the foreground classes out of {len(scores)}, got none")
-    if max(classes) >= len(scores):
-        raise ModelError(f"{card.name}: output.classes: expected numbers in 0..{len(scores) - 1}, got {max(classes)}")
+    classes = classes_of(card, len(scores), card.name)
     if rule.activation == "softmax":
         powers = np.exp(scores - scores.max(0))
         found = powers[list(classes)].sum(0) / powers.sum(0)
@@ -46,13 +43,13 @@ def read_map(card: Card, output: Array, path: Path | str) -> Array:
     if rule.stretch:
         low, high = float(found.min()), float(found.max())
         found = (found - low) / (high - low) if high > low else found
-    clipped: Array = np.clip(found, 0, 1).astype(np.float32, copy=False)
-    return clipped
+    values: Array = found.astype(np.float32, copy=False)
+    return values
 
 
 def _planes(card: Card, output: Array, path: Path | str) -> Array:
     """Return the output as (classes, h, w)."""
-    if card.layout == "NHWC" and output.ndim == 4:
+    if card.output.layout == "NHWC" and output.ndim == 4:
         output = np.moveaxis(output, 3, 1)
     if output.ndim == 4 and output.shape[0] == 1:
         output = output[0]

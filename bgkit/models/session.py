@@ -6,8 +6,8 @@ one is made.
 
 from __future__ import annotations
 
-import logging
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from bgkit.models.fitting import check_card, output_names, spatial
 from bgkit.models.graph import read_graph
 from bgkit.models.preparing import fill, place
 from bgkit.models.reading import read_instances, read_map, to_picture
-from bgkit.models.store import check_apart, find
+from bgkit.models.store import again, check_apart, find
 from bgkit.threads import threads
 
 __all__ = ["PROVIDERS", "Network", "network", "providers_here", "start"]
@@ -41,7 +41,8 @@ PROVIDERS = {
     "directml": "DmlExecutionProvider",
 }
 
-_log = logging.getLogger(__name__)
+FAR = 0.5  # a map this far outside 0..1 is no probability; networks without a last clip overshoot by less
+
 _lock = threading.Lock()
 _networks: dict[tuple[Path, str, str], Network] = {}
 
@@ -77,16 +78,17 @@ class Network:
 
     def __init__(self, card: Card, path: Path, provider: str, stamp: tuple[int, ...] = ()) -> None:
         self.card, self.path, self.provider, self.stamp = card, path, provider, stamp
+        wrong = matches(path, sha256=card.sha256, md5=card.md5)
+        if wrong:
+            raise ModelError(f"{path}: {wrong}; the file is damaged or another: {again(card, path)}")
         self.graph = read_graph(path)
         self.inputs = check_card(card, self.graph, str(path))
         self.outputs = output_names(card, self.graph, str(path))
         check_apart(path, self.graph)
-        wrong = matches(path, sha256=card.sha256, md5=card.md5)
-        if wrong:
-            raise ModelError(f"{path}: {wrong}; the file is damaged or another: bgkit models fetch {card.name}")
         self.sha256 = card.sha256 or digest_of(path)
         for text in card.inferred:
-            _log.warning("%s: %s", path.name, text)
+            warnings.warn(f"{path.name}: {text}", stacklevel=2)
+        self._told = False  # whether values far outside 0..1 were
         self._session = start(path, provider)
 
     @property
@@ -104,7 +106,8 @@ class Network:
     def batches(self) -> bool:
         """Whether several pictures of one size may go through at once."""
         shapes = [self.inputs[tensor].shape for tensor in range(len(self.inputs))]
-        return self.card.layout != "CHW" and all(shape is not None and shape[0] is None for shape in shapes)
+        layouts = (self.card.layout, self.card.output.layout)
+        return "CHW" not in layouts and all(shape is not None and shape[0] is None for shape in shapes)
 
     def run(self, layers: Mapping[str, Array]) -> Array:
         """Return the map of one picture: float32 (M, N), 0..1.
@@ -139,9 +142,23 @@ class Network:
     def _maps(self, feeds: list[list[Array]]) -> list[Array]:
         """Return the network's map of each set of inputs, at its own size."""
         if not self.batches or len(feeds) == 1:
-            return [read_map(self.card, self._call(each)[0], self.path) for each in feeds]
+            return [self._map(self._call(each)[0]) for each in feeds]
         out = self._call([np.concatenate(column) for column in zip(*feeds, strict=True)])[0]
-        return [read_map(self.card, out[i : i + 1], self.path) for i in range(len(feeds))]
+        return [self._map(out[i : i + 1]) for i in range(len(feeds))]
+
+    def _map(self, output: Array) -> Array:
+        """Return the map of one picture's output, clipped to 0..1; what is far outside is told once."""
+        found = read_map(self.card, output, self.path)
+        low, high = float(found.min()), float(found.max())
+        if not self._told and not self.card.output.stretch and (low < -FAR or high > 1 + FAR):
+            self._told = True
+            warnings.warn(
+                f"{self.card.name}: expected an output of 0..1, got {low:.3g}..{high:.3g}, which was clipped; "
+                'does the card miss output.activation = "sigmoid"?',
+                stacklevel=2,
+            )
+        clipped: Array = np.clip(found, 0, 1)
+        return clipped
 
     def _call(self, feeds: list[Array]) -> list[Array]:
         named = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +21,25 @@ from bgkit.models.checksums import digest_of, matches
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import Graph, read_graph
 
-__all__ = ["add", "check_apart", "fetch", "find", "home", "list_cards", "path_of", "shipped_cards", "show", "verify"]
+__all__ = [
+    "add",
+    "again",
+    "check_apart",
+    "fetch",
+    "find",
+    "home",
+    "list_cards",
+    "locate",
+    "path_of",
+    "remove",
+    "shipped_cards",
+    "show",
+    "verify",
+]
 
 CARDS = Path(__file__).parent / "cards"
 WEIGHTS = Path(__file__).parent / "weights"
+CONSENT = "license-accepted"
 APART = "apart.sha256"  # checksums of files of weights that were added with an ONNX file
 
 
@@ -69,9 +84,11 @@ def show(name: str) -> Card:
     ModelError
         If there is none; the message names the nearest.
     """
-    for path in (CARDS / f"{name}.toml", home() / "models" / name / "card.toml"):
-        if name == Path(name).name and path.is_file():
-            return read_card(path)
+    shipped, added = CARDS / f"{name}.toml", home() / "models" / name / "card.toml"
+    if name == Path(name).name and shipped.is_file():
+        return replace(read_card(shipped), place="")  # nothing for a user to mend
+    if name == Path(name).name and added.is_file():
+        return read_card(added)
     # By the files' names: an added card that cannot be read is no reason to hide this message.
     known = [path.stem for path in CARDS.glob("*.toml")]
     known += [path.parent.name for path in (home() / "models").glob("*/card.toml")]
@@ -99,15 +116,27 @@ def find(model: str) -> tuple[Card, Path]:
     ModelError
         If it is unknown or not here; the message says how to get it.
     """
-    if model.endswith(".onnx") or "/" in model or os.sep in model:
+    card, path = locate(model)
+    if is_path(model):
+        return card, path
+    if not path.is_file():
+        size = f" ({card.bytes / 1e6:.0f} MB)" if card.url and card.bytes else ""
+        raise ModelError(f"the network {model!r} is not here yet: {again(card, path)}{size}{_terms_of(card)}")
+    _check_consent(card, path.parent, again(card, path), accept=False)
+    return card, path
+
+
+def is_path(model: str) -> bool:
+    """Whether ``model`` means a file and not a network's name."""
+    return model.endswith(".onnx") or "/" in model or os.sep in model
+
+
+def locate(model: str) -> tuple[Card, Path]:
+    """Return card and file of a network by its name or path; by its name the file need not be here yet."""
+    if is_path(model):
         return _find_file(Path(model))
     card = show(model)
     path = path_of(card)
-    if not path.is_file():
-        size = f" ({card.bytes / 1e6:.0f} MB)" if card.bytes else ""
-        how = f"bgkit models fetch {card.name}{size}" if card.url else f"bgkit models add FILE --card {card.name}"
-        raise ModelError(f"the network {model!r} is not here yet: {how}{_terms_of(card)}")
-    _check_consent(card, path.parent, accept=False)
     return _with_checksum(card, path), path
 
 
@@ -115,7 +144,10 @@ def _find_file(path: Path) -> tuple[Card, Path]:
     from bgkit.models.inferring import infer_card
 
     if not path.is_file():
-        raise ModelError(f"{path}: no such ONNX file; expected a path, or the name of a network (bgkit models list)")
+        folder = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise ModelError(
+            f"{path}: no such ONNX file{folder}; expected a path, or the name of a network (bgkit models list)"
+        )
     beside = path.with_suffix(".toml")
     return (read_card(beside) if beside.is_file() else infer_card(path)), path.resolve()
 
@@ -147,13 +179,13 @@ def fetch(
     if path.parent == WEIGHTS:
         return path
     with _locked(home() / "models" / card.name) as folder:
-        _check_consent(card, folder, accept=accept_license)
+        _check_consent(card, folder, f"bgkit models fetch {card.name}", accept=accept_license)
         if path.is_file() and not _wrong(card, path):
             return path
         if not card.url:
             raise ModelError(
                 f"the network {name!r} has no address to fetch from; get {card.file} yourself "
-                f"({card.sources[0]}), then: bgkit models add {card.file} --card {name}"
+                f"({card.sources[0]}), then: {again(card, path)}"
             )
         if os.environ.get("BGKIT_OFFLINE", "0") not in ("", "0"):
             raise ModelError(f"the network {name!r} is not here, and BGKIT_OFFLINE forbids to fetch it; unset it first")
@@ -161,7 +193,21 @@ def fetch(
     return path
 
 
-def add(file: str | Path, card: str | Path, *, accept_license: bool = False, replace_old: bool = False) -> Card:
+def again(card: Card, path: Path) -> str:
+    """Return what brings the file of a network, or brings it once more."""
+    if path.parent == WEIGHTS:
+        return "install bgkit again"
+    if path.parent != home() / "models" / card.name:
+        return "get the file again, or mend the card beside it"
+    if card.url:
+        return f"bgkit models fetch {card.name}"
+    added = (path.parent / "card.toml").is_file()
+    return f"bgkit models add {'FILE --card CARD --replace' if added else f'{card.file} --card {card.name}'}"
+
+
+def add(
+    file: str | Path, card: str | Path | None = None, *, accept_license: bool = False, replace_old: bool = False
+) -> Card:
     """Copy an ONNX file into the store under the name its card gives it, and return the card.
 
     Files of weights beside it that the graph names ("external data") are copied with it.
@@ -170,8 +216,9 @@ def add(file: str | Path, card: str | Path, *, accept_license: bool = False, rep
     ----------
     file : path
         The ONNX file; it is checked against the card, and against the card's checksum where there is one.
-    card : path or str
-        A card of yours, or the name of a known network whose file you have.
+    card : path or str, optional
+        A card of yours, or the name of a known network whose file you have; else the TOML file of the same name
+        beside ``file``.
     accept_license : bool
         Consent to terms that forbid commercial use.
     replace_old : bool
@@ -180,24 +227,31 @@ def add(file: str | Path, card: str | Path, *, accept_license: bool = False, rep
     Raises
     ------
     ModelError
-        If the card is wrong, does not fit the file, or its name is taken.
+        If there is no card, if it is wrong or does not fit the file, or if its name is taken.
     """
-    file, card_file = Path(file), Path(card)
+    file = Path(file)
+    if card is None and not file.with_suffix(".toml").is_file():
+        raise ModelError(f"{file}: expected its card beside it ({file.with_suffix('.toml')}), or --card CARD, got none")
+    card = card or file.with_suffix(".toml")
+    card_file = Path(card)
     known = (CARDS / f"{card}.toml").is_file() and not card_file.is_file()
     text = "" if known else _card_text(card_file)
     described = show(str(card)) if known else parse_card(text, str(card_file))
     if not known and (CARDS / f"{described.name}.toml").is_file():
         raise ModelError(f"{card_file}: name: {described.name!r} is a network that bgkit knows; choose another name")
+    wrong = _wrong(described, file)
+    if wrong:
+        raise ModelError(f"{file}: {wrong}, as its card says; this is another file, or a damaged one")
     graph = read_graph(file)
     check_card(described, graph, str(file))
     check_apart(file, graph)
-    wrong = matches(file, sha256=described.sha256, md5=described.md5, size=described.bytes)
-    if wrong:
-        raise ModelError(f"{file}: {wrong}, as its card says; this is another file, or a damaged one")
     with _locked(home() / "models" / described.name) as folder:
         if (folder / "card.toml").is_file() and not replace_old:
-            raise ModelError(f"a network named {described.name!r} was added before; replace it, or choose another name")
-        _check_consent(described, folder, accept=accept_license)
+            raise ModelError(
+                f"a network named {described.name!r} was added before: --replace puts this one in its place; "
+                f"or choose another name in {card_file}"
+            )
+        _check_consent(described, folder, f"bgkit models add {file} --card {card}", accept=accept_license)
         _copy_apart(file, graph, folder)
         part = folder / (described.file + ".part")
         shutil.copyfile(file, part)
@@ -207,11 +261,42 @@ def add(file: str | Path, card: str | Path, *, accept_license: bool = False, rep
         (folder / "sha256.part").write_text(digest_of(part), "utf-8")
         (folder / "sha256.part").replace(folder / "sha256")
         part.replace(folder / described.file)
+        _clear(folder, {"card.toml", "sha256", CONSENT, APART, described.file, *graph.apart})
     return described
 
 
+def remove(name: str) -> None:
+    """Remove the network ``name`` from the store: what was fetched or added, and a consent to its terms.
+
+    Raises
+    ------
+    ModelError
+        If it is unknown, ships with bgkit, or is not here.
+    """
+    folder, known = home() / "models" / name, (CARDS / f"{name}.toml").is_file()
+    if name != Path(name).name or not (known or (folder / "card.toml").is_file()):
+        show(name)  # for its message
+    if known and path_of(show(name)).parent == WEIGHTS:
+        raise ModelError(f"the network {name!r} ships with bgkit and cannot be removed")
+    if not [path for path in folder.glob("*") if path.name != ".lock"]:
+        raise ModelError(f"the network {name!r} is not here; there is nothing to remove")
+    with _locked(folder):
+        # A network is there for as long as its card is, a known one for as long as its file is: these go first.
+        (folder / "card.toml").unlink(missing_ok=True)
+        if known:
+            path_of(show(name)).unlink(missing_ok=True)
+        _clear(folder)
+
+
+def _clear(folder: Path, keep: Collection[str] = ()) -> None:
+    """Remove the files in a network's folder but those to keep; the lock stays for who waits for it."""
+    for path in folder.iterdir():
+        if path.name not in (*keep, ".lock"):
+            path.unlink()
+
+
 def verify(name: str) -> dict[str, str]:
-    """Check that the file of the network ``name`` is whole and is what its card says, and return its facts.
+    """Check that the file of the network ``name`` (or a path) is whole and what its card says; return its facts.
 
     Raises
     ------
@@ -221,11 +306,13 @@ def verify(name: str) -> dict[str, str]:
     card, path = find(name)
     wrong = _wrong(card, path)
     if wrong:
-        raise ModelError(f"{path}: {wrong}; the file is damaged or another: bgkit models fetch {card.name}")
+        raise ModelError(f"{path}: {wrong}; the file is damaged or another: {again(card, path)}")
     graph = read_graph(path)
     check_card(card, graph, str(path))
     check_apart(path, graph)
-    checked = "sha256" if card.sha256 else "md5" if card.md5 else "the graph alone; the card has no checksum"
+    kind = "sha256" if card.sha256 else "md5" if card.md5 else ""
+    why = "there is no card" if card.inferred else "the card has no checksum"
+    checked = f"{kind} and the graph" if kind else f"the graph alone; {why}"
     return {
         "model": card.name,
         "path": str(path),
@@ -257,7 +344,7 @@ def check_apart(path: Path, graph: Graph) -> None:
             raise ModelError(f"{path}: expected its weights in {beside}, got no such file; bring both into one folder")
         wrong = matches(beside, sha256=digests.get(name, ""), md5="")
         if wrong:
-            raise ModelError(f"{beside}: {wrong}; the file is damaged: bgkit models add {path.name} anew")
+            raise ModelError(f"{beside}: {wrong}; the file is damaged: add {path.name} again, with --replace")
 
 
 def _copy_apart(file: Path, graph: Graph, folder: Path) -> None:
@@ -276,7 +363,7 @@ def _copy_apart(file: Path, graph: Graph, folder: Path) -> None:
 
 def _card_text(path: Path) -> str:
     read_card(path)  # for its messages
-    return path.read_text("utf-8")
+    return path.read_text("utf-8-sig")
 
 
 def _wrong(card: Card, path: Path) -> str:
@@ -295,15 +382,15 @@ def _terms_of(card: Card) -> str:
     return f"; {card.license}: {card.use}, needs --accept-license" if card.commercial is False else ""
 
 
-def _check_consent(card: Card, folder: Path, *, accept: bool) -> None:
+def _check_consent(card: Card, folder: Path, command: str, *, accept: bool) -> None:
     """Remember a consent, or ask for it where the terms forbid commercial use."""
-    kept = folder / "license-accepted"
+    kept = folder / CONSENT
     if card.commercial is not False or kept.is_file():
         return
     if not accept:
         raise ModelError(
-            f"the network {card.name!r} is under {card.license}: {card.use}. {card.terms} "
-            f"To use it for what its terms allow: bgkit models fetch {card.name} --accept-license"
+            f"the network {card.name!r} is under {card.license}: {card.use}. {card.terms + ' ' if card.terms else ''}"
+            f"To use it for what its terms allow: {command} --accept-license"
         )
     kept.write_text(f"{card.license}\n{card.terms}\n", "utf-8")
 
