@@ -1,4 +1,4 @@
-"""Every mask architecture under one equal small budget: the same pictures, steps and size.
+"""Every architecture under one equal small budget: the same pictures, steps and size.
 
     python -m benchmarks.architectures                              all that are not done yet, then the table
     python -m benchmarks.architectures --only coarse,unet           some of them
@@ -6,8 +6,10 @@
     python -m benchmarks.architectures --steps 0 --write            only the table, into docs/architectures-compared.md
 
 Each network starts from random weights, sees each picture of the budget once, is exported and judged on ECSSD through
-the stage ``cnn_mask``. Results lie in ``runs/architectures/results.json``, one network after the other, so that a run
-that was stopped goes on; a network that was in the middle goes on from its checkpoint.
+the stage ``cnn_mask``. Those that see a plate, a trimap or a mask beside the picture are judged on the same pictures,
+at the budget's size, given what training gave them, which is made of the truth; so they stand in a table of their own,
+beside what the trimap or the mask is worth by itself. Results lie in ``runs/architectures/results.json``, one network
+after the other, so that a run that was stopped goes on; a network that was in the middle goes on from its checkpoint.
 The budget is small: the table says which network learns most from little, not which is best in the end.
 """
 
@@ -21,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -30,8 +33,12 @@ from quality import data_folder, spread
 from bgkit import stages
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import score, summarize
+from bgkit.evaluate.samples import Sample
+from bgkit.models.card import CHANNELS
 from bgkit.models.session import start
 from bgkit.threads import threads
+from bgkit.train import data as training
+from bgkit.train import scoring
 from bgkit.train.counting import count
 from bgkit.train.export import export
 from bgkit.train.loop import train
@@ -39,9 +46,12 @@ from bgkit.train.networks import NETWORKS, build
 from bgkit.train.pictures import Pictures, read_grounds, read_pictures
 from bgkit.train.recipe import Data
 from bgkit.train.recipefile import read_recipe
+from bgkit.train.scoring import MEASURED
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architectures-compared.md"
+FIGURES = ("F max", "MAE", "IoU")
+COSTS = ("parameters, M", "GMAC", "ONNX, ms", "training, s a picture")
 HELD = 8  # pictures to validate with; they choose nothing, as there is one epoch
 
 RECIPE = """
@@ -60,7 +70,7 @@ split: {{validation: {share}, test: 0}}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="names, by comma; default: every network whose only input is the picture")
+    parser.add_argument("--only", help="names, by comma; default: every network")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=128)
@@ -73,9 +83,7 @@ def main() -> int:
     if options.quick:
         options.only, options.steps, options.limit = options.only or "coarse", 3, 4
         options.output = options.output.with_name("architectures-quick")
-    names = [name for name, entry in NETWORKS.items() if entry.inputs == ("image",)]
-    if options.only:
-        names = options.only.split(",")
+    names = options.only.split(",") if options.only else list(NETWORKS)
     options.output.mkdir(parents=True, exist_ok=True)
     results = Results(options.output / "results.json")
     if options.steps:
@@ -89,14 +97,13 @@ def main() -> int:
     if options.times:
         for name, row in results.found.items():
             budget = row["budget"]
-            row["onnx_ms"] = run_time(options.output / f"{name}.onnx", budget["side"])
+            row["onnx_ms"] = run_time(name, options.output / f"{name}.onnx", budget["side"])
             row["training_s"] = step_time(name, budget["side"], budget["batch"]) / budget["batch"]
             results.put(name, row)
             print(f"{name}: {row['training_s']:.3f} s, {row['onnx_ms']:.1f} ms", file=sys.stderr, flush=True)
-    table = results.table()
-    print(table)
+    print(results.table(), results.table_of_two(), sep="\n\n")
     if options.write:
-        PAGE.write_text(page(table, results))
+        PAGE.write_text(page(results))
     return 0
 
 
@@ -112,15 +119,47 @@ class Results:
         self.path.write_text(json.dumps(self.found, indent=2) + "\n")
 
     def table(self) -> str:
-        titles = "network", "F max", "MAE", "IoU", "parameters, M", "GMAC", "ONNX, ms", "training, s a picture"
-        lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-        for name, row in sorted(self.found.items(), key=lambda item: -item[1]["f_max"]):
-            lines.append(
-                f"| `{name}` | {row['f_max']:.3f} | {row['mae']:.3f} | {row['iou']:.3f} "
-                f"| {row['parameters'] / 1e6:.2f} | {row['gmac']:.2f} "
-                f"| {row['onnx_ms']:.1f} | {row['training_s']:.3f} |"
-            )
-        return "\n".join(lines)
+        """Return the networks that see the picture alone, best first."""
+        return _table(
+            ("network", *FIGURES, *COSTS),
+            [(f"`{name}`", *_figures(row), *_costs(row)) for name, row in self._best_first() if "given" not in row],
+        )
+
+    def table_of_two(self) -> str:
+        """Return the networks that see something beside the picture, and what that is worth alone."""
+        rows = [(name, row) for name, row in self._best_first() if "given" in row]
+        return _table(
+            ("network", "given too", "its own MAE", "its own IoU", *FIGURES, *COSTS),
+            [
+                (
+                    f"`{name}`",
+                    row["given"],
+                    *(f"{row[key]:.3f}" if key in row else "" for key in ("given_mae", "given_iou")),
+                    *_figures(row),
+                    *_costs(row),
+                )
+                for name, row in rows
+            ],
+        )
+
+    def _best_first(self) -> list[tuple[str, dict]]:
+        return sorted(self.found.items(), key=lambda item: -item[1]["f_max"])
+
+
+def _figures(row: dict) -> list[str]:
+    return [f"{row[key]:.3f}" for key in ("f_max", "mae", "iou")]
+
+
+def _costs(row: dict) -> list[str]:
+    parameters = f"{row['parameters'] / 1e6:.2f}"
+    return [parameters, f"{row['gmac']:.2f}", f"{row['onnx_ms']:.1f}", f"{row['training_s']:.3f}"]
+
+
+def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [titles, ("---",) * len(titles), *rows]
+    return (
+        "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("| --- ", "|---").replace("--- |", "---|")
+    )
 
 
 def read_budget(wanted: int, output: Path) -> tuple[Pictures, list]:
@@ -168,13 +207,14 @@ def measure(name: str, budget: dict, output: Path, given: tuple[Pictures, list])
             kept.write_text(json.dumps(before + seconds[1:]))  # the first one holds the start too
     path = output / f"{name}.onnx"
     export(run / "last.pt", path)
-    parameters, work = count(build(name), side)
-    figures = judge(path, budget["pictures"])
+    parameters, work = count(build(name), side, NETWORKS[name].inputs)
+    samples = spread(open_dataset("ecssd", data_folder() / "test/ecssd"), budget["pictures"])
+    alone = NETWORKS[name].inputs == ("image",)
     return {
-        **{key: figures[key] for key in ("f_max", "mae", "iou")},
+        **(judge(path, samples) if alone else judge_given(name, run / "last.pt", samples, given[1], side)),
         "parameters": parameters,
         "gmac": work / 1e9,
-        "onnx_ms": run_time(path, side),
+        "onnx_ms": run_time(name, path, side),
         "training_s": float(np.median(before + seconds[1:])) / batch,
         "threads": threads(),
     }
@@ -184,20 +224,35 @@ def tell(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-def judge(path: Path, limit: int) -> dict[str, float]:
-    """Score ``cnn_mask`` with the network on ECSSD, maps stretched as the field does."""
-    samples = spread(open_dataset("ecssd", data_folder() / "test/ecssd"), limit)
+def judge(path: Path, samples: list[Sample]) -> dict[str, float]:
+    """Score ``cnn_mask`` with the network, maps stretched as the field does."""
     scores = []
     for sample in samples:
         mask = stages.cnn_mask(sample.read_image(), model=str(path))
-        scores.append(score(mask, sample.read_truth(), names=("f_max", "mae", "iou")))
+        scores.append(score(mask, sample.read_truth(), names=MEASURED))
     return dict(summarize(scores))
 
 
-def run_time(path: Path, side: int) -> float:
+def judge_given(name: str, checkpoint: Path, samples: list[Sample], grounds: list, side: int) -> dict[str, float | str]:
+    """Score a network that sees something made of the truth, and that something by itself where it is a map."""
+    entry = NETWORKS[name]
+    network = build(name)
+    network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    images, truths = zip(*((sample.read_image(), sample.read_truth()) for sample in samples), strict=True)
+    pictures = Pictures(*([np.uint8(255 * each + 0.5) for each in part] for part in (images, truths)), [])
+    figures: dict[str, float | str] = {"given": entry.inputs[1]}
+    figures |= scoring.measure(network.eval(), pictures, grounds, entry, size=side, seed=0)
+    if entry.inputs[1] != "plate":
+        drawn = training.samples(pictures, grounds, entry, size=side, seed=0)
+        alone = [score(inputs[1][0, 0].numpy(), each.truth, names=MEASURED, stretch=False) for each, inputs, _ in drawn]
+        figures |= {f"given_{key}": value for key, value in summarize(alone).items() if key != "f_max"}
+    return figures
+
+
+def run_time(name: str, path: Path, side: int) -> float:
     """Return the median time of one picture in ONNX Runtime, in milliseconds."""
     session = start(path, "cpu")
-    feed = {session.get_inputs()[0].name: np.zeros((1, 3, side, side), np.float32)}
+    feed = {layer: np.zeros((1, CHANNELS[layer], side, side), np.float32) for layer in NETWORKS[name].inputs}
     times = []
     for _ in range(12):
         started = time.perf_counter()
@@ -219,7 +274,7 @@ def step_time(name: str, side: int, batch: int) -> float:
     return float(np.median(np.diff(ends)))
 
 
-def page(table: str, results: Results) -> str:
+def page(results: Results) -> str:
     budgets = {json.dumps(row["budget"], sort_keys=True) for row in results.found.values()}
     told = [json.loads(text) for text in sorted(budgets)]
     each = "; ".join(
@@ -228,7 +283,7 @@ def page(table: str, results: Results) -> str:
     )
     return f"""# The architectures under one small budget
 
-Every mask network of `bgkit/train/networks`, from random weights, on the same pictures in the same order: {each}.
+Every network of `bgkit/train/networks`, from random weights, on the same pictures in the same order: {each}.
 AdamW 1e-3 with cosine decay, bfloat16, cross entropy and soft IoU, or the paper's own loss where it has one.
 **This is a small budget**: each picture is seen once, a thousandth of what the papers train.
 It shows which network learns most from little and what each costs, not which is best in the end.
@@ -236,7 +291,15 @@ One seed: differences of a few hundredths mean little.
 Times are of two cores that may have been shared.
 One command makes the table and goes on where it was stopped: `python -m benchmarks.architectures --write`.
 
-{table}
+{results.table()}
+
+## Networks that are given more than the picture
+
+A trimap or a coarse mask is made of the truth, as training makes it, and a plate is what the subject was pasted on.
+So these figures do not compare with those above: read them against what the trimap or the mask is worth by itself.
+Judged at the size they were trained at, maps not stretched.
+
+{results.table_of_two()}
 """
 
 

@@ -14,6 +14,7 @@ from bgkit.train.data import batches, samples  # noqa: E402
 from bgkit.train.networks import Entry  # noqa: E402
 from bgkit.train.pictures import Pictures  # noqa: E402
 from bgkit.train.recipe import Augmentation  # noqa: E402
+from bgkit.train.scoring import predict  # noqa: E402
 from bgkit.train.second import UNKNOWN, spoil, trimap_of  # noqa: E402
 
 NONE = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0)
@@ -155,3 +156,11 @@ def test_inputs_are_normalized_as_the_entry_says():
     assert inputs[0][0, 0].numpy() == pytest.approx((drawn.picture[..., 0] - 0.5) / 0.5, abs=1e-6)
     assert inputs[0][0, 1].numpy() == pytest.approx(drawn.picture[..., 1], abs=1e-6)
     assert truth[0, 0].numpy() == pytest.approx(drawn.truth)
+
+
+def test_a_trimap_network_is_scored_as_its_stage_uses_it():
+    """Known pixels are the trimap's, whatever the network says there, which no loss has taught it."""
+    entry = Entry("drawn:Drawn", "a drawn one", inputs=("image", "trimap"))
+    trimap = torch.tensor([[[[0.0, UNKNOWN, 1.0]]]])
+    found = predict(lambda image, given: torch.zeros_like(given), entry, (torch.zeros(1, 3, 1, 3), trimap))
+    assert found.tolist() == [[[[0.0, 0.5, 1.0]]]]

@@ -21,7 +21,7 @@ from bgkit.train.networks import Entry
 from bgkit.train.pictures import Bytes, Pictures
 from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import differences, dump_recipe, read_recipe
-from bgkit.train.scoring import answer
+from bgkit.train.scoring import predict
 
 __all__ = ["begin", "draw_curves", "draw_samples", "read_log", "save_checkpoint", "write_line"]
 
@@ -125,7 +125,7 @@ def draw_samples(
     device = next(network.parameters()).device
     rows = []
     for drawn, inputs, truth in samples(pictures, grounds, entry, size=size, seed=seed, limit=SHOWN):
-        found = answer(network, entry, tuple(each.to(device) for each in inputs))[0, 0].cpu().numpy()
+        found = predict(network, entry, tuple(each.to(device) for each in inputs))[0, 0].cpu().numpy()
         others = [
             drawn.plate if name == "plate" else _gray(inputs[number][0, 0].numpy())
             for number, name in enumerate(entry.inputs)

@@ -13,7 +13,7 @@ from bgkit.train.data import samples
 from bgkit.train.networks import Entry
 from bgkit.train.pictures import Bytes, Pictures
 
-__all__ = ["MEASURED", "answer", "measure", "to_map"]
+__all__ = ["MEASURED", "answer", "measure", "predict", "to_map"]
 
 MEASURED = ("iou", "mae", "f_max")
 
@@ -21,6 +21,15 @@ MEASURED = ("iou", "mae", "f_max")
 def answer(network: nn.Module, entry: Entry, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Return the network's map in 0..1 (N, 1, H, W), in float32."""
     return to_map(network(*inputs), entry)
+
+
+def predict(network: nn.Module, entry: Entry, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Return what the network's stage makes of its answer (N, 1, H, W): what a trimap knows stays as it is."""
+    found = answer(network, entry, inputs)
+    if "trimap" not in entry.inputs:
+        return found
+    trimap = inputs[entry.inputs.index("trimap")]
+    return torch.where((trimap == 0) | (trimap == 1), trimap, found)
 
 
 def to_map(out: torch.Tensor, entry: Entry) -> torch.Tensor:
@@ -39,7 +48,7 @@ def measure(
     device = next(network.parameters()).device
     scores = []
     for drawn, inputs, _ in samples(pictures, grounds, entry, size=size, seed=seed):
-        found = answer(network, entry, tuple(each.to(device) for each in inputs))[0, 0].cpu().numpy()
+        found = predict(network, entry, tuple(each.to(device) for each in inputs))[0, 0].cpu().numpy()
         scores.append(score(found, drawn.truth, names=MEASURED, stretch=False))
     figures = summarize(scores)
     return {name: float(np.round(figures[name], 6)) for name in MEASURED}
