@@ -128,6 +128,24 @@ def test_a_step_that_breaks_is_not_saved(folder, tmp_path, monkeypatch):
     same(unbroken, run(recipe(folder), tmp_path / "broken"))
 
 
+def test_a_full_disk_is_told_and_costs_nothing(folder, tmp_path, monkeypatch):
+    """The checkpoint from before stays whole, no part of another lies about, and the run goes on from it."""
+    add_tiny(monkeypatch)
+    unbroken = run(recipe(folder), tmp_path / "unbroken")
+    run(recipe(folder), tmp_path / "broken", stop=1)
+
+    def full(state, path):
+        path.write_bytes(b"half of it")
+        raise RuntimeError("basic_ios::clear: iostream error\nand more")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(torch, "save", full)
+        with pytest.raises(RecipeError, match=r"(best|last)\.pt: cannot be written, \d+ MB are free there \(basic_ios"):
+            train(recipe(folder), tmp_path / "broken", say=lambda text: None)
+    assert not list((tmp_path / "broken").glob("*.part"))
+    same(unbroken, run(recipe(folder), tmp_path / "broken"))
+
+
 def test_of_more_sizes_than_epochs_the_last_is_seen(folder, tmp_path, monkeypatch):
     """What the network is scored and exported at, it is trained at."""
     add_tiny(monkeypatch)

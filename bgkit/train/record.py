@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,16 @@ def begin(run: Path, recipe: Recipe, fingerprint: str, parts: dict[str, Sequence
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint as a whole or not at all."""
     part = path.with_name(path.name + ".part")
-    torch.save(state, part)
-    part.replace(path)
+    try:
+        torch.save(state, part)
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of torch's
+        part.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free / 1e6
+        raise RecipeError(
+            f"{path}: cannot be written, {free:.0f} MB are free there ({str(error).splitlines()[0]}); "
+            "make room and start the same command again, which goes on from the checkpoint before"
+        ) from None
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
