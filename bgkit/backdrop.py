@@ -29,7 +29,7 @@ Floats = NDArray[Any]
 # Long side, px. With pixel noise of 0.04 and the subject on 60..80 % of the border, the key's mean error is
 # 8.9 % at 200, 6.2 % at 128, 3.9 % at 96; without noise all three are equal (studio pictures, cropped).
 THUMBNAIL = 96
-# Rows of a picture that make one of the thumbnail; of more, some are passed over. Of 12 MP a fifth is read, in 7 ms
+# Rows of a picture that make one of the thumbnail; of more, some are passed over. Of 12 MP a fifth is read, in 4 ms
 # in place of 33 (all else that an estimate does takes 11), and the surface moves by 0.05 dE*uv at most.
 ENOUGH = 8
 GROWTH = (14.0, 10.0, 8.0, 6.0, 6.0)  # dE*uv a pixel may lie off the surface, from the first fit to the last

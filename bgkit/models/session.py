@@ -133,7 +133,7 @@ class Network:
             small = self._maps(feeds)
         else:
             axis = {"NCHW": 3, "NHWC": 2, "CHW": 2}[self.card.layout]
-            turned = [[np.ascontiguousarray(np.flip(feed, axis)) for feed in each] for each in feeds]
+            turned = [[np.flip(feed, axis) for feed in each] for each in feeds]
             maps = self._maps(feeds + turned)
             both = zip(maps[: len(feeds)], maps[len(feeds) :], strict=True)
             small = [0.5 * (one + other[:, ::-1]) for one, other in both]
@@ -142,7 +142,7 @@ class Network:
     def _maps(self, feeds: list[list[Array]]) -> list[Array]:
         """Return the network's map of each set of inputs, at its own size."""
         if not self.batches or len(feeds) == 1:
-            return [self._map(self._call(each)[0]) for each in feeds]
+            return [self._map(self._call([np.ascontiguousarray(feed) for feed in each])[0]) for each in feeds]
         out = self._call([np.concatenate(column) for column in zip(*feeds, strict=True)])[0]
         return [self._map(out[i : i + 1]) for i in range(len(feeds))]
 
