@@ -17,7 +17,8 @@ from bgkit.train.recipe import Augmentation  # noqa: E402
 from bgkit.train.scoring import predict  # noqa: E402
 from bgkit.train.second import UNKNOWN, spoil, trimap_of  # noqa: E402
 
-NONE = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0)
+NONE = {**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0), "smallest": 1.0}
+CHANCES = [name for name in NONE if name not in ("texture", "closest", "smallest")]
 GROUNDS = [np.full((40, 40, 3), (10, 20, 250), np.uint8)]
 
 
@@ -40,7 +41,7 @@ def test_without_chances_a_sample_is_the_picture():
     assert np.abs(drawn.truth - mask / 255).max() < 0.01
 
 
-@pytest.mark.parametrize("chance", [name for name in NONE if name not in ("texture", "closest")])
+@pytest.mark.parametrize("chance", CHANCES)
 def test_each_chance_does_something(chance):
     """At 1 a sample differs from the one at 0, stays in range, and depends on its generator alone."""
     image, mask = picture()
@@ -97,6 +98,53 @@ def test_pasted_ground_is_texture_or_plain_as_asked():
         assert all(is_texture) if texture else not any(is_texture)
 
 
+def test_a_mixed_sample_shows_both_subjects():
+    """The other picture is ground, its subject stays subject; where both are the first one is seen."""
+    image, mask = np.full((40, 40, 3), 200, np.uint8), np.zeros((40, 40), np.uint8)
+    other, beneath = np.full((40, 40, 3), 90, np.uint8), np.zeros((40, 40), np.uint8)
+    mask[:20], beneath[10:30] = 255, 255
+    chances = Augmentation(**{**NONE, "mix": 1.0})
+    drawn = draw(image, mask, GROUNDS, 40, chances, np.random.default_rng(0), partner=(other, beneath))
+    assert np.abs(drawn.picture - np.where(mask > 0, 200, 90)[..., None] / 255).max() < 0.01
+    assert np.abs(drawn.truth - np.maximum(mask, beneath) / 255).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("window", "place"),
+    [
+        (np.s_[16:24, 16:24], ""),
+        (np.s_[20:, 10:30], "bottom"),
+        (np.s_[10:30, :20], "left"),
+        (np.s_[:9, 31:], "top right"),
+    ],
+)
+def test_a_shrunk_subject_stays_at_the_border_that_cuts_it(window, place):
+    """It covers less, by no more than asked; what is cut by the frame is not shown hanging in the air."""
+    image, mask = np.full((40, 40, 3), 200, np.uint8), np.zeros((40, 40), np.uint8)
+    mask[window] = 255
+    chances = Augmentation(**{**NONE, "paste": 1.0, "smallest": 0.25})
+    areas = []
+    for seed in range(20):
+        truth = draw(image, mask, GROUNDS, 80, chances, np.random.default_rng(seed)).truth
+        edges = {"left": truth[:, 0], "right": truth[:, -1], "top": truth[0], "bottom": truth[-1]}
+        assert all(edges[name].max() > 0.4 for name in place.split())
+        areas.append(truth.mean() / (mask.mean() / 255))
+    assert 0.2 < min(areas) < 0.5 and 0.7 < max(areas) < 1.05
+
+
+def test_other_colors_leave_grays_gray_and_are_drawn_for_subject_and_ground_apart():
+    """Turned about the axis of grays; with powers that differ by channel grays change little."""
+    image, mask = np.full((40, 40, 3), (200, 60, 60), np.uint8), np.zeros((40, 40), np.uint8)
+    mask[:20] = 255
+    chances = Augmentation(**{**NONE, "mix": 1.0, "recolor": 1.0})
+    drawn = draw(image, mask, [], 40, chances, np.random.default_rng(3), partner=(image, np.zeros_like(mask)))
+    above, below = drawn.picture[:18].reshape(-1, 3), drawn.picture[22:].reshape(-1, 3)
+    assert np.ptp(above, 0).max() < 0.01 and np.ptp(below, 0).max() < 0.01
+    assert np.abs(above.mean(0) - below.mean(0)).max() > 0.1
+    black = draw(0 * image, mask, [], 40, chances, np.random.default_rng(3), partner=(0 * image, mask))
+    assert black.picture.max() < 0.01
+
+
 def test_a_plate_is_the_ground_a_little_other():
     """Outside the subject picture and plate agree within light and shift; within it they do not."""
     image, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
@@ -106,6 +154,17 @@ def test_a_plate_is_the_ground_a_little_other():
     gap = np.abs(drawn.picture - drawn.plate).mean(2)
     assert gap[outside].mean() < 0.06 < gap[inside].mean()
     assert (drawn.picture != drawn.plate)[outside].any()
+
+
+def test_a_plate_of_a_mixed_sample_shows_the_partner_whole():
+    """What stands on the plate too is ground: the truth is the pasted subject alone."""
+    image, mask = np.full((64, 64, 3), 255, np.uint8), np.zeros((64, 64), np.uint8)
+    other, beneath = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
+    mask[:, :20], beneath[:, 40:], other[:, 40:] = 255, 255, 128
+    chances = Augmentation(**{**NONE, "mix": 1.0})
+    drawn = draw(image, mask, [], 64, chances, np.random.default_rng(2), plate=True, partner=(other, beneath))
+    assert (drawn.truth[:, :19] == 1).all() and (drawn.truth[:, 21:] == 0).all()
+    assert np.abs(drawn.plate[:, 44:] - drawn.picture[:, 44:]).mean() < 0.05 < drawn.plate[:, 44:].mean()
 
 
 def test_a_trimap_holds_for_its_truth():

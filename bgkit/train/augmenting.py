@@ -40,41 +40,18 @@ def draw(
     rng: Rng,
     *,
     plate: bool = False,
+    partner: tuple[Bytes, Bytes] | None = None,
 ) -> Drawn:
     """Return one sample of a picture (M, N, 3) and its mask (M, N).
 
     With ``plate`` every sample is pasted, and the ground comes back as it was photographed without the subject: a
-    little lighter or darker, shifted by up to a hundredth of the side, with noise of its own.
+    little lighter or darker, shifted by up to a hundredth of the side, with noise of its own. ``partner`` is another
+    picture and its mask, to be mixed with this one; what a plate shows is ground, the partner's subject too.
     """
-    kind = rng.random()
-    vacant = None
-    if chances.empty <= kind < chances.empty + chances.vacant:
-        vacant = _vacant_window(mask, rng)
-    if vacant is not None:
-        top, left, side = vacant
-        image, mask = image[top : top + side, left : left + side], mask[top : top + side, left : left + side]
-    matrix = _crop(mask.shape, size, chances, rng)
-    picture = _warp(image, matrix, size, cv2.INTER_AREA)
-    truth = _warp(mask, matrix, size, cv2.INTER_LINEAR)
-    pasted = kind < chances.empty or chances.empty + chances.vacant <= kind < (
-        chances.empty + chances.vacant + chances.paste
-    )
-    ground = None
-    if (pasted and vacant is None) or plate:
-        ground = draw_ground(grounds, size, chances, rng)
-        if kind < chances.empty:
-            truth = np.zeros_like(truth)
-        picture = ground + truth[..., None] * (picture - ground)
+    picture, truth, ground = _compose(image, mask, grounds, size, chances, rng, plate=plate, partner=partner)
     light = _draw_light(picture, chances, rng)
     picture = _photograph(light(picture), chances, rng)
-    if not plate:
-        return Drawn(picture, truth)
-    shift = np.float64([[1, 0, 0], [0, 1, 0]])
-    shift[:, 2] = rng.normal(0, 0.004 * size, 2).clip(-0.01 * size, 0.01 * size)
-    moved = cv2.warpAffine(light(ground), shift, (size, size), borderMode=cv2.BORDER_REFLECT)
-    moved = moved * rng.normal(1, 0.03, 3).astype(np.float32)
-    moved = moved + np.float32(rng.uniform(0, 0.02)) * rng.standard_normal(moved.shape, dtype=np.float32)
-    return Drawn(picture, truth, np.clip(moved, 0, 1).astype(np.float32))
+    return Drawn(picture, truth, _photograph_plate(light(ground), rng) if plate else None)
 
 
 def whole(image: Bytes, mask: Bytes, grounds: Sequence[Bytes], size: int, rng: Rng, *, plate: bool = False) -> Drawn:
@@ -83,26 +60,67 @@ def whole(image: Bytes, mask: Bytes, grounds: Sequence[Bytes], size: int, rng: R
     With ``plate`` it is pasted as in :func:`draw`, since nothing else has a plate.
     """
     if plate:
-        calm = Augmentation(**{**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0), "texture": 0.5})
+        calm = Augmentation(**{**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0), "texture": 0.5, "smallest": 1})
         return draw(image, mask, grounds, size, calm, rng, plate=True)
     picture = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     return Drawn(picture, cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255)
 
 
-def _warp(pixels: Bytes, matrix: NDArray[np.float64], size: int, interpolation: int) -> Picture:
-    warped = cv2.warpAffine(pixels, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REFLECT)
+def _compose(
+    image: Bytes,
+    mask: Bytes,
+    grounds: Sequence[Bytes],
+    size: int,
+    chances: Augmentation,
+    rng: Rng,
+    *,
+    plate: bool,
+    partner: tuple[Bytes, Bytes] | None,
+) -> tuple[Picture, Picture, Picture | None]:
+    """Return what is seen, (S, S, 3), the truth (S, S), and the ground alone where the subject was put on one."""
+    kinds = np.cumsum([chances.empty, chances.vacant, chances.paste, chances.mix])
+    kind = ("empty", "vacant", "paste", "mix", "as it is")[int(np.searchsorted(kinds, rng.random(), "right"))]
+    if kind == "vacant":
+        image, mask = _vacant_window(image, mask, rng)
+    pasted = kind in ("empty", "paste", "mix") or plate
+    matrix = _crop(mask.shape, size, chances, rng)
+    truth = _warp(mask, matrix, size, cv2.INTER_LINEAR)
+    if pasted and chances.smallest < 1:
+        matrix = _shrink(matrix, truth, chances.smallest, rng)
+        truth = _warp(mask, matrix, size, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+    picture = _recolor(_warp(image, matrix, size, cv2.INTER_AREA), chances, rng)
+    if not pasted:
+        return picture, truth, None
+    if kind == "empty":
+        truth = np.zeros_like(truth)
+    beneath = np.zeros_like(truth)
+    if kind == "mix" and partner is not None:
+        placed = _crop(partner[1].shape, size, chances, rng)
+        ground, beneath = (_warp(each, placed, size, cv2.INTER_LINEAR) for each in partner)
+    else:
+        ground = draw_ground(grounds, size, chances, rng)
+    ground = _recolor(ground, chances, rng)
+    picture = ground + truth[..., None] * (picture - ground)
+    return picture, truth if plate else truth + beneath * (1 - truth), ground
+
+
+def _warp(
+    pixels: Bytes, matrix: NDArray[np.float64], size: int, interpolation: int, border: int = cv2.BORDER_REFLECT
+) -> Picture:
+    warped = cv2.warpAffine(pixels, matrix, (size, size), flags=interpolation, borderMode=border)
     return warped.astype(np.float32) / 255
 
 
-def _vacant_window(mask: Bytes, rng: Rng) -> tuple[int, int, int] | None:
-    """Return top, left and side of a square without subject, 30 to 80 % of the short side, if a few tries find one."""
+def _vacant_window(image: Bytes, mask: Bytes, rng: Rng) -> tuple[Bytes, Bytes]:
+    """Return a square without subject, 30 to 80 % of the short side, if a few tries find one, or everything."""
     rows, cols = mask.shape
     for _ in range(16):
         side = max(1, int(min(rows, cols) * rng.uniform(0.3, 0.8)))
         top, left = int(rng.integers(rows - side + 1)), int(rng.integers(cols - side + 1))
-        if mask[top : top + side, left : left + side].max() == 0:
-            return top, left, side
-    return None
+        window = np.s_[top : top + side, left : left + side]
+        if mask[window].max() == 0:
+            return image[window], mask[window]
+    return image, mask
 
 
 def _crop(shape: tuple[int, ...], size: int, chances: Augmentation, rng: Rng) -> NDArray[np.float64]:
@@ -120,6 +138,29 @@ def _crop(shape: tuple[int, ...], size: int, chances: Augmentation, rng: Rng) ->
     # Coordinates are those of pixel centers, so that a crop of everything maps a corner pixel onto the corner.
     center = np.array([left + width / 2 - 0.5, top + height / 2 - 0.5])
     return np.column_stack([linear, np.array([size / 2 - 0.5, size / 2 - 0.5]) - linear @ center])
+
+
+def _shrink(matrix: NDArray[np.float64], truth: Picture, smallest: float, rng: Rng) -> NDArray[np.float64]:
+    """Make a crop smaller and put it somewhere in the frame, at a border where the frame cuts its subject."""
+    size = len(truth)
+    scale = np.sqrt(rng.uniform(smallest, 1.0))
+    place = rng.uniform(0, 1, 2)  # 0 is left or top, 1 right or bottom
+    edges = ((truth[:, 0], truth[:, -1]), (truth[0], truth[-1]))
+    for axis, cut in enumerate([[edge.max() > 0.5 for edge in pair] for pair in edges]):
+        if cut[0] != cut[1]:
+            place[axis] = float(cut[1])
+    shrunk = scale * matrix
+    shrunk[:, 2] += (1 - scale) * (place * size - 0.5)  # the first pixel's outer edge lies at -0.5
+    return shrunk
+
+
+def _recolor(picture: Picture, chances: Augmentation, rng: Rng) -> Picture:
+    """Turn the hues about the axis of grays, by any angle, and put each channel on a power of its own."""
+    if not chances.recolor or rng.random() >= chances.recolor:
+        return picture
+    turn = cv2.Rodrigues(np.full(3, rng.uniform(-np.pi, np.pi) / np.sqrt(3)))[0]
+    turned = np.clip(cv2.transform(picture, turn.astype(np.float32)), 0, 1)
+    return turned ** np.exp(rng.normal(0, 0.3, 3)).astype(np.float32)
 
 
 def draw_ground(grounds: Sequence[Bytes], size: int, chances: Augmentation, rng: Rng) -> Picture:
@@ -155,6 +196,17 @@ def _draw_light(picture: Picture, chances: Augmentation, rng: Rng) -> Callable[[
         return np.clip(seen, 0, 1) ** power * darkness if dark else seen
 
     return light
+
+
+def _photograph_plate(ground: Picture, rng: Rng) -> Picture:
+    """The ground shot once more: a little lighter or darker, shifted by up to a hundredth of the side, with noise."""
+    size = len(ground)
+    shift = np.float64([[1, 0, 0], [0, 1, 0]])
+    shift[:, 2] = rng.normal(0, 0.004 * size, 2).clip(-0.01 * size, 0.01 * size)
+    moved = cv2.warpAffine(ground, shift, (size, size), borderMode=cv2.BORDER_REFLECT)
+    moved = moved * rng.normal(1, 0.03, 3).astype(np.float32)
+    moved = moved + np.float32(rng.uniform(0, 0.02)) * rng.standard_normal(moved.shape, dtype=np.float32)
+    return np.clip(moved, 0, 1).astype(np.float32)
 
 
 def _photograph(picture: Picture, chances: Augmentation, rng: Rng) -> Picture:

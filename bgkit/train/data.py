@@ -49,7 +49,12 @@ def batches(
         for index in order[number * batch : (number + 1) * batch]:
             rng = np.random.default_rng((seed, epoch, int(index)))
             image, mask = pictures.images[index], pictures.masks[index]
-            made.append(_tensors(draw(image, mask, grounds, size, chances, rng, plate=plate), entry, rng))
+            partner = None
+            if chances.mix:
+                other = rng.integers(len(pictures))
+                partner = pictures.images[other], pictures.masks[other]
+            drawn = draw(image, mask, grounds, size, chances, rng, plate=plate, partner=partner)
+            made.append(_tensors(drawn, entry, rng))
         return _stack(made)
 
     with ThreadPoolExecutor(max_workers=1) as pool:

@@ -200,6 +200,13 @@ class Augmentation:
         A part of a training picture that holds no subject, where there is one.
     texture : float
         Which share of new grounds is a texture; the rest is plain, as in a studio.
+    mix : float
+        The subject in another training picture, whose own subject stays one: as good as new pictures, where there are
+        few.
+    smallest : float
+        The smallest part of the frame that a picture is shrunk to when its subject is put on new ground.
+    recolor : float
+        Other colors: hues turned, channels on curves of their own; a subject on new ground and the ground each theirs.
     relight : float
         Brightness, contrast, saturation and color balance changed a little.
     gray : float
@@ -222,6 +229,9 @@ class Augmentation:
     empty: Probability = 0.03
     vacant: Probability = 0.03
     texture: Annotated[float, Range(0, 1, "of the grounds")] = 0.5
+    mix: Probability = 0.0
+    smallest: Annotated[float, Range(0.02, 1, "of the frame's area")] = 1.0
+    recolor: Probability = 0.0
     relight: Probability = 1.0
     gray: Probability = 0.05
     low_light: Probability = 0.08

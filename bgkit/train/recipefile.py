@@ -191,8 +191,9 @@ def _check_together(recipe: Recipe) -> None:
     own = hasattr(made_by(recipe.network), "loss") and recipe.loss.own
     if not own and recipe.loss.cross_entropy + recipe.loss.iou + recipe.loss.ssim == 0:
         raise RecipeError("loss: expected at least one of cross_entropy, iou and ssim above 0")
-    if recipe.augmentation.paste + recipe.augmentation.empty + recipe.augmentation.vacant > 1:
-        raise RecipeError("augmentation: paste, empty and vacant together are more than all of the samples")
+    chances = recipe.augmentation
+    if chances.paste + chances.mix + chances.empty + chances.vacant > 1:
+        raise RecipeError("augmentation: paste, mix, empty and vacant together are more than all of the samples")
     if recipe.data.layout not in ("auto", "shards", "coco", *LAYOUTS):
         known = ("auto", "pairs", "shards", "coco", *LAYOUTS)
         hint = did_you_mean(recipe.data.layout, known)
