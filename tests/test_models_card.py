@@ -108,6 +108,8 @@ WRONG = [
     ("mean = [1, 2, 3]", "mean = [1, 2, nan]", "input.mean: expected a number, or 3 of them"),
     ("deviation = 4", "deviation = [1, 0, 1]", "input.deviation: expected a number above 0, or 3 of them"),
     ("mirror = true", "mirror = 1", "input.mirror: expected true or false, got 1"),
+    ("mirror = true", "closer = 2", "input.closer: expected a number in 0..1, got 2"),
+    ("mirror = true", "closer = 0.8", "input.closer: expected a network that answers with a mask of the whole picture"),
     ("tile = 900", 'tile = "all"', "input.tile: expected a whole number from 1 up, got 'all'"),
     ("[input.mask]\nmean = 0.5", "[input.mask]\nmean = [1, 2]", "input.mask.mean: expected a number, got [1, 2]"),
     ("[input.mask]", "[input.trimap]", 'input.trimap: expected only layers that a tensor uses, got "trimap"'),

@@ -115,6 +115,7 @@ class Card:
     tensors: tuple[Tensor, ...]
     output: Output
     mirror: bool = False
+    closer: float | None = None  # the largest window, as a share of the picture, that is looked at again
     tile: int | None = None
     inferred: tuple[str, ...] = ()  # for a bare file: what was read from the graph or assumed
     place: str = ""  # the user's file that says all this, for messages
@@ -195,6 +196,7 @@ def parse_card(text: str, place: str) -> Card:
         normalizations=_normalizations(put),
         tensors=_tensors(put),
         mirror=put.take("mirror", _flag, False),
+        closer=put.take("closer", _share, None),
         tile=put.take("tile", _count, None),
         output=_output(out, layout),
         place=place,
@@ -211,6 +213,10 @@ def _check_together(card: Card, file: _Table, put: _Table) -> None:
         raise file.wrong("sha256", "a checksum beside the url, so that a download can be verified", "none")
     if card.fit != "stretch" and card.size.fixed is None:
         raise put.wrong("fit", 'a fixed "size" with letterbox or corner', f'fit = "{card.fit}" without one')
+    if card.closer is not None and (card.task != "mask" or card.output.instances is not None):
+        raise put.wrong("closer", "a network that answers with a mask of the whole picture", "one of another kind")
+    if card.closer is not None and card.size == Size():
+        raise put.wrong("closer", 'a "size", "short_side" or "long_side" that the window is enlarged to', "none")
     for layer in card.normalizations:
         if layer not in card.layers and layer != "image":
             raise put.wrong(layer, "only layers that a tensor uses", f'"{layer}", which none does')

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bgkit.errors import ModelError
 from bgkit.models.card import Card
 from bgkit.models.checksums import digest_of, matches
+from bgkit.models.closer import find_window
 from bgkit.models.fitting import check_card, output_names, spatial
 from bgkit.models.graph import read_graph
 from bgkit.models.preparing import fill, place
@@ -121,6 +122,24 @@ class Network:
 
     def run_batch(self, pictures: Sequence[Mapping[str, Array]]) -> list[Array]:
         """Return the maps of several pictures of one size, in one call where the graph allows, else one by one."""
+        found = self._look(pictures)
+        if self.card.closer is not None:
+            for layers, answer in zip(pictures, found, strict=True):
+                self._look_closer(layers, answer, self.card.closer)
+        return found
+
+    def _look_closer(self, layers: Mapping[str, Array], answer: Array, share: float) -> None:
+        """Write into a picture's map what the network makes of the window around what it found."""
+        window = find_window(answer, share)
+        if window is None:
+            return
+        part = answer[window.slices]
+        closer = self._look([{name: layer[window.slices] for name, layer in layers.items()}])[0]
+        closer -= part
+        closer *= window.weights
+        part += closer
+
+    def _look(self, pictures: Sequence[Mapping[str, Array]]) -> list[Array]:
         rows, cols = pictures[0]["image"].shape[:2]
         placed = place(self.card, (rows, cols), self._fixed_size())
         feeds = [
