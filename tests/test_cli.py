@@ -491,7 +491,8 @@ def test_a_card_is_shown_field_by_field():
     """What goes in and how the answer is read: size, order, values, layout, activation, classes."""
     Path("net.toml").write_text(
         card_text(
-            'short_side = 64\nmultiple = 8\norder = "BGR"\nscale = 255\nmean = [1, 2, 2]\ndeviation = 3\nmirror = true',
+            'short_side = 64\nmultiple = 8\norder = "BGR"\nscale = 255\nmean = [1, 2, 2]\ndeviation = 3\n'
+            "mirror = true\ncloser = 0.5",
             'activation = "softmax"\nclasses = [0, 4]\nstretch = true',
         )
     )
@@ -499,6 +500,7 @@ def test_a_card_is_shown_field_by_field():
     lines = dict(line.split(maxsplit=1) for line in bgkit("models", "show", "net.onnx").stdout.splitlines())
     assert lines["size"] == "short side 64, multiples of 8, rounding down, interpolation area"
     assert (lines["order"], lines["layout"], lines["mirror"]) == ("BGR", "NCHW", "yes")
+    assert lines["closer"] == "where its window covers less than 50% of the picture"
     assert lines["image"] == "scale 255, mean 1, 2, 2, deviation 3, 3, 3"
     assert lines["output"] == "the only one, activation softmax, classes 0, 4, layout NCHW, stretched"
     assert lines["sha256"] == sha256(Path("net.onnx").read_bytes()).hexdigest()

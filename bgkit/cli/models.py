@@ -102,7 +102,7 @@ def _input(card: Card) -> dict[str, str]:
         "order": card.order,
         "layout": card.layout,
         "mirror": "yes" if card.mirror else "no",
-        "closer": f"where what was found fills less than {card.closer:.0%} of the frame" if card.closer else "",
+        "closer": f"where its window covers less than {card.closer:.0%} of the picture" if card.closer else "",
         "tile": str(card.tile or ""),
     }
     for layer, rule in card.normalizations.items():
