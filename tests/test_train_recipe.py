@@ -99,7 +99,7 @@ def test_paths_are_relative_to_the_file(tmp_path):
 def test_paths_of_a_shipped_recipe_are_relative_to_the_current_folder(tmp_path, monkeypatch):
     """The second part of the embedded network's training finds what the first one left."""
     monkeypatch.chdir(tmp_path)
-    assert load_recipe("embedded-onward").course.start == str(tmp_path / "runs" / "embedded" / "best.pt")
+    assert load_recipe("embedded-onward").course.start == (str(tmp_path / "runs" / "embedded" / "best.pt"),)
 
 
 def test_warmup_takes_no_more_than_a_tenth_of_a_run():

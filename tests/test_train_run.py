@@ -271,6 +271,25 @@ def test_a_run_may_begin_with_another_ones_weights(folder, tmp_path, monkeypatch
     assert not (tmp_path / "other").exists()
 
 
+def test_a_run_may_begin_with_the_mean_of_several(folder, tmp_path, monkeypatch):
+    """Named twice a checkpoint counts twice; a stranger's weights are refused before anything is written."""
+    add_tiny(monkeypatch)
+    run(recipe(folder), tmp_path / "one")
+    one = tmp_path / "one" / "best.pt"
+    run(recipe(folder, f"network: tiny\nstart: {one}\nseed: 0"), tmp_path / "two")
+    two = tmp_path / "two" / "best.pt"
+    text = f"network: tiny\nstart: [{one}, {two}, {two}]\noptimizer: {{learning_rate: 1e-8}}"
+    begun = run(recipe(folder, text), tmp_path / "mean", stop=1)["network"]["first.weight"]
+    first, second = (torch.load(path, weights_only=True)["average"]["first.weight"] for path in (one, two))
+    assert (first - second).abs().max() > 1e-4
+    assert (begun - (first + 2 * second) / 3).abs().max() < 1e-6
+    run(recipe(folder, "network: tiny\nseed: 5"), tmp_path / "stranger")
+    stranger = tmp_path / "stranger" / "best.pt"
+    with pytest.raises(RecipeError, match=r"stranger.best.pt: expected a run that began with .*one"):
+        run(recipe(folder, f"network: tiny\nstart: [{one}, {stranger}]"), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_loss_that_is_no_number_stops_the_run(folder, tmp_path, monkeypatch):
     """The message says what to try, and the checkpoint stays what it was before that step."""
     add_tiny(monkeypatch)

@@ -35,7 +35,7 @@ Examples:
 @click.option("--batch", metavar="N", help="Pictures in one step.")
 @click.option("--sizes", metavar="S,S,...", help="Sides of the square; the run is cut into as many equal parts.")
 @click.option("--learning-rate", metavar="RATE", help="At its highest.")
-@click.option("--start", metavar="CHECKPOINT", help="Weights to begin with.")
+@click.option("--start", metavar="CHECKPOINT,...", help="Weights to begin with; of several, their mean.")
 @click.option("--seed", metavar="N", help="Of the order, the split and the augmentation.")
 @click.option("--threads", metavar="N", help="Cores to use; default: all that there are.")
 def command(*, source: str, run: Path | None, data: str | None, values: tuple[str, ...], **short: str | None) -> int:

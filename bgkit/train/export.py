@@ -26,12 +26,12 @@ from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import read_recipe
 from bgkit.train.scoring import answer, to_map
 from bgkit.train.second import UNKNOWN
+from bgkit.train.weights import RELATED, likeness, mean_weights
 
 __all__ = ["export", "halve_weights", "read_checkpoint"]
 
 OPSET = 17  # the oldest that says all that is needed: more runtimes can read it
 TOLERANCE = 1e-3
-RELATED = 0.2  # correlation of weights: 0.84 after a run of 18 epochs, 0 between strangers
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ def export(
     entry = entry_of(first.recipe.network)
     network = build(first.recipe.network, **first.recipe.options).eval()
     try:
-        network.load_state_dict(_mean_weights([each.weights for each in checkpoints]))
+        network.load_state_dict(mean_weights([each.weights for each in checkpoints]))
     except (RuntimeError, KeyError) as error:
         said = str(error).splitlines()[0]
         raise ModelError(f"{sources[-1]}: does not hold weights of {first.recipe.network}: {said}") from None
     for path, each in zip(sources[1:], checkpoints[1:], strict=True):
-        alike = _likeness(first.weights, each.weights)
+        alike = likeness(first.weights, each.weights)
         if alike < RELATED:
             raise ModelError(
                 f"{path}: expected a run that began with the weights of {sources[0]}, or the other way round, for a "
@@ -137,22 +137,6 @@ def read_checkpoint(path: Path, recipe: Recipe | None = None) -> Checkpoint:
         recipe = read_recipe(state["recipe"], f"{file}: recipe") if "recipe" in state else Recipe()
     facts = {key: state[key] for key in ("epoch", "step", "figures") if key in state}
     return Checkpoint(recipe, weights, facts, file.parent if (file.parent / "run.json").is_file() else None)
-
-
-def _likeness(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    """Return the correlation of two networks' weights: about 0 unless one came from the other."""
-    first, second = (
-        torch.cat([weight.flatten() for weight in state.values() if weight.ndim > 1]).double() for state in (one, other)
-    )
-    return float(torch.corrcoef(torch.stack([first, second]))[0, 1])
-
-
-def _mean_weights(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Return the mean of several networks' weights."""
-    return {
-        name: torch.stack([state[name] for state in states]).mean(0) if first.is_floating_point() else first
-        for name, first in states[0].items()
-    }
 
 
 def _write(network: nn.Module, entry: Entry, path: Path, side: int, half: bool) -> tuple[bool, float]:

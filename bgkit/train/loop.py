@@ -29,6 +29,7 @@ from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import dump_recipe, read_recipe
 from bgkit.train.record import begin, draw_curves, draw_samples, save_checkpoint, write_line
 from bgkit.train.scoring import measure
+from bgkit.train.weights import RELATED, likeness, mean_weights
 
 __all__ = ["Progress", "train"]
 
@@ -89,7 +90,7 @@ def train(
     torch.manual_seed(course.seed)
     network = build(recipe.network, **recipe.options)
     if course.start:
-        _begin_with(network, recipe, Path(course.start))
+        _begin_with(network, recipe, [Path(checkpoint) for checkpoint in course.start])
     if given is None:
         say(f"reading {recipe.data.folder}")
         given = read_pictures(recipe.data), read_grounds(recipe.data)
@@ -150,21 +151,29 @@ def train(
     return run / "best.pt"
 
 
-def _begin_with(network: nn.Module, recipe: Recipe, checkpoint: Path) -> None:
-    """Give a new network the averaged weights of a checkpoint."""
-    if not checkpoint.is_file():
-        raise RecipeError(f"start: no such checkpoint: {checkpoint}; --start names another")
-    try:
-        held = torch.load(checkpoint, weights_only=True)
-        weights = held["average"]
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError):
-        raise RecipeError(f"start: expected a checkpoint of a run (best.pt or last.pt), got {checkpoint}") from None
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError:
-        made = read_recipe(held["recipe"], str(checkpoint)) if "recipe" in held else recipe
-        theirs, ours = (f"{each.network} {dict(each.options) or ''}".strip() for each in (made, recipe))
-        raise RecipeError(f"start: {checkpoint} holds weights of {theirs}; expected those of {ours}") from None
+def _begin_with(network: nn.Module, recipe: Recipe, checkpoints: Sequence[Path]) -> None:
+    """Give a new network the averaged weights of a checkpoint, or the mean of several."""
+    weights = []
+    for checkpoint in checkpoints:
+        if not checkpoint.is_file():
+            raise RecipeError(f"start: no such checkpoint: {checkpoint}; --start names another")
+        try:
+            held = torch.load(checkpoint, weights_only=True)
+            weights.append(held["average"])
+        except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError):
+            raise RecipeError(f"start: expected a checkpoint of a run (best.pt or last.pt), got {checkpoint}") from None
+        try:
+            network.load_state_dict(weights[-1])
+        except RuntimeError:
+            made = read_recipe(held["recipe"], str(checkpoint)) if "recipe" in held else recipe
+            theirs, ours = (f"{each.network} {dict(each.options) or ''}".strip() for each in (made, recipe))
+            raise RecipeError(f"start: {checkpoint} holds weights of {theirs}; expected those of {ours}") from None
+        if likeness(weights[0], weights[-1]) < RELATED:
+            raise RecipeError(
+                f"start: {checkpoint}: expected a run that began with {checkpoints[0]}, or the other way round; the mean "
+                "of unrelated weights is no network"
+            )
+    network.load_state_dict(mean_weights(weights))
 
 
 class _State:

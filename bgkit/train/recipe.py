@@ -41,9 +41,9 @@ class Course:
         What trains: ``cuda`` is an NVIDIA card. Only on ``cpu`` a resumed run equals an unbroken one bit for bit.
     threads : int
         Cores to use; 0 is all. The same recipe gives the same bits for the same number only.
-    start : str
-        A checkpoint whose averaged weights the run begins with, instead of random ones. In a file of yours, the path is
-        relative to it.
+    start : tuple of str
+        A checkpoint whose averaged weights the run begins with, instead of random ones; of several, the mean of their
+        weights. In a file of yours, paths are relative to it.
     """
 
     epochs: Annotated[int, Range(1, 100_000, "epochs")] = 30
@@ -54,7 +54,7 @@ class Course:
     precision: Literal["float32", "bfloat16"] = "float32"
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, Range(0, 1024, "cores")] = 0
-    start: str = ""
+    start: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

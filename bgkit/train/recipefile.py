@@ -108,7 +108,8 @@ def _from(recipe: Recipe, folder: Path | None) -> Recipe:
         return str((folder or Path()).joinpath(Path(text).expanduser()).absolute()) if text else ""
 
     data = replace(recipe.data, folder=absolute(recipe.data.folder), grounds=absolute(recipe.data.grounds))
-    return replace(recipe, data=data, course=replace(recipe.course, start=absolute(recipe.course.start)))
+    start = tuple(absolute(checkpoint) for checkpoint in recipe.course.start if checkpoint)
+    return replace(recipe, data=data, course=replace(recipe.course, start=start))
 
 
 def _checked(params: Mapping[str, Param], values: Mapping[str, Any], node: Node, prefix: str) -> dict[str, Any]:
