@@ -170,8 +170,8 @@ def _begin_with(network: nn.Module, recipe: Recipe, checkpoints: Sequence[Path])
             raise RecipeError(f"start: {checkpoint} holds weights of {theirs}; expected those of {ours}") from None
         if likeness(weights[0], weights[-1]) < RELATED:
             raise RecipeError(
-                f"start: {checkpoint}: expected a run that began with {checkpoints[0]}, or the other way round; the mean "
-                "of unrelated weights is no network"
+                f"start: {checkpoint}: expected a run that began with {checkpoints[0]}, or the other way round; the "
+                "mean of unrelated weights is no network"
             )
     network.load_state_dict(mean_weights(weights))
 
