@@ -87,12 +87,73 @@ def test_networks_of_two_inputs_get_a_card_that_asks_for_both(tmp_path, monkeypa
     assert found.std() > 0
 
 
-def test_half_weights_take_half_the_bytes_and_differ_little(tmp_path):
-    """Stored as float16, masks stay within 1e-3."""
+@pytest.mark.parametrize(("weights", "share", "most"), [("float16", 0.6, 1e-3), ("int8", 0.4, 0.1)])
+def test_short_weights_take_fewer_bytes_and_differ_little(tmp_path, weights, share, most):
+    """Stored in two bytes or one, masks stay near; the small weights stay whole."""
     path = checkpoint(tmp_path / "net.pt", text="network: {coarse: {widths: [16, 32, 32, 32, 32]}}")
-    export(path, tmp_path / "full.onnx")
-    assert 0 < export(path, tmp_path / "half.onnx", half=True) < 1e-3
-    assert (tmp_path / "half.onnx").stat().st_size < 0.6 * (tmp_path / "full.onnx").stat().st_size
+    whole = export(path, tmp_path / "full.onnx")
+    assert whole < export(path, tmp_path / "short.onnx", weights=weights) < most
+    assert (tmp_path / "short.onnx").stat().st_size < share * (tmp_path / "full.onnx").stat().st_size
+    kinds = {w.name: w.data_type for w in onnx.load(tmp_path / "short.onnx").graph.initializer}
+    assert kinds["heads.4.weight"] == onnx.TensorProto.FLOAT
+
+
+def test_int8_weights_keep_every_channel_to_half_a_step():
+    """A channel of small weights has small steps: each is rounded by at most 1/254 of its own channel's largest."""
+    from onnx.reference import ReferenceEvaluator
+
+    from bgkit.train.compact import store_weights
+
+    values = np.random.default_rng(0).normal(0, [[1], [1e-3], [0]], (3, 2000)).astype(np.float32)
+    node = onnx.helper.make_node("Identity", ["w"], ["out"])
+    out = onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, [3, 2000])
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "g", [], [out], [onnx.numpy_helper.from_array(values, "w")]),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    store_weights(model, "int8")
+    found = ReferenceEvaluator(model).run(None, {})[0]
+    error = np.abs(found - values).max(1)
+    assert (error <= np.abs(values).max(1) / 254 * 1.001).all()
+    assert error[1] > 0
+
+
+@pytest.mark.parametrize("mirror", [0.5, 0])
+def test_ensemble(tmp_path, mirror):
+    """Two networks answer as one: the mean, the second's of the mirror image, unless training never mirrored."""
+    text = f"network: {{coarse: {{widths: [4, 4, 8, 8, 8]}}}}\naugmentation: {{mirror: {mirror}}}"
+    paths = [checkpoint(tmp_path / f"{seed}.pt", seed, text) for seed in range(2)]
+    assert export([[path] for path in paths], tmp_path / "both.onnx") < 1e-3
+    for path, name in zip(paths, ("one", "two"), strict=True):
+        export(path, tmp_path / f"{name}.onnx")
+    image = np.random.default_rng(0).random((SIDE, SIDE, 3), np.float32)
+
+    def seen(name, step=1):
+        return stages.cnn_mask(image[:, ::step], model=str(tmp_path / f"{name}.onnx"))[:, ::step]
+
+    found = seen("both")
+    assert np.abs(found - 0.5 * (seen("one") + seen("two", -1 if mirror else 1))).max() < 1e-5
+    assert np.abs(found - 0.5 * (seen("one") + seen("two", 1 if mirror else -1))).max() > 1e-4
+    assert "mean of the answers of 2 networks" in (tmp_path / "both.md").read_text()
+
+
+def test_an_ensemble_of_networks_that_see_different_things_is_refused(tmp_path, monkeypatch):
+    """A network of one input and one of two have no picture in common; nothing is written."""
+    add_tiny(monkeypatch, inputs=("image", "plate"))
+    paths = [checkpoint(tmp_path / "0.pt"), checkpoint(tmp_path / "1.pt", text="network: tiny")]
+    with pytest.raises(ModelError, match=r"1.pt: expected a network that sees what .*0.pt .*image, plate"):
+        export([[path] for path in paths], tmp_path / "both.onnx")
+    assert not list(tmp_path.glob("both*"))
+
+
+def test_command_takes_means_and_ensembles(tmp_path):
+    """Commas join checkpoints of one network, spaces networks; an empty name is refused."""
+    one, two = checkpoint(tmp_path / "0.pt", 0), checkpoint(tmp_path / "1.pt", 1)
+    given = ["export", f"{one},{one}", str(two), "-o", str(tmp_path / "net.onnx"), "--weights", "int8"]
+    assert app.main(given, standalone_mode=False) == 0
+    assert "of 2, 1 checkpoints" in (tmp_path / "net.md").read_text()
+    assert app.main(["export", ",", "-o", str(tmp_path / "no.onnx")], standalone_mode=False) == 2
 
 
 def test_mean_of_checkpoints(tmp_path):
@@ -101,7 +162,7 @@ def test_mean_of_checkpoints(tmp_path):
     state = torch.load(paths[0], weights_only=True)
     state["average"] = {name: 0.5 * weight for name, weight in state["average"].items()}
     torch.save(state, paths[1])
-    export(paths, tmp_path / "mean.onnx")
+    export([paths], tmp_path / "mean.onnx")
     found = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(tmp_path / "mean.onnx").graph.initializer}
     weights = [torch.load(path, weights_only=True)["average"]["heads.4.weight"].numpy() for path in paths]
     assert np.allclose(found["heads.4.weight"], np.mean(weights, 0))
@@ -111,7 +172,7 @@ def test_a_mean_of_strangers_is_refused(tmp_path):
     """Weights of which neither began with the other's have no mean that is a network; nothing is written."""
     paths = [checkpoint(tmp_path / f"{seed}.pt", seed) for seed in range(2)]
     with pytest.raises(ModelError, match=r"1.pt: expected a run that began with the weights of .*0.pt.*of -?0.0"):
-        export(paths, tmp_path / "mean.onnx")
+        export([paths], tmp_path / "mean.onnx")
     assert not list(tmp_path.glob("mean*"))
 
 

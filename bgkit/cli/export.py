@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -13,11 +14,18 @@ from bgkit.errors import MissingPartError, PlanError
     epilog="""\b
 Examples:
   bgkit export runs/mine -o mine.onnx            also writes mine.toml, its card, and mine.md, its figures
+  bgkit export runs/a,runs/b -o mean.onnx        the mean of the weights, where b began with a's
+  bgkit export runs/a runs/c -o both.onnx        an ensemble: the mean of the two networks' answers
   bgkit models add mine.onnx --card mine.toml    known by its name from then on"""
 )
-@click.argument("sources", metavar="RUN|CHECKPOINT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="RUN|CHECKPOINT[,...]...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), required=True, help="The ONNX file.")
-@click.option("--half", is_flag=True, help="Store the weights as float16: half the bytes, the same speed.")
+@click.option(
+    "--weights",
+    type=click.Choice(["float32", "float16", "int8"]),
+    default="float32",
+    help="How they are stored: in 4, 2 or 1 bytes each, at the same speed.",
+)
 @click.option("--size", type=click.IntRange(1), help="Side of the square to see; default: the recipe's last.")
 @click.option("--license", "license_name", metavar="NAME", default="unknown", help="Of the weights, for the card.")
 @click.option(
@@ -30,9 +38,9 @@ Examples:
 @click.option("--recipe", metavar="FILE", help="Names the network of a checkpoint that holds only weights.")
 def command(
     *,
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     output: Path,
-    half: bool,
+    weights: Literal["float32", "float16", "int8"],
     size: int | None,
     license_name: str,
     commercial: str,
@@ -41,15 +49,19 @@ def command(
 ) -> int:
     """Write a trained network as an ONNX file.
 
-    The file is compared with the network; if they differ, nothing is written. Of several checkpoints, where one run
-    began with another's weights, the mean is written. A card that is there already is never written over.
+    The file is compared with the network; if they differ, nothing is written. Of checkpoints joined by commas, where
+    one run began with another's weights, the mean of the weights is taken; of several networks the answers are
+    averaged, every second one's of the mirror image. A card that is there already is never written over.
     """
     try:
         from bgkit.train.export import export
         from bgkit.train.recipefile import load_recipe
     except ImportError as error:
         raise MissingPartError.of("train", "exporting") from error
-    for path in (*sources, card):
+    groups = [[Path(part) for part in source.split(",") if part] for source in sources]
+    if not all(groups):
+        raise PlanError("export: expected a run or a checkpoint, or several with commas between, got none")
+    for path in (*(path for group in groups for path in group), card):
         if path is not None and not path.exists():
             raise PlanError(f"{path}: no such file or run")
     if output.suffix != ".onnx":
@@ -62,10 +74,10 @@ def command(
             f"{beside}: is there already; --card {beside} keeps it and sets its checksum, or remove it first"
         )
     difference = export(
-        sources,
+        groups,
         output,
         card=card,
-        half=half,
+        weights=weights,
         size=size,
         license_name=license_name,
         commercial=commercial,

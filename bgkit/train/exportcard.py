@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,9 @@ class Exported:
     file: Path
     size: int
     free: bool  # whether the graph takes any size
-    half: bool
+    weights: str  # how they are stored
     difference: float
-    checkpoints: int
+    checkpoints: Sequence[int]  # of each network; several networks are an ensemble
     facts: dict[str, Any]
     run: Path | None
 
@@ -104,7 +105,7 @@ def set_checksum(card: Path, file: Path) -> None:
 def write_figures(told: Exported) -> None:
     """Write ``NAME.md`` beside the file: what it was trained on, how, and how good it is."""
     recipe = told.recipe
-    kept = "float16, cast to float32 when the session starts" if told.half else "float32"
+    kept = told.weights + ("" if told.weights == "float32" else ", cast to float32 when the session starts")
     sides = f"any multiple of {told.entry.multiple}" if told.free else f"{told.size} only"
     lines = [
         f"# {told.name}",
@@ -115,8 +116,11 @@ def write_figures(told: Exported) -> None:
         f"- File: `{told.file.name}`, {told.file.stat().st_size:,} bytes, weights {kept}; sides {sides}.",
         f"- ONNX Runtime differs from torch by at most {told.difference:.1e} (0..1).",
     ]
-    if told.checkpoints > 1:
-        lines.append(f"- The mean of the weights of {told.checkpoints} checkpoints; the figures are the first one's.")
+    if len(told.checkpoints) > 1:
+        lines.append(f"- The mean of the answers of {len(told.checkpoints)} networks; the figures are the first one's.")
+    if max(told.checkpoints) > 1:
+        counts = ", ".join(map(str, told.checkpoints))
+        lines.append(f"- The mean of the weights of {counts} checkpoints; the figures are the first one's.")
     facts = json.loads((told.run / "run.json").read_text("utf-8")) if told.run else {}
     if facts:
         parts = ", ".join(f"{count} {name}" for name, count in facts["pictures"].items())
