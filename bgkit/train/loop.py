@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bgkit.errors import RecipeError
+from bgkit.errors import ModelError, RecipeError
 from bgkit.threads import threads
 from bgkit.train.data import batches
 from bgkit.train.losses import deep_supervision
@@ -29,7 +29,7 @@ from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import dump_recipe, read_recipe
 from bgkit.train.record import begin, draw_curves, draw_samples, save_checkpoint, write_line
 from bgkit.train.scoring import measure
-from bgkit.train.weights import RELATED, likeness, mean_weights
+from bgkit.train.weights import mean_weights
 
 __all__ = ["Progress", "train"]
 
@@ -168,12 +168,10 @@ def _begin_with(network: nn.Module, recipe: Recipe, checkpoints: Sequence[Path])
             made = read_recipe(held["recipe"], str(checkpoint)) if "recipe" in held else recipe
             theirs, ours = (f"{each.network} {dict(each.options) or ''}".strip() for each in (made, recipe))
             raise RecipeError(f"start: {checkpoint} holds weights of {theirs}; expected those of {ours}") from None
-        if likeness(weights[0], weights[-1]) < RELATED:
-            raise RecipeError(
-                f"start: {checkpoint}: expected a run that began with {checkpoints[0]}, or the other way round; the "
-                "mean of unrelated weights is no network"
-            )
-    network.load_state_dict(mean_weights(weights))
+    try:
+        network.load_state_dict(mean_weights(checkpoints, weights))
+    except ModelError as error:
+        raise RecipeError(f"start: {error}") from None
 
 
 class _State:
