@@ -481,7 +481,7 @@ def test_a_network_is_added_and_verified(network):
 def test_a_file_is_shown_and_verified_with_the_card_beside_it(network):
     """A card can be checked before its network is added."""
     page = bgkit("models", "show", "mine.onnx").stdout
-    assert page.startswith("mine: ") and "activation sigmoid" in page and "mine.onnx (here)" in page
+    assert page.startswith("mine: ") and "activation none" in page and "mine.onnx (here)" in page
     assert bgkit("models", "verify", "mine.onnx").stdout.startswith("mine.onnx: good (checked: sha256 and the graph)")
     Path("mine.toml").write_text(Path("mine.toml").read_text().replace('name = "mask"', 'name = "alpha"'))
     assert "output.name: expected one of" in bgkit("models", "verify", "mine.onnx", status=1).stderr

@@ -30,20 +30,20 @@ class Fit(NamedTuple):
 
 # Fitted by benchmarks/confidence.py; see docs/confidence.md for what it was fitted on.
 FIT = Fit(
-    5.991,
+    4.871,
     {
-        "unsure": -8.94,
-        "mask_unsure": -10.476,
-        "moved": -0.628,
-        "small": -0.011,
-        "large": -11.505,
-        "parts": -2.947,
-        "rough": -2.697,
-        "faint": -4.142,
-        "key_differs": -0.661,
-        "network_differs": -2.83,
-        "witnesses_differ": -2.707,
-        "network_unsure": -8.482,
+        "unsure": -5.642,
+        "mask_unsure": -9.736,
+        "moved": -0.779,
+        "small": -0.607,
+        "large": -6.985,
+        "parts": -3.894,
+        "rough": -2.533,
+        "faint": -3.392,
+        "key_differs": -0.989,
+        "network_differs": -4.493,
+        "witnesses_differ": -0.957,
+        "network_unsure": -6.207,
     },
 )
 

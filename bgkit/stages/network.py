@@ -4,7 +4,7 @@ The network sees the whole picture at the size it was trained for and answers wi
 how likely each place is foreground, brought back to the picture's size. Values go in as sRGB, as
 networks are trained; what its card says is done and nothing else, so a scene without a subject may
 well come back as an empty mask. The cost is the network's: the embedded one takes about 25 ms for a
-picture of any size.
+picture of any size, and as much again where the subject is small.
 
 Refinement follows CascadePSP (Cheng, Chung, Tai, Tang 2020): first the whole picture, shrunk, then
 overlapping tiles at full size, each fed the answer so far. Tiles that are sure are not looked at.
