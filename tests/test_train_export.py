@@ -98,6 +98,17 @@ def test_short_weights_take_fewer_bytes_and_differ_little(tmp_path, weights, sha
     assert kinds["heads.4.weight"] == onnx.TensorProto.FLOAT
 
 
+def test_room_for_rounding_is_none_for_a_wrong_graph(tmp_path, monkeypatch):
+    """A file that differs by 0.05 before any rounding is refused, though int8 alone may differ by more."""
+    from bgkit.train import export as module
+
+    right = module._difference
+    monkeypatch.setattr(module, "_difference", lambda *given: right(*given) + 0.05)
+    with pytest.raises(ModelError, match=r"within 0\.001 of torch's, got a difference of 0\.05"):
+        export(checkpoint(tmp_path / "net.pt"), tmp_path / "net.onnx", weights="int8")
+    assert not list(tmp_path.glob("net.[otm]*"))
+
+
 def test_int8_weights_keep_every_channel_to_half_a_step():
     """A channel of small weights has small steps: each is rounded by at most 1/254 of its own channel's largest."""
     from onnx.reference import ReferenceEvaluator
