@@ -30,10 +30,10 @@ class Ensemble(nn.Module):
         self.mirror = mirror
 
     def forward(self, *inputs: Tensor) -> Tensor:
+        turned = tuple(torch.flip(each, [3]) for each in inputs)
         answers = []
         for place, (network, entry) in enumerate(zip(self.networks, self.entries, strict=True)):
             if self.mirror and place % 2:
-                turned = tuple(torch.flip(each, [3]) for each in inputs)
                 answers.append(torch.flip(answer(network, entry, turned), [3]))
             else:
                 answers.append(answer(network, entry, inputs))
