@@ -71,7 +71,7 @@ split: {{validation: {share}, test: 0}}
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="names, by comma; default: every network")
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--limit", type=int, default=200, help="pictures of ECSSD to judge on")
@@ -288,6 +288,7 @@ AdamW 1e-3 with cosine decay, bfloat16, cross entropy and soft IoU, or the paper
 **This is a small budget**: each picture is seen once, a thousandth of what the papers train.
 It shows which network learns most from little and what each costs, not which is best in the end.
 One seed: differences of a few hundredths mean little.
+Five rows made again with samples drawn in another order moved by 0.004 to 0.046 in F max.
 Times are of two cores that may have been shared.
 One command makes the table and goes on where it was stopped: `python -m benchmarks.architectures --write`.
 
