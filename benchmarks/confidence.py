@@ -1,4 +1,4 @@
-"""How well confidence without truth predicts error, and the fit that ``bgkit.evaluate.confidence`` holds.
+"""How well confidence without truth predicts error, and the fit that ``bgkit.comparison.confidence`` holds.
 
     python benchmarks/confidence.py --limit 100 --workers 2 --write
 
@@ -6,7 +6,7 @@ Runs pipelines over pictures with truth (``BGKIT_DATA``, by default ``../shared/
 checkout), reads the signs of each result, and fits by cross-validation: no picture's results are
 predicted by a fit that has seen that picture. Prints rank correlations, the area under the curve of
 telling good results from bad, and the risk-coverage curve; then the fit on all. ``--write`` puts the fit
-into ``bgkit/evaluate/confidence.py`` and the figures into ``docs/confidence.md``: do so whenever the embedded network
+into ``bgkit/comparison/confidence.py`` and the figures into ``docs/confidence.md``: do so whenever the embedded network
 changed. ``--cache`` keeps the results, so that a stopped run goes on; results of another network are measured anew.
 """
 
@@ -29,14 +29,14 @@ import numpy as np
 
 import bgkit
 from benchmarks.pages import fill
-from bgkit.evaluate.confidence import GOOD, Fit, confidence, fit, rank_correlation, risk_coverage
+from bgkit.comparison.confidence import GOOD, Fit, confidence, fit, rank_correlation, risk_coverage
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import score
-from bgkit.evaluate.signs import signs, witnesses
+from bgkit.comparison.signs import signs, witnesses
 from bgkit.removal import read_layers
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, CODE = ROOT / "docs" / "confidence.md", ROOT / "bgkit" / "evaluate" / "confidence.py"
+PAGE, CODE = ROOT / "docs" / "confidence.md", ROOT / "bgkit" / "comparison" / "confidence.py"
 SETS = {"ecssd": "test/ecssd", "studio": "test/studio"}
 FOLDS = 5
 
@@ -220,7 +220,7 @@ def source_of(fitted: Fit) -> str:
 def with_fit(code: str, fitted: str) -> str:
     """The source with another fit."""
     changed, count = re.subn(r"^FIT = Fit\(\n.*?^\)$", lambda _: fitted, code, flags=re.DOTALL | re.MULTILINE)
-    assert count == 1, "expected one FIT = Fit( in bgkit/evaluate/confidence.py"
+    assert count == 1, "expected one FIT = Fit( in bgkit/comparison/confidence.py"
     return changed
 
 

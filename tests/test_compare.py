@@ -14,15 +14,15 @@ from click.testing import CliRunner
 from conftest import disk_scene
 
 from bgkit.batch import running
-from bgkit.batch.compare import compare
-from bgkit.batch.comparing import make_variants
+from bgkit.comparison import compare
+from bgkit.comparison.runs import make_variants
 from bgkit.cli import app
 from bgkit.cli import compare as comparing_command
 from bgkit.errors import ImageError, ParamError, PipelineError, PlanError
 from bgkit.evaluate import open_dataset
-from bgkit.evaluate.agreement import boundary_distance, consensus
-from bgkit.evaluate.pictures import gather
-from bgkit.evaluate.ranking import rank
+from bgkit.comparison.agreement import boundary_distance, consensus
+from bgkit.comparison.pictures import gather
+from bgkit.comparison.ranking import rank
 from bgkit.imagefile import read_gray, write_picture
 
 KEY = "bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 12}\n  - composite: {background: none}\n"
@@ -467,7 +467,7 @@ def test_empty_masks_have_no_distance():
 
 def test_consensus_follows_the_votes():
     """Two variants of one pipeline do not outvote another pipeline."""
-    from bgkit.evaluate.agreement import votes
+    from bgkit.comparison.agreement import votes
 
     no, yes = np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
     mean, _ = consensus([no, no, yes], votes(["a", "a", "b"]))

@@ -8,8 +8,8 @@ from conftest import disk_scene
 
 from benchmarks.confidence import CODE, PAGE, source_of, with_fit
 from benchmarks.pages import named
-from bgkit.evaluate.confidence import FIT, Fit, confidence, fit, rank_correlation, reasons, risk_coverage
-from bgkit.evaluate.signs import SIGNS, signs
+from bgkit.comparison.confidence import FIT, Fit, confidence, fit, rank_correlation, reasons, risk_coverage
+from bgkit.comparison.signs import SIGNS, signs
 from bgkit.layers import Layers
 
 

@@ -22,6 +22,7 @@ LEVELS = [
     {"findings", "pipeline", "pipelinefile", "removal"},
     {"evaluate"},
     {"batch"},
+    {"comparison"},
     {"serve", "train"},
     {"cli"},
 ]

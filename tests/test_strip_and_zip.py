@@ -13,7 +13,7 @@ from conftest import disk_scene
 from bgkit.batch.packing import pack
 from bgkit.cli import app
 from bgkit.errors import LayerError
-from bgkit.evaluate.strips import strip
+from bgkit.batch.strips import strip
 from bgkit.imagefile import read_picture, write_picture
 from bgkit.layers import Layers
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.study.chains import ALONE, BEST, CHAINS, DEEP, JOINED, KEY, SHIPPED, STEPS
 from benchmarks.study.modes import GOOD, MODES
-from bgkit.evaluate.ranking import RESAMPLES, rank
+from bgkit.comparison.ranking import RESAMPLES, rank
 
 __all__ = ["BINS", "Difference", "blocks", "difference", "plain_bins", "units"]
 

@@ -20,7 +20,7 @@ from bgkit.batch.memory import forget_peak, peak
 from bgkit.batch.places import Place, Url, read_bytes, size_of, write_bytes
 from bgkit.batch.sidecar import digests, sha256, write_sidecar
 from bgkit.errors import BgkitError, ImageError
-from bgkit.evaluate.strips import strip
+from bgkit.batch.strips import strip
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Step

@@ -58,7 +58,7 @@ def command(
 
     Files that cannot be read, matched or measured are listed, and make the exit status 1.
     """
-    from bgkit.batch.compare import compare
+    from bgkit.comparison import compare
     from bgkit.evaluate import open_dataset
 
     names = [name.strip() for name in metrics.split(",")] if metrics else None

@@ -3,7 +3,7 @@
 Each sign is a number that tends to be larger where a result is wrong: an unsure mask, islands,
 holes, a subject cut by the frame, an outline that follows no edge of the picture, and witnesses that
 say something else. Two witnesses look at a small copy of the picture, whatever pipeline made the
-result: a color key (classical) and the embedded network (deep). :mod:`bgkit.evaluate.confidence`
+result: a color key (classical) and the embedded network (deep). :mod:`bgkit.comparison.confidence`
 makes one number of the signs. All is computed on a copy of at most 384 px; about 0.1 s a picture, most
 of it the witnesses, which are asked once for each picture of a process.
 """

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.batch.comparing import PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
+from bgkit.comparison.runs import PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
 from bgkit.batch.engine import default_workers
 from bgkit.batch.jobs import shown
 from bgkit.errors import PlanError
-from bgkit.evaluate import judging, report
+from bgkit.comparison import judging, report
 from bgkit.evaluate.metrics import METRICS, check_names
-from bgkit.evaluate.pictures import gather
+from bgkit.comparison.pictures import gather
 from bgkit.evaluate.samples import Dataset
 from bgkit.evaluate.table import Problem
 from bgkit.imagefile import write_picture

@@ -31,10 +31,10 @@ from bgkit.batch.engine import default_workers, run_batch
 from bgkit.batch.jobs import Job, Outcome, Work
 from bgkit.batch.journal import LEFT_BEHIND, lock
 from bgkit.errors import BgkitError, PipelineError, PlanError
-from bgkit.evaluate.confidence import confidence
+from bgkit.comparison.confidence import confidence
 from bgkit.evaluate.metrics import score
 from bgkit.evaluate.samples import Sample
-from bgkit.evaluate.signs import signs
+from bgkit.comparison.signs import signs
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Pipeline

@@ -2,7 +2,7 @@
 
 ``confidence`` is the chance, learned from results with known truth, that a result with such signs
 has an intersection over union of at least 0.9. It is a logistic regression over
-:mod:`bgkit.evaluate.signs`; ``benchmarks/confidence.py`` fits it and measures how well it predicts, on
+:mod:`bgkit.comparison.signs`; ``benchmarks/confidence.py`` fits it and measures how well it predicts, on
 pictures it was not fitted to (``docs/confidence.md``).
 """
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.evaluate.agreement import boundary_distance, consensus, overlap, votes
-from bgkit.evaluate.confidence import rank_correlation, reasons, risk_coverage
+from bgkit.comparison.agreement import boundary_distance, consensus, overlap, votes
+from bgkit.comparison.confidence import rank_correlation, reasons, risk_coverage
 from bgkit.evaluate.metrics import METRICS
-from bgkit.evaluate.ranking import rank
+from bgkit.comparison.ranking import rank
 from bgkit.threads import threads
 
 __all__ = ["CONFIDENCE", "agree", "cost", "rankings", "rows_as_csv", "trust"]
