@@ -30,9 +30,9 @@ import numpy as np
 import bgkit
 from benchmarks.pages import fill
 from bgkit.comparison.confidence import GOOD, Fit, confidence, fit, rank_correlation, risk_coverage
+from bgkit.comparison.signs import signs, witnesses
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import score
-from bgkit.comparison.signs import signs, witnesses
 from bgkit.removal import read_layers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,7 +80,7 @@ def measure(job: tuple[str, str, Path, Path, list[str]]) -> list[dict]:
 @functools.cache
 def network() -> str:
     """The embedded network's checksum: its results are its own."""
-    from bgkit.models.checksums import digest_of
+    from bgkit.files import digest_of
     from bgkit.models.store import find
 
     return digest_of(find("coarse")[1])

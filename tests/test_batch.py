@@ -289,9 +289,9 @@ def test_what_killed_runs_left_is_removed_by_one_alone():
     with Journal(Path("out"), "", ""):
         assert part_file.exists()  # not a folder of this batch
         with Journal(Path("out"), "", "", [Path("out/x")]) as second:
-            assert part_file.exists() and not second.alone
+            assert part_file.exists() and not second.has_lock
     with Journal(Path("out"), "", "", [Path("out/x")]) as third:
-        assert not part_file.exists() and third.alone
+        assert not part_file.exists() and third.has_lock
 
 
 def test_folders_that_cannot_be_written(monkeypatch):

@@ -59,7 +59,7 @@ def remove(*args: str, status: int = 0, **options):
     return bgkit("remove", "-p", "mine.yaml", *args, status=status, **options)
 
 
-OURS = ("mine.yaml", ".bgkit.jsonl")
+OURS = ("mine.yaml", ".bgkit.jsonl", ".bgkit.lock")
 
 
 def files() -> list[str]:

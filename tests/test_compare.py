@@ -14,15 +14,15 @@ from click.testing import CliRunner
 from conftest import disk_scene
 
 from bgkit.batch import running
-from bgkit.comparison import compare
-from bgkit.comparison.runs import make_variants
 from bgkit.cli import app
 from bgkit.cli import compare as comparing_command
-from bgkit.errors import ImageError, ParamError, PipelineError, PlanError
-from bgkit.evaluate import open_dataset
+from bgkit.comparison import compare
 from bgkit.comparison.agreement import boundary_distance, consensus
 from bgkit.comparison.pictures import gather
 from bgkit.comparison.ranking import rank
+from bgkit.comparison.runs import make_variants
+from bgkit.errors import ImageError, ParamError, PipelineError, PlanError
+from bgkit.evaluate import open_dataset
 from bgkit.imagefile import read_gray, write_picture
 
 KEY = "bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 12}\n  - composite: {background: none}\n"

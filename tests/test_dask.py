@@ -19,7 +19,7 @@ from minefield import DIES, PIPELINE, REFUSES, draw, install
 
 pytest.importorskip("distributed", reason='needs Dask: pip install "bgkit[dask]"')
 
-OURS = (".bgkit.jsonl",)
+OURS = (".bgkit.jsonl", ".bgkit.lock")
 
 
 @pytest.fixture(scope="module")

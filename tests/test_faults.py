@@ -46,8 +46,10 @@ def remove(*args: str, status: int = 0) -> str:
 
 
 def files(folder: str) -> dict[str, bytes]:
-    """All files below a folder but the journal, hidden ones included."""
-    found = (path for path in Path(folder).rglob("*") if path.is_file() and path.name != ".bgkit.jsonl")
+    """All files below a folder but the journal and its lock, hidden ones included."""
+    found = (
+        path for path in Path(folder).rglob("*") if path.is_file() and path.name not in (".bgkit.jsonl", ".bgkit.lock")
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 

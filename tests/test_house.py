@@ -15,7 +15,19 @@ from bgkit import stages
 # From left to right; a module may import its own level and those before it.
 LEVELS = [
     {"errors"},
-    {"color", "params", "threads", "yamlfile", "_ext", "backdrop", "plate", "known_background", "imagefile"},
+    {
+        "files",
+        "machine",
+        "color",
+        "params",
+        "threads",
+        "yamlfile",
+        "_ext",
+        "backdrop",
+        "plate",
+        "known_background",
+        "imagefile",
+    },
     {"layers"},
     {"stage", "models", "laplacian"},
     {"stages"},

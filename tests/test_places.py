@@ -122,7 +122,7 @@ def test_a_batch_in_a_store_goes_on():
         upload(f"shop://in/{name}.png")
     command = ["shop://in", "-o", "shop://out", "--workers", "1"]
     remove(*command)
-    (journal,) = Path("home/journals").iterdir()
+    (journal,) = Path("home/journals").glob("*.jsonl")
     assert {json.loads(line)["output"] for line in journal.read_text().splitlines() if line} == {
         "a.png", "b.png", "c.png",
     }  # fmt: skip

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from conftest import disk_scene
 
 from bgkit.batch.packing import pack
+from bgkit.batch.strips import strip
 from bgkit.cli import app
 from bgkit.errors import LayerError
-from bgkit.batch.strips import strip
 from bgkit.imagefile import read_picture, write_picture
 from bgkit.layers import Layers
 

@@ -52,7 +52,7 @@ def main() -> int:
 
 def gather(limit: int | None, workers: int) -> dict[str, Any]:
     """Measure, and tell how far it is."""
-    from bgkit.models.checksums import digest_of
+    from bgkit.files import digest_of
     from bgkit.models.store import find
 
     total = len(samples(limit))

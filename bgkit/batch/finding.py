@@ -18,10 +18,9 @@ from typing import Literal
 from bgkit.batch.jobs import shown
 from bgkit.batch.places import Place, Url, common_parent, identity, is_folder, list_files, look_at, match, place_of
 from bgkit.errors import PlanError
+from bgkit.files import READABLE
 
-__all__ = ["ENDINGS", "Found", "find_pictures", "walk"]
-
-ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
+__all__ = ["Found", "find_pictures", "walk"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def walk(folder: Place, root: Place, leave_out: Place | None, notes: list[str]) 
         )
         for name in sorted(files):
             path = Path(place, name)
-            if path.suffix.lower() in ENDINGS and not name.startswith(".") and _is_file(path):
+            if path.suffix.lower() in READABLE and not name.startswith(".") and _is_file(path):
                 found.append(Found(path, root, folder))
             elif not name.startswith("."):
                 others[path.suffix.lower() or "no ending"] += 1
@@ -105,7 +104,7 @@ def _sorted(found: list[Found], folder: Place, others: Counter[str], notes: list
         kinds = ", ".join(f"{count} {shown(kind)}" for kind, count in sorted(others.items()))
         notes.append(f"{shown(folder)}: left out what is no picture by its ending: {kinds}")
     if not found:
-        raise PlanError(f"{shown(folder)}: no pictures in this folder (looked for {', '.join(ENDINGS)})")
+        raise PlanError(f"{shown(folder)}: no pictures in this folder (looked for {', '.join(READABLE)})")
     return sorted(found, key=lambda each: each.path.parts)
 
 
@@ -122,7 +121,7 @@ def _list(folder: Url, root: Place, leave_out: Place | None, notes: list[str]) -
     for url in files:
         if any(name.startswith(".") for name in url.relative_to(folder).parts) or _is_below(url, leave_out):
             continue
-        if url.suffix.lower() in ENDINGS:
+        if url.suffix.lower() in READABLE:
             found.append(Found(url, root, folder))
         else:
             others[url.suffix.lower() or "no ending"] += 1
@@ -136,7 +135,7 @@ def _match(pattern: Url, leave_out: Place | None) -> list[Found]:
         files = match(pattern, root)
     except OSError as error:
         raise PlanError(f"{shown(pattern)}: cannot be listed: {error.strerror}") from error
-    found = [Found(url, root) for url in files if url.suffix.lower() in ENDINGS and not _is_below(url, leave_out)]
+    found = [Found(url, root) for url in files if url.suffix.lower() in READABLE and not _is_below(url, leave_out)]
     if not found:
         raise PlanError(f"{shown(pattern)}: no picture has such a name")
     return sorted(found, key=lambda each: each.path.parts)
@@ -166,7 +165,7 @@ def _glob(pattern: str, leave_out: Place | None) -> list[Found]:
     found = [
         Found(path, root)
         for path in paths
-        if path.suffix.lower() in ENDINGS
+        if path.suffix.lower() in READABLE
         and _is_file(path)
         and (inside is None or inside not in Path(os.path.realpath(path)).parents)
     ]

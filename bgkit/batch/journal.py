@@ -7,7 +7,7 @@ tells what stands there *rightly*: a picture that was changed since is done agai
 another size than was written (a power cut). Results made with other settings are kept, and counted.
 
 Of results in a store, whose objects cannot be appended to, the journal lies on this machine, where networks lie, too
-(:func:`bgkit.models.store.home`), below ``journals``.
+(:func:`bgkit.files.home`), below ``journals``.
 
 The journal is locked while a batch runs; who holds the lock may remove what killed runs left behind.
 """
@@ -15,12 +15,10 @@ The journal is locked while a batch runs; who holds the lock may remove what kil
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
 from fnmatch import fnmatch
-from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -28,12 +26,11 @@ from typing import Any, Literal, Self
 from bgkit.batch.jobs import Job, Outcome, shown, stamp_of
 from bgkit.batch.places import Place, Url, delete, inner_path, list_files, size_of
 from bgkit.errors import PlanError
-from bgkit.models.store import home
+from bgkit.files import LEFT_BEHIND, JsonLines, Lock, home, read_lines
 
-__all__ = ["LEFT_BEHIND", "NAME", "Journal", "lock"]
+__all__ = ["NAME", "Journal"]
 
 NAME = ".bgkit.jsonl"
-LEFT_BEHIND = ".bgkit-*.part"  # how bgkit.imagefile calls a file that is not whole yet
 
 
 class Journal:
@@ -46,13 +43,11 @@ class Journal:
         self.folder, self.digest, self.layer, self.places = folder, digest, layer, set(places)
         self.path = folder / NAME if isinstance(folder, Path) else _path_of(folder)
         self.records: dict[str, dict[str, Any]] = {}
-        self.file: FileIO | None = None
-        self.alone = self.torn = False
-        with suppress(OSError):  # a new folder has no journal
-            for line in self.path.read_bytes().splitlines():
-                with suppress(ValueError, KeyError, TypeError):  # a line that a kill tore
-                    record = json.loads(line)
-                    self.records[record["output"]] = record
+        self.file: JsonLines | None = None
+        self.lock: Lock | None = None
+        for record in read_lines(self.path):
+            with suppress(KeyError, TypeError):  # no line of ours
+                self.records[record["output"]] = record
 
     def judge(self, job: Job, size: int | None = None) -> Literal["none", "good", "stale", "other"]:
         """Tell how the result of a job stands: not there; good; of an older picture or damaged; of other settings.
@@ -75,18 +70,16 @@ class Journal:
         """Take in what became of a job."""
         if self.file is None or outcome.status != "done":
             return
+        record = {
+            "output": self._name(outcome.job),
+            "bytes": outcome.written,
+            "input": outcome.job.name,
+            "stamp": outcome.stamp,
+            "digest": self.digest,
+            "layer": self.layer,
+        }
         with suppress(OSError):  # the disk is full: the result itself counts
-            record = {
-                "output": self._name(outcome.job),
-                "bytes": outcome.written,
-                "input": outcome.job.name,
-                "stamp": outcome.stamp,
-                "digest": self.digest,
-                "layer": self.layer,
-            }
-            line = b"\n" * self.torn + json.dumps(record).encode() + b"\n"
-            self.torn = True
-            self.torn = self.file.write(line) != len(line)  # on a full disk a part of it
+            self.file.append(record)
 
     def _name(self, job: Job) -> str:
         if isinstance(job.output, Path):
@@ -96,14 +89,23 @@ class Journal:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = self.path.open("ab", buffering=0)
+            self.file = JsonLines(self.path)
         except OSError as error:
             raise PlanError(f"{shown(self.path)}: cannot be written: {error.strerror}") from error
-        self.file.write(b"\n")  # ends a line that a kill tore
-        self.alone = lock(self.file)
-        if self.alone:
+        self.lock = Lock(self.path.with_suffix(".lock"))
+        if self.has_lock:
             self._clear()
         return self
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether no other batch is at work there, known for sure."""
+        return self.lock is not None and self.lock.state == "held"
+
+    @property
+    def shared(self) -> bool:
+        """Whether another batch is at work there."""
+        return self.lock is not None and self.lock.state == "taken"
 
     def _clear(self) -> None:
         """Delete what killed runs and workers left: results under temporary names."""
@@ -119,9 +121,11 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.alone:
+        if self.has_lock:
             with suppress(OSError):  # the folder is away
                 self._clear()
+        if self.lock is not None:
+            self.lock.close()
         if self.file is not None:
             self.file.close()
 
@@ -130,14 +134,3 @@ def _path_of(folder: Url) -> Path:
     """Return where the journal of a folder in a store lies on this machine."""
     digest = hashlib.sha256(str(folder).rstrip("/").encode()).hexdigest()
     return home() / "journals" / f"{folder.name or folder.protocol}-{digest[:12]}.jsonl"
-
-
-def lock(file: FileIO) -> bool:
-    """Lock a file until it is closed; False where another process has, or where files cannot be locked."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        return False
-    return True

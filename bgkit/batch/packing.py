@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from bgkit.batch.jobs import Job, shown
 from bgkit.batch.places import Place, Url, common_parent, identity, inner_path
 from bgkit.errors import PlanError
+from bgkit.files import replacing
 
 __all__ = ["check_target", "pack"]
 
@@ -45,14 +45,12 @@ def pack(target: Path, outputs: Sequence[Place], folder: Place | None = None) ->
     """Put files into a zip file at ``target``, named as they stand below ``folder`` or their common parent.
 
     Pictures are compressed already (deflating PNG files gains under 1 % and takes longer than writing
-    them), so they are stored as they are. What the operating system has against it (OSError) goes through.
+    them), so they are stored as they are. OSError is not caught.
     """
     top = folder or common_parent([output.parent for output in outputs])
-    beside = target.with_name(f".bgkit-{secrets.token_hex(8)}.part")
-    try:
-        with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
-            for output in outputs:
-                archive.write(str(output), inner_path(output, top).as_posix())
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with (
+        replacing(target) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive,
+    ):
+        for output in outputs:
+            archive.write(str(output), inner_path(output, top).as_posix())

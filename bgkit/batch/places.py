@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from bgkit.errors import BgkitError, MissingPartError, PlanError, did_you_mean
+from bgkit.files import part_name, write_whole
 
 __all__ = [
     "Place",
@@ -234,22 +234,15 @@ def read_bytes(place: Place) -> bytes:
 
 def write_bytes(place: Place, data: bytes) -> None:
     """Write a file, whole or not at all where the store allows; folders above it are made."""
-    beside = place.with_name(f".bgkit-{secrets.token_hex(6)}.part")
     if isinstance(place, Path):
-        assert isinstance(beside, Path)
-        try:
-            beside.write_bytes(data)
-            beside.replace(place)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(place, data)
         return
     fs, path = _store(place)
-    assert isinstance(beside, Url)
     with _told(place):
         if place.protocol in OBJECTS:
             fs.pipe_file(path, data)
             return
-        part = _store(beside)[1]
+        part = _store(place.with_name(part_name()))[1]
         fs.makedirs(_store(place.parent)[1], exist_ok=True)
         try:
             fs.pipe_file(part, data)

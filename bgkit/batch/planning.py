@@ -14,7 +14,6 @@ Everything is settled here before the first pixel. The rules:
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Literal
 
-from bgkit.batch.finding import ENDINGS, Found, find_pictures, walk
+from bgkit.batch.finding import Found, find_pictures, walk
 from bgkit.batch.jobs import Job, shown
 from bgkit.batch.journal import Journal
 from bgkit.batch.places import (
@@ -41,7 +40,7 @@ from bgkit.batch.places import (
 )
 from bgkit.batch.sidecar import sidecar_of
 from bgkit.errors import PlanError
-from bgkit.imagefile import ENDINGS as WRITTEN
+from bgkit.files import READABLE, WRITABLE, part_name
 
 __all__ = ["Plan", "find_brought", "part", "plan", "prepare"]
 
@@ -104,7 +103,7 @@ def plan(
 
 
 def _names_a_file(out: str | None) -> bool:
-    return out is not None and place_of(out).suffix.lower() in ENDINGS and not _is_folder(place_of(out))
+    return out is not None and place_of(out).suffix.lower() in READABLE and not _is_folder(place_of(out))
 
 
 def _is_folder(place: Place) -> bool:
@@ -117,8 +116,8 @@ def _is_folder(place: Place) -> bool:
 def _job_to(pictures: list[Found], out: Place, ending: str | None) -> Job:
     if len(pictures) != 1:
         raise PlanError(f"{shown(out)}: names one picture, but there are {len(pictures)} inputs; give a folder")
-    if out.suffix.lower() not in WRITTEN:
-        raise PlanError(f"{shown(out)}: results are written as {', '.join(WRITTEN)}")
+    if out.suffix.lower() not in WRITABLE:
+        raise PlanError(f"{shown(out)}: results are written as {', '.join(WRITABLE)}")
     if ending is not None and out.suffix.lower() != f".{ending}":
         raise PlanError(f"{shown(out)}: its ending and the format {ending} contradict each other; leave one out")
     return Job(pictures[0].path, out, str(pictures[0].path))
@@ -334,7 +333,7 @@ def prepare(folders: Iterable[Place], report: Path | None = None) -> None:
         except OSError as error:
             raise PlanError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
     for url in sorted((folder for folder in everywhere if isinstance(folder, Url)), key=str):
-        probe = url / f".bgkit-{secrets.token_hex(6)}.part"
+        probe = url / part_name()
         try:
             write_bytes(probe, b"")
             delete(probe)

@@ -10,8 +10,6 @@ threshold), ``pipeline``, ``digest`` of the pipeline with all its values, ``laye
 from __future__ import annotations
 
 import datetime
-import json
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +17,7 @@ from typing import Any, Self
 from bgkit import __version__
 from bgkit.batch.jobs import Outcome, Work, shown
 from bgkit.errors import PlanError
+from bgkit.files import JsonLines
 
 __all__ = ["Report", "as_record"]
 
@@ -51,17 +50,13 @@ class Report:
         self.path = path
         self.work, self.digest = work, work.pipeline.digest()
         try:
-            self.file = path.open("ab+", buffering=0)
-            if self.file.tell():
-                self.file.seek(-1, os.SEEK_END)
-                if self.file.read(1) != b"\n":  # a run was killed in the middle of a line
-                    self.file.write(b"\n")
+            self.file = JsonLines(path)
         except OSError as error:
             raise PlanError(f"{shown(path)}: the report cannot be written: {error.strerror}") from error
 
     def add(self, outcome: Outcome) -> None:
-        """Write one line; what the operating system has against it (OSError) goes through."""
-        self.file.write(json.dumps(as_record(outcome, self.work, self.digest)).encode() + b"\n")
+        """Write one line; OSError is not caught."""
+        self.file.append(as_record(outcome, self.work, self.digest))
 
     def __enter__(self) -> Self:
         return self

@@ -21,7 +21,7 @@ class Review:
         self.path, self.folder = path, folder
 
     def add(self, outcome: Outcome) -> None:
-        """Copy or take away; what the operating system has against it (OSError) goes through."""
+        """Copy the result, or delete an older copy; OSError is not caught."""
         if outcome.status != "done":
             return
         output = outcome.job.output

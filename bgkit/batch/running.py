@@ -18,9 +18,10 @@ from typing import Any
 from bgkit.batch.jobs import STRIP, Job, Outcome, Work, plain, stamp_of
 from bgkit.batch.memory import forget_peak, peak
 from bgkit.batch.places import Place, Url, read_bytes, size_of, write_bytes
-from bgkit.batch.sidecar import digests, sha256, write_sidecar
-from bgkit.errors import BgkitError, ImageError
+from bgkit.batch.sidecar import digests, write_sidecar
 from bgkit.batch.strips import strip
+from bgkit.errors import BgkitError, ImageError
+from bgkit.files import digest_of
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Step
@@ -71,7 +72,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
             content = _write(job.output, layers, work.layer)
             written = len(content) if isinstance(content, bytes) else size_of(content)
             if work.sidecar:
-                hashes["output_sha256"] = sha256(content)
+                hashes["output_sha256"] = digest_of(content)
             took("write", time.perf_counter() - started)
             if work.examine is not None:
                 found = work.examine(job, layers)

@@ -11,12 +11,9 @@ A sidecar serves as a pipeline file: ``bgkit remove a.jpg -p cut/a.png.json -o a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,22 +22,13 @@ from bgkit.batch.jobs import Job, Outcome, Work, shown
 from bgkit.batch.places import Place, write_bytes
 from bgkit.batch.report import as_record
 from bgkit.errors import PipelineError
+from bgkit.files import digest_of
+from bgkit.machine import versions
 from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import read_pipeline
 from bgkit.threads import threads
 
-__all__ = ["digests", "pipeline_of", "sha256", "sidecar_of", "write_sidecar"]
-
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "opencv-python-headless",
-    "scikit-image",
-    "pymatting",
-    "onnxruntime",
-    "pillow",
-    "simplejpeg",
-)
+__all__ = ["digests", "pipeline_of", "sidecar_of", "write_sidecar"]
 
 
 def sidecar_of(output: Place) -> Place:
@@ -68,12 +56,12 @@ def pipeline_of(sidecar: Path) -> Pipeline:
 
 def digests(job: Job, picture: Path | bytes | BytesIO, brought: Mapping[str, Path | BytesIO]) -> dict[str, Any]:
     """Return the SHA-256 of a job's picture, and of each layer that comes with it, from what was read of them."""
-    layers = {name: {"file": str(job.brought[name]), "sha256": sha256(source)} for name, source in brought.items()}
-    return {"input_sha256": sha256(picture), "brought": layers}
+    layers = {name: {"file": str(job.brought[name]), "sha256": digest_of(source)} for name, source in brought.items()}
+    return {"input_sha256": digest_of(picture), "brought": layers}
 
 
 def write_sidecar(outcome: Outcome, work: Work, hashes: Mapping[str, Any]) -> None:
-    """Write the sidecar of a result that is done, whole or not at all; OSError goes through."""
+    """Write the sidecar of a result that is done, whole or not at all; OSError is not caught."""
     facts = outcome.facts.items()
     models = {stage: told for stage, told in facts if isinstance(told, dict) and "sha256" in told}
     record = {
@@ -82,27 +70,8 @@ def write_sidecar(outcome: Outcome, work: Work, hashes: Mapping[str, Any]) -> No
         "pipeline_yaml": work.pipeline.dump(),
         "models": models,
         "threads": threads(),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
     }
     text = json.dumps(record, indent=1, ensure_ascii=True) + "\n"
     write_bytes(sidecar_of(outcome.job.output), text.encode("ascii"))
-
-
-@cache
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def sha256(source: Path | bytes | BytesIO) -> str:
-    """Return the SHA-256 of a file or of content."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    return hashlib.sha256(source if isinstance(source, bytes) else source.getbuffer()).hexdigest()

@@ -24,12 +24,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bgkit.batch.finding import ENDINGS
 from bgkit.batch.jobs import Job, Outcome, Work, shown, stamp_of
 from bgkit.batch.journal import NAME, Journal
 from bgkit.batch.reviewing import Review
 from bgkit.batch.running import run_job
 from bgkit.errors import PlanError
+from bgkit.files import READABLE
 
 __all__ = ["Watch"]
 
@@ -102,7 +102,7 @@ class Watch:
     def _open(self) -> None:
         journal = Journal(self.out, self.digest, self.work.layer, [self.out])
         self.journal = journal.__enter__()
-        if not journal.alone and os.name == "posix":
+        if journal.shared:
             self._close()
             raise PlanError(f"{shown(self.out)}: another watch or batch is writing there")
 
@@ -193,7 +193,7 @@ class Watch:
             )
             for name in sorted(files):
                 path = Path(place, name)
-                if path.suffix.lower() not in ENDINGS or name.startswith("."):
+                if path.suffix.lower() not in READABLE or name.startswith("."):
                     continue
                 with suppress(OSError):
                     found = path.stat()

@@ -63,7 +63,7 @@ def show_network(name: str) -> int:
 
     License and terms, sources, checksum, what it needs, how it is fed and read, where its file lies.
     """
-    from bgkit.models.checksums import digest_of
+    from bgkit.files import digest_of
     from bgkit.models.store import again, locate
 
     card, path = locate(name)

@@ -239,7 +239,7 @@ def _run(
         logs += _review(planned.folder)
         steps = work.steps(planned.jobs[0].brought)
         progress = stack.enter_context(open_progress(len(planned.jobs), steps, quiet))
-        if journal and not journal.alone:
+        if journal and journal.shared:
             notes.append(f"{shown(journal.folder)}: another batch is at work there, too")
         for text in (*planned.notes, *notes):
             progress.note(f"note: {text}")

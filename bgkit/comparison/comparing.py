@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.comparison.runs import PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
+from bgkit import __version__
 from bgkit.batch.engine import default_workers
 from bgkit.batch.jobs import shown
-from bgkit.errors import PlanError
 from bgkit.comparison import judging, report
-from bgkit.evaluate.metrics import METRICS, check_names
 from bgkit.comparison.pictures import gather
+from bgkit.comparison.runs import PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
+from bgkit.errors import PlanError
+from bgkit.evaluate.metrics import METRICS, check_names
 from bgkit.evaluate.samples import Dataset
 from bgkit.evaluate.table import Problem
+from bgkit.files import write_whole
 from bgkit.imagefile import write_picture
+from bgkit.machine import machine, versions
 
 __all__ = ["USUAL", "compare"]
 
@@ -138,7 +141,7 @@ def compare(
     scored = any(record["scores"] for record in records)
     metric = names[0] if scored else judging.CONFIDENCE
     told: dict[str, Any] = {
-        "bgkit": report.versions()["bgkit"],
+        "bgkit": __version__,
         "time": report.now(),
         "images": source,
         "truth": str(truth) if truth else None,
@@ -154,8 +157,8 @@ def compare(
         },
         "workers": workers or default_workers(len(samples)),
         "preview": PREVIEW,
-        "machine": report.machine(),
-        "versions": report.versions(),
+        "machine": machine(),
+        "versions": versions(),
         "pipelines": about,
         "pictures": keys,
         "ranking": judging.rankings(ids, records, names if scored else ()),
@@ -168,8 +171,8 @@ def compare(
         "problems": [vars(problem) for problem in problems],
     }
     told["verdict"] = _verdict(told, title)
-    report.write_atomically(folder / "scores.json", report.as_json(told))
-    report.write_atomically(folder / "scores.csv", judging.rows_as_csv(title, records, names if scored else ()))
+    write_whole(folder / "scores.json", report.as_json(told))
+    write_whole(folder / "scores.csv", judging.rows_as_csv(title, records, names if scored else ()))
     report.write_page(folder / "report.html", told, lambda kind, picture: thumbnail(folder, kind, picture))
     return told
 

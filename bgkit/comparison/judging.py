@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from bgkit.comparison.agreement import boundary_distance, consensus, overlap, votes
 from bgkit.comparison.confidence import rank_correlation, reasons, risk_coverage
-from bgkit.evaluate.metrics import METRICS
 from bgkit.comparison.ranking import rank
+from bgkit.evaluate.metrics import METRICS
 from bgkit.threads import threads
 
 __all__ = ["CONFIDENCE", "agree", "cost", "rankings", "rows_as_csv", "trust"]

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from bgkit.errors import ImageError
-from bgkit.evaluate.files import PICTURES, by_name
+from bgkit.evaluate.files import by_name
 from bgkit.evaluate.samples import Sample
 from bgkit.evaluate.table import Problem
+from bgkit.files import READABLE
 
 __all__ = ["gather"]
 
@@ -73,7 +74,7 @@ def _named(
             problems += [Problem(name, str(path), f"one of {len(paths)} files of this name") for path in paths]
     alone = {name: paths[0] for name, paths in found.items() if len(paths) == 1}
     if not alone:
-        raise ImageError(f"{what}: expected pictures ({', '.join(PICTURES)}) in {folder}, found none")
+        raise ImageError(f"{what}: expected pictures ({', '.join(READABLE)}) in {folder}, found none")
     return alone, others
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import base64
 import datetime
 import json
-import os
-import platform
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bgkit import __version__
+from bgkit.files import write_whole
 
-__all__ = ["machine", "versions", "write_atomically", "write_page"]
+__all__ = ["as_json", "now", "write_page"]
 
-LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "scikit-image", "onnxruntime", "pymatting", "pillow")
 TEMPLATE = Path(__file__).parent / "report.html.j2"
 
 
@@ -42,47 +38,11 @@ def write_page(target: Path, told: Mapping[str, Any], thumbnail: Callable[[str, 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # stages stay in the order of the chain
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    write_atomically(target, page.render(told=told, shown=shown))
+    write_whole(target, page.render(told=told, shown=shown))
 
 
 def _data_uri(path: Path) -> str:
     return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def write_atomically(target: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def machine() -> dict[str, Any]:
-    """Return what the times were taken on."""
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = info.read_text(errors="replace").splitlines()
-        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    return {
-        "processor": name,
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of bgkit and of what it stands on."""
-    found = {"bgkit": __version__}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # another wheel may bring the same module
-            continue
-    return found
 
 
 def as_json(told: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,12 +29,12 @@ from numpy.typing import NDArray
 from bgkit import __version__
 from bgkit.batch.engine import default_workers, run_batch
 from bgkit.batch.jobs import Job, Outcome, Work
-from bgkit.batch.journal import LEFT_BEHIND, lock
-from bgkit.errors import BgkitError, PipelineError, PlanError
 from bgkit.comparison.confidence import confidence
+from bgkit.comparison.signs import signs
+from bgkit.errors import BgkitError, PipelineError, PlanError
 from bgkit.evaluate.metrics import score
 from bgkit.evaluate.samples import Sample
-from bgkit.comparison.signs import signs
+from bgkit.files import LEFT_BEHIND, JsonLines, Lock, digest_of, read_lines
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Pipeline
@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 JOURNAL = "journal.jsonl"
+LOCK = ".bgkit.lock"
 PREVIEW = 480  # px, the long side of what the report shows
 
 
@@ -72,7 +73,6 @@ class Variant:
     @cached_property
     def models(self) -> tuple[Mapping[str, Any], ...]:
         """The networks it runs: name, checksum, license, and whether commercial use is allowed."""
-        from bgkit.models.checksums import digest_of
         from bgkit.models.store import find
 
         found = []
@@ -261,14 +261,14 @@ def run_variants(
     known = _read_journal(report / JOURNAL)
     try:
         report.mkdir(parents=True, exist_ok=True)
-        journal = (report / JOURNAL).open("ab", buffering=0)
+        journal = JsonLines(report / JOURNAL)
     except OSError as error:
         raise PlanError(f"{report}: cannot be written: {error.strerror}") from error
-    with journal:
-        if lock(journal):  # else another comparison is at work there, or files cannot be locked
+    lock = Lock(report / LOCK)
+    with journal, closing(lock):
+        if lock.state == "held":  # else another comparison is at work there, or files cannot be locked
             for path in report.rglob(LEFT_BEHIND):  # of a run that was killed
                 path.unlink(missing_ok=True)
-        journal.write(b"\n")  # ends a line that a kill tore
         for variant in variants:
             takes = {name for step in variant.pipeline.steps for name in (*step.stage.needs, *step.stage.uses)}
             todo: list[Job] = []
@@ -291,8 +291,7 @@ def run_variants(
             for outcome in run_batch(todo, work, workers or default_workers(len(todo))):
                 record = _record(variant, outcome)
                 if outcome.status == "done":
-                    line = {"key": keys[outcome.job.key], "record": record}
-                    journal.write(json.dumps(line).encode() + b"\n")
+                    journal.append({"key": keys[outcome.job.key], "record": record})
                 yield record
 
 
@@ -310,11 +309,9 @@ def _key(variant: Variant, sample: Sample, metrics: Sequence[str]) -> str:
 
 def _read_journal(path: Path) -> dict[str, Record]:
     known = {}
-    with suppress(OSError):  # a new report has none
-        for line in path.read_bytes().splitlines():
-            with suppress(ValueError, KeyError, TypeError):  # a line that a kill tore
-                told = json.loads(line)
-                known[told["key"]] = told["record"]
+    for line in read_lines(path):
+        with suppress(KeyError, TypeError):  # no line of ours
+            known[line["key"]] = line["record"]
     return known
 
 

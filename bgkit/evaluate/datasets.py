@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, ParamError, did_you_mean
 from bgkit.evaluate.coco import open_persons
-from bgkit.evaluate.files import PICTURES, by_name
+from bgkit.evaluate.files import by_name
 from bgkit.evaluate.samples import Dataset, Sample
+from bgkit.files import READABLE
 
 __all__ = ["LAYOUTS", "Layout", "open_dataset"]
 
@@ -245,5 +246,5 @@ def _with_extras(name: str, layout: Layout, root: Path, samples: list[Sample]) -
         )
 
 
-def _named(folder: Path | None, endings: tuple[str, ...] = PICTURES) -> dict[str, list[Path]]:
+def _named(folder: Path | None, endings: tuple[str, ...] = READABLE) -> dict[str, list[Path]]:
     return by_name(folder, endings)[0] if folder and folder.is_dir() else {}

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError
+from bgkit.files import READABLE
 
-__all__ = ["PICTURES", "by_name", "read_matte", "without_ending"]
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
+__all__ = ["by_name", "read_matte", "without_ending"]
 
 COLORFUL = 0.1  # JPEG tints gray by a few hundredths at most
 
 
 def by_name(
-    folder: Path, endings: tuple[str, ...] = PICTURES, *, deep: bool = False
+    folder: Path, endings: tuple[str, ...] = READABLE, *, deep: bool = False
 ) -> tuple[dict[str, list[Path]], list[Path]]:
     """Return a folder's picture files by name without ending, sorted, and the files that are none.
 

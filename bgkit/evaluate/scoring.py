@@ -17,10 +17,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bgkit.errors import BgkitError, ImageError, ParamError
-from bgkit.evaluate.files import PICTURES, by_name, read_matte
+from bgkit.evaluate.files import by_name, read_matte
 from bgkit.evaluate.metrics import check_names, score, summarize
 from bgkit.evaluate.samples import Dataset, Sample
 from bgkit.evaluate.table import Problem, Row, Table
+from bgkit.files import READABLE
 from bgkit.threads import threads
 
 __all__ = ["evaluate"]
@@ -138,7 +139,7 @@ def _one_each(folder: Path, what: str, problems: list[Problem]) -> dict[str, Pat
         raise ImageError(f"{what}: expected a folder, got {folder}")
     found, others = by_name(folder, deep=True)
     if not found:
-        raise ImageError(f"{what}: expected pictures ({', '.join(PICTURES)}) in {folder}, found none")
+        raise ImageError(f"{what}: expected pictures ({', '.join(READABLE)}) in {folder}, found none")
     problems += [Problem(path.stem, str(path), "not a picture, by its ending") for path in others]
     for name, paths in found.items():
         if len(paths) > 1:

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.imagefile._decode import MAX_PIXELS, Source, decode, header_size
-from bgkit.imagefile._write import ENDINGS, write_picture
+from bgkit.imagefile._write import write_picture
 
 __all__ = [
-    "ENDINGS",
     "MAX_PIXELS",
     "Picture",
     "header_size",

@@ -5,37 +5,23 @@ from __future__ import annotations
 import io
 import math
 import os
-import secrets
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, LayerError, ParamError
+from bgkit.files import WRITABLE, replacing
 from bgkit.imagefile._decode import dpi_of, why
 
-__all__ = ["ENDINGS", "write_picture"]
+__all__ = ["write_picture"]
 
 Array = NDArray[Any]
-
-ENDINGS: Mapping[str, str] = MappingProxyType(
-    {
-        ".png": "png",
-        ".webp": "webp",
-        ".tif": "tiff",
-        ".tiff": "tiff",
-        ".jpg": "jpeg",
-        ".jpeg": "jpeg",
-        ".bmp": "bmp",
-        ".avif": "avif",
-    }
-)  # what can be written
 
 _WIDE = ("png", "tiff")  # formats that hold 16 bits
 _OPAQUE = ("jpeg", "bmp")  # formats without alpha
@@ -108,15 +94,15 @@ def write_picture(
 
 def _output_format(path: str | None, format: str | None) -> str:
     if format is not None:
-        form = ENDINGS.get("." + format.lower().lstrip("."))
+        form = WRITABLE.get("." + format.lower().lstrip("."))
         if form is None:
             raise ImageError(f"no format named {format!r}; expected one of png, webp, tif, jpg, bmp, avif")
         return form
     if path is None:
         return "png"
-    form = ENDINGS.get(Path(path).suffix.lower())
+    form = WRITABLE.get(Path(path).suffix.lower())
     if form is None:
-        raise ImageError(f"expected a name ending in {', '.join(ENDINGS)}")
+        raise ImageError(f"expected a name ending in {', '.join(WRITABLE)}")
     return form
 
 
@@ -154,14 +140,8 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
         raise ImageError("cannot be written: it is a folder")
     if not path.parent.is_dir():
         raise ImageError("cannot be written: its folder does not exist")
-    part = path.with_name(f".bgkit-{secrets.token_hex(6)}.part")
-    try:
-        with part.open("xb") as file:
-            yield file
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as part, part.open("xb") as file:
+        yield file
 
 
 def _encode(

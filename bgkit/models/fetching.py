@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bgkit.errors import ModelError
-from bgkit.models.checksums import matches
+from bgkit.files import mismatch
 
 __all__ = ["Progress", "download"]
 
@@ -68,7 +68,7 @@ def download(
         if fresh:
             part.unlink()
         pieced = _fetch_all(url, part, size, on_progress)
-        wrong = matches(part, sha256=sha256, md5=md5, size=size)
+        wrong = mismatch(part, sha256=sha256, md5=md5, size=size)
         if not wrong:
             _place(part, target)
             return

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ModelError
+from bgkit.files import digest_of, mismatch
 from bgkit.models.card import Card
-from bgkit.models.checksums import digest_of, matches
 from bgkit.models.closer import find_window
 from bgkit.models.fitting import check_card, output_names, spatial
 from bgkit.models.graph import read_graph
@@ -79,7 +79,7 @@ class Network:
 
     def __init__(self, card: Card, path: Path, provider: str, stamp: tuple[int, ...] = ()) -> None:
         self.card, self.path, self.provider, self.stamp = card, path, provider, stamp
-        wrong = matches(path, sha256=card.sha256, md5=card.md5)
+        wrong = mismatch(path, sha256=card.sha256, md5=card.md5)
         if wrong:
             raise ModelError(f"{path}: {wrong}; the file is damaged or another: {again(card, path)}")
         self.graph = read_graph(path)

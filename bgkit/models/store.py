@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from bgkit.errors import ModelError, did_you_mean
+from bgkit.files import digest_of, home, mismatch, replacing, write_whole
 from bgkit.models.card import Card, parse_card, read_card
-from bgkit.models.checksums import digest_of, matches
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import Graph, read_graph
 
@@ -27,7 +26,6 @@ __all__ = [
     "check_apart",
     "fetch",
     "find",
-    "home",
     "list_cards",
     "locate",
     "path_of",
@@ -41,20 +39,6 @@ CARDS = Path(__file__).parent / "cards"
 WEIGHTS = Path(__file__).parent / "weights"
 CONSENT = "license-accepted"
 APART = "apart.sha256"  # checksums of files of weights that were added with an ONNX file
-
-
-def home() -> Path:
-    """Return the folder of fetched and added networks: ``BGKIT_HOME``, else the system's place for such data."""
-    wish = os.environ.get("BGKIT_HOME", "")
-    if wish:
-        return Path(wish).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "bgkit"
 
 
 def list_cards() -> list[Card]:
@@ -253,14 +237,11 @@ def add(
             )
         _check_consent(described, folder, f"bgkit models add {file} --card {card}", accept=accept_license)
         _copy_apart(file, graph, folder)
-        part = folder / (described.file + ".part")
-        shutil.copyfile(file, part)
-        if not known:
-            (folder / "card.toml.part").write_text(text, "utf-8")
-            (folder / "card.toml.part").replace(folder / "card.toml")
-        (folder / "sha256.part").write_text(digest_of(part), "utf-8")
-        (folder / "sha256.part").replace(folder / "sha256")
-        part.replace(folder / described.file)
+        with replacing(folder / described.file) as part:
+            shutil.copyfile(file, part)
+            if not known:
+                write_whole(folder / "card.toml", text)
+            write_whole(folder / "sha256", digest_of(part))
         _clear(folder, {"card.toml", "sha256", CONSENT, APART, described.file, *graph.apart})
     return described
 
@@ -342,7 +323,7 @@ def check_apart(path: Path, graph: Graph) -> None:
         beside = path.parent / name
         if not beside.is_file():
             raise ModelError(f"{path}: expected its weights in {beside}, got no such file; bring both into one folder")
-        wrong = matches(beside, sha256=digests.get(name, ""), md5="")
+        wrong = mismatch(beside, sha256=digests.get(name, ""), md5="")
         if wrong:
             raise ModelError(f"{beside}: {wrong}; the file is damaged: add {path.name} again, with --replace")
 
@@ -350,13 +331,11 @@ def check_apart(path: Path, graph: Graph) -> None:
 def _copy_apart(file: Path, graph: Graph, folder: Path) -> None:
     lines = []
     for name in graph.apart:
-        part = folder / f"{name}.part"
-        shutil.copyfile(file.parent / name, part)
-        lines.append(f"{digest_of(part)}  {name}\n")
-        part.replace(folder / name)
+        with replacing(folder / name) as part:
+            shutil.copyfile(file.parent / name, part)
+            lines.append(f"{digest_of(part)}  {name}\n")
     if lines:
-        (folder / f"{APART}.part").write_text("".join(lines), "utf-8")
-        (folder / f"{APART}.part").replace(folder / APART)
+        write_whole(folder / APART, "".join(lines))
     else:
         (folder / APART).unlink(missing_ok=True)
 
@@ -367,7 +346,7 @@ def _card_text(path: Path) -> str:
 
 
 def _wrong(card: Card, path: Path) -> str:
-    return matches(path, sha256=card.sha256, md5=card.md5, size=card.bytes)
+    return mismatch(path, sha256=card.sha256, md5=card.md5, size=card.bytes)
 
 
 def _with_checksum(card: Card, path: Path) -> Card:

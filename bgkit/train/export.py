@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from bgkit.errors import ModelError
+from bgkit.files import replacing
 from bgkit.models.session import start
 from bgkit.train.compact import store_weights
 from bgkit.train.ensemble import Ensemble
@@ -101,8 +102,7 @@ def export(
     side = size or first.recipe.course.sizes[-1]
     if side % entry.multiple:
         raise ModelError(f"size: {first.recipe.network} expects multiples of {entry.multiple}, got {side}")
-    part = target.with_name(target.name + ".part")
-    try:
+    with replacing(target) as part:
         free, difference = _write(network, entry, part, side)
         _check_difference(target, difference, TOLERANCE)
         if weights != "float32":
@@ -112,9 +112,6 @@ def export(
             onnx.save(model, part)
             difference = _difference(network, entry, part, [(1, side, side), (2, side, side)])
             _check_difference(target, difference, ROUNDED[weights])
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     if card is not None:
         set_checksum(card, target)
         return difference

@@ -6,7 +6,6 @@ told: who trains a network knows under which terms its pictures came.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bgkit.errors import ModelError
+from bgkit.files import digest_of
 from bgkit.models.card import parse_card
 from bgkit.train.networks import Entry
 from bgkit.train.recipe import Recipe
@@ -60,7 +60,7 @@ def write_card(told: Exported, license_name: str, commercial: str) -> None:
         "",
         "[file]",
         f"name = {_quoted(told.file.name)}",
-        f'sha256 = "{hashlib.sha256(data).hexdigest()}"',
+        f'sha256 = "{digest_of(data)}"',
         f"bytes = {len(data)}",
         "",
         "[license]",
@@ -95,7 +95,7 @@ def set_checksum(card: Path, file: Path) -> None:
     """Set ``sha256`` and ``bytes`` in a card's text; the rest of it stays as it is written."""
     data = file.read_bytes()
     text = card.read_text("utf-8")
-    text, digests = re.subn(r'(?m)^sha256 = ".*"$', f'sha256 = "{hashlib.sha256(data).hexdigest()}"', text)
+    text, digests = re.subn(r'(?m)^sha256 = ".*"$', f'sha256 = "{digest_of(data)}"', text)
     text, counts = re.subn(r"(?m)^bytes = .*$", f"bytes = {len(data)}", text)
     if digests != 1 or counts != 1:
         raise ModelError(f'{card}: expected one line sha256 = "..." and one line bytes = ..., to set them')

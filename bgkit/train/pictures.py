@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from bgkit.errors import BgkitError, ImageError, RecipeError
 from bgkit.evaluate.datasets import open_dataset
-from bgkit.evaluate.files import PICTURES, by_name
+from bgkit.evaluate.files import by_name
 from bgkit.evaluate.samples import Sample
+from bgkit.files import READABLE
 from bgkit.train.coco import open_filtered
 from bgkit.train.recipe import Data, Split
 
@@ -197,7 +198,7 @@ def read_grounds(data: Data) -> list[Bytes]:
         return [_decode(files, name, data.long_side) for name in sorted(files)]
     if not place.is_dir():
         raise RecipeError(f"data.grounds: expected a folder or a tar file of pictures, got {place}")
-    found = [paths[0] for paths in by_name(place, PICTURES)[0].values()]
+    found = [paths[0] for paths in by_name(place, READABLE)[0].values()]
     if not found:
         raise RecipeError(f"data.grounds: expected pictures in {place}, found none")
     from bgkit.imagefile import read_picture

@@ -17,6 +17,7 @@ from torch import nn
 
 from bgkit import __version__
 from bgkit.errors import MissingPartError, RecipeError
+from bgkit.files import read_lines, replacing, write_whole
 from bgkit.train.data import samples
 from bgkit.train.networks import Entry
 from bgkit.train.pictures import Bytes, Pictures
@@ -75,12 +76,10 @@ def begin(run: Path, recipe: Recipe, fingerprint: str, parts: dict[str, Sequence
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint as a whole or not at all."""
-    part = path.with_name(path.name + ".part")
     try:
-        torch.save(state, part)
-        part.replace(path)
+        with replacing(path) as part:
+            torch.save(state, part)
     except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of torch's
-        part.unlink(missing_ok=True)
         free = shutil.disk_usage(path.parent).free / 1e6
         raise RecipeError(
             f"{path}: cannot be written, {free:.0f} MB are free there ({str(error).splitlines()[0]}); "
@@ -90,16 +89,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 def read_log(run: Path) -> list[dict[str, Any]]:
     """Return the lines of ``log.jsonl``, one for each epoch."""
-    log = run / "log.jsonl"
-    return [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
+    return read_lines(run / "log.jsonl")
 
 
 def write_line(run: Path, line: dict[str, Any]) -> None:
     """Add an epoch's line to the log, once: an epoch that was done again after a kill is not told twice."""
     kept = [old for old in read_log(run) if old["epoch"] < line["epoch"]]
-    part = run / "log.jsonl.part"
-    part.write_text("".join(json.dumps(each) + "\n" for each in [*kept, line]), "utf-8")
-    part.replace(run / "log.jsonl")
+    write_whole(run / "log.jsonl", "".join(json.dumps(each) + "\n" for each in [*kept, line]))
 
 
 def draw_curves(run: Path) -> None:

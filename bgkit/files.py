@@ -1,0 +1,189 @@
+"""Files as every part of bgkit treats them: written whole or not at all, checked by sums, locked, listed by ending.
+
+- :func:`replacing` is the one way to write a file that others may read: under a temporary name beside it, then renamed.
+- :class:`JsonLines` is a file that is appended to, one JSON value a line; a last line that was cut off does no harm.
+- :func:`digest_of` and :func:`mismatch` are checksums; a :class:`Lock` is held by one process at a time.
+- ``READABLE`` and ``WRITABLE`` are the endings of picture files, :func:`home` is bgkit's own folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+__all__ = [
+    "LEFT_BEHIND",
+    "READABLE",
+    "WRITABLE",
+    "JsonLines",
+    "Lock",
+    "digest_of",
+    "home",
+    "mismatch",
+    "part_name",
+    "read_lines",
+    "replacing",
+    "write_whole",
+]
+
+# Endings of picture files that are read. What a file really is, its first bytes say.
+READABLE = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
+
+# Endings of picture files that are written, and the format that each means.
+WRITABLE: Mapping[str, str] = MappingProxyType(
+    {
+        ".png": "png",
+        ".webp": "webp",
+        ".tif": "tiff",
+        ".tiff": "tiff",
+        ".jpg": "jpeg",
+        ".jpeg": "jpeg",
+        ".bmp": "bmp",
+        ".avif": "avif",
+    }
+)
+
+LEFT_BEHIND = ".bgkit-*.part"  # every name that part_name() gives: what a killed process may leave behind
+
+
+def part_name() -> str:
+    """Return a new name for a file that is not whole yet."""
+    return f".bgkit-{secrets.token_hex(6)}.part"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a new path beside ``path``; at the end the file written there takes the place of ``path``.
+
+    If the block raises, that file is deleted and ``path`` stays as it was. A link stays a link: the file that it
+    leads to is replaced. OSError is not caught.
+    """
+    path = Path(os.path.realpath(path))
+    part = path.with_name(part_name())
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file, whole or not at all; text is UTF-8. OSError is not caught."""
+    with replacing(path) as part:
+        part.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+class JsonLines:
+    """A file that values are appended to, each as one line of JSON, on the disk before the next one comes.
+
+    What stands in the file stays. A last line without its end, from a process that was killed while it wrote, is
+    closed first, so that the line after it is whole; :func:`read_lines` passes over the torn one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.open("ab+", buffering=0)
+        self.torn = False
+        if self.file.tell():
+            self.file.seek(-1, os.SEEK_END)
+            self.torn = self.file.read(1) != b"\n"
+
+    def append(self, value: Any) -> None:
+        """Write one line; OSError is not caught, also of a disk that took a part of the line only."""
+        line = b"\n" * self.torn + json.dumps(value).encode() + b"\n"
+        self.torn = True
+        self.torn = self.file.write(line) != len(line)
+        if self.torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_lines(path: Path) -> list[Any]:
+    """Return the values of a file of JSON lines, torn lines left out; none where there is no file."""
+    values = []
+    with suppress(OSError):
+        for line in path.read_bytes().splitlines():
+            with suppress(ValueError):
+                values.append(json.loads(line))
+    return values
+
+
+class Lock:
+    """A lock on a folder's work that no two processes hold at once, until it is released or its process ends.
+
+    ``state`` is ``held``; ``taken``, where another process has it; or ``unknown``, where this file system cannot lock,
+    or does not allow a file there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from filelock import FileLock, Timeout
+
+        self._lock: BaseFileLock = FileLock(path, timeout=0)
+        self.state: Literal["held", "taken", "unknown"] = "held"
+        try:
+            self._lock.acquire()
+        except Timeout:
+            self.state = "taken"
+        except (OSError, NotImplementedError):
+            self.state = "unknown"
+
+    def close(self) -> None:
+        """Release the lock."""
+        self._lock.release()
+
+
+def digest_of(source: Path | bytes | BytesIO, kind: str = "sha256") -> str:
+    """Return the checksum of a file or of content in hexadecimal digits; ``kind`` is sha256 or md5."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+    content = source if isinstance(source, bytes) else source.getbuffer()
+    return hashlib.new(kind, content, usedforsecurity=False).hexdigest()
+
+
+def mismatch(path: Path, *, sha256: str, md5: str = "", size: int | None = None) -> str:
+    """Return ``""`` if the file has the checksum (and size), else what was expected and what it has."""
+    if size is not None and path.stat().st_size != size:
+        return f"expected {size} bytes, got {path.stat().st_size}"
+    for kind, expected in (("sha256", sha256), ("md5", md5)):
+        if expected:
+            actual = digest_of(path, kind)
+            return "" if actual == expected else f"expected {kind} {expected}, got {actual}"
+    return ""
+
+
+def home() -> Path:
+    """Return the folder of networks and journals: ``BGKIT_HOME``, else the system's place for such data."""
+    wish = os.environ.get("BGKIT_HOME", "")
+    if wish:
+        return Path(wish).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "bgkit"
