@@ -96,8 +96,8 @@ def check_thresholds(checks: Mapping[str, Any]) -> dict[str, float]:
     return {name: _param(name).check(value) for name, value in checks.items()}
 
 
-def read_threshold(name: str, text: str) -> dict[str, float]:
-    """Return one threshold from text (``--set checks.blur=0.5``), checked."""
+def read_threshold(name: str, text: Any) -> dict[str, float]:
+    """Return one threshold from text (``--set checks.blur=0.5``) or a number, checked."""
     return {name: _param(name).read(text)}
 
 

@@ -24,9 +24,10 @@ from bgkit.layers import UNKNOWN, Array
 __all__ = ["solve"]
 
 LEAF = 16  # pixels that are not cut further; 10 to 32 take the same time
-# Added to the diagonal for the factor alone, as shares of it: where large flat areas leave alpha nearly free, float32
-# loses pivots, and each larger shift keeps more of them, for a few more iterations (Manteuffel 1980).
-SHIFTS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+# Share of the windows' form in which a window knows nothing of color and only asks for equal alpha. Where few colors
+# leave alpha nearly free, float32 may lose pivots, and each larger share keeps more of them.
+SMOOTHNESS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
+PATIENCE, LOST = 30, 1e-2  # iterations after which an error above LOST is a breakdown; one to six are usual
 
 
 def solve(
@@ -65,12 +66,19 @@ def solve(
     alpha : float64 array of shape (U,)
         Of the unknown pixels in raster order, not clipped.
     facts : dict
-        ``iterations``, ``residual`` (relative), ``error`` (estimated, of alpha), ``unknown``.
+        ``iterations``, ``residual`` (relative), ``error`` (estimated, of alpha), ``unknown``, and ``smoothness``
+        where it was needed.
 
     Raises
     ------
     LayerError
-        If the factor would take more than ``max_memory``.
+        If the factor would take more than ``max_memory``, or if the system has no finite solution.
+
+    Notes
+    -----
+    Where conjugate gradients break down, or are still far off after 30 iterations, the system is changed on purpose:
+    every window's form is mixed with that of a window without color, which asks its pixels for equal alpha. The share
+    of it, the smallest of ``SMOOTHNESS`` that is enough, is then among the facts as ``smoothness``.
     """
     row, col = (where.astype(np.int32) for where in np.divmod(np.flatnonzero(trimap == UNKNOWN), trimap.shape[1]))
     top, left = int(row[0]), int(col.min())
@@ -79,28 +87,45 @@ def solve(
     index = np.full((row[-1] + 5, int(col.max()) + 5), -1, np.int32)  # a margin of 2, see ext/stencil.h
     at = (row + 2) * np.int32(index.shape[1]) + col + 2
     index.ravel()[at] = np.arange(at.size, dtype=np.int32)
-    matrix, right = np.zeros((at.size, 13)), np.zeros(at.size)
-    laplacian(image, trimap, index, top, left, epsilon, matrix, right, workers)
-    if prior is not None:
-        matrix[:, 0] += prior[1]
-        right += prior[1] * prior[0]
-    if not right.any():  # no unknown pixel touches foreground
-        return right, {"iterations": 0, "residual": 0.0, "error": 0.0, "unknown": at.size}
-    alpha, residual, product = np.zeros_like(right), right, np.empty_like(right)
-    size = math.sqrt(_dot(right, right))
-    for shift in SHIFTS:
-        diagonal = matrix[:, 0].copy()
-        matrix[:, 0] *= 1 + shift
+    for smoothness in SMOOTHNESS:
+        matrix, right = np.zeros((at.size, 13)), np.zeros(at.size)
+        laplacian(image, trimap, index, top, left, epsilon, smoothness, matrix, right, workers)
+        if prior is not None:
+            matrix[:, 0] += prior[1]
+            right += prior[1] * prior[0]
+        if not right.any():  # no unknown pixel touches foreground
+            return right, {"iterations": 0, "residual": 0.0, "error": 0.0, "unknown": at.size}
         precondition = _factor(matrix, index, at, row, col, max_memory, workers)
-        matrix[:, 0] = diagonal
-        step = precondition(residual)
-        if np.isfinite(step).all():
-            break
-    direction, largest, iterations = step.copy(), float(np.abs(step).max()), 0
+
+        def times(x: Array, out: Array, matrix: Array = matrix) -> None:
+            multiply(matrix, index, at, x, out, workers)
+
+        alpha, facts = _conjugate_gradients(times, right, precondition, tolerance, max_iterations)
+        if math.isfinite(facts["error"]) and not (facts["iterations"] >= PATIENCE and facts["error"] > LOST):
+            return alpha, facts | {"unknown": at.size} | ({"smoothness": smoothness} if smoothness else {})
+    raise LayerError("image: the matting Laplacian has no finite solution; raise epsilon")
+
+
+def _conjugate_gradients(
+    times: Callable[[Array, Array], None],
+    right: Array,
+    precondition: Callable[[Array], Array],
+    tolerance: float,
+    max_iterations: int,
+) -> tuple[Array, dict[str, Any]]:
+    """Solve by preconditioned conjugate gradients; an error that is not finite tells that they broke down."""
+    alpha, residual, product = np.zeros_like(right), right.copy(), np.empty_like(right)
+    size = math.sqrt(_dot(right, right))
+    step = precondition(residual)
+    direction, largest, error, iterations = step.copy(), float(np.abs(step).max()), math.inf, 0
     energy = _dot(residual, step)
-    while True:
-        multiply(matrix, index, at, direction, product, workers)
-        length = energy / _dot(direction, product)
+    while math.isfinite(energy):
+        times(direction, product)
+        curvature = _dot(direction, product)
+        if not curvature > 0:  # neither for NaN
+            error = math.nan
+            break
+        length = energy / curvature
         product *= length
         residual -= product
         alpha += np.multiply(direction, length, out=product)
@@ -110,13 +135,13 @@ def solve(
         largest, energy = float(np.abs(step).max()), _dot(residual, step)
         # The step is nearly the error itself; once it is taken, what is left is smaller by as much again.
         error = largest * min(1.0, largest / before)
-        if error <= tolerance or iterations == max_iterations:
+        if error <= tolerance or iterations == max_iterations or (iterations >= PATIENCE and error > LOST):
             break
         direction *= energy / previous
         direction += step
     alpha += step
     reached = math.sqrt(_dot(residual, residual)) / size
-    return alpha, {"iterations": iterations, "residual": reached, "error": error, "unknown": at.size}
+    return alpha, {"iterations": iterations, "residual": reached, "error": error}
 
 
 def _dot(one: Array, other: Array) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bgkit.errors import LayerError
 
-__all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "enter"]
+__all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "check_layer", "enter"]
 
 Array = NDArray[Any]
 
@@ -71,10 +71,7 @@ class Layers:
             if array is None and name != "image":
                 continue
             _check_form(name, array, kind)
-            if name != "result" and array.shape[:2] != self.image.shape[:2]:
-                raise LayerError(
-                    f"{name}: expected the picture's size {_size(self.image)}, got {_size(array)}; resize it first"
-                )
+            _check_size(name, array, self.image)
             view = array.view()
             view.flags.writeable = False
             object.__setattr__(self, name, view)
@@ -174,6 +171,28 @@ def enter(name: str, value: ArrayLike) -> Array:
     return array
 
 
+def check_layer(name: str, array: Array, image: Array) -> None:
+    """Check what a stage gave as the layer ``name`` of a picture: form, size and values.
+
+    Raises
+    ------
+    LayerError
+        If dtype or shape are not those of the layer, a value is not finite or out of range, or a trimap has other
+        values than 0, 128 and 255.
+    """
+    _check_form(name, array, LAYERS[name])
+    _check_size(name, array, image)
+    if array.dtype == np.uint8:
+        allowed = np.zeros(256, bool)
+        allowed[[BACKGROUND, UNKNOWN, FOREGROUND]] = True
+        if not allowed[array].all():
+            raise LayerError(
+                f"{name}: expected the values 0, 128 and 255, got {', '.join(map(str, np.unique(array)[:5]))}"
+            )
+    else:
+        _check_range(name, array, "")
+
+
 def _share(name: str, array: Array) -> Array:
     """Return float values in 0..1 of any usual dtype."""
     if array.dtype == np.bool_:
@@ -183,14 +202,20 @@ def _share(name: str, array: Array) -> Array:
     if array.dtype.kind != "f":
         raise LayerError(f"{name}: expected uint8, uint16, bool or float values, got {array.dtype}")
     if array.size:
-        low, high = float(array.min()), float(array.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise LayerError(f"{name}: expected finite values, got NaN or infinity")
-        if low < -1e-4 or high > 1 + 1e-4:
-            raise LayerError(f"{name}: expected values in 0..1, got {low:g}..{high:g}; divide by 255, or give uint8")
+        low, high = _check_range(name, array, "; divide by 255, or give uint8")
         if low < 0 or high > 1:
             return np.clip(array, 0, 1)
     return array
+
+
+def _check_range(name: str, array: Array, remedy: str) -> tuple[float, float]:
+    """Return the least and the greatest value, which must lie in 0..1 but for rounding."""
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise LayerError(f"{name}: expected finite values, got NaN or infinity")
+    if low < -1e-4 or high > 1 + 1e-4:
+        raise LayerError(f"{name}: expected values in 0..1, got {low:g}..{high:g}{remedy}")
+    return low, high
 
 
 def _split_alpha(image: Array) -> tuple[Array, Array | None]:
@@ -212,6 +237,11 @@ def _check_form(name: str, array: Any, kind: _Kind) -> None:
         raise LayerError(f"{name}: expected at least one pixel, got shape {array.shape}")
     if not array.flags.c_contiguous:
         raise LayerError(f"{name}: expected a C-contiguous array; use numpy.ascontiguousarray")
+
+
+def _check_size(name: str, array: Array, image: Array) -> None:
+    if name != "result" and array.shape[:2] != image.shape[:2]:
+        raise LayerError(f"{name}: expected the picture's size {_size(image)}, got {_size(array)}; resize it first")
 
 
 def _size(array: Array) -> str:

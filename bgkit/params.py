@@ -107,10 +107,10 @@ class Param:
             shown = repr(value) if isinstance(value, str) else value
             raise ParamError(f"{self.name}: expected {self.expected}, got {shown}") from None
 
-    def read(self, text: str) -> Any:
-        """Return the value that ``text`` (from ``--set`` or a form) stands for, checked."""
+    def read(self, text: Any) -> Any:
+        """Return the value that ``text`` (from ``--set`` or a form) stands for, checked; what is no text is the value."""
         try:
-            value = _parse(text, self.type)
+            value = _parse(text, self.type) if isinstance(text, str) else text
         except ValueError:
             raise ParamError(f"{self.name}: expected {self.expected}, got {text!r}") from None
         return self.check(value)

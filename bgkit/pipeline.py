@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from bgkit import findings, stages
 from bgkit.errors import BgkitError, PipelineError, did_you_mean
-from bgkit.layers import LAYERS, Array, Layers
+from bgkit.layers import LAYERS, Array, Layers, check_layer
 from bgkit.params import as_text
 from bgkit.stage import Stage, collect_notes
 from bgkit.yamlfile import yaml
@@ -79,6 +79,7 @@ class Step:
         with collect_notes() as facts:
             try:
                 array = info.function(**given, **values)
+                check_layer(info.gives, array, layers.image)  # before a merge, which would get the blame
                 if self.merges and layers.mask is not None:
                     facts["disagreement"] = _disagreement(array, layers.mask)
                     array = MERGES[self.values["merge"]](array, layers.mask)
@@ -96,7 +97,9 @@ class Step:
         """Do to the plate what was done to the picture, so that later stages can still compare the two."""
         given = {name: plate if name in ("image", "plate") else None for name in (*self.stage.needs, *self.stage.uses)}
         with collect_notes():
-            return self.stage.function(**given, **values)
+            same = self.stage.function(**given, **values)
+        check_layer("plate", same, plate)
+        return same
 
 
 OnStep = Callable[[Step, Layers, float], None]
@@ -201,17 +204,17 @@ class Pipeline:
         required = {name for step in self.steps for name in step.stage.needs}
         return tuple(name for name in ("plate", "strokes") if name in required)
 
-    def with_values(self, texts: Mapping[str, str]) -> Pipeline:
-        """Return the pipeline with values changed, given as text: ``{"luv_threshold.tolerance": "20"}``.
+    def with_values(self, values: Mapping[str, Any]) -> Pipeline:
+        """Return the pipeline with values changed: ``{"luv_threshold.tolerance": 20}``, or as text, ``"20"``.
 
         A stage that stands in the chain more than once is named ``opening#2`` for its second place; thresholds are
         ``checks.NAME``.
         """
         steps, checks = list(self.steps), dict(self.checks)
-        for key, text in texts.items():
+        for key, value in values.items():
             place, dot, word = key.rpartition(".")
             if place == "checks":
-                checks |= findings.read_threshold(word, text)
+                checks |= findings.read_threshold(word, value)
                 continue
             name, _, number = place.partition("#")
             if not dot or (number and not number.isdecimal()):
@@ -225,8 +228,8 @@ class Pipeline:
             if not 1 <= which <= len(found):
                 raise PipelineError(f"{key}: {name!r} stands {len(found)} time(s) in the pipeline {self.name!r}")
             index = found[which - 1]
-            value = steps[index].stage.read(word, text)
-            steps[index] = replace(steps[index], values={**steps[index].values, word: value})
+            changed = {**steps[index].values, word: steps[index].stage.read(word, value)}
+            steps[index] = replace(steps[index], values=changed)
         return replace(self, steps=tuple(steps), checks=checks)
 
     def dump(self) -> str:

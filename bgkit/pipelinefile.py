@@ -41,7 +41,7 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def load_pipeline(source: str | PathLike[str], values: Mapping[str, str] | None = None) -> Pipeline:
+def load_pipeline(source: str | PathLike[str], values: Mapping[str, Any] | None = None) -> Pipeline:
     """Load a pipeline and check it.
 
     Parameters
@@ -49,7 +49,7 @@ def load_pipeline(source: str | PathLike[str], values: Mapping[str, str] | None 
     source : str or path
         The name of a shipped pipeline (``"studio-white"``), or a YAML file.
     values : mapping, optional
-        Values to change, as text: ``{"luv_threshold.tolerance": "20"}``.
+        Values to change, as values or as text: ``{"luv_threshold.tolerance": 20}``.
 
     Raises
     ------

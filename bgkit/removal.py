@@ -26,7 +26,7 @@ def remove(
     picture: str | PathLike[str] | bytes | BinaryIO | Image | ArrayLike,
     pipeline: str | PathLike[str] | Pipeline = "auto",
     *,
-    values: Mapping[str, str] | None = None,
+    values: Mapping[str, Any] | None = None,
     on_step: OnStep | None = None,
     **brought: Any,
 ) -> Layers:
@@ -39,7 +39,7 @@ def remove(
     pipeline : str, path or Pipeline
         A shipped pipeline's name, a YAML file, or one that is loaded already.
     values : mapping, optional
-        Parameters to change, as text: ``{"composite.background": "#eee"}``.
+        Parameters to change, as values or as text: ``{"composite.background": "#eee", "make_trimap.width": 8}``.
     on_step : callable(step, layers, seconds), optional
         Called after each step.
     **brought : path or array, optional

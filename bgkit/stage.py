@@ -65,8 +65,8 @@ class Stage:
         checked: dict[str, Any] = self._named(lambda: check_values(self.words, values))
         return checked
 
-    def read(self, name: str, text: str) -> Any:
-        """Return the value of one word from text."""
+    def read(self, name: str, text: Any) -> Any:
+        """Return the value of one word from text, or checked as it is."""
         if name not in self.words:
             self.check({name: text})
         return self._named(lambda: self.words[name].read(text))

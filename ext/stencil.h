@@ -8,6 +8,7 @@
 #ifndef BGKIT_STENCIL_H
 #define BGKIT_STENCIL_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -23,10 +24,11 @@ static inline int place(int rows, int cols) { return 5 * rows + cols; }
  * and every sum runs over its windows in raster order: the same bits for any cut into ranges. */
 static void add_windows(const float *image, const unsigned char *trimap, ptrdiff_t rows, ptrdiff_t cols,
                         const int32_t *index, ptrdiff_t top, ptrdiff_t left, ptrdiff_t box_cols,
-                        ptrdiff_t first, ptrdiff_t last, double epsilon, double *values, double *right)
+                        ptrdiff_t first, ptrdiff_t last, double epsilon, double smoothness, double *values, double *right)
 {
     const int height = rows < 3 ? (int)rows : 3, width = cols < 3 ? (int)cols : 3, area = height * width;
     const ptrdiff_t stride = box_cols + 2 * MARGIN;
+    const double share = sqrt(1 - smoothness);
     int below[9], beside[9], at[9]; /* of each pixel of a window; at: its place, so that differences are places */
     for (int k = 0; k < area; k++)
         below[k] = k / width, beside[k] = k % width, at[k] = place(below[k], beside[k]);
@@ -45,7 +47,7 @@ static void add_windows(const float *image, const unsigned char *trimap, ptrdiff
                 }
             if (any < 0)
                 continue;
-            double color[9][3], slope[9][3], mean[3] = {0, 0, 0};
+            double color[9][3], white[9][3], mean[3] = {0, 0, 0};
             for (int k = 0, down = 0; down < height; down++)
                 for (int along = 0; along < width; along++, k++)
                     for (int channel = 0; channel < 3; channel++) {
@@ -59,15 +61,15 @@ static void add_windows(const float *image, const unsigned char *trimap, ptrdiff
                 const double r = color[k][0], g = color[k][1], b = color[k][2];
                 a00 += r * r, a01 += r * g, a02 += r * b, a11 += g * g, a12 += g * b, a22 += b * b;
             }
-            /* Both 1 / area, of the covariance and of the sum over the window, cancel: color' A^-1 color. */
-            const double c00 = a11 * a22 - a12 * a12, c01 = a02 * a12 - a01 * a22, c02 = a01 * a12 - a02 * a11;
-            const double c11 = a00 * a22 - a02 * a02, c12 = a01 * a02 - a00 * a12, c22 = a00 * a11 - a01 * a01;
-            const double scale = 1 / (a00 * c00 + a01 * c01 + a02 * c02);
+            /* Whiten the colors, w = L^-1 color with the covariance L L': then color' A^-1 color is w' w. Both 1 / area, of
+             * the covariance and of the sum over the window, cancel. Not by cofactors: where a window holds two colors,
+             * their determinant is epsilon^2 and lost among products near 1, and the matrix comes out indefinite. */
+            const double l00 = sqrt(a00), l10 = a01 / l00, l20 = a02 / l00;
+            const double l11 = sqrt(a11 - l10 * l10), l21 = (a12 - l10 * l20) / l11;
+            const double l22 = sqrt(a22 - l20 * l20 - l21 * l21);
             for (int k = 0; k < area; k++) {
-                const double r = color[k][0] * scale, g = color[k][1] * scale, b = color[k][2] * scale;
-                slope[k][0] = c00 * r + c01 * g + c02 * b;
-                slope[k][1] = c01 * r + c11 * g + c12 * b;
-                slope[k][2] = c02 * r + c12 * g + c22 * b;
+                const double r = color[k][0] * share / l00, g = (color[k][1] * share - l10 * r) / l11;
+                white[k][0] = r, white[k][1] = g, white[k][2] = (color[k][2] * share - l20 * r - l21 * g) / l22;
             }
             for (int k = 0; k < area; k++) {
                 if (which[k] < 0 || row + below[k] < first || row + below[k] >= last)
@@ -77,8 +79,8 @@ static void add_windows(const float *image, const unsigned char *trimap, ptrdiff
                 for (int l = 0; l < area; l++) {
                     if (which[l] >= 0 && l < k)
                         continue;
-                    const double value = -1.0 / area - (slope[k][0] * color[l][0] + slope[k][1] * color[l][1] +
-                                                        slope[k][2] * color[l][2]);
+                    const double value = -1.0 / area - (white[k][0] * white[l][0] + white[k][1] * white[l][1] +
+                                                        white[k][2] * white[l][2]);
                     if (which[l] >= 0)
                         own[at[l] - at[k]] += value;
                     else if (trimap[(row + below[l]) * cols + col + beside[l]] == 255)

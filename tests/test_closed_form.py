@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import references
-from skimage.data import chelsea
+from PIL import Image
+from skimage.data import astronaut, chelsea
 
+from bgkit import laplacian
 from bgkit.errors import ConvergenceWarning, LayerError
 from bgkit.layers import enter
 from bgkit.stage import collect_notes
@@ -62,17 +64,17 @@ def test_minimizes_the_energy():
     """No small change of alpha in the unknown lowers the energy of the matting Laplacian."""
     image = np.random.default_rng(5).random((12, 12, 3), dtype=np.float32)
     trimap = disk_trimap((12, 12), 4, 4)
-    laplacian = references.matting_laplacian(image, 10.0)
+    matrix = references.matting_laplacian(image, 10.0)
     alpha = closed_form_matting(image, trimap, epsilon=10.0).ravel().astype(np.float64)
     unknown = np.flatnonzero(trimap.ravel() == 128)
     assert alpha[unknown].min() > 0
     assert alpha[unknown].max() < 1  # nothing was clipped: this is the minimum
-    energy = alpha @ laplacian @ alpha
+    energy = alpha @ matrix @ alpha
     for pixel in unknown:
         for change in (-0.005, 0.005):
             other = alpha.copy()
             other[pixel] += change
-            assert other @ laplacian @ other > energy
+            assert other @ matrix @ other > energy
 
 
 def test_color_line_is_found():
@@ -167,6 +169,76 @@ def test_iterations_do_not_grow():
         assert facts["iterations"] <= 8
 
 
+def test_two_colors_equal_dense_solve():
+    """Where every window holds two colors at most, the system is assembled exactly enough to be solved."""
+    rng = np.random.default_rng(11)
+    image = np.where(rng.random((17, 23, 1)) < 0.5, np.float32([0.9, 0.5, 0.1]), np.float32([0.2, 0.3, 0.8]))
+    trimap = rng.choice(np.uint8([0, 128, 128, 128, 128, 128, 255]), image.shape[:2])
+    expected = np.clip(references.closed_form(image, trimap), 0, 1)
+    assert np.abs(closed_form_matting(image, trimap) - expected).max() <= 1e-3
+
+
+def palette_picture(rng):
+    """Return a small drawn picture of 2 to 16 colors, dithered or not, and a trimap with a wide unknown region."""
+    side, count = int(rng.integers(12, 60)), int(rng.choice([2, 2, 3, 4, 6, 8, 16]))
+    row, col = np.mgrid[:side, :side] / side
+    tiles = np.kron(rng.random((6, 6, 3)), np.ones((side // 6 + 1, side // 6 + 1, 1)))[:side, :side]
+    waves = np.stack([np.sin(9 * row + 3 * col) / 2 + 0.5] * 3, 2)
+    corners = rng.integers(0, 2, (count, 3))[rng.integers(0, count, (side, side))]  # colors as far apart as can be
+    drawn = [np.stack([row, col, (row + col) / 2], 2), rng.random((side, side, 3)), tiles, waves, corners]
+    picture = Image.fromarray(np.uint8(255 * drawn[rng.integers(len(drawn))]))
+    trimap = np.full((side, side), 128, np.uint8)
+    trimap[:2], trimap[:, :1], trimap[side // 2 :, side // 2 : side // 2 + 2] = 0, 0, 255
+    return np.asarray(picture.quantize(count, dither=rng.choice([0, 3])).convert("RGB")), trimap
+
+
+def test_palettes():
+    """500 drawn pictures of few colors are solved in a few iterations, as photographs are."""
+    rng = np.random.default_rng(6)
+    for _ in range(500):
+        with collect_notes() as facts:
+            alpha = closed_form_matting(*palette_picture(rng))
+        assert np.isfinite(alpha).all()
+        assert facts["error"] <= 1e-4
+        assert facts["iterations"] <= 12
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_photograph_of_few_colors(count):
+    """So is a photograph of 2, 4 and 8 colors that is unknown over a third of it."""
+    picture = Image.fromarray(astronaut()).resize((320, 320)).quantize(count).convert("RGB")
+    trimap = disk_trimap((320, 320), 110, 50)
+    with collect_notes() as facts:
+        alpha = closed_form_matting(np.asarray(picture), trimap)
+    assert np.isfinite(alpha).all()
+    assert facts["error"] <= 1e-4
+    assert facts["iterations"] <= 12
+
+
+def test_breakdown_is_met_by_smoothness(cat, monkeypatch):
+    """Where the factor is of no use, windows ask for equal alpha a little, that is noted, and alpha changes little."""
+    real, calls = laplacian._factor, []
+
+    def first_is_useless(*args):
+        calls.append(args)
+        return real(*args) if len(calls) > 1 else lambda residual: np.full_like(residual, np.nan)
+
+    trimap = disk_trimap(cat.shape[:2], 90, 40)
+    expected = closed_form_matting(cat, trimap)
+    monkeypatch.setattr(laplacian, "_factor", first_is_useless)
+    with collect_notes() as facts:
+        alpha = closed_form_matting(cat, trimap)
+    assert facts["smoothness"] == 1e-6
+    assert np.abs(alpha - expected).max() < 0.02
+
+
+def test_no_finite_solution_is_an_error(cat, monkeypatch):
+    """Alpha that is not finite is never returned."""
+    monkeypatch.setattr(laplacian, "_factor", lambda *args: lambda residual: np.full_like(residual, np.nan))
+    with pytest.raises(LayerError, match="no finite solution; raise epsilon"):
+        closed_form_matting(cat, disk_trimap(cat.shape[:2], 90, 40))
+
+
 def test_refuses_what_does_not_fit(cat):
     """An unknown region too large for the memory allowed is an error that says how large, before it is taken."""
     trimap = disk_trimap(cat.shape[:2], 90, 40)
@@ -186,7 +258,6 @@ def test_warns_when_it_stops_early(cat):
 @pytest.mark.parametrize(("trimaps", "kept"), [("trimaps", 1.306), ("trimaps2", 1.940)])
 def test_error_on_matting_pictures(data, trimaps, kept):
     """The sum of absolute differences to the true alpha stays what PyMatting 1.1.13 reaches, within 1 %."""
-    from PIL import Image
 
     def read(folder, name):
         return np.asarray(

@@ -13,8 +13,9 @@ import pytest
 import bgkit
 from bgkit import stages
 from bgkit.errors import BgkitError, LayerError, ParamError, PipelineError
-from bgkit.pipeline import MERGES
+from bgkit.pipeline import MERGES, Pipeline, Step
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
+from bgkit.stage import stage
 
 CHAIN = """\
 bgkit: 1
@@ -309,3 +310,62 @@ def test_find_suggests():
     """A wrong stage name knows the nearest."""
     with pytest.raises(PipelineError, match="did you mean 'dense_crf'"):
         stages.find("dense_cfr")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda image: np.full(image.shape[:2], np.nan, np.float32), "expected finite values, got NaN"),
+        (lambda image: np.full(image.shape[:2], 2, np.float32), r"expected values in 0\.\.1, got 2\.\.2"),
+        (lambda image: np.zeros(image.shape[:2]), "expected float32 of shape .* got float64"),
+        (lambda image: np.zeros((3, 3), np.float32), "expected the picture's size"),
+        (lambda image: None, "expected an array, .* got NoneType"),
+    ],
+)
+@pytest.mark.parametrize("merge", ["replace", "odds"])
+def test_wrong_output_names_its_stage(given, message, merge, scene):
+    """What a stage gives is checked before it meets another mask, so the message begins with the stage's name."""
+
+    def plugin_mask(image):
+        """Give what the test wants."""
+        return given(image)
+
+    info = stage(gives="mask")(plugin_mask).stage
+    steps = (*read_pipeline("bgkit: 1\nstages: [luv_threshold]").steps, Step(info, info.check({"merge": merge})))
+    with pytest.raises(LayerError, match=f"^plugin_mask: mask: {message}"):
+        Pipeline("test", steps).run(scene[0])
+
+
+def test_a_trimap_of_other_values_names_its_stage(scene):
+    """A stage's trimap holds 0, 128 and 255 and nothing else."""
+
+    def plugin_trimap(image):
+        """Give labels."""
+        return np.ones(image.shape[:2], np.uint8)
+
+    info = stage(gives="trimap")(plugin_trimap).stage
+    with pytest.raises(LayerError, match=r"^plugin_trimap: trimap: expected the values 0, 128 and 255, got 1"):
+        Pipeline("test", (Step(info, {}),)).run(scene[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("luv_threshold.tolerance", 20, "20"),
+        ("luv_threshold.connected", True, "true"),
+        ("luv_threshold.colors", ("white", "#00ff00"), "white,#00ff00"),
+        ("luv_threshold.colors", ["white"], "white"),
+        ("composite.background", "#eee", "#eee"),
+    ],
+)
+def test_values_may_be_typed(key, value, text):
+    """A number, a bool or a tuple does the same as its text."""
+    pipeline = read_pipeline(CHAIN)
+    assert pipeline.with_values({key: value}).digest() == pipeline.with_values({key: text}).digest()
+
+
+@pytest.mark.parametrize("value", [None, "much", 900, {"a": 1}, float("nan"), True, object()])
+def test_wrong_typed_values_are_refused(value):
+    """With the parameter's name and what it may be."""
+    with pytest.raises(ParamError, match=r"^luv_threshold\.tolerance: expected 0\.\.200"):
+        read_pipeline(CHAIN).with_values({"luv_threshold.tolerance": value})

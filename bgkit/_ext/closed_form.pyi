@@ -15,6 +15,7 @@ def laplacian(
     top: int,
     left: int,
     epsilon: float,
+    smoothness: float,
     values: Doubles,
     right: Doubles,
     threads: int,
