@@ -108,7 +108,7 @@ class Param:
             raise ParamError(f"{self.name}: expected {self.expected}, got {shown}") from None
 
     def read(self, text: Any) -> Any:
-        """Return the value that ``text`` (from ``--set`` or a form) stands for, checked; what is no text is the value."""
+        """Return the value that ``text`` (from ``--set`` or a form) stands for, checked; a value stands for itself."""
         try:
             value = _parse(text, self.type) if isinstance(text, str) else text
         except ValueError:
