@@ -113,6 +113,37 @@ class Layers:
         """Return the names of the layers that are there, in the table's order."""
         return tuple(f.name for f in fields(self) if f.name in LAYERS and getattr(self, f.name) is not None)
 
+    def reduced(self, pixels: int) -> Self:
+        """Return smaller layers of at most ``pixels`` pixels, aspect kept; the layers themselves if they fit.
+
+        Values are averaged over the area of a new pixel. A stroke stays where its share of that area is larger than
+        the other side's, however thin it is; a trimap becomes unknown where both sides meet.
+        """
+        rows, cols = self.image.shape[:2]
+        if rows * cols <= pixels:
+            return self
+        import cv2
+
+        scale = (pixels / (rows * cols)) ** 0.5
+        size = max(1, int(cols * scale)), max(1, int(rows * scale))
+        arrays: dict[str, Any] = {}
+        for name in self.given():
+            if name == "result":
+                continue
+            array = getattr(self, name)
+            if LAYERS[name].dtype is np.uint8:
+                sides = [(array == value).astype(np.float32) for value in (BACKGROUND, FOREGROUND)]
+                back, fore = (cv2.resize(side, size, interpolation=cv2.INTER_AREA) for side in sides)
+                if name == "trimap":
+                    back, fore = np.floor(back), np.floor(fore)
+                array = np.full(back.shape, UNKNOWN, np.uint8)
+                array[back > fore] = BACKGROUND
+                array[fore > back] = FOREGROUND
+            else:
+                array = cv2.resize(array, size, interpolation=cv2.INTER_AREA)
+            arrays[name] = array
+        return type(self)(**arrays, facts=self.facts)
+
     def save(self, target: str | PathLike[str], layer: str = "result", *, depth: int | None = None) -> None:
         """Write one layer to a picture file, whole or not at all.
 

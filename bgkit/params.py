@@ -10,7 +10,9 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +21,34 @@ from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_
 from bgkit.color import NAMES, parse_color
 from bgkit.errors import ParamError, did_you_mean
 
-__all__ = ["Color", "Constraint", "Param", "Range", "as_text", "check_values", "read_params"]
+__all__ = [
+    "Color",
+    "Constraint",
+    "Param",
+    "Range",
+    "as_text",
+    "check_values",
+    "files_allowed",
+    "read_params",
+    "without_files",
+]
+
+_files: ContextVar[bool] = ContextVar("bgkit_files", default=True)
+
+
+def files_allowed() -> bool:
+    """Whether a value may name a file here; constraints that open files ask before they look."""
+    return _files.get()
+
+
+@contextmanager
+def without_files() -> Iterator[None]:
+    """Refuse, inside the block, values that name files: they come from someone who may not know what lies here."""
+    token = _files.set(False)
+    try:
+        yield
+    finally:
+        _files.reset(token)
 
 
 class Constraint(Protocol):
@@ -65,11 +94,13 @@ class Color:
     files: bool = False
 
     def accepts(self, value: str) -> bool:
-        return value in self.also or parse_color(value) is not None or (self.files and Path(value).is_file())
+        if value in self.also or parse_color(value) is not None:
+            return True
+        return self.files and files_allowed() and Path(value).is_file()
 
     def __str__(self) -> str:
         words = (f"a color (#rrggbb or one of {', '.join(sorted(NAMES))})", *self.also)
-        return ", or ".join((*words, "a picture file that exists") if self.files else words)
+        return ", or ".join((*words, "a picture file that exists") if self.files and files_allowed() else words)
 
     def schema(self) -> dict[str, Any]:
         return {"format": "color"} if not self.also else {}

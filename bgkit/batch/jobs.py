@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from bgkit.layers import Layers
     from bgkit.pipeline import Pipeline
 
-__all__ = ["STRIP", "Job", "Outcome", "Work", "plain", "shown", "stamp_of"]
+__all__ = ["NOTHING", "STRIP", "Job", "Outcome", "Work", "plain", "shown", "stamp_of"]
 
+NOTHING = ""  # in place of a layer's name: no file is written
 STRIP = "strip"  # in place of a layer's name: picture, subject and matte side by side
 
 
@@ -28,11 +29,12 @@ class Job:
     output: Place
     name: str  # of the picture, for messages and reports
     key: str = "picture"  # unique in a batch, without ending: where intermediate pictures go
-    brought: Mapping[str, Place] = field(default_factory=dict)
+    brought: Mapping[str, Place | bytes] = field(default_factory=dict)
 
     def sources(self) -> list[Place]:
-        """Return all that is read for it, but for a pipe."""
-        return [place_of(self.name) if isinstance(self.picture, bytes) else self.picture, *self.brought.values()]
+        """Return all that is read for it, but for what is in memory already."""
+        picture = place_of(self.name) if isinstance(self.picture, bytes) else self.picture
+        return [picture, *(place for place in self.brought.values() if not isinstance(place, bytes))]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class Work:
 
     ``examine(job, layers)`` is called when the result is written, where the picture was done (so it
     must be able to go to another process); what it returns becomes ``Outcome.found``. With ``sidecar`` a
-    file of all that a repeat needs is written beside the result (:mod:`bgkit.batch.sidecar`).
+    file of all that a repeat needs is written beside the result (:mod:`bgkit.batch.sidecar`). Where ``layer`` is
+    :data:`NOTHING` no file is written and ``examine`` is all there is. With ``pixels`` the picture and what comes with
+    it are reduced to so many first, for a preview.
     """
 
     pipeline: Pipeline
@@ -49,6 +53,7 @@ class Work:
     steps_folder: Path | None = None
     examine: Callable[[Job, Layers], Mapping[str, Any]] | None = None
     sidecar: bool = False
+    pixels: int = 0
 
     def steps(self, brought: Iterable[str] = ()) -> list[str]:
         """Return the names of all that happens to a picture, in order."""
@@ -92,6 +97,7 @@ class Outcome:
     memory: int | None = None  # the most the process held meanwhile, bytes, libraries included
     found: Mapping[str, Any] = field(default_factory=dict)  # by Work.examine
     trace: str = ""  # of an error that is bgkit's own fault
+    kind: str = ""  # of the error: the name of its class
 
     @property
     def flags(self) -> list[str]:

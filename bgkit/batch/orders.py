@@ -19,15 +19,17 @@ class Order(NamedTuple):
     steps_folder: Path | None
     examine: Any
     sidecar: bool
+    pixels: int
 
     @classmethod
     def of(cls, work: Work) -> Order:
         """Write down what is to be done."""
-        return cls(work.pipeline.name, work.pipeline.dump(), work.layer, work.steps_folder, work.examine, work.sidecar)
+        pipeline, text = work.pipeline, work.pipeline.dump()
+        return cls(pipeline.name, text, work.layer, work.steps_folder, work.examine, work.sidecar, work.pixels)
 
     def work(self) -> Work:
         """Return the work again, its pipeline checked and its stages loaded."""
         from bgkit.pipelinefile import read_pipeline
 
         pipeline = read_pipeline(self.pipeline, self.name, self.name)
-        return Work(pipeline, self.layer, self.steps_folder, self.examine, self.sidecar)
+        return Work(pipeline, self.layer, self.steps_folder, self.examine, self.sidecar, self.pixels)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bgkit.batch.jobs import STRIP, Job, Outcome, Work, plain, stamp_of
+from bgkit.batch.jobs import NOTHING, STRIP, Job, Outcome, Work, plain, stamp_of
 from bgkit.batch.memory import forget_peak, peak
 from bgkit.batch.places import Place, Url, read_bytes, size_of, write_bytes
 from bgkit.batch.sidecar import digests, write_sidecar
@@ -34,7 +34,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
     """Do one job; ``on_step`` is told the name of each step that is done, ``read`` and ``write`` among them."""
     seconds: dict[str, float] = {}
     stamp, layers = stamp_of(job), None
-    error = trace = ""
+    error = trace = kind = ""
     memory: int | None = None
     written: int | None = None
     hashes: dict[str, Any] = {}
@@ -63,28 +63,33 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
             picture, brought = _open(job.picture), {name: _open(place) for name, place in job.brought.items()}
             layers = read_layers(picture, **brought)
             hashes = digests(job, picture, brought) if work.sidecar else {}
+            if work.pixels:
+                layers = layers.reduced(work.pixels)
             if hashes and stamp != stamp_of(job):
                 raise ImageError(f"{job.name}: changed while it was read")
             took("read", time.perf_counter() - started)
             layers = work.pipeline.run(layers, on_step=after)
             memory = peak()
             started = time.perf_counter()
-            content = _write(job.output, layers, work.layer)
-            written = len(content) if isinstance(content, bytes) else size_of(content)
-            if work.sidecar:
-                hashes["output_sha256"] = digest_of(content)
-            took("write", time.perf_counter() - started)
+            if work.layer != NOTHING:
+                content = _write(job.output, layers, work.layer)
+                written = len(content) if isinstance(content, bytes) else size_of(content)
+                if work.sidecar:
+                    hashes["output_sha256"] = digest_of(content)
+                took("write", time.perf_counter() - started)
             if work.examine is not None:
                 found = work.examine(job, layers)
+            if work.layer == NOTHING:
+                took("write", time.perf_counter() - started)
         except BgkitError as wrong:
-            error = str(wrong)
-        except MemoryError:
-            error = "not enough memory"
+            error, kind = str(wrong), type(wrong).__name__
+        except MemoryError as wrong:
+            error, kind = "not enough memory", type(wrong).__name__
         except OSError as wrong:
-            error = _reason(wrong)
+            error, kind = _reason(wrong), type(wrong).__name__
         except Exception as wrong:  # a bug, in bgkit or a plug-in, must not take the other pictures with it
             error = f"internal error: {type(wrong).__name__}: {' '.join(str(wrong).split())}"
-            trace = traceback.format_exc()
+            trace, kind = traceback.format_exc(), type(wrong).__name__
     outcome = Outcome(
         job,
         "failed" if error else "done",
@@ -98,6 +103,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         memory,
         found,
         trace,
+        kind,
     )
     if work.sidecar and not error:
         try:

@@ -55,7 +55,7 @@ class _Worker:
         self.line, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, order, share), daemon=True)
         self.job: Job | None = None
-        with _for_children(share):
+        with for_children(share):
             self.process.start()
         theirs.close()
 
@@ -131,7 +131,7 @@ def _pixels(job: Job) -> int:
 
 
 @contextmanager
-def _for_children(count: int) -> Iterator[None]:
+def for_children(count: int) -> Iterator[None]:
     """Set what a child takes over when it starts: its threads, and that Ctrl-C is its parent's affair."""
     before = {name: os.environ.get(name) for name in THREAD_NAMES}
     os.environ.update(environment(count))
@@ -152,7 +152,7 @@ def _for_children(count: int) -> Iterator[None]:
 def _serve(line: Connection, order: Order, share: int) -> None:
     """Do jobs until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     set_threads(share)
     from bgkit.batch.running import run_job
 
@@ -165,7 +165,7 @@ def _serve(line: Connection, order: Order, share: int) -> None:
         pass
 
 
-def _leave(number: int, frame: Any) -> None:
+def leave(number: int, frame: Any) -> None:
     """End this worker once: the group's signal and the caller's may both come, the second while it is leaving."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + number)

@@ -8,7 +8,8 @@ from typing import Any
 from bgkit.errors import ModelError
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
-from bgkit.models.store import find, shipped_cards, verify
+from bgkit.models.store import find, is_path, shipped_cards, verify
+from bgkit.params import files_allowed
 
 __all__ = ["KnownModel"]
 
@@ -26,7 +27,7 @@ class KnownModel:
     task: str = "mask"
 
     def accepts(self, value: str) -> bool:
-        if not value:
+        if not value or (is_path(value) and not files_allowed()):
             return False
         card, path = find(value)
         try:
@@ -42,7 +43,8 @@ class KnownModel:
         return True
 
     def __str__(self) -> str:
-        return "the name of a network (bgkit models list) or the path of an ONNX file"
+        name = "the name of a network (bgkit models list)"
+        return f"{name} or the path of an ONNX file" if files_allowed() else name
 
     def schema(self) -> dict[str, Any]:
         return {"examples": [card.name for card in shipped_cards() if card.task == self.task]}

@@ -1,0 +1,264 @@
+"""Worker processes that stay and take one job after another from many callers: what a server runs on.
+
+A batch knows its jobs and its pipeline beforehand (:mod:`bgkit.batch.workers`); here each job comes with its own
+work, waits in a queue of limited length, and its caller may leave at any time. A job nobody wants any more stops
+after its present stage; where that takes too long, and where a job takes longer than it may, its process is ended.
+A process that ends costs its own job one error, and another takes its place.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import signal
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.batch.orders import Order
+from bgkit.batch.workers import for_children, leave
+from bgkit.errors import BgkitError, EngineError
+from bgkit.threads import set_threads, threads
+
+__all__ = ["Crew", "QueueFullError", "StoppedError", "Ticket"]
+
+LOOK = 0.05  # s between two looks at whether a job at work is still wanted
+PATIENCE = 2.0  # s that a stage may go on when its job is no longer wanted; starting a process takes about one
+FAILURES = 3  # processes in a row that die before their first job: something is wrong with this machine
+
+
+class QueueFullError(EngineError):
+    """As many jobs wait as may."""
+
+
+class StoppedError(EngineError):
+    """A job was given up: nobody wants it any more, or it took longer than it may."""
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A job on its way, with its caller's end of it."""
+
+    order: Order
+    job: Job
+    seconds: float  # that it may take, from when a process takes it up
+    future: Future[Outcome] = field(default_factory=Future)
+    unwanted: bool = False
+
+    def abandon(self) -> None:
+        """Say that nobody waits for the outcome any more."""
+        self.unwanted = True
+        self.future.cancel()  # no more than the flag where it is being done already
+
+
+class Crew:
+    """A fixed number of worker processes and a queue.
+
+    Parameters
+    ----------
+    workers : int
+        Processes, among which the threads of this machine are shared out.
+    waiting : int
+        Jobs that may wait while all processes are at work.
+    warm : (Work, Job), optional
+        A first job for each process, so that no caller waits for libraries and networks to load.
+    """
+
+    def __init__(self, workers: int, waiting: int, warm: tuple[Work, Job] | None = None) -> None:
+        self.workers, self.limit = workers, waiting
+        self._warm = (Order.of(warm[0]), warm[1]) if warm else None
+        self._share = max(1, threads() // workers)
+        self._waiting: deque[Ticket] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self.ready = self.busy = self.deaths = 0
+        self._threads = [threading.Thread(target=self._tend, daemon=True) for _ in range(workers)]
+
+    def start(self) -> None:
+        """Start the processes; jobs may be submitted before they are ready."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait."""
+        return len(self._waiting)
+
+    def submit(self, work: Work, job: Job, seconds: float) -> Ticket:
+        """Put a job into the queue; ``seconds`` is what it may take once it is begun.
+
+        Raises
+        ------
+        QueueFullError
+            If as many jobs wait as may.
+        """
+        ticket = Ticket(Order.of(work), job, seconds)
+        with self._changed:
+            if self._closing:
+                raise StoppedError("no new work is taken: the server is ending")
+            if len(self._waiting) >= self.limit + self.workers - self.busy:
+                raise QueueFullError(f"{len(self._waiting)} pictures wait already")
+            self._waiting.append(ticket)
+            self._changed.notify()
+        ticket.future.add_done_callback(lambda future: self._leave(ticket, future))
+        return ticket
+
+    def close(self) -> None:
+        """End when what is queued is done."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _leave(self, ticket: Ticket, future: Future[Outcome]) -> None:
+        """Take a job that was cancelled while it waited out of the queue."""
+        if future.cancelled():
+            with self._changed, suppress(ValueError):
+                self._waiting.remove(ticket)
+
+    def _tend(self) -> None:
+        """Keep one process at work until the crew is closed."""
+        worker: _Worker | None = None
+        failures = 0
+        while True:
+            if worker is None and failures < FAILURES:
+                worker = _Worker(self._share)
+                if self._warm is not None:
+                    try:
+                        worker.do(Ticket(*self._warm, seconds=60))
+                    except EngineError:
+                        failures, worker = failures + 1, None
+                        continue
+                failures = 0
+                self._count(ready=1)
+            ticket = self._next()
+            if ticket is None:
+                break
+            if worker is None:
+                worker = _Worker(self._share)
+                self._count(ready=1)
+            try:
+                outcome = worker.do(ticket)
+                self._count(busy=-1)
+                ticket.future.set_result(outcome)
+            except EngineError as error:
+                worker = None if worker.ended else worker
+                self._count(busy=-1, ready=-1 if worker is None else 0, deaths=1 if worker is None else 0)
+                ticket.future.set_exception(error)
+        if worker is not None:
+            worker.end()
+
+    def _count(self, ready: int = 0, busy: int = 0, deaths: int = 0) -> None:
+        with self._changed:
+            self.ready, self.busy, self.deaths = self.ready + ready, self.busy + busy, self.deaths + deaths
+
+    def _next(self) -> Ticket | None:
+        """Wait for a job; None when the crew is closed and none is left."""
+        with self._changed:
+            while True:
+                while self._waiting:
+                    ticket = self._waiting.popleft()
+                    if ticket.future.set_running_or_notify_cancel():
+                        self.busy += 1
+                        return ticket
+                if self._closing:
+                    return None
+                self._changed.wait()
+
+
+_starting = threading.Lock()  # what a child takes over is set for the whole process
+
+
+class _Worker:
+    """A process and the line to it."""
+
+    def __init__(self, share: int) -> None:
+        context = get_context("spawn")
+        self.line, theirs = context.Pipe()
+        self.unwanted = context.RawValue(ctypes.c_bool, False)
+        self.process: BaseProcess = context.Process(target=_work, args=(theirs, self.unwanted, share), daemon=True)
+        with _starting, for_children(share):
+            self.process.start()
+        theirs.close()
+        self.ended = False
+
+    def do(self, ticket: Ticket) -> Outcome:
+        """Have one job done.
+
+        Raises
+        ------
+        StoppedError
+            If it was given up.
+        EngineError
+            If the process died.
+        """
+        self.unwanted.value = False
+        stop_at, why = time.monotonic() + ticket.seconds, ""
+        end_at = stop_at + PATIENCE
+        try:
+            self.line.send((ticket.order, ticket.job))
+            while not self.line.poll(LOOK):
+                now = time.monotonic()
+                if not why and (ticket.unwanted or now > stop_at):
+                    why = f"took longer than {ticket.seconds:g} s" if now > stop_at else "nobody waits for it any more"
+                    self.unwanted.value, end_at = True, now + PATIENCE
+                if why and now > end_at:
+                    self.end(kill=True)
+                    raise StoppedError(why)
+            outcome: Outcome = replace(self.line.recv(), job=ticket.job)
+        except (EOFError, OSError):
+            how = self.end()
+            raise EngineError(f"the worker process died ({how}); perhaps out of memory") from None
+        if why and outcome.status == "failed":
+            raise StoppedError(why)
+        return outcome
+
+    def end(self, *, kill: bool = False) -> str:
+        """Let go of the process and return how it ended."""
+        self.ended = True
+        self.line.close()
+        if kill:
+            self.process.kill()
+        self.process.join(10)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        code = self.process.exitcode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+
+
+@functools.lru_cache(maxsize=64)
+def _work_of(order: Order) -> Work:
+    return order.work()
+
+
+def _work(line: Connection, unwanted: Any, share: int) -> None:
+    """Do jobs until the parent hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, leave)
+    set_threads(share)
+    from bgkit.batch.running import run_job
+
+    def go_on(step: str) -> None:
+        if unwanted.value:
+            raise StoppedError(f"given up after {step}")
+
+    try:
+        while True:
+            order, job = line.recv()
+            try:
+                outcome = run_job(job, _work_of(order), go_on)
+            except BgkitError as error:  # of the order: a file that a pipeline names is gone
+                outcome = Outcome(job, "failed", str(error), kind=type(error).__name__)
+            line.send(replace(outcome, job=None))  # type: ignore[arg-type]
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass

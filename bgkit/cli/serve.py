@@ -1,0 +1,86 @@
+"""``bgkit serve``: the HTTP server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bgkit.errors import MissingPartError, ParamError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  bgkit serve                                    http://127.0.0.1:7000/, the page and the interfaces
+  bgkit serve --pipelines shop --workers 4
+  bgkit serve --host 0.0.0.0 --key keys.txt --name cutout.example.org"""
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=7000, show_default=True)
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one for each two cores.")
+@click.option("--queue", type=click.IntRange(0), default=16, show_default=True, help="Pictures that may wait.")
+@click.option("-p", "--pipeline", default="auto", show_default=True, help="Of requests that name none.")
+@click.option("--pipelines", "folder", metavar="DIR", type=click.Path(path_type=Path), help="A folder of YAML files.")
+@click.option("--key", "key_file", metavar="FILE", type=click.Path(path_type=Path), help="Keys, one a line.")
+@click.option("--no-key", is_flag=True, help="Let everyone in, also on an address that others reach.")
+@click.option("--name", "names", metavar="NAME", multiple=True, help="A name of this server; repeatable.")
+@click.option("--origin", "origins", metavar="URL", multiple=True, help="A page elsewhere that may use it; repeatable.")
+@click.option("--fetch", metavar="HOST", multiple=True, help="A host to fetch pictures from; repeatable.")
+@click.option("--max-mb", type=click.FloatRange(0.001), default=30.0, show_default=True, help="Of a request.")
+@click.option(
+    "--max-mp", type=click.FloatRange(0.001), default=50.0, show_default=True, help="Megapixels of a picture."
+)
+@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Of work on a picture.")
+def command(
+    *,
+    host: str,
+    port: int,
+    workers: int | None,
+    queue: int,
+    pipeline: str,
+    folder: Path | None,
+    key_file: Path | None,
+    no_key: bool,
+    names: tuple[str, ...],
+    origins: tuple[str, ...],
+    fetch: tuple[str, ...],
+    max_mb: float,
+    max_mp: float,
+    seconds: float,
+) -> int:
+    """Serve pipelines over HTTP, with a page at /.
+
+    POST /v1/remove takes a picture; clients of rembg and of remove.bg find their own interfaces (docs/serving.md).
+    Listens on this machine alone unless --host says otherwise; then it asks for a key.
+    """
+    from bgkit.serve.settings import LOOPBACK, Settings, read_keys
+    from bgkit.threads import threads
+
+    if key_file is not None and no_key:
+        raise ParamError("--no-key: contradicts --key")
+    keys = read_keys(key_file) if key_file is not None else ()
+    if host not in LOOPBACK and not keys and not no_key:
+        raise ParamError(f"--host {host}: others reach this address; give --key FILE, or --no-key to let everyone in")
+    settings = Settings(
+        host=host,
+        port=port,
+        workers=workers or max(1, threads() // 2),
+        queue=queue,
+        default=pipeline,
+        folder=folder,
+        keys=keys,
+        names=names,
+        origins=origins,
+        fetch=tuple(name.lower() for name in fetch),
+        max_bytes=int(max_mb * 1e6),
+        max_pixels=int(max_mp * 1e6),
+        seconds=seconds,
+    )
+    try:
+        from bgkit.serve.running import serve
+    except ImportError as error:
+        raise MissingPartError.of("serve", "bgkit serve") from error
+    if no_key and host not in LOOPBACK:
+        click.echo(f"warning: everyone who reaches {host} may use it", err=True)
+    return serve(settings, lambda url: click.echo(f"bgkit serves at {url}; Ctrl-C ends", err=True))

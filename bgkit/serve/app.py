@@ -1,0 +1,116 @@
+"""The application: interfaces, page, health and metrics put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from bgkit import __version__
+from bgkit.batch.crew import Crew
+from bgkit.errors import BgkitError
+from bgkit.serve import native
+from bgkit.serve.catalog import Catalog
+from bgkit.serve.gate import Gate, Metrics
+from bgkit.serve.settings import Settings
+from bgkit.serve.works import scrub, status_of
+
+__all__ = ["create_app"]
+
+PAGE = Path(__file__).parent / "page"
+PLACE = re.compile(r"^[^:\s]+:(\d+):(\d+): ")  # file:line:column of a YAML error
+
+log = logging.getLogger("bgkit.serve")
+
+
+def create_app(settings: Settings, crew: Crew) -> FastAPI:
+    """Return the ASGI application; at its end the crew finishes what is queued."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(crew.close)
+
+    app = FastAPI(
+        title="bgkit",
+        version=__version__,
+        description="Removes image backgrounds.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=settings.max_bytes,
+    )
+    app.state.settings, app.state.crew = settings, crew
+    app.state.catalog, app.state.metrics = Catalog(settings.folder), Metrics()
+    app.include_router(native.router)
+    _add_health(app, crew)
+    _add_errors(app)
+    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["X-Api-Key", "Authorization", "Content-Type"],
+            expose_headers=["*"],
+        )
+    app.add_middleware(Gate, settings=settings, metrics=app.state.metrics)
+    return app
+
+
+def _add_health(app: FastAPI, crew: Crew) -> None:
+    @app.get("/health", tags=["operation"])
+    def health() -> dict[str, str]:
+        """Answer while the server lives."""
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/ready", tags=["operation"])
+    def ready() -> JSONResponse:
+        """Answer 200 when a worker is ready and the queue has room, else 503: for a load balancer."""
+        told = {"workers": crew.ready, "busy": crew.busy, "queued": crew.queued}
+        there = crew.ready > 0 and crew.queued < crew.limit
+        return JSONResponse({"status": "ready" if there else "not ready", **told}, 200 if there else 503)
+
+    @app.get("/metrics", tags=["operation"])
+    def metrics() -> Response:
+        """Return figures in Prometheus's text format."""
+        figures = app.state.metrics
+        figures.queued.set(crew.queued)
+        figures.busy.set(crew.busy)
+        figures.ready.set(crew.ready)
+        return Response(generate_latest(figures.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _add_errors(app: FastAPI) -> None:
+    def tell(request: Request, status: int, text: str) -> JSONResponse:
+        request.scope["state"]["told"]["error"] = text
+        body: dict[str, Any] = {"detail": text}
+        place = PLACE.match(text)
+        if place:
+            body |= {"line": int(place[1]), "column": int(place[2])}
+        headers = {"Retry-After": "2"} if status == 429 else None
+        return JSONResponse(body, status, headers)
+
+    @app.exception_handler(BgkitError)
+    async def refused(request: Request, error: BgkitError) -> JSONResponse:
+        return tell(request, status_of(error), scrub(str(error)))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def wrong(request: Request, error: HTTPException) -> JSONResponse:
+        return tell(request, error.status_code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> JSONResponse:
+        log.error("internal error", exc_info=error)
+        return tell(request, 500, "an internal error; the log says more")

@@ -1,0 +1,109 @@
+"""``bgkit serve``: its own interface."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+
+import httpx
+from serving import Server, picture_file
+
+from bgkit.imagefile import read_gray, read_picture
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+def test_picture_as_the_body(client):
+    """A picture sent as the body comes back as a PNG with transparency, and the headers say what was done."""
+    answer = client.post("/v1/remove?pipeline=classical", content=picture_file())
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    alpha = read_picture(io.BytesIO(answer.content)).alpha
+    assert alpha[24, 24] == 1 and alpha[2, 2] == 0
+    assert answer.headers["x-bgkit-pipeline"] == "classical"
+    assert answer.headers["x-bgkit-size"] == "48x48"
+
+
+def test_form_with_parameters(client):
+    """A form's fields change values as --set does."""
+    data = {"pipeline": "classical", "background": "#0000ff"}
+    answer = client.post("/v1/remove", files={"file": picture_file()}, data=data)
+    assert read_picture(io.BytesIO(answer.content)).image[2, 2] == pytest.approx([0, 0, 1])
+
+
+def test_layers_as_json(client):
+    """JSON brings several layers at once, and what is known of the run."""
+    answer = client.post(
+        "/v1/remove?pipeline=classical&layer=alpha,mask&preview=576",
+        content=picture_file(),
+        headers={"Accept": "application/json"},
+    ).json()
+    assert answer["size"] == [24, 24]
+    alpha = read_gray(io.BytesIO(base64.b64decode(answer["layers"]["alpha"]["base64"])))
+    assert alpha.shape == (24, 24)
+    assert {"read", "write"} < set(answer["seconds"])
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "sentence"),
+    [
+        ("pipeline=clasical", 404, "did you mean 'classical'?"),
+        ("pipeline=classical&make_trimap.width=900", 422, "make_trimap.width: expected 0..200"),
+        ("pipeline=classical&pipelin=x", 422, "pipelin: no such field; did you mean 'pipeline'?"),
+        ("pipeline=classical&layer=all", 422, "layer: expected result or alpha"),
+        ("pipeline=classical&format=jpg", 422, "a jpg has no transparency"),
+        ("pipeline=classical&composite.background=/etc/hostname", 422, "expected a color"),
+        ("pipeline=deep&cnn_mask.model=/etc/hostname", 422, "expected the name of a network"),
+        ("pipeline=clean-plate", 422, "needs the layer 'plate'"),
+    ],
+)
+def test_wrong_fields(client, query, status, sentence):
+    """What is wrong is told in the sentences of the command line, before any work."""
+    answer = client.post(f"/v1/remove?{query}", content=picture_file())
+    assert answer.status_code == status
+    assert sentence in answer.json()["detail"]
+
+
+def test_yaml_with_its_mistake(client):
+    """A mistake in a pipeline's YAML comes with line and column."""
+    answer = client.post("/v1/check", content="bgkit: 1\nstages:\n  - opening: {radius: much}\n")
+    assert (answer.status_code, answer.json()["line"]) == (422, 3)
+
+
+def test_uploaded_background(client):
+    """A background picture that is sent along lies behind the subject."""
+    blue = picture_file(np.full((10, 10, 3), (0, 0, 1), np.float32))
+    files = {"file": picture_file(), "background": blue}
+    answer = client.post("/v1/remove?pipeline=classical", files=files)
+    assert read_picture(io.BytesIO(answer.content)).image[2, 2] == pytest.approx([0, 0, 1])
+
+
+def test_brought_mask(client):
+    """A mask that is sent along stands in for the steps that would have made it."""
+    mask = picture_file(np.zeros((48, 48), np.float32))
+    answer = client.post("/v1/remove?pipeline=fast&layer=alpha", files={"file": picture_file(), "mask": mask})
+    assert read_gray(io.BytesIO(answer.content)).max() == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/stages", "/v1/pipelines", "/v1/models", "/v1/schema", "/health", "/metrics", "/"]
+)
+def test_reading(client, path):
+    """What can be read answers, with the security headers."""
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
