@@ -18,7 +18,8 @@ from fastapi import HTTPException, Request
 from bgkit.batch.crew import Crew, QueueFullError, StoppedError
 from bgkit.batch.jobs import NOTHING, Job, Outcome, Work
 from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, MissingPartError, ModelError
-from bgkit.imagefile import ENDINGS, write_picture
+from bgkit.files import WRITABLE
+from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Pipeline
 from bgkit.serve.catalog import NoSuchPipelineError
@@ -88,7 +89,7 @@ def make_work(
     PipelineError
         If the pipeline does not run with what is brought or makes no such layer, or the format cannot hold it.
     """
-    if "." + ending not in ENDINGS:
+    if "." + ending not in WRITABLE:
         raise HTTPException(422, f"format: expected {' or '.join(MEDIA)}, got {ending!r}")
     work = Work(pipeline, NOTHING, examine=Encode(layers, ending), pixels=pixels)
     for layer in layers:
