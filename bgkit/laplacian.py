@@ -24,8 +24,8 @@ from bgkit.layers import UNKNOWN, Array
 __all__ = ["solve"]
 
 LEAF = 16  # pixels that are not cut further; 10 to 32 take the same time
-# Share of the windows' form in which a window knows nothing of color and only asks for equal alpha. Where few colors
-# leave alpha nearly free, float32 may lose pivots, and each larger share keeps more of them.
+# Share of the Laplacian of infinite epsilon, whose windows know nothing of color and only ask for equal alpha. Where
+# few colors leave alpha nearly free, float32 may lose pivots, and each larger share keeps more of them.
 SMOOTHNESS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
 PATIENCE, LOST = 30, 1e-2  # iterations after which an error above LOST is a breakdown; one to six are usual
 
@@ -87,9 +87,17 @@ def solve(
     index = np.full((row[-1] + 5, int(col.max()) + 5), -1, np.int32)  # a margin of 2, see ext/stencil.h
     at = (row + 2) * np.int32(index.shape[1]) + col + 2
     index.ravel()[at] = np.arange(at.size, dtype=np.int32)
-    for smoothness in SMOOTHNESS:
+
+    def assemble(epsilon: float) -> tuple[Array, Array]:
         matrix, right = np.zeros((at.size, 13)), np.zeros(at.size)
-        laplacian(image, trimap, index, top, left, epsilon, smoothness, matrix, right, workers)
+        laplacian(image, trimap, index, top, left, epsilon, matrix, right, workers)
+        return matrix, right
+
+    for smoothness in SMOOTHNESS:
+        matrix, right = assemble(epsilon)
+        if smoothness:
+            for whole, colorless in zip((matrix, right), assemble(math.inf), strict=True):
+                whole += smoothness * (colorless - whole)
         if prior is not None:
             matrix[:, 0] += prior[1]
             right += prior[1] * prior[0]

@@ -6,6 +6,7 @@ returns one new array; :meth:`Layers.put` makes new layers of it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from os import PathLike
@@ -22,6 +23,7 @@ __all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "check_lay
 Array = NDArray[Any]
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255  # the values of a trimap
+MARKS = ("strokes", "mask", "trimap", "alpha")  # layers that say where the subject is
 
 
 class _Kind(NamedTuple):
@@ -109,6 +111,25 @@ class Layers:
         change: dict[str, Any] = {name: array}
         return replace(self, **change)
 
+    def bring(self, name: str, value: ArrayLike) -> Self:
+        """Return new layers with a layer from a user, in any of the forms of :func:`enter`, that says something.
+
+        Raises
+        ------
+        LayerError
+            If it does not fit, or has one value everywhere: a mask of nothing but subject, a trimap of nothing known.
+
+        Warns
+        -----
+        UserWarning
+            If only one side is marked; a mask of 0 everywhere is right for an empty scene, and then says so.
+        """
+        if name not in LAYERS:
+            raise LayerError(f"{name}: no such layer (there are: {', '.join(LAYERS)})")
+        made = self.put(name, enter(name, value))
+        _check_meaning(name, getattr(made, name))
+        return made
+
     def given(self) -> tuple[str, ...]:
         """Return the names of the layers that are there, in the table's order."""
         return tuple(f.name for f in fields(self) if f.name in LAYERS and getattr(self, f.name) is not None)
@@ -180,12 +201,14 @@ def enter(name: str, value: ArrayLike) -> Array:
     Raises
     ------
     LayerError
-        If the shape, the dtype or a value does not fit.
+        If the shape, the dtype or a value does not fit, or if integers are labels (0, 1, 2) instead of grays.
     """
     kind = LAYERS[name]
     array = np.asarray(value)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
+    if name in MARKS and array.dtype.kind == "u" and array.size:
+        _refuse_labels(name, array)
     if kind.channels and array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
     if kind.dtype is np.uint8 and array.dtype == np.uint8:
@@ -200,6 +223,40 @@ def enter(name: str, value: ArrayLike) -> Array:
         array = np.ascontiguousarray(share, np.float32)
     _check_form(name, array, kind)
     return array
+
+
+def _refuse_labels(name: str, array: Array) -> None:
+    """Refuse unsigned integers that number classes, or fill a tenth of their range: all would be background."""
+    seen = np.zeros(np.iinfo(array.dtype).max + 1, bool)
+    seen[array.ravel()] = True
+    values = np.flatnonzero(seen)
+    full = len(seen) - 1
+    if 0 < values[-1] <= full // 10 or (len(values) <= 4 and values[:2].tolist() == [0, 1]):
+        some = ", ".join(map(str, values[:6])) + (f", ... {values[-1]}" if len(values) > 6 else "")
+        middle = f", {full // 2 + 1} (unknown)" if name in ("trimap", "strokes") else ""
+        raise LayerError(
+            f"{name}: expected grays from 0 (background){middle} to {full} (subject), got {some}: labels, or another "
+            f"depth; scale them to 0..{full}, or give bool or float"
+        )
+
+
+def _check_meaning(name: str, array: Array) -> None:
+    """Refuse a layer of one value, and warn where one of subject and background is missing."""
+    if name not in MARKS:
+        return
+    low, high = array.min(), array.max()
+    if name in ("mask", "alpha"):
+        expected, empty, missing = "background (0) and subject (1)", not high, (low > 0.9, high < 0.1)
+        found = f"{low:.3g}..{high:.3g}"
+    else:
+        expected, empty = "background (0) and foreground (255)", False
+        missing = (low > BACKGROUND, high < FOREGROUND)
+        found = ", ".join(str(value) for value in (BACKGROUND, UNKNOWN, FOREGROUND) if (array == value).any())
+    if low == high and not empty:
+        raise LayerError(f"{name}: expected {expected}, got {low:.3g} everywhere")
+    for side, lacking in zip(("background", "subject"), missing, strict=True):
+        if lacking:
+            warnings.warn(f"{name}: marks no {side}; expected {expected}, got {found}", UserWarning, stacklevel=4)
 
 
 def check_layer(name: str, array: Array, image: Array) -> None:

@@ -150,8 +150,7 @@ class Pipeline:
         layers = image if isinstance(image, Layers) else Layers.of(image)
         for name, array in brought.items():
             if array is not None:
-                other = Layers.of(layers.image, **{name: array})
-                layers = layers.put(name, getattr(other, name))
+                layers = layers.bring(name, array)
         picture = layers.image
         for step in self.plan(layers.given()):
             if "alpha" in step.stage.needs:

@@ -73,7 +73,7 @@ def read_layers(picture: Any, **brought: Any) -> Layers:
             raise LayerError(f"{name}: no layer that can be brought (there are: {', '.join(BROUGHT)})")
         if value is not None:
             array = value if _is_array(value) else _read_layer(name, value)
-            layers = layers.put(name, getattr(Layers.of(layers.image, **{name: array}), name))
+            layers = layers.bring(name, array)
     return layers
 
 
@@ -98,9 +98,11 @@ def _read_layer(name: str, source: Any) -> Array:
     from bgkit import imagefile
 
     if name == "plate":
-        array: Array = imagefile.read_picture(source).image
-    elif name == "strokes":
-        array = imagefile.read_strokes(source)
-    else:
-        array = imagefile.read_gray(source)
-    return array
+        picture = imagefile.read_picture(source)
+        if picture.alpha is not None and picture.alpha.min() < 1:
+            raise LayerError(
+                f"plate: expected an opaque picture, got one with clear parts: {picture.path or 'picture'}"
+            )
+        return picture.image
+    readers = {"strokes": imagefile.read_strokes, "trimap": imagefile.read_trimap}
+    return readers.get(name, imagefile.read_mask)(source)

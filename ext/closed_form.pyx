@@ -40,7 +40,7 @@ cdef extern from "multifrontal.h" nogil:
 
     int c_room "ROOM"
     void add_windows(const float *, const unsigned char *, Py_ssize_t, Py_ssize_t, const int32_t *, Py_ssize_t,
-                     Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, double, double *, double *)
+                     Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, double *, double *)
     double row_times(const double *, const int32_t *, Py_ssize_t, const double *)
     int32_t c_dissect "dissect"(Dissection *, int32_t, int32_t)
     int32_t c_find_borders "find_borders"(const CTree *, int32_t, int32_t, int64_t, int32_t *)
@@ -55,13 +55,12 @@ ROOM = c_room
 
 
 def laplacian(const float[:, :, ::1] image, const unsigned char[:, ::1] trimap, const int32_t[:, ::1] index,
-              Py_ssize_t top, Py_ssize_t left, double epsilon, double smoothness, double[:, ::1] values, double[::1] right,
-              int threads):
+              Py_ssize_t top, Py_ssize_t left, double epsilon, double[:, ::1] values, double[::1] right, int threads):
     """Add up the matrix and the right side; rows of the band's box in chunks of 16, disjoint in what they write."""
     cdef Py_ssize_t box_rows = index.shape[0] - 4, box_cols = index.shape[1] - 4, chunk
     for chunk in prange((box_rows + 15) // 16, nogil=True, num_threads=threads, schedule="dynamic"):
         add_windows(&image[0, 0, 0], &trimap[0, 0], image.shape[0], image.shape[1], &index[0, 0], top, left, box_cols,
-                    top + chunk * 16, top + min(box_rows, chunk * 16 + 16), epsilon, smoothness, &values[0, 0], &right[0])
+                    top + chunk * 16, top + min(box_rows, chunk * 16 + 16), epsilon, &values[0, 0], &right[0])
 
 
 def multiply(const double[:, ::1] values, const int32_t[:, ::1] index, const int32_t[::1] at, const double[::1] x,

@@ -24,11 +24,10 @@ static inline int place(int rows, int cols) { return 5 * rows + cols; }
  * and every sum runs over its windows in raster order: the same bits for any cut into ranges. */
 static void add_windows(const float *image, const unsigned char *trimap, ptrdiff_t rows, ptrdiff_t cols,
                         const int32_t *index, ptrdiff_t top, ptrdiff_t left, ptrdiff_t box_cols,
-                        ptrdiff_t first, ptrdiff_t last, double epsilon, double smoothness, double *values, double *right)
+                        ptrdiff_t first, ptrdiff_t last, double epsilon, double *values, double *right)
 {
     const int height = rows < 3 ? (int)rows : 3, width = cols < 3 ? (int)cols : 3, area = height * width;
     const ptrdiff_t stride = box_cols + 2 * MARGIN;
-    const double share = sqrt(1 - smoothness);
     int below[9], beside[9], at[9]; /* of each pixel of a window; at: its place, so that differences are places */
     for (int k = 0; k < area; k++)
         below[k] = k / width, beside[k] = k % width, at[k] = place(below[k], beside[k]);
@@ -61,15 +60,15 @@ static void add_windows(const float *image, const unsigned char *trimap, ptrdiff
                 const double r = color[k][0], g = color[k][1], b = color[k][2];
                 a00 += r * r, a01 += r * g, a02 += r * b, a11 += g * g, a12 += g * b, a22 += b * b;
             }
-            /* Whiten the colors, w = L^-1 color with the covariance L L': then color' A^-1 color is w' w. Both 1 / area, of
-             * the covariance and of the sum over the window, cancel. Not by cofactors: where a window holds two colors,
-             * their determinant is epsilon^2 and lost among products near 1, and the matrix comes out indefinite. */
-            const double l00 = sqrt(a00), l10 = a01 / l00, l20 = a02 / l00;
-            const double l11 = sqrt(a11 - l10 * l10), l21 = (a12 - l10 * l20) / l11;
-            const double l22 = sqrt(a22 - l20 * l20 - l21 * l21);
+            /* Whiten the colors, w = L^-1 color with the covariance L L': then color' A^-1 color is w' w. Both 1 / area,
+             * of the covariance and of the sum over the window, cancel. Not by cofactors: where a window holds two
+             * colors, their determinant is epsilon^2, lost among products near 1, and the matrix comes out indefinite. */
+            const double i00 = 1 / sqrt(a00), l10 = a01 * i00, l20 = a02 * i00;
+            const double i11 = 1 / sqrt(a11 - l10 * l10), l21 = (a12 - l10 * l20) * i11;
+            const double i22 = 1 / sqrt(a22 - l20 * l20 - l21 * l21);
             for (int k = 0; k < area; k++) {
-                const double r = color[k][0] * share / l00, g = (color[k][1] * share - l10 * r) / l11;
-                white[k][0] = r, white[k][1] = g, white[k][2] = (color[k][2] * share - l20 * r - l21 * g) / l22;
+                const double r = color[k][0] * i00, g = (color[k][1] - l10 * r) * i11;
+                white[k][0] = r, white[k][1] = g, white[k][2] = (color[k][2] - l20 * r - l21 * g) * i22;
             }
             for (int k = 0; k < area; k++) {
                 if (which[k] < 0 || row + below[k] < first || row + below[k] >= last)

@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
 
 from bgkit.errors import ImageError, LayerError, ParamError
-from bgkit.imagefile import read_gray, read_picture, read_strokes, write_picture
+from bgkit.imagefile import read_gray, read_mask, read_picture, read_strokes, read_trimap, write_picture
+from bgkit.layers import enter
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
@@ -1054,20 +1055,67 @@ def test_gray_mask_is_exact():
 
 def test_cutout_as_mask():
     """A cutout given as mask means its alpha."""
-    np.testing.assert_array_equal(read_gray(saved(np.dstack([scene(), veil()]), "PNG")), veil() / np.float32(255))
+    np.testing.assert_array_equal(read_mask(saved(np.dstack([scene(), veil()]), "PNG")), veil())
 
 
-def test_opaque_picture_as_mask():
+def drawn_mask():
+    """Return a mask as people draw them: white on black with a soft edge."""
+    row, col = np.indices((40, 60))
+    return np.uint8(255 * np.clip(8.5 - np.hypot(row - 20, col - 30) / 2, 0, 1))
+
+
+@pytest.mark.parametrize("opacity", [255, 0, 128])
+def test_mask_with_a_constant_alpha(opacity):
     """An alpha that is the same everywhere says nothing; the gray counts."""
-    gray = scene()[:, :, 0]
-    data = saved(np.dstack([gray] * 3 + [np.full_like(gray, 255)]), "PNG")
-    np.testing.assert_array_equal(read_gray(data), gray / np.float32(255))
+    data = saved(np.dstack([drawn_mask()] * 3 + [np.full_like(drawn_mask(), opacity)]), "PNG")
+    np.testing.assert_array_equal(read_mask(data), drawn_mask())
 
 
-def test_color_as_mask():
-    """Color is weighed as luma."""
+def test_mask_with_one_pixel_less_opaque():
+    """Nor does an alpha that is clear nowhere."""
+    alpha = np.full_like(drawn_mask(), 255)
+    alpha[3, 3] = 254
+    np.testing.assert_array_equal(read_mask(saved(np.dstack([drawn_mask()] * 3 + [alpha]), "PNG")), drawn_mask())
+
+
+@pytest.mark.parametrize("gray", [drawn_mask(), np.full_like(drawn_mask(), 255), np.zeros_like(drawn_mask())])
+def test_mask_drawn_on_nothing(gray):
+    """White, black, or the mask itself on a clear ground: what is clear is background."""
+    data = saved(np.dstack([gray] * 3 + [drawn_mask()]), "PNG")
+    np.testing.assert_array_equal(read_mask(data), drawn_mask())
+
+
+def test_black_and_white_with_a_clear_part():
+    """A mask of which a part is clear: there it is background, elsewhere its gray counts."""
+    alpha = np.full_like(drawn_mask(), 255)
+    alpha[:, :30] = 0
+    expected = np.where(alpha > 0, drawn_mask(), 0)
+    np.testing.assert_array_equal(read_mask(saved(np.dstack([drawn_mask()] * 3 + [alpha]), "PNG")), expected)
+
+
+@pytest.mark.parametrize("read", [read_mask, read_trimap, read_gray])
+def test_color_as_mask(read):
+    """No brightness says what a color means, so it is refused."""
     pixel = np.full((2, 2, 3), (255, 0, 0), np.uint8)
-    np.testing.assert_allclose(read_gray(saved(pixel, "PNG")), 0.299, atol=1e-6)
+    with pytest.raises(ImageError, match=r"^picture: expected gray, got colors, as \(255, 0, 0\)"):
+        read(saved(pixel, "PNG"))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WebP"])
+def test_gray_with_color_noise_as_mask(form):
+    """What a lossy file makes of gray is gray."""
+    data = saved(np.dstack([drawn_mask()] * 3), form, quality=90)
+    assert np.abs(read_mask(data).astype(int) - drawn_mask()).max() <= 25
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_clear_pixels_of_a_trimap_are_unknown(depth):
+    """Its gray decides the rest, whatever color lies under what is clear."""
+    gray, alpha = np.uint8([[0, 0, 128, 255, 255, 90]]), np.uint8([[255, 0, 255, 255, 0, 255]])
+    pixels = np.dstack([gray, gray, gray, alpha])
+    pixels[0, 1, 0] = 200
+    data = saved(pixels, "PNG") if depth == 8 else png(pixels.astype(np.uint16) * 257, 6)
+    np.testing.assert_array_equal(enter("trimap", read_trimap(data)), [[0, 128, 128, 255, 128, 128]])
 
 
 def test_mask_turns_with_exif():

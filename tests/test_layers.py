@@ -106,3 +106,73 @@ def test_saving_an_absent_layer_says_what_there_is(tmp_path):
     """The message lists the layers that were made."""
     with pytest.raises(LayerError, match="alpha: expected one of the layers that were made: image"):
         Layers.of(IMAGE).save(tmp_path / "a.png", "alpha")
+
+
+@pytest.mark.parametrize("name", ["mask", "trimap", "strokes", "alpha"])
+@pytest.mark.parametrize(
+    ("values", "dtype", "found"),
+    [
+        ([0, 1], np.uint8, "0, 1:"),
+        ([0, 1, 2], np.uint8, "0, 1, 2:"),
+        ([1, 2, 3], np.uint8, "1, 2, 3:"),
+        ([0, 1, 255], np.uint8, "0, 1, 255:"),
+        ([0, 3, 5, 7, 9, 11, 13, 15], np.uint8, r"0, 3, 5, 7, 9, 11, \.\.\. 15:"),
+        ([0, 1, 2], np.uint16, "0, 1, 2:"),
+        ([0, 128, 255], np.uint16, "0, 128, 255:"),
+    ],
+)
+def test_labels_are_refused(name, values, dtype, found):
+    """Classes by number, and 8 bits in 16, would all read as background; the message says which values were found."""
+    array = np.resize(np.array(values, dtype), (4, 6))
+    with pytest.raises(LayerError, match=f"^{name}: expected grays .*, got {found} labels, or another depth"):
+        enter(name, array)
+
+
+@pytest.mark.parametrize("values", [[0], [0, 255], [0, 128, 255], [0, 127, 254], [2, 130, 250], list(range(60))])
+@pytest.mark.parametrize("name", ["mask", "trimap"])
+def test_grays_are_no_labels(name, values):
+    """Black, black and white, trimaps off by a little and soft masks are read."""
+    enter(name, np.resize(np.array(values, np.uint8), (8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("mask", 1.0, "got 1 everywhere"),
+        ("mask", 0.5, "got 0.5 everywhere"),
+        ("alpha", 1.0, "got 1 everywhere"),
+        ("trimap", 1.0, "got 255 everywhere"),
+        ("trimap", 0.0, "got 0 everywhere"),
+        ("trimap", 0.5, "got 128 everywhere"),
+        ("strokes", 0.5, "got 128 everywhere"),
+    ],
+)
+def test_a_layer_that_says_nothing_is_refused(name, value, words):
+    """One value everywhere would give an empty or a full cutout."""
+    with pytest.raises(LayerError, match=f"^{name}: expected background .* {words}"):
+        Layers.of(IMAGE).bring(name, np.full((4, 6), value))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("mask", [0], r"marks no subject; .* got 0\.\.0"),
+        ("mask", [0, 0.05], r"marks no subject; .* got 0\.\.0.05"),
+        ("alpha", [0.95, 1], r"marks no background; .* got 0\.95\.\.1"),
+        ("trimap", [0, 0.5], "marks no subject; .* got 0, 128"),
+        ("trimap", [1, 0.5], "marks no background; .* got 128, 255"),
+        ("strokes", [0, 0.5], "marks no subject"),
+    ],
+)
+def test_one_side_alone_is_said(name, values, words):
+    """An empty scene may have an empty mask; it is read, and said."""
+    with pytest.warns(UserWarning, match=f"^{name}: {words}"):
+        made = Layers.of(IMAGE).bring(name, np.resize(np.array(values, float), (4, 6)))
+    assert getattr(made, name) is not None
+
+
+@pytest.mark.parametrize("values", [[0, 0.5, 1], [0, 1]])
+def test_both_sides_say_enough(values):
+    """A trimap needs no unknown pixel."""
+    made = Layers.of(IMAGE).bring("trimap", np.resize(np.array(values, float), (4, 6)))
+    assert set(np.unique(made.trimap)) == {round(255 * value + 0.1) for value in values}

@@ -15,7 +15,6 @@ def laplacian(
     top: int,
     left: int,
     epsilon: float,
-    smoothness: float,
     values: Doubles,
     right: Doubles,
     threads: int,

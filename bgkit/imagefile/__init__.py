@@ -6,18 +6,21 @@ What a file is, is told by its first bytes, not by its name. Writing is whole or
 file beside the target that then takes its place.
 
 ``_decode`` turns a file into samples, ``_profile`` knows color profiles, ``_png`` the chunks of a
-PNG, ``_write`` all outputs. Pillow and the other decoders load on first use.
+PNG, ``_gray`` what a mask or a trimap means, ``_write`` all outputs. Pillow and the other decoders load on first use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit.errors import ImageError
 from bgkit.imagefile._decode import MAX_PIXELS, Source, decode, header_size
+from bgkit.imagefile._gray import gray_of, mask_of, trimap_of
 from bgkit.imagefile._write import write_picture
 
 __all__ = [
@@ -25,8 +28,10 @@ __all__ = [
     "Picture",
     "header_size",
     "read_gray",
+    "read_mask",
     "read_picture",
     "read_strokes",
+    "read_trimap",
     "write_picture",
 ]
 
@@ -89,29 +94,59 @@ def read_picture(source: Source, *, max_pixels: int | None = None) -> Picture:
 
 
 def read_gray(source: Source, *, max_pixels: int | None = None) -> NDArray[np.float32]:
-    """Read a mask, a trimap or an alpha that a user brings: numbers, so no profile is applied.
+    """Read a picture that is numbers, so no profile is applied, without regard to an alpha channel.
 
     Returns
     -------
     ndarray of shape (M, N), float32
-        The alpha channel, 0..1, where the file has one that is not the same everywhere (a cutout given as its
-        own mask); else gray, else the luma of RGB (Rec. 601).
+        0..1: gray, or the luma of RGB (Rec. 601) that is nearly gray.
 
     Raises
     ------
     ImageError
-        As :func:`read_picture`.
+        As :func:`read_picture`, or if it is colored.
     """
+    return _share(_numbers(source, max_pixels, lambda color, alpha: gray_of(color)))
+
+
+def read_mask(source: Source, *, max_pixels: int | None = None) -> Array:
+    """Read a mask or an alpha that a user brings.
+
+    Returns
+    -------
+    ndarray of shape (M, N), uint8, uint16 or float32
+        The samples: gray, or the alpha channel where the file is a cutout (:func:`bgkit.imagefile._gray.mask_of`).
+
+    Raises
+    ------
+    ImageError
+        As :func:`read_picture`, or if it is colored and no cutout.
+    """
+    return _numbers(source, max_pixels, mask_of)
+
+
+def read_trimap(source: Source, *, max_pixels: int | None = None) -> Array:
+    """Read a trimap that a user brings.
+
+    Returns
+    -------
+    ndarray of shape (M, N), uint8, uint16 or float32
+        The samples: gray, and half of their range where the file is clear.
+
+    Raises
+    ------
+    ImageError
+        As :func:`read_picture`, or if it is colored.
+    """
+    return _numbers(source, max_pixels, trimap_of)
+
+
+def _numbers(source: Source, max_pixels: int | None, meaning: Callable[[Array, Array | None], Array]) -> Array:
     raw = decode(source, max_pixels, color_managed=False)
-    if raw.alpha is not None and (raw.alpha != raw.alpha.flat[0]).any():
-        return _share(raw.alpha)
-    color = raw.color
-    if color.ndim == 3 and (color[:, :, 0] == color[:, :, 1]).all() and (color[:, :, 1] == color[:, :, 2]).all():
-        color = color[:, :, 0]  # exact: a sum of weights would shift gray by a rounding
-    gray = _share(color)
-    if gray.ndim == 3:
-        gray = np.clip(gray @ np.array([0.299, 0.587, 0.114], np.float32), 0, 1)
-    return np.ascontiguousarray(gray)
+    try:
+        return np.ascontiguousarray(meaning(raw.color, raw.alpha))
+    except ImageError as error:
+        raise error.at(raw.path or "picture") from None
 
 
 def read_strokes(source: Source, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
