@@ -1,6 +1,6 @@
 """bgkit removes image backgrounds.
 
-The public names load on first use: :func:`remove`, :func:`load_pipeline`, :class:`Layers`, and the
+The public names load on first use: :func:`remove`, :func:`remove_many`, :func:`load_pipeline`, :class:`Layers`, and the
 modules :mod:`bgkit.stages` and :mod:`bgkit.errors`. ``import bgkit`` itself loads nothing heavy.
 """
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bgkit import errors, stages
+    from bgkit.batch.removal import remove_many
     from bgkit.errors import BgkitError
     from bgkit.layers import Layers
     from bgkit.pipeline import Pipeline
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["BgkitError", "Layers", "Pipeline", "errors", "load_pipeline", "remove", "set_threads", "stages"]
+__all__ = [
+    "BgkitError",
+    "Layers",
+    "Pipeline",
+    "errors",
+    "load_pipeline",
+    "remove",
+    "remove_many",
+    "set_threads",
+    "stages",
+]
 
 _module_of = {
     "BgkitError": "bgkit.errors",
@@ -28,6 +39,7 @@ _module_of = {
     "Pipeline": "bgkit.pipeline",
     "load_pipeline": "bgkit.pipelinefile",
     "remove": "bgkit.removal",
+    "remove_many": "bgkit.batch.removal",
     "set_threads": "bgkit.threads",
 }
 

@@ -57,6 +57,10 @@ class Step:
     values: Mapping[str, Any]
     place: str = ""  # file:line:column, for messages
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process by the stage's name: its function cannot be pickled."""
+        return _named_step, (self.stage.name, dict(self.values), self.place)
+
     @property
     def name(self) -> str:
         return self.stage.name
@@ -100,6 +104,10 @@ class Step:
             same = self.stage.function(**given, **values)
         check_layer("plate", same, plate)
         return same
+
+
+def _named_step(name: str, values: Mapping[str, Any], place: str) -> Step:
+    return Step(stages.find(name), values, place)
 
 
 OnStep = Callable[[Step, Layers, float], None]

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from minefield import BREAKS, DIES, PIPELINE, REFUSES, STOPS, WARNS, draw, install
 
-from bgkit.batch import engine, memory, workers
-from bgkit.batch.engine import default_workers, run_batch
+from bgkit.batch import memory, processes
+from bgkit.batch.engines import local
+from bgkit.batch.engines.local import Local, default_workers
+from bgkit.batch.events import Events
 from bgkit.batch.finding import find_pictures
 from bgkit.batch.jobs import Job, Outcome, Work, shown
 from bgkit.batch.journal import NAME, Journal
@@ -255,7 +257,7 @@ def test_journal_tells_what_stands_rightly(work):
     planned = plan(["in"], "out")
     prepare([Path("out")])
     with Journal(Path("out"), "digest", "result") as journal:
-        for outcome in run_batch(planned.jobs, work):
+        for outcome in Local(1).run(planned.jobs, work):
             journal.add(outcome)
     draw(Path("in/a.png"), rows=20)
     Path("out/b.png").write_bytes(Path("out/b.png").read_bytes()[:50])
@@ -274,7 +276,7 @@ def test_journal_survives_torn_lines(work):
     job = plan(["a.png"], "out").jobs[0]
     Path("out", NAME).write_text('{"output": "b.png"}\n{"output": "a.p')
     with Journal(Path("out"), "digest", "result") as journal:
-        for outcome in run_batch([job], work):
+        for outcome in Local(1).run([job], work):
             journal.add(outcome)
     again = Journal(Path("out"), "digest", "result")
     assert set(again.records) == {"a.png", "b.png"} and again.judge(job) == "good"
@@ -358,14 +360,16 @@ def test_jpg_needs_a_background(work):
 
 
 def done(jobs, work, count=1, **options) -> dict[str, Outcome]:
-    return {outcome.job.name: outcome for outcome in run_batch(jobs, work, count, **options)}
+    return {outcome.job.name: outcome for outcome in Local(count, **options).run(jobs, work)}
 
 
 def test_a_job_is_timed_and_its_facts_are_kept(work):
     """The outcome tells seconds by step, facts by stage and the picture's size; the output is there."""
     draw(Path("a.png"))
     steps = []
-    (outcome,) = run_batch(plan(["a.png"]).jobs, work, on_step=steps.append)
+    events = Events()
+    events.step = steps.append
+    (outcome,) = Local(1).run(plan(["a.png"]).jobs, work, events)
     assert outcome.status == "done"
     assert list(outcome.seconds) == steps == ["read", "minefield", "composite", "write"]
     assert outcome.size == (12, 16)
@@ -417,14 +421,14 @@ def test_a_full_disk_fails_the_picture(work, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Layers, "save", full)
-    (outcome,) = run_batch(plan(["a.png"]).jobs, work)
+    (outcome,) = Local(1).run(plan(["a.png"]).jobs, work)
     assert (outcome.status, outcome.error) == ("failed", "No space left on device")
 
 
 def test_warnings_are_the_pictures(work):
     """What a stage warns of is kept with the picture and printed by no one else."""
     draw(Path("a.png"), WARNS)
-    (outcome,) = run_batch(plan(["a.png"]).jobs, work)
+    (outcome,) = Local(1).run(plan(["a.png"]).jobs, work)
     assert (outcome.status, outcome.warnings) == ("done", ("stopped early",))
 
 
@@ -432,7 +436,7 @@ def test_the_users_stop_goes_through(work):
     """Ctrl-C is no failure of a picture."""
     draw(Path("a.png"), STOPS)
     with pytest.raises(KeyboardInterrupt):
-        list(run_batch(plan(["a.png"]).jobs, work))
+        list(Local(1).run(plan(["a.png"]).jobs, work))
 
 
 # Worker processes
@@ -458,21 +462,21 @@ def test_workers_share_the_cores_and_end_with_the_batch(work, monkeypatch):
     monkeypatch.setenv("BGKIT_THREADS", "6")
     for name in "abcd":
         draw(Path(f"in/{name}.png"))
-    before = {name: os.environ.get(name) for name in workers.THREAD_NAMES}  # a caller may have set any of them
-    running = run_batch(plan(["in"], "out").jobs, work, 2)
+    before = {name: os.environ.get(name) for name in processes.THREAD_NAMES}  # a caller may have set any of them
+    running = Local(2).run(plan(["in"], "out").jobs, work)
     assert next(running).facts["minefield"]["threads"] == 3
     assert len(multiprocessing.active_children()) == 2
     running.close()
     assert not multiprocessing.active_children()
-    assert {name: os.environ.get(name) for name in workers.THREAD_NAMES} == before
+    assert {name: os.environ.get(name) for name in processes.THREAD_NAMES} == before
 
 
 def test_number_of_workers(monkeypatch):
     """One for a few pictures, else one per core, as far as the memory goes."""
-    monkeypatch.setattr(engine, "threads", lambda: 8)
-    monkeypatch.setattr(engine, "_memory", lambda: 64 << 30)
+    monkeypatch.setattr(local, "threads", lambda: 8)
+    monkeypatch.setattr(local, "limit", lambda: 64 << 30)
     assert [default_workers(count) for count in (1, 3, 6, 1000)] == [1, 1, 3, 8]
-    monkeypatch.setattr(engine, "_memory", lambda: 7 << 30)
+    monkeypatch.setattr(local, "limit", lambda: 7 << 30)
     assert default_workers(1000) == 2
 
 
@@ -507,7 +511,7 @@ def test_no_more_at_work_than_fit(work, gigabytes, shape, processes):
     """Where two pictures of 24 MP do not fit, one worker does both, though two are allowed; of 2 MP, each does one."""
     for name in ("in/a.png", "in/b.png"):
         draw(Path(name), rows=shape[0], cols=shape[1])
-    outcomes = list(run_batch(plan(["in"], "out").jobs, work, 2, memory=int(gigabytes * 1e9)))
+    outcomes = list(Local(2, memory=int(gigabytes * 1e9)).run(plan(["in"], "out").jobs, work))
     assert [outcome.status for outcome in outcomes] == ["done"] * 2
     assert len({outcome.facts["minefield"]["pid"] for outcome in outcomes}) == processes
     assert max(outcome.memory or 0 for outcome in outcomes) < gigabytes * 1e9
@@ -521,7 +525,7 @@ def test_report_lines(work):
     draw(Path("a.png"))
     Path("r.jsonl").write_text('{"input": "torn')
     with Report(Path("r.jsonl"), work) as report:
-        for outcome in run_batch(plan(["a.png"]).jobs, work):
+        for outcome in Local(1).run(plan(["a.png"]).jobs, work):
             report.add(outcome)
             line = Path("r.jsonl").read_text().splitlines()[1]  # on the disk at once
     record = json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
@@ -550,7 +554,7 @@ def test_names_that_are_hard_to_write(work):
     for name in names:
         draw(Path("in") / name)
     with Report(Path("r.jsonl"), work) as report:
-        for outcome in run_batch(plan(["in"], "out").jobs, work):
+        for outcome in Local(1).run(plan(["in"], "out").jobs, work):
             report.add(outcome)
             assert outcome.status == "done"
     assert listing("out") == sorted(names)
@@ -562,6 +566,6 @@ def test_names_that_are_hard_to_write(work):
 def test_a_job_of_bytes(work):
     """A picture may come as bytes, from a pipe."""
     data = draw(Path("a.png")).read_bytes()
-    (outcome,) = run_batch([Job(data, Path("b.png"), "stdin")], work)
+    (outcome,) = Local(1).run([Job(data, Path("b.png"), "stdin")], work)
     assert outcome.status == "done"
     assert np.array_equal(cv2.imread("b.png", -1)[0, 0, :3], [250, 250, 250])

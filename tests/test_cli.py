@@ -194,7 +194,7 @@ def test_stop_by_the_user():
     draw(Path("in/c.png"))
     result = remove("in", "-o", "out", "--workers", "1", status=130)
     assert "1 done, 2 not begun or given up" in result.stderr
-    assert result.stderr.endswith("stopped; the same command goes on with what is left\n")
+    assert result.stderr.endswith("stopped; the same command resumes\n")
     assert [name for name in files() if name.startswith("out")] == ["out/a.png"]
 
 
@@ -319,8 +319,8 @@ WRONG = [
     (["a.png", "-o", "binary.yaml/out"], "binary.yaml/out: cannot be made: binary.yaml is a file"),
     (["a.png", "--report", "no/r.jsonl"], "no/r.jsonl: the report cannot be written"),
     (["a.png", "-o", "out", "--report", "no/r.jsonl"], "no/r.jsonl: the report cannot be written"),
-    (["a.png", "--scheduler", "tcp://127.0.0.1:1"], "--scheduler: is for --engine dask"),
-    (["a.png", "--engine", "dask", "--memory", "1"], "--memory: is for local workers"),
+    (["a.png", "--scheduler", "tcp://127.0.0.1:1"], "scheduler: the engine 'local' has no such setting"),
+    (["a.png", "--engine", "dask", "--memory", "1"], "memory: the engine 'dask' has no such setting"),
     (["a.png", "-p", "no.json"], "no.json: cannot be read: No such file"),
     (["-", "a.png"], "a pipe takes one picture"),
     (["-", "-o", "out"], "out: a picture from a pipe has no name; give -o FILE"),
@@ -654,7 +654,8 @@ def test_missing_dask_is_told(monkeypatch):
 
 def test_bar_says_what_lines_say(capsys):
     """With a bar, errors and the summary are written above it."""
-    with Bar(2, ["read", "write"]) as bar:
+    with Bar() as bar:
+        bar.begin(2, ["read", "write"])
         bar.add(Outcome(Job(Path("[b]a.png"), Path("x.png"), "[b]a.png"), "failed", "too [red] a :smile:"))
         bar.add(Outcome(Job(Path("b.png"), Path("y.png"), "b.png"), "done"))
         bar.finish()

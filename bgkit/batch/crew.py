@@ -1,6 +1,6 @@
 """Worker processes that stay and take one job after another from many callers: what a server runs on.
 
-A batch knows its jobs and its pipeline beforehand (:mod:`bgkit.batch.workers`); here each job comes with its own
+A batch knows its jobs and its pipeline beforehand (:mod:`bgkit.batch.engines.local`); here each job comes with its own
 work, waits in a queue of limited length, and its caller may leave at any time. A job nobody wants any more stops
 after its present stage; where that takes too long, and where a job takes longer than it may, its process is ended.
 A process that ends costs its own job one error, and another takes its place.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import pickle
 import signal
 import threading
 import time
@@ -23,8 +24,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bgkit.batch.jobs import Job, Outcome, Work
-from bgkit.batch.orders import Order
-from bgkit.batch.workers import for_children, leave
+from bgkit.batch.processes import for_children, leave
 from bgkit.errors import BgkitError, EngineError
 from bgkit.threads import set_threads, threads
 
@@ -47,7 +47,7 @@ class StoppedError(EngineError):
 class Ticket:
     """A job on its way, with its caller's end of it."""
 
-    order: Order
+    work: bytes  # pickled once, by which a process knows work that it has met before
     job: Job
     seconds: float  # that it may take, from when a process takes it up
     future: Future[Outcome] = field(default_factory=Future)
@@ -74,7 +74,7 @@ class Crew:
 
     def __init__(self, workers: int, waiting: int, warm: tuple[Work, Job] | None = None) -> None:
         self.workers, self.limit = workers, waiting
-        self._warm = (Order.of(warm[0]), warm[1]) if warm else None
+        self._warm = (pickle.dumps(warm[0]), warm[1]) if warm else None
         self._share = max(1, threads() // workers)
         self._waiting: deque[Ticket] = deque()
         self._changed = threading.Condition()
@@ -100,7 +100,7 @@ class Crew:
         QueueFullError
             If as many jobs wait as may.
         """
-        ticket = Ticket(Order.of(work), job, seconds)
+        ticket = Ticket(pickle.dumps(work), job, seconds)
         with self._changed:
             if self._closing:
                 raise StoppedError("no new work is taken: the server is ending")
@@ -205,7 +205,7 @@ class _Worker:
         stop_at, why = time.monotonic() + ticket.seconds, ""
         end_at = stop_at + PATIENCE
         try:
-            self.line.send((ticket.order, ticket.job))
+            self.line.send((ticket.work, ticket.job))
             while not self.line.poll(LOOK):
                 now = time.monotonic()
                 if not why and (ticket.unwanted or now > stop_at):
@@ -237,8 +237,9 @@ class _Worker:
 
 
 @functools.lru_cache(maxsize=64)
-def _work_of(order: Order) -> Work:
-    return order.work()
+def _work_of(data: bytes) -> Work:
+    work: Work = pickle.loads(data)
+    return work
 
 
 def _work(line: Connection, unwanted: Any, share: int) -> None:
@@ -254,10 +255,10 @@ def _work(line: Connection, unwanted: Any, share: int) -> None:
 
     try:
         while True:
-            order, job = line.recv()
+            data, job = line.recv()
             try:
-                outcome = run_job(job, _work_of(order), go_on)
-            except BgkitError as error:  # of the order: a file that a pipeline names is gone
+                outcome = run_job(job, _work_of(data), go_on)
+            except BgkitError as error:  # of the work: a stage that is not installed here
                 outcome = Outcome(job, "failed", str(error), kind=type(error).__name__)
             line.send(replace(outcome, job=None))  # type: ignore[arg-type]
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgkit.batch.jobs import shown
-from bgkit.cli.remove import _load
+from bgkit.cli.options import load_chain
 from bgkit.errors import BgkitError, LayerError, ParamError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def command(inputs: tuple[str, ...], pipeline: str, settings: tuple[str, ...], q
     """
     from bgkit.batch.finding import find_pictures
 
-    chain = _load(pipeline, settings, None)
+    chain = load_chain(pipeline, settings)
     frames = [step for step in chain.steps if step.name == "frame"]
     if not frames:
         raise ParamError(f"align: the pipeline {chain.name!r} has no stage frame; add one, or take -p product")

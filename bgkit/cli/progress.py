@@ -12,32 +12,41 @@ from typing import Self
 
 import click
 
+from bgkit.batch.events import Events
 from bgkit.batch.jobs import Outcome, shown
 
 __all__ = ["Bar", "Lines", "Progress", "open_progress", "pace"]
 
 
-class Progress:
-    """Says only what went wrong; the others say more."""
+class Progress(Events):
+    """Says only what went wrong; the others say more.
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    With ``strict`` a flagged picture counts as failed for the exit status; with ``debug`` a fault of bgkit's own shows
+    its traceback.
+    """
+
+    def __init__(self, *, strict: bool = False, debug: bool = False) -> None:
+        self.strict, self.debug = strict, debug
+        self.count = 0
         self.started = time.perf_counter()
         self.counts: Counter[str] = Counter()
         self.failed: list[str] = []
         self.flagged: list[str] = []
-        self.strict = False  # whether a flagged picture counts as failed for the exit status
         self.status = 0  # to end the process with
+
+    def begin(self, count: int, steps: Sequence[str]) -> None:
+        self.count, self.started = count, time.perf_counter()
 
     def say(self, text: str, style: str = "") -> None:
         """Write one line; ``style`` is for terminals."""
         click.echo(text, err=True)
 
-    def note(self, text: str, style: str = "") -> None:
-        """Write a line of news that is no error."""
+    def line(self, text: str, style: str = "") -> None:
+        """Write a line that is no error."""
 
-    def step(self, name: str) -> None:
-        """Take in that a step of the picture at work is done."""
+    def note(self, text: str) -> None:
+        """Write news."""
+        self.line(f"note: {text}")
 
     def fail(self, text: str) -> None:
         """Write that something went wrong."""
@@ -49,9 +58,9 @@ class Progress:
         self.counts[outcome.status] += 1
         name = shown(outcome.job.name)
         for text in outcome.warnings:
-            self.note(f"warning: {name}: {text}")
+            self.line(f"warning: {name}: {text}")
         for text in outcome.flags:
-            self.note(f"look: {name}: {text}", "bold yellow")
+            self.line(f"look: {name}: {text}", "bold yellow")
         if outcome.flags:
             self.flagged.append(name)
             self.status = max(self.status, int(self.strict))
@@ -62,6 +71,8 @@ class Progress:
         elif outcome.status == "done":
             took = sum(outcome.seconds.values())
             self.tell(f"{name} -> {shown(outcome.job.output)}  {took:.2f} s")
+        if outcome.trace and self.debug:
+            self.say(outcome.trace)
 
     def tell(self, text: str) -> None:
         """Write that a picture is done."""
@@ -74,13 +85,13 @@ class Progress:
         parts = [f"{self.counts[word]} {word}" for word in ("done", "skipped", "failed") if self.counts[word]]
         if stopped:
             parts.append(f"{self.count - self.counts.total()} not begun or given up")
-        self.note(f"{', '.join(parts)}, in {seconds:.1f} s")
+        self.line(f"{', '.join(parts)}, in {seconds:.1f} s")
         if self.flagged:
-            self.note(f"{len(self.flagged)} to look at: {', '.join(self.flagged)}", "bold yellow")
+            self.line(f"{len(self.flagged)} to look at: {', '.join(self.flagged)}", "bold yellow")
         if self.counts["skipped"]:
-            self.note("skipped were pictures whose output exists; --if-exists overwrite does them again")
+            self.line("skipped were pictures whose output exists; --if-exists overwrite does them again")
         for text in self.failed if self.count > 1 else []:
-            self.note(f"  failed: {text}", "bold red")
+            self.line(f"  failed: {text}", "bold red")
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +105,7 @@ class Progress:
 class Lines(Progress):
     """One line for each picture."""
 
-    def note(self, text: str, style: str = "") -> None:
+    def line(self, text: str, style: str = "") -> None:
         self.say(text, style)
 
     def tell(self, text: str) -> None:
@@ -105,9 +116,8 @@ class Lines(Progress):
 class Bar(Progress):
     """A bar with rate and time left; for one picture its steps, for many the pictures."""
 
-    def __init__(self, count: int, steps: Sequence[str]) -> None:
-        super().__init__(count)
-        self.steps = steps
+    def __init__(self, *, strict: bool = False, debug: bool = False) -> None:
+        super().__init__(strict=strict, debug=debug)
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
@@ -117,16 +127,21 @@ class Bar(Progress):
         self.bar = RichProgress(
             *columns, console=Console(stderr=True, emoji=False), transient=True, refresh_per_second=5
         )
+
+    def begin(self, count: int, steps: Sequence[str]) -> None:
+        super().begin(count, steps)
+        self.steps = steps
         self.task = self.bar.add_task(
             steps[0] if count == 1 else "", total=len(steps) if count == 1 else count, rate=""
         )
+        self.bar.start()
 
     def say(self, text: str, style: str = "") -> None:
         from rich.text import Text  # a style given to print() would color the bar too
 
         self.bar.console.print(Text(text, style), highlight=False, soft_wrap=True)
 
-    def note(self, text: str, style: str = "") -> None:
+    def line(self, text: str, style: str = "") -> None:
         self.say(text, style)
 
     def tell(self, text: str) -> None:
@@ -152,10 +167,6 @@ class Bar(Progress):
             return ""
         return pace((time.perf_counter() - self.started) / worked, self.count - self.counts.total())
 
-    def __enter__(self) -> Self:
-        self.bar.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -172,10 +183,7 @@ def pace(each: float, left: int) -> str:
     return f"{rate}, {datetime.timedelta(seconds=round(each * left))} left"
 
 
-def open_progress(count: int, steps: Sequence[str], quiet: bool) -> Progress:
-    """Return what fits: ``steps`` names those of one picture."""
-    if quiet:
-        return Progress(count)
-    if sys.stderr.isatty():
-        return Bar(count, steps)
-    return Lines(count)
+def open_progress(quiet: bool, *, strict: bool = False, debug: bool = False) -> Progress:
+    """Return what fits: a bar on a terminal, lines elsewhere."""
+    kind = Progress if quiet else Bar if sys.stderr.isatty() else Lines
+    return kind(strict=strict, debug=debug)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from bgkit.batch.jobs import Job, shown
+from bgkit.batch.jobs import STRIP, Job, Work, shown
+from bgkit.cli.options import load_chain
 from bgkit.cli.progress import Progress, open_progress
 from bgkit.errors import ParamError, PlanError
-
-if TYPE_CHECKING:
-    from bgkit.batch.jobs import Work
-    from bgkit.batch.places import Place
-    from bgkit.batch.planning import Plan
 
 LAYERS = ("result", "alpha", "mask", "trimap", "foreground")
 BROUGHT = {
@@ -78,8 +73,10 @@ Examples:
 )
 @click.option(
     "--engine",
-    type=click.Choice(["local", "dask"]),
-    help="local: processes of this machine (default); dask: the workers of a Dask cluster.",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    help="local: processes of this machine; dask: the workers of a Dask cluster; or another package's.",
 )
 @click.option(
     "--scheduler",
@@ -112,17 +109,17 @@ def command(
     layer: str,
     strip: bool,
     ending: str | None,
-    if_exists: str | None,
+    if_exists: Any,
     workers: int | None,
     memory: float | None,
-    engine: str | None,
+    engine: str,
     scheduler: str | None,
     report: Path | None,
     archive: Path | None,
     save_steps: Path | None,
     quiet: bool,
     sidecar: bool,
-    strict: bool,  # these two are taken from the context where they are needed
+    strict: bool,
     review: Path | None,
     **brought: str | None,
 ) -> int:
@@ -140,184 +137,70 @@ def command(
 
     Everything is checked before the first picture. A picture that fails does not stop the others.
     """
-    from bgkit.batch.engine import check_shared, default_workers
-    from bgkit.batch.jobs import STRIP, Work
-    from bgkit.batch.packing import check_target
-    from bgkit.batch.planning import plan
+    from bgkit.batch.removal import remove_many
 
     if strip and layer != "result":
         raise ParamError(f"--strip: shows picture, subject and matte together; leave out --layer {layer}")
     layer = STRIP if strip else layer
+    chain = load_chain(pipeline, settings, background)
     given = {name: path for name, path in brought.items() if path is not None}
-    work = Work(_load(pipeline, settings, background), layer, save_steps, sidecar=sidecar)
-    pipe = "-" in inputs or output == "-"
-    name = Path(output).suffix[1:].lower() if output and not Path(output).is_dir() else ""
-    work.check(given, ending or name or "png")
-    if pipe and archive is not None:
-        raise PlanError("--zip: a pipe takes one picture, which needs no zip file")
-    if pipe:
-        return _pipe(inputs, output, work, ending=ending or "png", given=given, report=report, quiet=quiet)
-    if scheduler is not None and engine != "dask":
-        raise PlanError("--scheduler: is for --engine dask")
-    if memory is not None and engine == "dask":
-        raise PlanError("--memory: is for local workers; dask worker has a --memory-limit of its own")
-    suffix = f"-{'cutout' if layer == 'result' else layer}"
-    planned = plan(inputs, output, ending=ending, suffix=suffix, brought=given)
-    if archive is not None:
-        check_target(archive, planned.jobs)
-    one = len(inputs) == 1 and (Path(inputs[0]).is_file() or planned.jobs[0].name == inputs[0])
-    if_exists = if_exists or ("overwrite" if one else "skip")
-    with contextlib.ExitStack() as stack:
-        count = workers or default_workers(len(planned.jobs))
-        if engine == "dask":
-            from bgkit.batch.dask_engine import Cluster
-
-            check_shared(planned.jobs)
-            run = stack.enter_context(Cluster(scheduler, count)).run
-        else:
-            check_shared(planned.jobs if count > 1 else ())
-            run = None
-        return _run(
-            planned,
-            work,
-            if_exists=if_exists,
-            workers=workers,
-            memory=None if memory is None else int(memory * 1e9),
-            cluster=run,
-            report=report,
-            archive=archive,
-            quiet=quiet,
-        )
-
-
-def _load(name: str, settings: Sequence[str], background: str | None) -> Any:
-    """Return the pipeline with the values of ``--set`` and ``--background``."""
-    from bgkit.batch.sidecar import pipeline_of
-    from bgkit.pipelinefile import load_pipeline
-
-    pipeline = pipeline_of(Path(name)) if name.lower().endswith(".json") else load_pipeline(name)
-    values = {}
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ParamError(f"--set {text}: expected STAGE.PARAM=VALUE")
-        values[key.strip()] = value.strip()
-    if background is not None:
-        count = sum(step.name == "composite" for step in pipeline.steps)
-        if not count:
-            raise ParamError(f"--background: the pipeline {pipeline.name!r} has no stage composite")
-        values[f"composite#{count}.background"] = background
-    return pipeline.with_values(values)
-
-
-def _run(
-    planned: Plan,
-    work: Work,
-    *,
-    if_exists: Any,
-    workers: int | None,
-    memory: int | None,
-    cluster: Any,
-    report: Path | None,
-    archive: Path | None,
-    quiet: bool,
-) -> int:
-    """Do what was planned, with progress, report, journal and summary."""
-    from bgkit.batch.engine import default_workers, run_batch
-    from bgkit.batch.jobs import Outcome
-    from bgkit.batch.journal import Journal
-    from bgkit.batch.planning import part, prepare
-    from bgkit.batch.report import Report
-
-    places = {job.output.parent for job in planned.jobs}
-    journal = Journal(planned.folder, work.pipeline.digest(), work.layer, places) if planned.folder else None
-    todo, standing, notes = part(planned, if_exists, journal, work.sidecar)
-    folders = [planned.folder] if planned.folder else [job.output.parent for job in todo]
-    prepare([*folders, *([work.steps_folder] if work.steps_folder else [])], report)
-    with contextlib.ExitStack() as stack:
-        logs = [stack.enter_context(each) for each in (report and Report(report, work), journal) if each]
-        logs += _review(planned.folder)
-        steps = work.steps(planned.jobs[0].brought)
-        progress = stack.enter_context(open_progress(len(planned.jobs), steps, quiet))
-        if journal and journal.shared:
-            notes.append(f"{shown(journal.folder)}: another batch is at work there, too")
-        for text in (*planned.notes, *notes):
-            progress.note(f"note: {text}")
-        skipped = [Outcome(job, "skipped") for job in standing]
-        if cluster is not None:
-            proof = journal.path if journal and isinstance(planned.folder, Path) else None
-            running = cluster(todo, work, proof, progress.note)
-        else:
-            running = run_batch(todo, work, workers or default_workers(len(todo)), progress.step, memory)
-        stack.callback(running.close)
-        results: list[Place] = []
+    debug = click.get_current_context().find_root().params["debug"]
+    with open_progress(quiet, strict=strict, debug=debug) as progress:
+        if "-" in inputs or output == "-":
+            if archive is not None:
+                raise PlanError("--zip: a pipe takes one picture, which needs no zip file")
+            work = Work(chain, layer, save_steps, sidecar=sidecar)
+            _pipe(inputs, output, work, progress, ending=ending, given=given, report=report, review=review)
+            return progress.status
         try:
-            for outcome in itertools.chain(skipped, running):
-                _take(outcome, progress, logs)
-                if outcome.status != "failed":
-                    results.append(outcome.job.output)
+            remove_many(
+                inputs,
+                output,
+                chain,
+                layer=layer,
+                ending=ending,
+                if_exists=if_exists,
+                engine=engine,
+                workers=workers,
+                memory=None if memory is None else int(memory * 1e9),
+                scheduler=scheduler,
+                report=report,
+                archive=archive,
+                review=review,
+                steps=save_steps,
+                sidecar=sidecar,
+                events=progress,
+                plate=given.get("plate"),
+                mask=given.get("mask"),
+                trimap=given.get("trimap"),
+                strokes=given.get("strokes"),
+                alpha=given.get("alpha"),
+            )
         except KeyboardInterrupt:
-            running.close()
             progress.finish(stopped=True)
-            progress.say("stopped; the same command goes on with what is left")
+            progress.say("stopped; the same command resumes")
             return 130
         progress.finish()
-        if archive is not None:
-            _pack(archive, results, planned.folder, progress)
     return progress.status
-
-
-def _pack(archive: Path, results: list[Any], folder: Place | None, progress: Progress) -> None:
-    """Put the results into a zip file, in the order of their names."""
-    from bgkit.batch.packing import pack
-
-    if not results:
-        progress.fail(f"{shown(archive)}: not written, there is no result to put there")
-        return
-    try:
-        pack(archive, sorted(results), folder)
-    except OSError as error:
-        progress.fail(f"{shown(archive)}: cannot be written: {error.strerror}")
-    else:
-        progress.note(f"{len(results)} results in {shown(archive)}")
-
-
-def _review(folder: Place | None) -> list[Any]:
-    """Return what copies flagged results away, if that was asked for."""
-    from bgkit.batch.reviewing import Review
-
-    review: Path | None = click.get_current_context().params["review"]
-    return [Review(review, folder)] if review else []
-
-
-def _take(outcome: Any, progress: Progress, logs: list[Any]) -> None:
-    """Write an outcome down and show it; a log that cannot be written is given up, the pictures are not."""
-    for log in list(logs):
-        try:
-            log.add(outcome)
-        except OSError as error:
-            logs.remove(log)
-            progress.fail(f"{shown(log.path)}: cannot be written any further: {error.strerror}")
-    progress.strict = click.get_current_context().params["strict"]
-    progress.add(outcome)
-    if outcome.trace and click.get_current_context().find_root().params["debug"]:
-        progress.say(outcome.trace)
 
 
 def _pipe(
     inputs: Sequence[str],
     output: str | None,
     work: Work,
+    progress: Progress,
     *,
-    ending: str,
+    ending: str | None,
     given: dict[str, str],
     report: Path | None,
-    quiet: bool,
-) -> int:
+    review: Path | None,
+) -> None:
     """One picture from standard input, to standard output, or both; only the picture goes there."""
     from bgkit.batch.places import place_of
     from bgkit.batch.planning import find_brought, plan, prepare
+    from bgkit.batch.removal import Log, write_down
     from bgkit.batch.report import Report
+    from bgkit.batch.reviewing import Review
     from bgkit.batch.running import run_job
 
     if len(inputs) != 1:
@@ -325,9 +208,10 @@ def _pipe(
     to_pipe = output in (None, "-")
     if to_pipe and sys.stdout.isatty():
         raise PlanError("the result would go to the terminal; send it on with > or |, or give -o FILE")
+    work.check(given, ending or ("" if to_pipe else Path(str(output)).suffix[1:].lower()) or "png")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bgkit-"))) if to_pipe else None
-        target = str(folder / f"result.{ending}") if folder else str(output)
+        target = str(folder / f"result.{ending or 'png'}") if folder else str(output)
         if inputs[0] == "-":
             if not to_pipe and (Path(target).is_dir() or not Path(target).suffix):
                 raise PlanError(f"{shown(target)}: a picture from a pipe has no name; give -o FILE")
@@ -337,8 +221,9 @@ def _pipe(
             job = plan(inputs, target, brought=given).jobs[0]
             job = replace(job, key=Path(job.name).stem)
         prepare([job.output.parent, *([work.steps_folder] if work.steps_folder else [])], report)
-        logs = [*([stack.enter_context(Report(report, work))] if report else []), *([] if to_pipe else _review(None))]
-        progress = stack.enter_context(open_progress(1, work.steps(given), quiet))
+        logs: list[Log] = [stack.enter_context(Report(report, work))] if report else []
+        logs += [Review(review)] if review and not to_pipe else []
+        progress.begin(1, work.steps(given))
         if inputs[0] == "-":
             job = replace(job, picture=sys.stdin.buffer.read())
         outcome = run_job(job, work, progress.step)
@@ -347,5 +232,6 @@ def _pipe(
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             outcome = replace(outcome, job=replace(job, output=Path("-")))
-        _take(outcome, progress, logs)
-    return progress.status
+        for problem in write_down(outcome, logs):
+            progress.fail(problem)
+        progress.add(outcome)

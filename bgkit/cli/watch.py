@@ -60,9 +60,9 @@ def command(
     """
     from bgkit.batch.jobs import Work
     from bgkit.batch.watching import Watch
-    from bgkit.cli.remove import _load
+    from bgkit.cli.options import load_chain
 
-    work = Work(_load(pipeline, settings, background))
+    work = Work(load_chain(pipeline, settings, background))
     work.check((), ending)
     with Watch(folder, output, work, ending, settle) as watch, _status() as status:
         board = _Board(watch, status)

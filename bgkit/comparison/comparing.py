@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit import __version__
-from bgkit.batch.engine import default_workers
+from bgkit.batch.engines.local import default_workers
 from bgkit.batch.jobs import shown
 from bgkit.comparison import judging, report
 from bgkit.comparison.pictures import gather

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit import __version__
-from bgkit.batch.engine import default_workers, run_batch
+from bgkit.batch.engines.local import Local
 from bgkit.batch.jobs import Job, Outcome, Work
 from bgkit.comparison.confidence import confidence
 from bgkit.comparison.signs import signs
@@ -237,7 +237,7 @@ def run_variants(
     report : Path
         The folder; made where it is not there.
     workers : int, optional
-        Processes; by default as many as the cores and the memory bear. Times are steadiest with 1.
+        Processes; by default as many as the cores and the memory allow. Times are steadiest with 1.
     on_begin : callable(variant, to do, done before), optional
         Called before each variant.
 
@@ -288,7 +288,7 @@ def run_variants(
             yield from before
             examine = Examination(report, variant.id, tuple(metrics), {sample.name: sample for sample in samples})
             work = Work(variant.pipeline, "alpha", examine=examine)
-            for outcome in run_batch(todo, work, workers or default_workers(len(todo))):
+            for outcome in Local(workers).run(todo, work):
                 record = _record(variant, outcome)
                 if outcome.status == "done":
                     journal.append({"key": keys[outcome.job.key], "record": record})

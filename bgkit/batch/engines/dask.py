@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -26,24 +27,35 @@ from types import TracebackType
 from typing import Any, Self
 
 from bgkit import __version__
+from bgkit.batch.engines import check_shared
+from bgkit.batch.engines.local import default_workers
+from bgkit.batch.events import Events
 from bgkit.batch.jobs import Job, Outcome, Work
-from bgkit.batch.orders import Order
 from bgkit.batch.places import Place, exists
-from bgkit.batch.workers import environment
+from bgkit.batch.processes import environment
 from bgkit.errors import BgkitError, EngineError, MissingPartError, PlanError
+from bgkit.files import part_name
 from bgkit.threads import set_threads, threads
 
-__all__ = ["Cluster"]
+__all__ = ["Dask"]
 
 AHEAD = 2  # pictures on their way for each process: one at work, one that waits there
 FORGOTTEN = ("cancelled", "lost")  # by a scheduler that was started anew
 PATIENCE = float(os.environ.get("BGKIT_DASK_PATIENCE", "20"))  # seconds for a scheduler to answer, and for workers
 
 
-class Cluster:
-    """A Dask cluster, as a context: that of ``scheduler``, or ``workers`` processes of its own on this machine."""
+class Dask:
+    """Runs jobs on a Dask cluster; used as a context, at whose end the cluster is let go.
 
-    def __init__(self, scheduler: str | None = None, workers: int = 1) -> None:
+    Parameters
+    ----------
+    workers : int, optional
+        Processes of a cluster of its own on this machine; by default as many as pay off for the number of jobs.
+    scheduler : str, optional
+        The address of a running scheduler, as in ``tcp://host:8786``; its workers are used then.
+    """
+
+    def __init__(self, workers: int | None = None, scheduler: str | None = None) -> None:
         try:
             import distributed
         except ImportError:
@@ -54,14 +66,17 @@ class Cluster:
         self.client: Any = None
 
     def __enter__(self) -> Self:
+        return self
+
+    def _connect(self, workers: int) -> None:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told by its pictures
         if self.scheduler is None:
             import dask
 
-            share = max(1, threads() // self.workers)
+            share = max(1, threads() // workers)
             dask.config.set({"distributed.scheduler.allowed-failures": 1})  # tried twice, as by the local engine
             self.own = self.distributed.LocalCluster(
-                n_workers=self.workers,
+                n_workers=workers,
                 threads_per_worker=share,
                 processes=True,
                 dashboard_address=None,
@@ -78,7 +93,6 @@ class Cluster:
             if self.client is None:
                 raise PlanError(f"--scheduler {place}: no Dask scheduler answers there ({error})") from error
             raise PlanError(f"--scheduler {place}: has no workers; start some: dask worker {place}") from error
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -88,28 +102,27 @@ class Cluster:
                 with suppress(Exception):
                     each.close(timeout=5)
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        work: Work,
-        proof: Path | None = None,
-        on_news: Callable[[str], None] | None = None,
-    ) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Sequence[Job], work: Work, events: Events | None = None) -> Generator[Outcome, None, None]:
         """Do the jobs and yield what became of each, as it is known; closing it gives up the rest.
-
-        ``proof`` is a file beside the results by which a worker sees that it has the same folder before it.
 
         Raises
         ------
         PlanError
-            Before the first picture, if a worker has another bgkit, or does not see the files.
+            At once, if no scheduler answers; before the first picture, if a worker has another bgkit, or does not see
+            the files.
         EngineError
             If the scheduler is gone.
         """
+        check_shared(jobs)
+        if jobs and self.client is None:
+            self._connect(self.workers or default_workers(len(jobs)))
+        return self._run(jobs, work, events or Events())
+
+    def _run(self, jobs: Sequence[Job], work: Work, events: Events) -> Generator[Outcome, None, None]:
         if not jobs:
             return
-        order = Order.of(_rooted(work))
-        self._check_workers(jobs[0], proof)
+        data = pickle.dumps(_rooted(work))
+        self._check_workers(jobs[0])
         waiting, flying = deque(jobs), dict[Any, Job]()
         # Dask gives up all that was on its way to a process which died too often, guilty or not: at the end each of
         # these is tried with nothing beside it.
@@ -127,14 +140,14 @@ class Cluster:
                             f"the scheduler {self.scheduler or 'of this process'} is gone; what is done is done, "
                             "the same command goes on with the rest"
                         )
-                    if processes == 0 and before and on_news is not None:
-                        on_news("all workers are gone; waiting for others")
+                    if processes == 0 and before:
+                        events.note("all workers are gone; waiting for others")
                 while waiting and not lost and len(flying) < AHEAD * max(1, processes):
                     job = waiting.popleft()
-                    flying[self.client.submit(_do, order, _absolute(job), pure=False)] = job
+                    flying[self.client.submit(_do, data, _absolute(job), pure=False)] = job
                 if accused and not (waiting or flying or lost):
                     alone = accused.popleft()
-                    flying[self.client.submit(_do, order, _absolute(alone), pure=False)] = alone
+                    flying[self.client.submit(_do, data, _absolute(alone), pure=False)] = alone
                 for future in self._next(flying):
                     job = flying.pop(future)
                     if future.status in FORGOTTEN:
@@ -180,13 +193,21 @@ class Cluster:
         except Exception:
             return -1
 
-    def _check_workers(self, job: Job, proof: Path | None) -> None:
-        """See that every worker has this bgkit, and sees what this process sees."""
-        places = [place for place in [*job.sources(), *([proof] if proof else [])] if isinstance(place, Path)]
+    def _check_workers(self, job: Job) -> None:
+        """Check that every worker has this bgkit, and sees the first picture and the folder of its result."""
+        places = [place for place in job.sources() if isinstance(place, Path)]
+        proof = job.output.with_name(part_name()) if isinstance(job.output, Path) else None
         try:
-            told = self.client.run(_greet, [_root(place) for place in places], on_error="return")
+            if proof is not None:
+                proof.parent.mkdir(parents=True, exist_ok=True)
+                proof.touch()
+            asked = [_root(place) for place in (*places, proof) if place is not None]
+            told = self.client.run(_greet, asked, on_error="return")
         except Exception as error:
             raise PlanError(f"the workers cannot be asked: {error}") from error
+        finally:
+            if proof is not None:
+                proof.unlink(missing_ok=True)
         for address, answer in told.items():
             if isinstance(answer, Exception):
                 raise PlanError(f"worker {address}: cannot run bgkit there: {answer}")
@@ -232,25 +253,26 @@ def _greet(places: Sequence[str]) -> tuple[str, str]:
     return __version__, next((place for place in places if not exists(Path(place))), "")
 
 
-def _do(order: Order, job: Job) -> Outcome:
+def _do(data: bytes, job: Job) -> Outcome:
     """Do one picture while the worker's other threads wait: they are its own, for the kernels."""
     from bgkit.batch.running import run_job
 
     with _alone:
         try:
-            work = _work_of(order)
+            work = _work_of(data)
         except BgkitError as error:
             return Outcome(job, "failed", f"{job.name}: {error}")
         return run_job(job, work)
 
 
 @lru_cache(maxsize=4)
-def _work_of(order: Order) -> Work:
-    """Set the number of threads, and read the pipeline once."""
+def _work_of(data: bytes) -> Work:
+    """Set the number of threads, and load the work once."""
     import cv2
     from distributed import get_worker
 
     count = get_worker().state.nthreads
     set_threads(count)
     cv2.setNumThreads(count)
-    return order.work()
+    work: Work = pickle.loads(data)
+    return work

@@ -1,59 +1,83 @@
-"""Worker processes: one picture at a time for each, and a share of the cores.
+"""The local engine: this process for a few pictures, worker processes for many.
 
-The parent hands a worker its next job when the last one's outcome is in, so no more pictures are in memory than there
-are workers, and only if it fits into memory beside those at work. A worker that dies (killed for memory, crashed in
-foreign code) costs no picture but its own: that one is tried once more when the others are done, then given up.
-A worker whose parent is gone ends after its picture.
+A worker does one picture at a time with its share of the cores. The parent hands it its next job when the last one's
+outcome is in, so no more pictures are in memory than there are workers, and only if it fits into memory beside those
+at work. A worker that dies (killed for memory, crashed in foreign code) costs no picture but its own: that one is tried
+once more when the others are done, then given up. A worker whose parent is gone ends after its picture.
 """
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
-import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
+from bgkit.batch import running
+from bgkit.batch.engines import check_shared
+from bgkit.batch.events import Events
 from bgkit.batch.jobs import Job, Outcome, Work
-from bgkit.batch.memory import Room
-from bgkit.batch.orders import Order
+from bgkit.batch.memory import Room, limit
 from bgkit.batch.places import Url
+from bgkit.batch.processes import for_children, leave
 from bgkit.imagefile import header_size
 from bgkit.threads import set_threads, threads
 
-__all__ = ["environment", "run_in_workers"]
+__all__ = ["Local", "default_workers"]
 
-# What libraries read, when they are loaded, for their number of threads.
-THREAD_NAMES = (
-    "BGKIT_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "OPENCV_FOR_THREADS_NUM",
-)
+FEW = 4  # below this a second process takes longer to start than it saves
+MEMORY = 3 << 30  # bytes for one worker: a 24 MP picture with all its layers and a solver at work
 
 
-def environment(count: int) -> dict[str, str]:
-    """Return what a process must find in its environment to use ``count`` threads."""
-    return dict.fromkeys(THREAD_NAMES, str(count))
+def default_workers(count: int) -> int:
+    """Return how many processes pay off for ``count`` pictures: at most the cores, and as many as fit in memory."""
+    if count < FEW:
+        return 1
+    return max(1, min(threads(), count // 2, (limit() or 2 * MEMORY) // MEMORY))
+
+
+class Local:
+    """Runs jobs on this machine.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Processes; by default as many as pay off for the number of jobs.
+    memory : int, optional
+        What all of them together may take, in bytes; by default what is free, less a tenth.
+    """
+
+    def __init__(self, workers: int | None = None, memory: int | None = None) -> None:
+        self.workers, self.memory = workers, memory
+
+    def run(self, jobs: Sequence[Job], work: Work, events: Events | None = None) -> Generator[Outcome, None, None]:
+        """Do the jobs; with one worker in this process, which reports steps.
+
+        Raises
+        ------
+        PlanError
+            If another process could not reach the pictures.
+        """
+        count = min(self.workers or default_workers(len(jobs)), len(jobs))
+        if count <= 1:
+            on_step = events.step if events is not None else None
+            return (running.run_job(job, work, on_step) for job in jobs)
+        check_shared(jobs)
+        return _run_in_workers(jobs, work, count, self.memory)
 
 
 class _Worker:
     """A process, the line to it, and the job it is at."""
 
-    def __init__(self, order: Order, share: int) -> None:
+    def __init__(self, work: Work, share: int) -> None:
         context = get_context("spawn")
         self.line, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, order, share), daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, work, share), daemon=True)
         self.job: Job | None = None
         with for_children(share):
             self.process.start()
@@ -72,12 +96,11 @@ class _Worker:
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
-def run_in_workers(
-    jobs: Sequence[Job], work: Work, workers: int, memory: int | None = None
+def _run_in_workers(
+    jobs: Sequence[Job], work: Work, workers: int, memory: int | None
 ) -> Generator[Outcome, None, None]:
     """Do the jobs in ``workers`` processes and yield outcomes as they come; closing it ends the processes."""
     share = max(1, threads() // workers)
-    order = Order.of(work)
     waiting, again = deque(jobs), set[int]()
     room, sizes = Room(memory), dict[int, int]()
     crew: list[_Worker] = []
@@ -89,7 +112,7 @@ def run_in_workers(
                 if not room.fits(pixels, [sizes[id(each.job)] for each in crew if each.job]):
                     break  # until one of those at work is done
                 if not idle:
-                    crew.append(_Worker(order, share))
+                    crew.append(_Worker(work, share))
                     idle = [crew[-1]]
                 idle.pop().give(waiting.popleft())
             lines = {worker.line: worker for worker in crew if worker.job}
@@ -130,42 +153,14 @@ def _pixels(job: Job) -> int:
     return 4 * (job.picture.stamp or (0, 0))[0] if isinstance(job.picture, Url) else 4 * len(job.picture)
 
 
-@contextmanager
-def for_children(count: int) -> Iterator[None]:
-    """Set what a child takes over when it starts: its threads, and that Ctrl-C is its parent's affair."""
-    before = {name: os.environ.get(name) for name in THREAD_NAMES}
-    os.environ.update(environment(count))
-    main = threading.current_thread() is threading.main_thread()
-    handler: Any = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-    try:
-        yield
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, handler)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _serve(line: Connection, order: Order, share: int) -> None:
+def _serve(line: Connection, work: Work, share: int) -> None:
     """Do jobs until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
     set_threads(share)
-    from bgkit.batch.running import run_job
-
-    work = order.work()
     try:
         while True:
-            outcome = run_job(line.recv(), work)
+            outcome = running.run_job(line.recv(), work)
             line.send(replace(outcome, job=None))  # type: ignore[arg-type]
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
-
-
-def leave(number: int, frame: Any) -> None:
-    """End this worker once: the group's signal and the caller's may both come, the second while it is leaving."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(128 + number)

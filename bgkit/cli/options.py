@@ -1,0 +1,34 @@
+"""What several commands share: the pipeline that options name, with the values that they change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bgkit.errors import ParamError
+
+if TYPE_CHECKING:
+    from bgkit.pipeline import Pipeline
+
+__all__ = ["load_chain"]
+
+
+def load_chain(name: str, settings: Sequence[str] = (), background: str | None = None) -> Pipeline:
+    """Return the pipeline of ``-p`` with the values of ``--set`` and ``--background``."""
+    from bgkit.batch.sidecar import pipeline_of
+    from bgkit.pipelinefile import load_pipeline
+
+    pipeline = pipeline_of(Path(name)) if name.lower().endswith(".json") else load_pipeline(name)
+    values = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ParamError(f"--set {text}: expected STAGE.PARAM=VALUE")
+        values[key.strip()] = value.strip()
+    if background is not None:
+        count = sum(step.name == "composite" for step in pipeline.steps)
+        if not count:
+            raise ParamError(f"--background: the pipeline {pipeline.name!r} has no stage composite")
+        values[f"composite#{count}.background"] = background
+    return pipeline.with_values(values)
