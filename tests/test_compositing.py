@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bgkit.errors import LayerError, ParamError
 from bgkit.stages import composite
@@ -138,15 +139,46 @@ def test_a_background_that_is_neither_color_nor_file_is_refused():
 
 def test_a_background_picture_covers_and_is_cut_evenly(tmp_path):
     """A wide picture behind a square one loses the same on both sides."""
-    pytest.importorskip("bgkit.imagefile", reason="pictures cannot be read yet")
-    from PIL import Image
-
     strip = np.zeros((20, 60, 3), np.uint8)
     strip[:, 20:40] = 255
     Image.fromarray(strip).save(tmp_path / "strip.png")
     clear = np.zeros((40, 40), np.float32)
     result = composite(np.zeros((40, 40, 3), np.float32), clear, background=str(tmp_path / "strip.png"))
     assert (result[:, 2:-2] > 0.9).all()
+
+
+def half_clear(folder):
+    """Write a green picture whose right half is clear, with red under it, and return its path."""
+    pixels = np.zeros((30, 40, 4), np.uint8)
+    pixels[:, :20], pixels[:, 20:] = (0, 255, 0, 255), (255, 0, 0, 0)
+    Image.fromarray(pixels).save(folder / "half.png")
+    return str(folder / "half.png")
+
+
+def test_clear_parts_of_a_background_stay_clear(tmp_path):
+    """Where the new background is opaque so is the result; where it is clear, the subject alone is left."""
+    result = composite(IMAGE, ALPHA, background=half_clear(tmp_path))
+    on_green = composite(IMAGE, ALPHA, background="lime")
+    np.testing.assert_allclose(result[:, :20], np.dstack([on_green, OPAQUE])[:, :20], atol=1e-6)
+    np.testing.assert_allclose(result[:, 20:], np.dstack([IMAGE, ALPHA])[:, 20:], atol=1e-6)
+
+
+def test_a_scaled_background_shows_no_color_from_under_its_clear_parts(tmp_path):
+    """Colors are weighed by their opacity where a border of clear and opaque is scaled."""
+    clear = np.zeros((90, 120), np.float32)
+    result = composite(np.zeros((90, 120, 3), np.float32), clear, background=half_clear(tmp_path))
+    seen = result[result[:, :, 3] > 0.01]
+    np.testing.assert_allclose(seen[:, :3], np.broadcast_to([0, 1, 0], seen[:, :3].shape), atol=1e-3)
+
+
+def test_a_shadow_on_a_clear_background_looks_the_same_over_white(tmp_path):
+    """On a picture that is clear in part, the shadow falls on what is opaque and is black elsewhere."""
+    image, plate, alpha, _ = scene()
+    over = composite(image, alpha, plate=plate, shadow="keep", background=half_clear(tmp_path))
+    white = over[:, :, :3] * over[:, :, 3:] + (1 - over[:, :, 3:])
+    np.testing.assert_allclose(white[:, 85:], composite(image, alpha, plate=plate, shadow="keep")[:, 85:], atol=1e-6)
+    lime = composite(image, alpha, plate=plate, shadow="keep", background="lime")
+    np.testing.assert_allclose(over[:, :75, :3], lime[:, :75], atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])

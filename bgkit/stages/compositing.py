@@ -51,8 +51,8 @@ def composite(
     plate : ndarray of shape (M, N, 3), float32, 0..1, optional
         The scene without the subject; what is darker in ``image`` is its shadow.
     background : str
-        A color, a picture's path (scaled to cover, cut evenly on both sides), ``blur`` for the old background out of
-        focus, or ``none`` for transparent.
+        A color, a picture's path (scaled to cover, cut evenly on both sides; its clear parts stay clear), ``blur`` for
+        the old background out of focus, or ``none`` for transparent.
     blur : float
         Standard deviation of the blur; larger is more out of focus. Only for ``background: blur``.
     shadow : {"drop", "keep"}
@@ -64,8 +64,8 @@ def composite(
     Returns
     -------
     ndarray of shape (M, N, 3) or (M, N, 4), float32, 0..1
-        sRGB-encoded. With four channels for ``none``: color not multiplied by alpha; a kept shadow is black under the
-        subject's color.
+        sRGB-encoded. With four channels for ``none`` and for a picture with clear parts: color not multiplied by alpha;
+        a kept shadow is black under the subject's color.
 
     Raises
     ------
@@ -86,9 +86,13 @@ def composite(
     """
     subject = image if foreground is None else foreground
     shade = _shadow(image, alpha, plate) ** np.float32(shadow_strength) if shadow == "keep" else None
+    if background == "none" and shade is None:
+        return np.ascontiguousarray(np.dstack([subject, alpha]))
     if background == "none":
-        return _on_nothing(subject, alpha, shade)
+        return _on_clear(subject, alpha, shade, np.zeros((1, 1, 4), np.float32))
     behind = _background(background, image, alpha, blur)
+    if behind.shape[2] == 4:
+        return _on_clear(subject, alpha, shade, behind)
     result = np.empty_like(subject)
     for top in range(0, len(alpha), ROWS):
         part = np.s_[top : top + ROWS]
@@ -102,24 +106,37 @@ def composite(
     return result
 
 
-def _on_nothing(subject: Array, alpha: Array, shade: Array | None) -> Array:
-    """Return color and opacity; a shadow is black of opacity 1 - shade below the subject ("over" of two layers)."""
-    if shade is None:
-        return np.ascontiguousarray(np.dstack([subject, alpha]))
-    opacity = alpha + (1 - alpha) * (1 - shade)
-    share = np.divide(alpha, opacity, out=np.ones_like(alpha), where=opacity > 0)
-    return np.ascontiguousarray(np.dstack([subject * share[:, :, None], opacity]))
+def _on_clear(subject: Array, alpha: Array, shade: Array | None, behind: Array) -> Array:
+    """Return color and opacity of the subject over its shadow over a ground with an alpha channel (Porter and Duff).
+
+    The shadow is black of opacity 1 - shade; the ground's color is multiplied by its alpha.
+    """
+    if shade is not None:
+        behind = behind * shade[:, :, None]
+        behind[:, :, 3] += 1 - shade
+    clear = 1 - alpha
+    opacity = alpha + clear * behind[:, :, 3]
+    color = subject * alpha[:, :, None] + behind[:, :, :3] * clear[:, :, None]
+    np.divide(color, opacity[:, :, None], out=color, where=opacity[:, :, None] > 0)
+    color[opacity == 0] = subject[opacity == 0]
+    return np.ascontiguousarray(np.dstack([np.clip(color, 0, 1), opacity]))
 
 
 def _background(background: str, image: Array, alpha: Array, blur: float) -> Array:
-    """Return what comes behind the subject, of shape (M, N, 3), or (1, 1, 3) for a color."""
+    """Return what comes behind the subject, of shape (M, N, 3), or (1, 1, 3) for a color.
+
+    Of a picture with clear parts, four channels: color multiplied by alpha, so that it can be scaled, and alpha.
+    """
     if background == "blur":
         return _blurred(image, alpha, max(blur / 1000 * math.hypot(*alpha.shape), 1e-3))
     color = parse_color(background)
     if color is not None:
         return np.array(color, np.float32)[None, None]
-    picture = importlib.import_module("bgkit.imagefile").read_picture(background).image
-    return _cover(picture, alpha.shape)
+    picture = importlib.import_module("bgkit.imagefile").read_picture(background)
+    if picture.alpha is None or picture.alpha.min() == 1:
+        return _cover(picture.image, alpha.shape)
+    behind = _cover(np.dstack([picture.image * picture.alpha[:, :, None], picture.alpha]), alpha.shape)
+    return np.minimum(behind, behind[:, :, 3:])  # cubic scaling may overshoot
 
 
 def _blurred(image: Array, alpha: Array, sigma: float) -> Array:
