@@ -23,7 +23,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT
 from minefield import BREAKS, DIES, PIPELINE, REFUSES, SLEEPS, STOPS, WARNS, draw, install
-from onnx_files import card_text, red_channel
+from onnx import numpy_helper
+from onnx_files import card_text, red_channel, with_card
 
 from bgkit import stages
 from bgkit.batch.jobs import Job, Outcome
@@ -724,3 +725,58 @@ def test_watch_refuses_before_it_begins():
     """A folder that is not there, a pipeline that is not there."""
     assert bgkit("watch", "in", "-o", "out", "-p", "mine.yaml", status=2).stderr.startswith("error: in: no such folder")
     assert "no pipeline named" in bgkit("watch", ".", "-o", "out", "-p", "nix", status=2).stderr
+
+
+# What is wrong with networks and sizes is found before the first picture
+
+
+def test_a_network_without_its_weights_touches_nothing():
+    """Weights that lie in a second file ("external data") and are gone end the command with status 2."""
+    from onnx import load, save
+
+    draw(Path("a.png"))
+    draw(Path("b.png"))
+    with_card(red_channel(Path("net.onnx")))
+    network = load("net.onnx")
+    network.graph.initializer.append(numpy_helper.from_array(np.zeros(999, np.float32), "weights"))
+    save(network, "net.onnx", save_as_external_data=True, location="net.data", size_threshold=100)
+    Path("net.data").unlink()
+    found = bgkit("remove", "a.png", "b.png", "-o", "cut", "-p", "fast", "--set", "cnn_mask.model=net.onnx", status=2)
+    assert re.search(r"net\.onnx: expected its weights in .*net\.data, got no such file", found.stderr)
+    assert not Path("cut").exists()
+
+
+def test_a_default_network_that_is_gone_touches_nothing(monkeypatch):
+    """So does a network that the pipeline did not name."""
+    draw(Path("a.png"))
+    pipeline = load_pipeline("fast")  # checked while the network was there
+    monkeypatch.setattr("bgkit.models.store.WEIGHTS", Path("nowhere"))
+    monkeypatch.setattr("bgkit.pipelinefile.load_pipeline", lambda *_: pipeline)
+    found = bgkit("remove", "a.png", "-o", "cut", "-p", "fast", status=2)
+    assert "the network 'coarse' is not here" in found.stderr
+    assert not Path("cut").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((2, 16384), ("--format", "webp"), r"long.png: has 2 x 16384 pixels .* \.webp holds at most 16383"),
+        ((16384, 2), ("--format", "webp", "--layer", "mask"), r"has 16384 x 2"),
+        ((2, 65501), ("--format", "jpg", "--background", "white"), r"\.jpg holds at most 65500"),
+        ((2, 5462), ("--format", "webp", "--strip"), r"\.webp holds at most 16383"),
+    ],
+)
+def test_a_result_too_large_for_its_format_touches_nothing(shape, options, message):
+    """The header of the last picture is enough to stop before the first."""
+    draw(Path("a.png"))
+    cv2.imwrite("long.png", np.full((*shape, 3), 200, np.uint8))
+    found = remove("a.png", "long.png", "-o", "cut", *options, status=2)
+    assert re.search(message, found.stderr)
+    assert not Path("cut").exists()
+
+
+def test_a_frame_makes_a_large_picture_fit():
+    """Where the subject is set into a frame, the picture's own size says nothing."""
+    cv2.imwrite("long.png", np.full((2, 16384, 3), 200, np.uint8))
+    Path("framed.yaml").write_text(PIPELINE + "  - frame: {size: 100}\n")
+    bgkit("remove", "-p", "framed.yaml", "long.png", "-o", "cut", "--format", "webp")

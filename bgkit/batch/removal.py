@@ -148,6 +148,7 @@ def remove_many(
     work.check(given, ending or _ending_of(target) or "png")
     suffix = "-cutout" if layer == "result" else f"-{layer}"
     planned = plan(names, target, ending=ending, suffix=suffix, brought=given)
+    work.check_sizes(planned.jobs)
     zipped = Path(archive) if archive is not None else None
     if zipped is not None:
         check_target(zipped, planned.jobs)

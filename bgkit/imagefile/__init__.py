@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from bgkit.errors import ImageError
 from bgkit.imagefile._decode import MAX_PIXELS, Source, decode, header_size
 from bgkit.imagefile._gray import gray_of, mask_of, trimap_of
-from bgkit.imagefile._write import write_picture
+from bgkit.imagefile._write import LONGEST, write_picture
 
 __all__ = [
+    "LONGEST",
     "MAX_PIXELS",
     "Picture",
     "header_size",

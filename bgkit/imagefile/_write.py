@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ __all__ = ["write_picture"]
 
 Array = NDArray[Any]
 
+# Rows and columns that a format can hold: WebP's header has 14 bits for each, libjpeg stops at 65500.
+LONGEST: Mapping[str, int] = MappingProxyType({".webp": 16383, ".jpg": 65500, ".jpeg": 65500})
 _WIDE = ("png", "tiff")  # formats that hold 16 bits
 _OPAQUE = ("jpeg", "bmp")  # formats without alpha
 _MARGIN = 8  # px of color kept around what is visible
@@ -124,6 +127,9 @@ def _check_output(form: str, array: Array) -> Array:
         )
     if array.size == 0:
         raise LayerError(f"expected at least one pixel, got shape {shape}")
+    most = LONGEST.get(f".{form}")
+    if most is not None and max(shape[:2]) > most:
+        raise ImageError(f"{form} holds at most {most} rows and columns, got {shape[0]} x {shape[1]}; use png or tif")
     if form in _OPAQUE and len(shape) == 3 and shape[2] == 4:
         opaque = 255 if array.dtype == np.uint8 else np.float32(1 - 0.5 / 255)
         if not (array[:, :, 3] >= opaque).all():

@@ -8,7 +8,7 @@ from typing import Any
 from bgkit.errors import ModelError
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
-from bgkit.models.store import find, is_path, shipped_cards, verify
+from bgkit.models.store import check_apart, find, is_path, shipped_cards, verify
 from bgkit.params import files_allowed
 
 __all__ = ["KnownModel"]
@@ -21,7 +21,8 @@ class KnownModel:
     """A network by name, or the path of an ONNX file; ``task`` is what its card must be for.
 
     ``accepts`` raises :class:`~bgkit.errors.ModelError` with the remedy, so that a pipeline stops
-    before its first picture when a network is unknown, not fetched yet, or not what its card says.
+    before its first picture when a network is unknown, not fetched yet, lacks its weights, or is not what its card
+    says.
     """
 
     task: str = "mask"
@@ -31,7 +32,9 @@ class KnownModel:
             return False
         card, path = find(value)
         try:
-            check_card(card, read_graph(path), str(path))
+            graph = read_graph(path)
+            check_card(card, graph, str(path))
+            check_apart(path, graph, whole=False)
         except ModelError:
             verify(value)  # that it is another file than the card's says more
             raise
