@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from bgkit.pipeline import Pipeline
 from bgkit.serve.catalog import NoSuchPipelineError
 
 __all__ = ["MEDIA", "Encode", "explain", "perform", "scrub", "status_of"]
+
+log = logging.getLogger("bgkit.serve")
 
 MEDIA = {
     "png": "image/png",
@@ -121,6 +124,8 @@ async def perform(
         if not done.done():
             ticket.abandon()
     if outcome.status == "failed":
+        if outcome.trace:
+            log.error("a worker failed", extra={"told": {"error": outcome.error, "trace": outcome.trace}})
         raise HTTPException(*explain(outcome))
     return outcome
 
