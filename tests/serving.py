@@ -39,14 +39,14 @@ class Server:
         first = self.process.stderr.readline()
         while first and "http://" not in first:
             first = self.process.stderr.readline()
-        self.url = re.search(r"http://[^/\s;]+", first).group()
+        self.url = re.search(r"http://[^/\s;]+/", first).group()
         self.log = []
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
         self.reader.start()
         until = time.monotonic() + 60
         while self.ready and time.monotonic() < until:
             try:
-                if httpx.get(f"{self.url}/ready").status_code == 200:
+                if httpx.get(f"{self.url}ready").status_code == 200:
                     break
             except httpx.TransportError:
                 pass

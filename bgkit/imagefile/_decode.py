@@ -88,16 +88,18 @@ def decode(source: Source, max_pixels: int | None, *, color_managed: bool) -> Ra
         raise ImageError(f"{place}: cannot be read: {reason[0] if reason else type(error).__name__}") from error
 
 
-def header_size(path: str | PathLike[str]) -> tuple[int, int] | None:
-    """Return rows and columns as a file's header tells them, unchecked; None where it tells nothing."""
+def header_size(source: str | PathLike[str] | bytes) -> tuple[int, int] | None:
+    """Return rows and columns, upright, as a file's header tells them, unchecked; None where it tells nothing."""
     try:
-        with Path(path).open("rb") as file, _pillow_apart(0):
+        with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file, _pillow_apart(0):
             form = _format_of(file.read(_HEAD))
             file.seek(0)
-            width, height = getattr(importlib.import_module(f"PIL.{form.module}"), form.factory)(file).size
+            picture = getattr(importlib.import_module(f"PIL.{form.module}"), form.factory)(file)
+            width, height = picture.size
+            turned = _orientation(picture) >= 5
     except Exception:  # hostile files: see decode()
         return None
-    return height, width
+    return (width, height) if turned else (height, width)
 
 
 def _limit(max_pixels: int | None) -> int:

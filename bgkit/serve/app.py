@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from bgkit import __version__
 from bgkit.batch.crew import Crew
 from bgkit.errors import BgkitError
-from bgkit.serve import native
+from bgkit.serve import native, rembg, removebg
 from bgkit.serve.catalog import Catalog
 from bgkit.serve.gate import Gate, Metrics
 from bgkit.serve.settings import Settings
@@ -53,7 +53,8 @@ def create_app(settings: Settings, crew: Crew) -> FastAPI:
     )
     app.state.settings, app.state.crew = settings, crew
     app.state.catalog, app.state.metrics = Catalog(settings.folder), Metrics()
-    app.include_router(native.router)
+    for interface in (native, rembg, removebg):
+        app.include_router(interface.router)
     _add_health(app, crew)
     _add_errors(app)
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
@@ -93,8 +94,10 @@ def _add_health(app: FastAPI, crew: Crew) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    def tell(request: Request, status: int, text: str) -> JSONResponse:
+    def tell(request: Request, status: int, text: str, code: str = "") -> JSONResponse:
         request.scope["state"]["told"]["error"] = text
+        if request.url.path.startswith("/v1.0/"):
+            return removebg.answer_error(status, text, code)
         body: dict[str, Any] = {"detail": text}
         place = PLACE.match(text)
         if place:
@@ -108,7 +111,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def wrong(request: Request, error: HTTPException) -> JSONResponse:
-        return tell(request, error.status_code, str(error.detail))
+        return tell(request, error.status_code, str(error.detail), getattr(error, "code", ""))
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> JSONResponse:

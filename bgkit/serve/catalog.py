@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bgkit import stages
 from bgkit.errors import ParamError, PipelineError, did_you_mean
 from bgkit.params import without_files
-from bgkit.pipeline import Pipeline
+from bgkit.pipeline import Pipeline, Step
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
 
-__all__ = ["Catalog", "NoSuchPipelineError", "row", "with_background"]
+__all__ = ["Catalog", "NoSuchPipelineError", "build", "row", "with_background"]
 
 
 class NoSuchPipelineError(PipelineError):
@@ -71,6 +72,12 @@ def row(pipeline: Pipeline) -> dict[str, Any]:
         "sha256": pipeline.digest(),
         "yaml": pipeline.dump(),
     }
+
+
+def build(name: str, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> Pipeline:
+    """Return a pipeline of stages by name with their values, checked."""
+    found = [(stages.find(stage), values) for stage, values in steps]
+    return Pipeline(name, tuple(Step(stage, stage.check(values)) for stage, values in found))
 
 
 def with_background(pipeline: Pipeline, background: str) -> Pipeline:

@@ -6,8 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack, contextmanager
-from tempfile import NamedTemporaryFile
+from contextlib import ExitStack
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -17,10 +16,10 @@ from bgkit.batch.jobs import Outcome
 from bgkit.errors import ParamError, did_you_mean
 from bgkit.pipeline import Pipeline
 from bgkit.serve.catalog import with_background
-from bgkit.serve.intake import Intake, read_request
+from bgkit.serve.intake import Intake, lying, read_request
 from bgkit.serve.works import MEDIA, make_work, perform
 
-__all__ = ["router"]
+__all__ = ["describe", "headers_of", "router"]
 
 router = APIRouter(prefix="/v1", tags=["native"])
 
@@ -45,15 +44,15 @@ async def remove(request: Request) -> Response:
             raise HTTPException(422, "layer: several layers come as JSON; ask for it with Accept: application/json")
         with ExitStack() as stack:
             pipeline, chosen = await asyncio.to_thread(_pipeline, state, intake, stack)
-            ending = intake.one("format", "png").lower().replace("jpeg", "jpg")
+            (ending,) = _list(intake, "format", "png", tuple(MEDIA))[-1:]
             pixels = _number(intake, "preview", 0, 0, state.settings.max_pixels)
             seconds = _number(intake, "seconds", state.settings.seconds, 0.1, state.settings.seconds)
             work = make_work(pipeline, wanted, ending, brought, int(pixels))
             outcome = await perform(request, state.crew, work, picture, brought, seconds)
     finally:
         intake.close()
-    told = _told(chosen, outcome)
-    headers = _headers(told)
+    told = describe(chosen, outcome)
+    headers = headers_of(told)
     contents: Mapping[str, bytes] = outcome.found["contents"]
     if not as_json:
         return Response(contents[wanted[0]], media_type=MEDIA[ending], headers=headers)
@@ -78,15 +77,6 @@ def _pipeline(state: Any, intake: Intake, stack: ExitStack) -> tuple[Pipeline, P
     if picture is None:
         return chosen, chosen
     return with_background(chosen, stack.enter_context(lying(picture))), chosen
-
-
-@contextmanager
-def lying(content: bytes) -> Any:
-    """Yield the path of a file with a name of our own that holds ``content`` and goes at the end."""
-    with NamedTemporaryFile(prefix="bgkit-") as file:
-        file.write(content)
-        file.flush()
-        yield file.name
 
 
 def _brought(intake: Intake) -> dict[str, bytes]:
@@ -121,7 +111,7 @@ def _number(intake: Intake, name: str, default: float, low: float, high: float) 
     return value
 
 
-def _told(pipeline: Pipeline, outcome: Outcome) -> dict[str, Any]:
+def describe(pipeline: Pipeline, outcome: Outcome) -> dict[str, Any]:
     """Return what there is to say of an answer."""
     facts = outcome.facts
     models = [
@@ -142,7 +132,7 @@ def _told(pipeline: Pipeline, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _headers(told: Mapping[str, Any]) -> dict[str, str]:
+def headers_of(told: Mapping[str, Any]) -> dict[str, str]:
     """Return the same in headers; Server-Timing is shown by browsers."""
     timing = ", ".join(f"{name.replace('#', '-')};dur={1000 * took:.1f}" for name, took in told["seconds"].items())
     return {

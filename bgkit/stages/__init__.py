@@ -23,7 +23,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "morphology": ("opening", "closing"),
     "components": ("fill_holes", "remove_small", "keep_largest"),
     "upsampling": ("guided_upsample",),
-    "trimaps": ("make_trimap", "strokes"),
+    "trimaps": ("make_trimap", "threshold_trimap", "strokes"),
     "closed_form": ("closed_form_matting", "plate_matting"),
     "other_matting": (
         "knn_matting",
@@ -35,7 +35,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "faintness": ("levels",),
     "foregrounds": ("estimate_foreground",),
     "compositing": ("composite",),
-    "framing": ("frame",),
+    "framing": ("frame", "place", "region"),
     "network_matting": ("cnn_matting",),
     "spill": ("despill",),
 }

@@ -21,6 +21,7 @@ from bgkit.layers import Array
 from bgkit.params import Color, Range
 from bgkit.stage import note, stage
 
+FAINT = 0.02  # opacity that is still seen
 SPECK = 0.01  # of the largest piece; what is smaller does not count as subject
 MOST = 1 << 27  # pixels of a frame whose size is not given
 
@@ -151,9 +152,159 @@ def frame(
     return canvas
 
 
-def _subject(alpha: Array) -> _Box | None:
-    """Return the box around the pieces that are more than half opaque, but for specks."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.5).astype(np.uint8), connectivity=8)
+@stage(gives="result")
+def place(
+    result: Array,
+    alpha: Array,
+    *,
+    crop: bool = False,
+    margin: Annotated[tuple[float, float, float, float], Range(0, 1, "of the subject's sides")] = (0.0, 0.0, 0.0, 0.0),
+    border: Annotated[tuple[float, float, float, float], Range(0, 1, "of the picture's sides")] = (0.0, 0.0, 0.0, 0.0),
+    scale: Annotated[float, Range(0, 1, "of the picture", ui=(0.1, 1))] = 0.0,
+    position: Literal["original", "given"] = "original",
+    row: Annotated[float, Range(0, 1, "of the free height, from the top")] = 0.5,
+    col: Annotated[float, Range(0, 1, "of the free width, from the left")] = 0.5,
+    color: Annotated[str, Color()] = "white",
+) -> Array:
+    """Cut the picture down to the subject, or scale and move the subject in a picture of the same size.
+
+    What :func:`frame` does for a series, by the subject's sure part, this does for a single picture, by all that is
+    visible of the subject: soft hair is not cut.
+
+    Parameters
+    ----------
+    result : ndarray of shape (M, N, 3) or (M, N, 4), float32, 0..1
+        The finished picture.
+    alpha : ndarray of shape (M, N), float32, 0..1
+        Opacity of the subject, of the same size.
+    crop : bool
+        Cut down to the subject. ``scale`` and ``position`` then have nothing to act on.
+    margin : tuple
+        What is left around a cropped subject: above, right, below, left.
+    border : tuple
+        The same in shares of the picture; both add up.
+    scale : float
+        Of the subject: its height or width, whichever reaches it first, is this share of the picture's. 0 keeps it.
+    position : {"original", "given"}
+        Whether the subject stays where its middle was, or goes to ``row`` and ``col``.
+    row : float
+        How the room above and below the subject is split; larger moves it down.
+    col : float
+        How the room on both sides is split; larger moves it right.
+    color : str
+        What fills the canvas beyond the old picture's edge; in a result with alpha nothing does.
+
+    Returns
+    -------
+    ndarray of shape (P, Q, 3) or (P, Q, 4), float32, 0..1
+        sRGB-encoded. A picture without a subject stays as it is.
+
+    Raises
+    ------
+    LayerError
+        If result and alpha differ in size.
+
+    Notes
+    -----
+    Facts noted: ``found``, and the subject's box in the result: ``top``, ``left``, ``height``, ``width``, px.
+
+    Examples
+    --------
+    >>> alpha = np.zeros((5, 5))
+    >>> alpha[1:3, 3] = 1
+    >>> place(1 - alpha[:, :, None] * [0, 0, 1.0], alpha, crop=True, margin=(0.5, 0, 0, 1))[..., 2]
+    array([[1., 1.],
+           [1., 0.],
+           [1., 0.]], dtype=float32)
+    """
+    if result.shape[:2] != alpha.shape:
+        raise LayerError(f"place: expected a result of the picture's size {alpha.shape}, got {result.shape[:2]}")
+    subject = _subject(alpha, FAINT)
+    if subject is None:
+        note(found=False)
+        return result.copy()
+    if crop:
+        spare = [
+            share * side + part * length
+            for share, side, part, length in zip(
+                margin, (subject.rows, subject.cols) * 2, border, alpha.shape * 2, strict=True
+            )
+        ]
+        window = _Box(
+            round(subject.top - spare[0]),
+            round(subject.left - spare[3]),
+            round(subject.bottom + spare[2]),
+            round(subject.right + spare[1]),
+        )
+        factor, shape = 1.0, (int(window.rows), int(window.cols))
+    else:
+        shape = alpha.shape
+        factor = min(scale * shape[0] / subject.rows, scale * shape[1] / subject.cols) if scale else 1.0
+        rows, cols = shape[0] / factor, shape[1] / factor
+        if position == "given":
+            top = subject.top - row * (rows - subject.rows)
+            left = subject.left - col * (cols - subject.cols)
+        else:  # the middle of the subject keeps its place
+            top = (subject.top + subject.bottom) / 2 * (1 - 1 / factor)
+            left = (subject.left + subject.right) / 2 * (1 - 1 / factor)
+        window = _Box(top, left, top + rows, left + cols)
+    canvas = np.empty((*shape, result.shape[2]), np.float32)
+    canvas[:] = 0 if result.shape[2] == 4 else parse_color(color) or 1
+    _place(result, window, canvas)
+    note(
+        found=True,
+        top=round((subject.top - window.top) * factor),
+        left=round((subject.left - window.left) * factor),
+        height=round(subject.rows * factor),
+        width=round(subject.cols * factor),
+    )
+    return canvas
+
+
+@stage(gives="alpha")
+def region(
+    alpha: Array,
+    *,
+    top: Annotated[float, Range(0, 1, "of the height")] = 0.0,
+    left: Annotated[float, Range(0, 1, "of the width")] = 0.0,
+    bottom: Annotated[float, Range(0, 1, "of the height")] = 1.0,
+    right: Annotated[float, Range(0, 1, "of the width")] = 1.0,
+) -> Array:
+    """Keep of the subject only what lies in a rectangle.
+
+    Parameters
+    ----------
+    alpha : ndarray of shape (M, N), float32, 0..1
+        Opacity of the subject.
+    top : float
+        The rectangle's upper edge; larger keeps less. Pixels that lie more than half inside are kept.
+    left : float
+        Its left edge; larger keeps less.
+    bottom : float
+        Its lower edge; larger keeps more.
+    right : float
+        Its right edge; larger keeps more.
+
+    Returns
+    -------
+    ndarray of shape (M, N), float32, 0..1
+        0 outside.
+
+    Examples
+    --------
+    >>> region([[1.0, 1.0, 1.0, 1.0]], left=0.25, right=0.5)
+    array([[0., 1., 0., 0.]], dtype=float32)
+    """
+    rows, cols = alpha.shape
+    kept = np.s_[round(top * rows) : round(bottom * rows), round(left * cols) : round(right * cols)]
+    inside = np.zeros_like(alpha)
+    inside[kept] = alpha[kept]
+    return inside
+
+
+def _subject(alpha: Array, level: float = 0.5) -> _Box | None:
+    """Return the box around the pieces whose opacity is above ``level``, but for specks."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats((alpha > level).astype(np.uint8), connectivity=8)
     if count < 2:
         return None
     pieces = stats[1:]
