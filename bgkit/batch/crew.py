@@ -12,6 +12,7 @@ import ctypes
 import functools
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -24,7 +25,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bgkit.batch.jobs import Job, Outcome, Work
-from bgkit.batch.processes import for_children, leave
+from bgkit.batch.processes import for_children
 from bgkit.errors import BgkitError, EngineError
 from bgkit.threads import set_threads, threads
 
@@ -70,10 +71,16 @@ class Crew:
         Jobs that may wait while all processes are at work.
     warm : (Work, Job), optional
         A first job for each process, so that no caller waits for libraries and networks to load.
+    memory : int, optional
+        Bytes that all processes together may take; one that wants more than its part is told there is no more. Only
+        Linux can.
     """
 
-    def __init__(self, workers: int, waiting: int, warm: tuple[Work, Job] | None = None) -> None:
+    def __init__(
+        self, workers: int, waiting: int, warm: tuple[Work, Job] | None = None, memory: int | None = None
+    ) -> None:
         self.workers, self.limit = workers, waiting
+        self._memory = memory // workers if memory else None
         self._warm = (pickle.dumps(warm[0]), warm[1]) if warm else None
         self._share = max(1, threads() // workers)
         self._waiting: deque[Ticket] = deque()
@@ -130,9 +137,9 @@ class Crew:
         worker: _Worker | None = None
         failures = 0
         while True:
-            if worker is None and failures < FAILURES:
-                worker = _Worker(self._share)
-                if self._warm is not None:
+            if worker is None:
+                worker = _Worker(self._share, self._memory)
+                if self._warm is not None and failures < FAILURES:
                     try:
                         worker.do(Ticket(*self._warm, seconds=60))
                     except EngineError:
@@ -140,12 +147,14 @@ class Crew:
                         continue
                 failures = 0
                 self._count(ready=1)
-            ticket = self._next()
-            if ticket is None:
+            ticket = self._next(worker)
+            if ticket is None and worker.alive:
                 break
-            if worker is None:
-                worker = _Worker(self._share)
-                self._count(ready=1)
+            if ticket is None:
+                worker.end()
+                worker = None
+                self._count(ready=-1, deaths=1)
+                continue
             try:
                 outcome = worker.do(ticket)
                 self._count(busy=-1)
@@ -154,17 +163,16 @@ class Crew:
                 worker = None if worker.ended else worker
                 self._count(busy=-1, ready=-1 if worker is None else 0, deaths=1 if worker is None else 0)
                 ticket.future.set_exception(error)
-        if worker is not None:
-            worker.end()
+        worker.end()
 
     def _count(self, ready: int = 0, busy: int = 0, deaths: int = 0) -> None:
         with self._changed:
             self.ready, self.busy, self.deaths = self.ready + ready, self.busy + busy, self.deaths + deaths
 
-    def _next(self) -> Ticket | None:
-        """Wait for a job; None when the crew is closed and none is left."""
+    def _next(self, worker: _Worker) -> Ticket | None:
+        """Wait for a job; None when the crew is closed and none is left, or when the process died meanwhile."""
         with self._changed:
-            while True:
+            while worker.alive:
                 while self._waiting:
                     ticket = self._waiting.popleft()
                     if ticket.future.set_running_or_notify_cancel():
@@ -172,7 +180,8 @@ class Crew:
                         return ticket
                 if self._closing:
                     return None
-                self._changed.wait()
+                self._changed.wait(1.0)
+            return None
 
 
 _starting = threading.Lock()  # what a child takes over is set for the whole process
@@ -181,15 +190,20 @@ _starting = threading.Lock()  # what a child takes over is set for the whole pro
 class _Worker:
     """A process and the line to it."""
 
-    def __init__(self, share: int) -> None:
+    def __init__(self, share: int, memory: int | None) -> None:
         context = get_context("spawn")
         self.line, theirs = context.Pipe()
         self.unwanted = context.RawValue(ctypes.c_bool, False)
-        self.process: BaseProcess = context.Process(target=_work, args=(theirs, self.unwanted, share), daemon=True)
+        given = (theirs, self.unwanted, share, memory)
+        self.process: BaseProcess = context.Process(target=_work, args=given, daemon=True)
         with _starting, for_children(share):
             self.process.start()
         theirs.close()
         self.ended = False
+
+    @property
+    def alive(self) -> bool:
+        return self.process.is_alive()
 
     def do(self, ticket: Ticket) -> Outcome:
         """Have one job done.
@@ -242,11 +256,15 @@ def _work_of(data: bytes) -> Work:
     return work
 
 
-def _work(line: Connection, unwanted: Any, share: int) -> None:
-    """Do jobs until the parent hangs up."""
+def _work(line: Connection, unwanted: Any, share: int, memory: int | None) -> None:
+    """Do jobs until the parent hangs up; a signal to the whole group is the parent's affair, who lets jobs finish."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     set_threads(share)
+    if memory is not None and sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     from bgkit.batch.running import run_job
 
     def go_on(step: str) -> None:

@@ -18,7 +18,10 @@ Examples:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=7000, show_default=True)
-@click.option("--workers", type=click.IntRange(1), help="Processes; default: one for each two cores.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one for two cores and 3 GB.")
+@click.option(
+    "--memory", type=click.FloatRange(0.5), metavar="GB", help="For all workers together; default: nine tenths of all."
+)
 @click.option("--queue", type=click.IntRange(0), default=16, show_default=True, help="Pictures that may wait.")
 @click.option("-p", "--pipeline", default="auto", show_default=True, help="Of requests that name none.")
 @click.option("--pipelines", "folder", metavar="DIR", type=click.Path(path_type=Path), help="A folder of YAML files.")
@@ -29,7 +32,7 @@ Examples:
 @click.option("--fetch", metavar="HOST", multiple=True, help="A host to fetch pictures from; repeatable.")
 @click.option("--max-mb", type=click.FloatRange(0.001), default=30.0, show_default=True, help="Of a request.")
 @click.option(
-    "--max-mp", type=click.FloatRange(0.001), default=50.0, show_default=True, help="Megapixels of a picture."
+    "--max-mp", type=click.FloatRange(0.001), default=25.0, show_default=True, help="Megapixels of a picture."
 )
 @click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Of work on a picture.")
 def command(
@@ -37,6 +40,7 @@ def command(
     host: str,
     port: int,
     workers: int | None,
+    memory: float | None,
     queue: int,
     pipeline: str,
     folder: Path | None,
@@ -54,6 +58,8 @@ def command(
     POST /v1/remove takes a picture; clients of rembg and of remove.bg find their own interfaces (docs/serving.md).
     Listens on this machine alone unless --host says otherwise; then it asks for a key.
     """
+    from bgkit.batch.engines.local import MEMORY
+    from bgkit.batch.memory import limit
     from bgkit.serve.settings import LOOPBACK, Settings, read_keys
     from bgkit.threads import threads
 
@@ -62,10 +68,13 @@ def command(
     keys = read_keys(key_file) if key_file is not None else ()
     if host not in LOOPBACK and not keys and not no_key:
         raise ParamError(f"--host {host}: others reach this address; give --key FILE, or --no-key to let everyone in")
+    room = int(memory * 1e9) if memory else (limit() or 0) * 9 // 10 or None
+    usual = max(1, min(threads() // 2, (room or MEMORY) // MEMORY))
     settings = Settings(
         host=host,
         port=port,
-        workers=workers or max(1, threads() // 2),
+        workers=workers or usual,
+        memory=room,
         queue=queue,
         default=pipeline,
         folder=folder,

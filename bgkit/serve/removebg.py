@@ -243,8 +243,12 @@ def _placement(intake: Intake, size: tuple[int, int]) -> dict[str, Any]:
             found = [(share, percent), (share if percent else share * size[0] / size[1], percent)]
         above, right, below, left = found if len(found) == 4 else (*found, *found)
         four = (above, right, below, left)
-        values["margin"] = tuple(min(share, 1.0) if percent else 0.0 for share, percent in four)
-        values["border"] = tuple(0.0 if percent else min(share, 1.0) for share, percent in four)
+        if any(share > 0.5 for share, _ in four):
+            raise RefusedError(
+                "crop_margin: expected at most 50% of the subject, or half the picture", "invalid_crop_margin"
+            )
+        values["margin"] = tuple(share if percent else 0.0 for share, percent in four)
+        values["border"] = tuple(0.0 if percent else share for share, percent in four)
     scale, position = intake.one("scale", "original"), intake.one("position")
     if scale != "original":
         ((share, percent),) = _lengths("scale", scale, (1,))[:1] or [(0.0, False)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +27,8 @@ from bgkit.serve.works import make_work
 __all__ = ["serve"]
 
 CONNECTIONS = 256  # at once; more are answered 503
+HEAD_SECONDS = 20.0  # for a request's head, and between two requests
+READER_SECONDS = 60  # that a client may take none of its answer
 
 
 def make_crew(settings: Settings) -> Crew:
@@ -31,7 +36,9 @@ def make_crew(settings: Settings) -> Crew:
     file = io.BytesIO()
     write_picture(file, np.tile(np.linspace(0, 1, 64, dtype=np.float32)[:, None, None], (1, 64, 3)))
     work = make_work(load_pipeline("auto"), ("result",), "png", {}, 0)
-    return Crew(settings.workers, settings.queue, (work, Job(file.getvalue(), Path(), "warm")))
+    os.environ["BGKIT_MAX_PIXELS"] = str(settings.max_pixels)  # workers take it over
+    warm = work, Job(file.getvalue(), Path(), "warm")
+    return Crew(settings.workers, settings.queue, warm, settings.memory)
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> int:
@@ -43,6 +50,30 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
     crew = make_crew(settings)
     crew.start()  # while the application loads
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Patient(H11Protocol):
+        """HTTP whose clients have limited time to send a request's head: many that never do would hold every place."""
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.late = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.give_up)
+
+        def handle_events(self) -> None:
+            super().handle_events()
+            at_work = self.cycle is not None and not self.cycle.response_complete
+            if at_work:
+                self.late.cancel()
+            elif self.late.cancelled():  # between two requests of one connection
+                self.late = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.give_up)
+
+        def give_up(self) -> None:
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.close()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.late.cancel()
+            super().connection_lost(exc)
 
     from bgkit.serve.app import create_app
 
@@ -54,7 +85,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         logger.setLevel(logging.INFO)
     config = uvicorn.Config(
         create_app(settings, crew),
-        http="h11",
+        http=Patient,
         ws="none",
         log_config=None,
         access_log=False,
@@ -75,7 +106,10 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=256)
+        opened = socket.create_server((host, port), family=family, backlog=256)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, READER_SECONDS * 1000)
+        return opened
     except (OSError, UnicodeError) as error:
         raise EngineError(
             f"--host {host} --port {port}: cannot listen: {getattr(error, 'strerror', None) or error}"

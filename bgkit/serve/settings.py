@@ -19,7 +19,8 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 7000
-    workers: int = 2
+    workers: int = 1
+    memory: int | None = None  # bytes that the workers together may take
     queue: int = 16  # pictures that may wait
     default: str = "auto"  # the pipeline of a request that names none
     folder: Path | None = None  # of further pipelines
@@ -28,7 +29,7 @@ class Settings:
     origins: tuple[str, ...] = ()  # of pages elsewhere that may use it
     fetch: tuple[str, ...] = ()  # hosts that pictures may be fetched from
     max_bytes: int = 30_000_000
-    max_pixels: int = 50_000_000
+    max_pixels: int = 25_000_000
     seconds: float = 60.0  # of work
     upload_seconds: float = 60.0
 
