@@ -18,13 +18,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 from bgkit.errors import LayerError, ParamError, PipelineError
 from bgkit.layers import LAYERS, Array, enter
 from bgkit.params import Param, check_values, read_params
 
-__all__ = ["MERGE", "Stage", "collect_notes", "note", "plugin", "plugin_names", "stage"]
+__all__ = ["MERGE", "Stage", "collect_notes", "note", "plugin", "plugin_names", "register", "stage"]
+
+P = ParamSpec("P")
 
 GROUP = "bgkit.stages"
 
@@ -87,18 +89,18 @@ class Stage:
             raise ParamError(f"{self.name}.{error}") from None
 
 
-def stage(*, gives: str) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
-    """Make a function a stage that gives the layer ``gives``."""
+def stage(*, gives: str) -> Callable[[Callable[P, Array]], Callable[P, Array]]:
+    """Make a function a stage that gives the layer ``gives``; it keeps its signature."""
     if gives not in LAYERS:
         raise TypeError(f"@stage(gives={gives!r}): no such layer")
 
-    def declare(function: Callable[..., Array]) -> Callable[..., Array]:
+    def declare(function: Callable[P, Array]) -> Callable[P, Array]:
         info = _read(function, gives)
 
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Array:
+        def call(*args: P.args, **kwargs: P.kwargs) -> Array:
             layers, values = _sort_arguments(info, args, kwargs)
-            return function(**layers, **values)
+            return info.function(**layers, **values)
 
         call.stage = info  # type: ignore[attr-defined]
         return call
@@ -147,30 +149,55 @@ def _sort_arguments(
     return layers, {name: value for name, value in info.check(kwargs).items() if name != "merge"}
 
 
+_registered: dict[str, Callable[..., Array]] = {}
+
+
+def register(function: Callable[P, Array]) -> Callable[P, Array]:
+    """Make a stage known by its name in this process, as in a notebook; return it, so that it serves as a decorator.
+
+    A stage of the same name that was registered before is replaced. Worker processes do not know it: what they are to
+    run stands in a package that names it as an entry point.
+
+    Raises
+    ------
+    TypeError
+        If it is no stage.
+    """
+    info = getattr(function, "stage", None)
+    if not isinstance(info, Stage):
+        raise TypeError(f"register: expected a function made a stage by @stage(gives=...), got {function!r}")
+    _registered[info.name] = function
+    return function
+
+
 def plugin_names() -> list[str]:
-    """Return the names of the stages that other packages bring, without importing them."""
-    return sorted(entry_points(group=GROUP).names)
+    """Return the names of the stages that are registered or come from other packages, without importing these."""
+    return sorted({*entry_points(group=GROUP).names, *_registered})
 
 
-@functools.cache
-def plugin(name: str) -> Stage | None:
-    """Return the stage ``name`` of another package (entry-point group ``bgkit.stages``), or None.
+def plugin(name: str) -> Callable[..., Array] | None:
+    """Return the stage ``name`` that was registered or that another package brings (``bgkit.stages``), or None.
 
     Raises
     ------
     PipelineError
         If the package cannot be imported, or what it names is no stage.
     """
+    return _registered.get(name) or _of_package(name)
+
+
+@functools.cache
+def _of_package(name: str) -> Callable[..., Array] | None:
     for point in entry_points(group=GROUP, name=name):
         package = point.dist.name if point.dist else point.value
         try:
-            found = point.load()
+            loaded: Callable[..., Array] = point.load()
         except Exception as error:
             raise PipelineError(f"stage {name!r} of the package {package} cannot be loaded: {error}") from error
-        info = getattr(found, "stage", None)
+        info = getattr(loaded, "stage", None)
         if not isinstance(info, Stage) or info.name != name:
             raise PipelineError(f"stage {name!r} of the package {package}: {point.value} is not a stage of that name")
-        return info
+        return loaded
     return None
 
 

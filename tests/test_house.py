@@ -31,7 +31,7 @@ LEVELS = [
     {"layers"},
     {"stage", "models", "laplacian"},
     {"stages"},
-    {"findings", "pipeline", "pipelinefile", "removal"},
+    {"findings", "pipeline", "pipelinefile", "removal", "testing"},
     {"evaluate"},
     {"batch"},
     {"comparison"},
@@ -122,6 +122,16 @@ def test_table_of_stages_is_true():
         assert defined == set(stages.FILES[path.stem])
     assert not set(stages.FILES) & {name for names in stages.FILES.values() for name in names}
     assert {path.stem for path in (ROOT / "bgkit" / "stages").glob("[a-z]*.py")} == set(stages.FILES)
+
+
+def test_editors_know_every_stage():
+    """bgkit.stages imports, for type checkers, exactly the stages of the table from their files."""
+    tree = ast.parse((ROOT / "bgkit" / "stages" / "__init__.py").read_text())
+    (block,) = (
+        node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    )
+    named = {(node.module, alias.name, alias.asname) for node in block.body for alias in node.names}
+    assert named == {(f"bgkit.stages.{file}", name, name) for file, names in stages.FILES.items() for name in names}
 
 
 HEAVY = ["cv2", "scipy", "skimage", "onnxruntime", "torch", "ruamel", "rich", "PIL", "pymatting", "numba", "click"]

@@ -78,6 +78,7 @@ def _reach(place: Place, pipeline: Pipeline, values: dict[str, Any]) -> float | 
     last = max(index for index, step in enumerate(pipeline.steps) if step.stage.gives in ("mask", "alpha"))
     picture = read_layers(read_bytes(place) if isinstance(place, Url) else place)
     layers = replace(pipeline, steps=pipeline.steps[: last + 1], checks={}).run(picture)
+    assert layers.alpha is not None  # the chain ends with a mask or an alpha
     with collect_notes() as facts:
         frame(layers.image, layers.alpha, fit="picture", reach=1.0, aspect=values["aspect"], size=1)
     if not facts["found"]:

@@ -7,10 +7,48 @@ bears the name of a stage it defines, or importing it would put the module in th
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec
 
+from bgkit import stage
 from bgkit.errors import PipelineError, did_you_mean
-from bgkit.stage import Stage, plugin, plugin_names
+from bgkit.layers import Array
+from bgkit.stage import Stage
+
+if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
+    from bgkit.stages.classical import grabcut as grabcut
+    from bgkit.stages.classical import saliency as saliency
+    from bgkit.stages.clean_plate_key import clean_plate as clean_plate
+    from bgkit.stages.closed_form import closed_form_matting as closed_form_matting
+    from bgkit.stages.closed_form import plate_matting as plate_matting
+    from bgkit.stages.color_key import chroma_key as chroma_key
+    from bgkit.stages.color_key import luv_threshold as luv_threshold
+    from bgkit.stages.components import fill_holes as fill_holes
+    from bgkit.stages.components import keep_largest as keep_largest
+    from bgkit.stages.components import remove_small as remove_small
+    from bgkit.stages.compositing import composite as composite
+    from bgkit.stages.crf import dense_crf as dense_crf
+    from bgkit.stages.faintness import levels as levels
+    from bgkit.stages.foregrounds import estimate_foreground as estimate_foreground
+    from bgkit.stages.framing import frame as frame
+    from bgkit.stages.light import flat_field as flat_field
+    from bgkit.stages.light import white_balance as white_balance
+    from bgkit.stages.morphology import closing as closing
+    from bgkit.stages.morphology import opening as opening
+    from bgkit.stages.network import cascade_refine as cascade_refine
+    from bgkit.stages.network import cnn_mask as cnn_mask
+    from bgkit.stages.network_matting import cnn_matting as cnn_matting
+    from bgkit.stages.other_matting import knn_matting as knn_matting
+    from bgkit.stages.other_matting import large_kernel_matting as large_kernel_matting
+    from bgkit.stages.other_matting import learning_matting as learning_matting
+    from bgkit.stages.other_matting import random_walk_matting as random_walk_matting
+    from bgkit.stages.other_matting import shared_matting as shared_matting
+    from bgkit.stages.spill import despill as despill
+    from bgkit.stages.trimaps import make_trimap as make_trimap
+    from bgkit.stages.trimaps import strokes as strokes
+    from bgkit.stages.upsampling import guided_upsample as guided_upsample
+
+P = ParamSpec("P")
 
 # file -> its stages; a test compares this with what the files define.
 FILES: dict[str, tuple[str, ...]] = {
@@ -42,37 +80,58 @@ FILES: dict[str, tuple[str, ...]] = {
 
 _file_of = {name: file for file, names in FILES.items() for name in names}
 
-__all__ = ["find", "names", *_file_of]  # noqa: PLE0604
+__all__ = ["find", "names", "register", *_file_of]  # noqa: PLE0604
 
 
 def names() -> list[str]:
     """Return the names of all stages: bgkit's in the order of a chain, then those of other packages."""
-    return [*_file_of, *(name for name in plugin_names() if name not in _file_of)]
+    return [*_file_of, *(name for name in stage.plugin_names() if name not in _file_of)]
 
 
 def find(name: str) -> Stage:
-    """Return the stage ``name``.
+    """Return what is known of the stage ``name``.
 
     Raises
     ------
     PipelineError
         If there is none; the message names the nearest.
     """
+    info: Stage = _function(name).stage
+    return info
+
+
+def register(function: Callable[P, Array]) -> Callable[P, Array]:
+    """Make a stage known by its name in this process, as in a notebook: pipelines and ``bgkit.stages.NAME`` find it.
+
+    It serves as a decorator, above ``@stage``. For a stage that workers and commands find, too, see CONTRIBUTING.
+
+    Raises
+    ------
+    PipelineError
+        If a stage of bgkit has that name.
+    """
+    name = getattr(function, "__name__", "")
     if name in _file_of:
-        return getattr(importlib.import_module(f"{__name__}.{_file_of[name]}"), name).stage  # type: ignore[no-any-return]
-    found = plugin(name)
-    if found is None:
+        raise PipelineError(f"register: {name!r} is a stage of bgkit; choose another name")
+    return stage.register(function)
+
+
+def _function(name: str) -> Any:
+    if name in _file_of:
+        return getattr(importlib.import_module(f"{__name__}.{_file_of[name]}"), name)
+    function = stage.plugin(name)
+    if function is None:
         raise PipelineError(f"no stage named {name!r}{did_you_mean(name, names())} (bgkit stages lists them)")
-    return found
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _file_of:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{did_you_mean(name, _file_of)}")
-    function = getattr(importlib.import_module(f"{__name__}.{_file_of[name]}"), name)
-    globals()[name] = function
     return function
 
 
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("_") or (name not in _file_of and name not in stage.plugin_names()):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{did_you_mean(name, names())}")
+        return _function(name)
+
+
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *stage.plugin_names()])
