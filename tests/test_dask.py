@@ -177,7 +177,7 @@ def test_ctrl_c_leaves_a_journal_to_go_on_with(scheduler, workers, environment):
     wait_until(5, running)
     os.killpg(running.pid, signal.SIGINT)
     status, errors = outcome(running)
-    assert status == 130 and "the same command goes on" in errors and "Traceback" not in errors
+    assert status == 130 and "the same command resumes" in errors and "Traceback" not in errors
     status, errors = outcome(remove(environment, "in", "-o", "out", "--scheduler", scheduler))
     assert status == 0 and "skipped" in errors, errors
     assert are_whole(results(), 40, 400)
