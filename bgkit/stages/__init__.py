@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
     from bgkit.stages.faintness import levels as levels
     from bgkit.stages.foregrounds import estimate_foreground as estimate_foreground
     from bgkit.stages.framing import frame as frame
+    from bgkit.stages.framing import place as place
+    from bgkit.stages.framing import region as region
     from bgkit.stages.light import flat_field as flat_field
     from bgkit.stages.light import white_balance as white_balance
     from bgkit.stages.morphology import closing as closing
@@ -46,6 +48,7 @@ if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
     from bgkit.stages.spill import despill as despill
     from bgkit.stages.trimaps import make_trimap as make_trimap
     from bgkit.stages.trimaps import strokes as strokes
+    from bgkit.stages.trimaps import threshold_trimap as threshold_trimap
     from bgkit.stages.upsampling import guided_upsample as guided_upsample
 
 P = ParamSpec("P")
