@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -107,3 +108,25 @@ def test_reading(client, path):
     answer = client.get(path)
     assert answer.status_code == 200
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_watched_folder(tmp_path):
+    """A picture that arrives in a watched folder is done by the workers and told to the page, with its thumbnail."""
+    arriving, done = tmp_path / "in", tmp_path / "out"
+    arriving.mkdir()
+    options = ["-p", "classical", "--watch", str(arriving), "-o", str(done)]
+    with Server(*options) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        (arriving / "shoe.png").write_bytes(picture_file())
+        with client.stream("GET", "/v1/watch/events") as stream:
+            lines = iter(stream.iter_lines())
+            assert next(line for line in lines if line.startswith("event: picture"))
+            told = json.loads(next(line for line in lines if line.startswith("data: "))[6:])
+        assert (told["name"], told["status"], told["number"]) == ("shoe.png", "done", 1)
+        assert max(read_picture(io.BytesIO(client.get(told["thumbnail"]).content)).image.shape) == 48
+        assert client.get("/v1/watch").json()["counts"] == {"done": 1, "failed": 0, "flagged": 0}
+        assert (done / "shoe.png").is_file()
+
+
+def test_nothing_watched(client):
+    """Without a watched folder the wall is not there, and the answer says how to get it."""
+    assert "--watch" in client.get("/v1/watch/events").json()["detail"]

@@ -85,7 +85,7 @@ class Crew:
         self._share = max(1, threads() // workers)
         self._waiting: deque[Ticket] = deque()
         self._changed = threading.Condition()
-        self._closing = False
+        self.closing = False
         self.ready = self.busy = self.deaths = 0
         self._threads = [threading.Thread(target=self._tend, daemon=True) for _ in range(workers)]
 
@@ -109,7 +109,7 @@ class Crew:
         """
         ticket = Ticket(pickle.dumps(work), job, seconds)
         with self._changed:
-            if self._closing:
+            if self.closing:
                 raise StoppedError("no new work is taken: the server is ending")
             if len(self._waiting) >= self.limit + self.workers - self.busy:
                 raise QueueFullError(f"{len(self._waiting)} pictures wait already")
@@ -121,7 +121,7 @@ class Crew:
     def close(self) -> None:
         """End when what is queued is done."""
         with self._changed:
-            self._closing = True
+            self.closing = True
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
@@ -178,7 +178,7 @@ class Crew:
                     if ticket.future.set_running_or_notify_cancel():
                         self.busy += 1
                         return ticket
-                if self._closing:
+                if self.closing:
                     return None
                 self._changed.wait(1.0)
             return None

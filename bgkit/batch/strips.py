@@ -1,4 +1,4 @@
-"""A strip to look at: picture | subject on white | matte, side by side in one file."""
+"""Pictures to look at: picture | subject on white | matte side by side in one file, and thumbnails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bgkit.errors import LayerError
 from bgkit.layers import Layers
 
-__all__ = ["strip"]
+__all__ = ["strip", "thumbnail"]
 
 
 def strip(layers: Layers) -> NDArray[np.float32]:
@@ -40,3 +40,14 @@ def strip(layers: Layers) -> NDArray[np.float32]:
     color = layers.image if layers.foreground is None else layers.foreground
     cut = alpha * color + (1 - alpha)
     return np.ascontiguousarray(np.hstack([layers.image, cut, np.repeat(alpha, 3, axis=2)]), np.float32)
+
+
+def thumbnail(array: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return a copy whose longer side is at most ``side`` px, each pixel the mean of those it stands for."""
+    import cv2
+
+    scale = side / max(array.shape[:2])
+    if scale < 1:
+        size = max(1, round(array.shape[1] * scale)), max(1, round(array.shape[0] * scale))
+        array = np.clip(cv2.resize(array, size, interpolation=cv2.INTER_AREA), 0, 1)
+    return np.ascontiguousarray(array, np.float32)

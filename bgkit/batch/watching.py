@@ -66,6 +66,8 @@ class Watch:
         Where pictures arrive, and where results go, the tree kept.
     settle : float
         Seconds that a file must stand still.
+    run : callable(job, work, on_step)
+        What does a picture, here or in another process.
     clock : callable
         Seconds that never go back; tests bring their own.
     """
@@ -76,6 +78,7 @@ class Watch:
     ending: str = "png"
     settle: float = 2.0
     clock: Callable[[], float] = time.monotonic
+    run: Callable[[Job, Work, Callable[[str], None] | None], Outcome] = run_job
     trouble: str = ""  # why nothing is done at the moment
     waiting: int = 0  # pictures that are not ready yet
     seen: dict[Path, _Seen] = field(default_factory=dict)
@@ -144,7 +147,7 @@ class Watch:
         if not self._folders_there() or not self._has_room():
             return None
         job = self._job(path)
-        outcome = run_job(job, self.work, on_step)
+        outcome = self.run(job, self.work, on_step)
         try:
             if outcome.status == "done":
                 self.review.add(outcome)

@@ -34,6 +34,8 @@ Examples:
 @click.option(
     "--max-mp", type=click.FloatRange(0.001), default=25.0, show_default=True, help="Megapixels of a picture."
 )
+@click.option("--watch", metavar="IN", type=click.Path(path_type=Path), help="Also do what arrives in a folder.")
+@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where its results go.")
 @click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Of work on a picture.")
 def command(
     *,
@@ -52,6 +54,8 @@ def command(
     max_mb: float,
     max_mp: float,
     seconds: float,
+    watch: Path | None,
+    output: Path | None,
 ) -> int:
     """Serve pipelines over HTTP, with a page at /.
 
@@ -92,4 +96,15 @@ def command(
         raise MissingPartError.of("serve", "bgkit serve") from error
     if no_key and host not in LOOPBACK:
         click.echo(f"warning: everyone who reaches {host} may use it", err=True)
-    return serve(settings, lambda url: click.echo(f"bgkit serves at {url}; Ctrl-C ends", err=True))
+    from bgkit.serve.catalog import Catalog
+
+    Catalog(folder).find(pipeline)
+    watched = None
+    if watch is not None and output is not None:
+        from bgkit.batch.jobs import Work
+        from bgkit.batch.watching import Watch
+
+        watched = Watch(watch, output, Work(Catalog(folder).find(pipeline)))
+    elif watch is not None or output is not None:
+        raise ParamError("--watch IN and --output OUT: each needs the other")
+    return serve(settings, lambda url: click.echo(f"bgkit serves at {url}; Ctrl-C ends", err=True), watched)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgkit.batch.jobs import shown
+from bgkit.errors import MissingPartError
 
 if TYPE_CHECKING:
     from bgkit.batch.jobs import Outcome
@@ -34,6 +35,7 @@ Examples:
 @click.option("--format", "ending", type=click.Choice(["png", "webp", "tif", "jpg"]), default="png", show_default=True)
 @click.option("--settle", type=click.FloatRange(0), default=2.0, show_default=True, help="Seconds a file stands still.")
 @click.option("--every", type=click.FloatRange(0.02), default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option("--page", metavar="PORT", type=click.IntRange(0, 65535), help="Show it at http://127.0.0.1:PORT/watch.")
 @click.option("--once", is_flag=True, help="End when all that is there is done.")
 @click.option("--strict", is_flag=True, help="With --once: exit status 1 also when a picture was flagged.")
 def command(
@@ -46,6 +48,7 @@ def command(
     ending: str,
     settle: float,
     every: float,
+    page: int | None,
     once: bool,
     strict: bool,
 ) -> int:
@@ -64,7 +67,9 @@ def command(
 
     work = Work(load_chain(pipeline, settings, background))
     work.check((), ending)
-    with Watch(folder, output, work, ending, settle) as watch, _status() as status:
+    watch = Watch(folder, output, work, ending, settle)
+    wall = _page(watch, page)
+    with watch, _status() as status:
         board = _Board(watch, status)
         board.say(f"{shown(folder)} -> {shown(output)}, pipeline {work.pipeline.name}; Ctrl-C ends")
         try:
@@ -73,10 +78,15 @@ def command(
                 board.show(len(ready))
                 for number, path in enumerate(ready):
                     board.begin(path, len(ready) - number - 1)
-                    board.take(watch.do(path, board.step))
+                    outcome = watch.do(path, board.step)
+                    board.take(outcome)
+                    if wall is not None and outcome is not None:
+                        wall.add(outcome)
                     if watch.trouble:
                         break
                 board.show(0)
+                if wall is not None:
+                    wall.trouble, wall.waiting = watch.trouble, watch.waiting
                 if once and not ready and not watch.waiting and not watch.trouble:
                     break
                 time.sleep(every)
@@ -85,6 +95,17 @@ def command(
             return 0
         board.end()
         return int(bool(board.counts["failed"] or (strict and board.counts["to look at"])))
+
+
+def _page(watch: Watch, port: int | None) -> Any:
+    """Show the folder on a page of this machine; return the wall that it reads."""
+    if port is None:
+        return None
+    try:
+        from bgkit.serve.running import show_page
+    except ImportError as error:
+        raise MissingPartError.of("serve", "bgkit watch --page") from error
+    return show_page("127.0.0.1", port, watch, lambda url: click.echo(f"the page is at {url}watch", err=True))
 
 
 def _status() -> Any:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit import __version__
+from bgkit.batch import strips
 from bgkit.batch.engines.local import Local
 from bgkit.batch.jobs import Job, Outcome, Work
 from bgkit.comparison.confidence import confidence
@@ -208,14 +209,8 @@ class Examination:
 
 def write_thumbnail(path: Path, array: NDArray[np.float32]) -> None:
     """Write a copy of at most ``PREVIEW`` px; an alpha channel is kept without loss."""
-    import cv2
-
-    scale = PREVIEW / max(array.shape[:2])
-    if scale < 1:
-        size = max(1, round(array.shape[1] * scale)), max(1, round(array.shape[0] * scale))
-        array = np.clip(cv2.resize(array, size, interpolation=cv2.INTER_AREA), 0, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(path, np.ascontiguousarray(array, np.float32), quality=82)
+    write_picture(path, strips.thumbnail(array, PREVIEW), quality=82)
 
 
 Record = dict[str, Any]

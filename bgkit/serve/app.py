@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from bgkit import __version__
 from bgkit.batch.crew import Crew
 from bgkit.errors import BgkitError
-from bgkit.serve import native, rembg, removebg
+from bgkit.serve import native, rembg, removebg, wall
 from bgkit.serve.catalog import Catalog
 from bgkit.serve.gate import Gate, Metrics
 from bgkit.serve.settings import Settings
@@ -34,7 +34,7 @@ PLACE = re.compile(r"^[^:\s]+:(\d+):(\d+): ")  # file:line:column of a YAML erro
 log = logging.getLogger("bgkit.serve")
 
 
-def create_app(settings: Settings, crew: Crew) -> FastAPI:
+def create_app(settings: Settings, crew: Crew, watched: wall.Wall | None = None) -> FastAPI:
     """Return the ASGI application; at its end the crew finishes what is queued."""
 
     @asynccontextmanager
@@ -51,12 +51,17 @@ def create_app(settings: Settings, crew: Crew) -> FastAPI:
         redoc_url=None,
         max_body_size=settings.max_bytes,
     )
-    app.state.settings, app.state.crew = settings, crew
+    app.state.settings, app.state.crew, app.state.wall = settings, crew, watched
     app.state.catalog, app.state.metrics = Catalog(settings.folder), Metrics()
-    for interface in (native, rembg, removebg):
+    for interface in (native, rembg, removebg, wall):
         app.include_router(interface.router)
     _add_health(app, crew)
     _add_errors(app)
+
+    @app.get("/watch", include_in_schema=False)
+    def watch_page() -> FileResponse:
+        return FileResponse(PAGE / "watch.html")
+
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     if settings.origins:
         app.add_middleware(

@@ -9,7 +9,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from bgkit.batch.crew import Crew
 from bgkit.batch.jobs import Job
+from bgkit.batch.watching import Watch
 from bgkit.errors import EngineError
 from bgkit.imagefile import write_picture
 from bgkit.pipelinefile import load_pipeline
@@ -41,14 +44,47 @@ def make_crew(settings: Settings) -> Crew:
     return Crew(settings.workers, settings.queue, warm, settings.memory)
 
 
-def serve(settings: Settings, say: Callable[[str], None]) -> int:
+def serve(settings: Settings, say: Callable[[str], None], watch: Watch | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C, then finish what runs; return the exit status.
 
-    ``say`` is told the address when it is open.
+    ``say`` is told the address when it is open. ``watch`` is a folder whose pictures the workers do, too.
     """
     sockets = [_listen(settings.host, settings.port)]
     crew = make_crew(settings)
     crew.start()  # while the application loads
+    if watch is None:
+        _run(settings, crew, sockets, say, None)
+        return 0
+    from bgkit.serve.wall import in_crew, watch_on
+
+    watch.run = in_crew(crew, settings.seconds)
+    wall = make_wall(watch)
+    with watch:
+        thread = watch_on(watch, wall, every=1.0)
+        _run(settings, crew, sockets, say, wall)
+        thread.join(settings.seconds)
+    return 0
+
+
+def make_wall(watch: Watch) -> Any:
+    """Return the wall for a folder; its results get thumbnails."""
+    from bgkit.serve.wall import Thumbnail, Wall
+
+    watch.work = replace(watch.work, examine=Thumbnail())
+    return Wall(str(watch.folder.absolute()), str(watch.out.absolute()), watch.work.pipeline.name)
+
+
+def show_page(host: str, port: int, watch: Watch, say: Callable[[str], None]) -> Any:
+    """Serve the page of a folder that this process watches itself, in a thread; return its wall."""
+    settings = Settings(host=host, port=port, queue=0)
+    wall, sockets = make_wall(watch), [_listen(host, port)]
+    crew = Crew(1, 0)  # never started: this server does no pictures of others
+    threading.Thread(target=_run, args=(settings, crew, sockets, say, wall), daemon=True).start()
+    return wall
+
+
+def _run(settings: Settings, crew: Crew, sockets: list[socket.socket], say: Callable[[str], None], wall: Any) -> None:
+    """Serve on open sockets until the process is asked to end."""
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -84,7 +120,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
     config = uvicorn.Config(
-        create_app(settings, crew),
+        create_app(settings, crew, wall),
         http=Patient,
         ws="none",
         log_config=None,
@@ -97,10 +133,17 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
     )
     name, port = sockets[0].getsockname()[:2]
     say(f"http://{f'[{name}]' if ':' in name else name}:{port}/")
-    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is finished
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets)
-    return 0
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is finished
+            signal.signal(number, lambda *_: None)
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            if wall is not None:
+                wall.closed = True  # streams end; other requests are finished
+            super().handle_exit(sig, frame)
+
+    Server(config).run(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:
