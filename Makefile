@@ -1,5 +1,5 @@
 # make demo   set up, cut out the sample pictures, say where the results are
-# make test   the whole test suite
+# make test   the whole test suite           make test-quick   the contracts, in a minute and without PyTorch
 # make lint   ruff, mypy, cython-lint        make bench / bench-quick   the tables of benchmarks/
 # make debug-test   the suite with bounds checked in the kernels
 
@@ -10,13 +10,17 @@ SOURCES := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 # The training tests want PyTorch; any CPU or CUDA build will do.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint bench bench-quick debug-test wheel pictures clean
+.PHONY: demo test test-quick lint bench bench-quick debug-test wheel pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/demo.py demo
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest
+
+QUICK := house params stage stages layers pipeline files engines color contributing
+test-quick: $(VENV)/.quick
+	$(BIN)/python -m pytest -q $(QUICK:%=tests/test_%.py)
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .
@@ -50,6 +54,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/pip install -qq -e .
+	touch $@
+
+$(VENV)/.quick: $(VENV)/.installed
+	$(BIN)/pip install -qq -e ".[test]"
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

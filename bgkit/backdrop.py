@@ -51,24 +51,21 @@ class Backdrop:
 
     def luv(self, shape: tuple[int, ...]) -> Floats:
         """Return the surface for a picture of ``shape``, CIELUV, float64 (M, N, 3)."""
-        surface: Floats = terms(shape) @ self.coefficients.T
-        return surface
+        return terms(shape) @ self.coefficients.T
 
     def plate(self, shape: tuple[int, ...]) -> Floats:
         """Return the surface as a picture, sRGB, float32 (M, N, 3)."""
         rows, cols = shape[:2]
         coarse = max(1, max(rows, cols) // 128)  # evaluated on a grid: a quadratic needs no more
         small = srgb_from_luv(self.luv((-(-rows // coarse), -(-cols // coarse)))).astype(np.float32)
-        plate: Floats = cv2.resize(small, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        return plate
+        return cv2.resize(small, (cols, rows), interpolation=cv2.INTER_LINEAR)
 
     def excess(self, shape: tuple[int, ...], screen: Literal["green", "blue"]) -> Floats:
         """Return by how much the screen's primary exceeds the other channels, as a surface of :func:`terms`, (6,)."""
         coarse = tuple(max(1, 48 * side // max(shape[:2])) for side in shape[:2])
         rgb, primary = srgb_from_luv(self.luv(coarse)), 1 if screen == "green" else 2
         over = rgb[..., primary] - np.delete(rgb, primary, -1).max(-1)
-        surface: Floats = np.linalg.lstsq(terms(coarse).reshape(-1, 6), over.ravel(), rcond=None)[0]
-        return surface
+        return np.linalg.lstsq(terms(coarse).reshape(-1, 6), over.ravel(), rcond=None)[0]
 
     def screen(self) -> Literal["green", "blue"]:
         """Return which of the two usual screens the backdrop is nearer to."""

@@ -68,8 +68,7 @@ def srgb_from_linear(linear: ArrayLike) -> NDArray[np.float64]:
 
 def xyz_from_linear(linear: ArrayLike) -> NDArray[np.float64]:
     """Return CIE XYZ, with Y = 1 for white, of linear sRGB."""
-    xyz: NDArray[np.float64] = np.asarray(linear, np.float64) @ XYZ_FROM_RGB.T
-    return xyz
+    return np.asarray(linear, np.float64) @ XYZ_FROM_RGB.T
 
 
 def luv_from_xyz(xyz: ArrayLike) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEFT_BEHIND",
+    "OPAQUE",
     "READABLE",
     "WRITABLE",
     "JsonLines",
@@ -55,6 +56,8 @@ WRITABLE: Mapping[str, str] = MappingProxyType(
         ".avif": "avif",
     }
 )
+
+OPAQUE = ("jpeg", "bmp")  # formats that hold no transparency
 
 LEFT_BEHIND = ".bgkit-*.part"  # every name that part_name() gives: what a killed process may leave behind
 

@@ -61,8 +61,7 @@ def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -
     rise: Any = np.float32(max(softness, 1e-3))
     if contrast > 0:
         rise = _rise(distance, tolerance, rise, contrast)
-    mask: Floats = np.clip((distance - np.float32(tolerance)) / rise, 0, 1)
-    return mask
+    return np.clip((distance - np.float32(tolerance)) / rise, 0, 1)
 
 
 def _rise(distance: Floats, tolerance: float, softness: float, contrast: float) -> Floats:
@@ -89,8 +88,7 @@ def _from_backdrop(backdrop: Bools) -> Floats:
     _, label, stats, _ = cv2.connectedComponentsWithStats(backdrop.view(np.uint8), connectivity=8)
     kept = stats[:, cv2.CC_STAT_AREA] >= 1e-5 * backdrop.size
     kept[0] = False
-    distance: Floats = cv2.distanceTransform((~kept[label]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    return distance
+    return cv2.distanceTransform((~kept[label]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
 
 
 def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
@@ -111,8 +109,7 @@ def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
         return plate
     ratio = image.sum(-1) / np.maximum(plate.sum(-1), 0.06)
     light = _push_pull(np.clip(ratio, 0.2, 1.2).astype(np.float32), background.astype(np.float32))
-    shaded: Floats = np.clip(plate * light[..., None], 0, 1)
-    return shaded
+    return np.clip(plate * light[..., None], 0, 1)
 
 
 def _push_pull(values: Floats, weight: Floats) -> Floats:
@@ -125,8 +122,7 @@ def _push_pull(values: Floats, weight: Floats) -> Floats:
     coarse = cv2.pyrDown(values * weight, borderType=cv2.BORDER_REFLECT_101) / np.maximum(below, 1e-6)
     filled = _push_pull(coarse, np.minimum(4 * below, 1))
     smooth = cv2.pyrUp(filled, dstsize=values.shape[::-1])
-    carried: Floats = weight * values + (1 - weight) * smooth
-    return carried
+    return weight * values + (1 - weight) * smooth
 
 
 def sample_alpha(image: Floats, background: Floats, subject: Bools, unknown: Bools) -> tuple[Floats, Floats]:
@@ -206,5 +202,4 @@ def _smooth(chosen: Floats, confidence: Floats, image: Floats, subject: Bools, u
     color = image * weight[..., None]
     color[unknown] = chosen * weight[unknown][:, None]
     mean = cv2.GaussianBlur(color, (0, 0), 2) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 2), 1e-9)[..., None]
-    smooth: Floats = mean[unknown]
-    return smooth
+    return mean[unknown]

@@ -29,8 +29,7 @@ def _odds(new: Array, old: Array) -> Array:
     """Multiply the odds of two independent witnesses (Bayes): 0.5 has no say, contradiction gives 0.5."""
     a, b = np.clip(new, 0.001, 0.999), np.clip(old, 0.001, 0.999)
     yes = a * b
-    combined: Array = yes / (yes + (1 - a) * (1 - b))
-    return combined
+    return yes / (yes + (1 - a) * (1 - b))
 
 
 MERGES: Mapping[str, Callable[[Array, Array], Array]] = {

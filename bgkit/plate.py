@@ -109,15 +109,13 @@ def _gain(image: Floats, plate: Floats) -> Floats:
     for _ in range(2):
         found = np.median(ratio[np.abs(mean - peak) < 0.03], 0)
         peak = found.mean()
-    gain: Floats = np.exp(found).astype(np.float32)
-    return gain
+    return np.exp(found).astype(np.float32)
 
 
 def _nearness_to_border(shape: tuple[int, ...]) -> Floats:
     """Return 4 at the border, down to 1 from a tenth of the picture inwards."""
     row, col = (np.minimum(np.arange(n), np.arange(n)[::-1]) / (0.1 * n) for n in shape)
-    nearness: Floats = 4 - 3 * np.minimum(np.minimum.outer(row, col), 1)
-    return nearness
+    return 4 - 3 * np.minimum(np.minimum.outer(row, col), 1)
 
 
 def _shift(image: Floats, plate: Floats) -> tuple[float, float]:
@@ -167,8 +165,7 @@ def _register(image: Floats, plate: Floats, shift: Floats) -> Floats:
 
 def _texture(gray: Floats) -> Floats:
     """Return what is neither noise nor light: a band of scales."""
-    band: Floats = cv2.GaussianBlur(gray, (0, 0), 1) - cv2.GaussianBlur(gray, (0, 0), 4)
-    return band
+    return cv2.GaussianBlur(gray, (0, 0), 1) - cv2.GaussianBlur(gray, (0, 0), 4)
 
 
 def _reach(rest: Floats) -> float:
@@ -180,5 +177,4 @@ def _move(picture: Floats, shift: Any, how: int) -> Floats:
     """Return the picture moved down and right by ``shift`` pixels."""
     matrix = np.array([[1, 0, shift[1]], [0, 1, shift[0]]], np.float64)
     rows, cols = picture.shape[:2]
-    moved: Floats = cv2.warpAffine(picture, matrix, (cols, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return moved
+    return cv2.warpAffine(picture, matrix, (cols, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)

@@ -64,8 +64,7 @@ class Stage:
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return a value for every word of a step; a wrong one raises ParamError with the stage's name."""
-        checked: dict[str, Any] = self._named(lambda: check_values(self.words, values))
-        return checked
+        return self._named(lambda: check_values(self.words, values))
 
     def read(self, name: str, text: Any) -> Any:
         """Return the value of one word from text, or checked as it is."""

@@ -106,13 +106,16 @@ def test_an_interrupt_within_a_step_waits_for_its_end(folder, tmp_path, monkeypa
         return real(*given)
 
     monkeypatch.setattr(loop, "deep_supervision", interrupted)
-    before = signal.signal(signal.SIGTERM, lambda got, _: sys.exit(128 + got))  # as the command line has it
+    # As the command line has them: a shell starts what runs in the background with SIGINT ignored.
+    before = signal.signal(signal.SIGTERM, lambda got, _: sys.exit(128 + got))
+    before_int = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             train(recipe(folder), tmp_path / "broken", say=lambda text: None)
         assert torch.load(tmp_path / "broken" / "last.pt", weights_only=True)["step"] == 2
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, before_int)
     same(unbroken, run(recipe(folder), tmp_path / "broken"))
 
 

@@ -252,8 +252,7 @@ class _Worker:
 
 @functools.lru_cache(maxsize=64)
 def _work_of(data: bytes) -> Work:
-    work: Work = pickle.loads(data)
-    return work
+    return pickle.loads(data)
 
 
 def _work(line: Connection, unwanted: Any, share: int, memory: int | None) -> None:

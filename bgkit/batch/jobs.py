@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bgkit.batch.places import Place, Url, look_at, place_of
 from bgkit.errors import PipelineError, PlanError
+from bgkit.files import OPAQUE, WRITABLE
 
 if TYPE_CHECKING:
     from bgkit.layers import Layers
@@ -79,7 +80,7 @@ class Work:
             there = ", ".join(sorted(given))
             raise PipelineError(f"the pipeline {self.pipeline.name!r} makes no layer {wanted!r} (it makes: {there})")
         ground = [step.values["background"] for step in steps if "background" in step.values]
-        if ending in ("jpg", "jpeg", "bmp") and self.layer == "result" and ground[-1:] == ["none"]:
+        if WRITABLE.get(f".{ending}") in OPAQUE and self.layer == "result" and ground[-1:] == ["none"]:
             raise PipelineError(
                 f"a {ending} has no transparency; choose a background, as in --background white, or png"
             )

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bgkit.errors import ParamError
+from bgkit.files import WRITABLE
 
 if TYPE_CHECKING:
     from bgkit.pipeline import Pipeline
 
-__all__ = ["load_chain"]
+__all__ = ["FORMATS", "load_chain"]
+
+FORMATS = [ending[1:] for ending in WRITABLE]
 
 
 def load_chain(name: str, settings: Sequence[str] = (), background: str | None = None) -> Pipeline:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from bgkit.batch.jobs import STRIP, Job, Work, shown
-from bgkit.cli.options import load_chain
+from bgkit.cli.options import FORMATS, load_chain
 from bgkit.cli.progress import Progress, open_progress
 from bgkit.errors import ParamError, PlanError
 
@@ -55,7 +55,7 @@ Examples:
 @click.option("--layer", type=click.Choice(LAYERS), default="result", show_default=True, help="What to write.")
 @click.option("--strip", is_flag=True, help="Write picture, subject on white and matte side by side instead.")
 @_brought_options
-@click.option("--format", "ending", type=click.Choice(["png", "webp", "tif", "jpg"]), help="Of results; default png.")
+@click.option("--format", "ending", type=click.Choice(FORMATS), help="Of results; default png.")
 @click.option(
     "--if-exists",
     type=click.Choice(["skip", "overwrite", "fail"]),

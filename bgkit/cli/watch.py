@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgkit.batch.jobs import shown
+from bgkit.cli.options import FORMATS
 from bgkit.errors import MissingPartError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Examples:
 @click.option("-p", "--pipeline", default="auto", show_default=True, help="A shipped pipeline's name, or a YAML file.")
 @click.option("--set", "settings", metavar="STAGE.PARAM=VALUE", multiple=True, help="Change a value; repeatable.")
 @click.option("--background", metavar="WHAT", help="A color, a picture, blur, or none: sets composite.background.")
-@click.option("--format", "ending", type=click.Choice(["png", "webp", "tif", "jpg"]), default="png", show_default=True)
+@click.option("--format", "ending", type=click.Choice(FORMATS), default="png", show_default=True)
 @click.option("--settle", type=click.FloatRange(0), default=2.0, show_default=True, help="Seconds a file stands still.")
 @click.option("--every", type=click.FloatRange(0.02), default=1.0, show_default=True, help="Seconds between two looks.")
 @click.option("--page", metavar="PORT", type=click.IntRange(0, 65535), help="Show it at http://127.0.0.1:PORT/watch.")

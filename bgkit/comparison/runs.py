@@ -314,5 +314,4 @@ def _record(variant: Variant, outcome: Outcome) -> Record:
     record = {name: value for name, value in asdict(outcome).items() if name not in ("job", "found", "stamp", "trace")}
     found = {"signs": {}, "confidence": None, "scores": {}, "problem": "", **outcome.found}
     told = {"variant": variant.id, "picture": outcome.job.key, "file": outcome.job.name, **record, **found}
-    same: Record = json.loads(json.dumps(told))  # a record is the same whether it was run or read back
-    return same
+    return json.loads(json.dumps(told))  # a record is the same whether it was run or read back

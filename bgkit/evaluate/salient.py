@@ -94,8 +94,7 @@ def prepare(prediction: NDArray[np.floating], truth: NDArray[np.floating], *, st
 
 def as_levels(array: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Round values in 0..1 to 0..255."""
-    levels: NDArray[np.uint8] = np.rint(np.clip(array, 0, 1) * 255.0).astype(np.uint8)
-    return levels
+    return np.rint(np.clip(array, 0, 1) * 255.0).astype(np.uint8)
 
 
 def check_pair(prediction: NDArray[Any], truth: NDArray[Any]) -> None:

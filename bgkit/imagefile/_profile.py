@@ -41,8 +41,7 @@ class Curves(NamedTuple):
         step = 257 if samples.dtype == np.uint8 else 1
         tables = [table[::step] for table in self.tables]
         if samples.ndim == 2:  # gray stays gray, so one table holds the whole way
-            encoded: NDArray[np.float32] = np.take(_encode(tables[0].copy()), samples)
-            return encoded
+            return np.take(_encode(tables[0].copy()), samples)
         out = np.empty(samples.shape, np.float32)
         for row in range(0, len(out), _ROWS):
             band = samples[row : row + _ROWS]
@@ -114,8 +113,7 @@ def _curve(tag: bytes) -> NDArray[np.float32]:
         curve = np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
     else:
         raise ValueError("a curve of unknown type")
-    table: NDArray[np.float32] = np.clip(curve, 0, 1).astype(np.float32)
-    return table
+    return np.clip(curve, 0, 1).astype(np.float32)
 
 
 def curves_of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None) -> Curves | None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, LayerError, ParamError
-from bgkit.files import WRITABLE, replacing
+from bgkit.files import OPAQUE, WRITABLE, replacing
 from bgkit.imagefile._decode import dpi_of, why
 
 __all__ = ["write_picture"]
@@ -27,7 +27,6 @@ Array = NDArray[Any]
 # Rows and columns that a format can hold: WebP's header has 14 bits for each, libjpeg stops at 65500.
 LONGEST: Mapping[str, int] = MappingProxyType({".webp": 16383, ".jpg": 65500, ".jpeg": 65500})
 _WIDE = ("png", "tiff")  # formats that hold 16 bits
-_OPAQUE = ("jpeg", "bmp")  # formats without alpha
 _MARGIN = 8  # px of color kept around what is visible
 _BAND = 1 << 18  # samples converted at once: 1 MB of float32 stays in the second-level cache
 
@@ -130,7 +129,7 @@ def _check_output(form: str, array: Array) -> Array:
     most = LONGEST.get(f".{form}")
     if most is not None and max(shape[:2]) > most:
         raise ImageError(f"{form} holds at most {most} rows and columns, got {shape[0]} x {shape[1]}; use png or tif")
-    if form in _OPAQUE and len(shape) == 3 and shape[2] == 4:
+    if form in OPAQUE and len(shape) == 3 and shape[2] == 4:
         opaque = 255 if array.dtype == np.uint8 else np.float32(1 - 0.5 / 255)
         if not (array[:, :, 3] >= opaque).all():
             raise ImageError(f"{form} holds no transparency; put it on a background, or use png")

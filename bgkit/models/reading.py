@@ -25,8 +25,7 @@ def read_map(card: Card, output: Array, path: Path | str) -> Array:
     scores = _planes(card, np.asarray(output), path)
     rule = card.output
     if rule.activation == "labels":
-        labels: Array = np.isin(np.rint(scores[0]), rule.classes).astype(np.float32)
-        return labels
+        return np.isin(np.rint(scores[0]), rule.classes).astype(np.float32)
     scores = scores.astype(np.float32, copy=False)
     if not np.isfinite(scores).all():
         raise ModelError(
@@ -43,8 +42,7 @@ def read_map(card: Card, output: Array, path: Path | str) -> Array:
     if rule.stretch:
         low, high = float(found.min()), float(found.max())
         found = (found - low) / (high - low) if high > low else found
-    values: Array = found.astype(np.float32, copy=False)
-    return values
+    return found.astype(np.float32, copy=False)
 
 
 def _planes(card: Card, output: Array, path: Path | str) -> Array:

@@ -58,7 +58,7 @@ def resample(values: Array, shape: tuple[int, int], kind: str) -> Array:
 
 
 def _resize(values: Array, shape: tuple[int, int], flag: int) -> Array:
-    return cv2.resize(values, (shape[1], shape[0]), interpolation=flag)  # type: ignore[no-any-return]
+    return cv2.resize(values, (shape[1], shape[0]), interpolation=flag)
 
 
 def _area(values: Array, shape: tuple[int, int]) -> Array:

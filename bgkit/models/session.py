@@ -176,8 +176,7 @@ class Network:
                 'does the card miss output.activation = "sigmoid"?',
                 stacklevel=2,
             )
-        clipped: Array = np.clip(found, 0, 1)
-        return clipped
+        return np.clip(found, 0, 1)
 
     def _call(self, feeds: list[Array]) -> list[Array]:
         named = {

@@ -56,5 +56,4 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 def _read(url: str, most: int) -> bytes:
     opener = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=SECONDS) as answer:
-        content: bytes = answer.read(most + 1)
-        return content
+        return answer.read(most + 1)

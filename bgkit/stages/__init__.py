@@ -99,8 +99,7 @@ def find(name: str) -> Stage:
     PipelineError
         If there is none; the message names the nearest.
     """
-    info: Stage = _function(name).stage
-    return info
+    return _function(name).stage
 
 
 def register(function: Callable[P, Array]) -> Callable[P, Array]:

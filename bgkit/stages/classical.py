@@ -167,8 +167,7 @@ def _nearness(shape: tuple[int, ...]) -> Array:
     """Return 1 in the middle of the picture, 0 in its corners, linear between."""
     row, col = np.ogrid[: shape[0], : shape[1]]
     middle = (shape[0] - 1) / 2, (shape[1] - 1) / 2
-    near: Array = 1 - np.hypot(row - middle[0], col - middle[1]) / max(np.hypot(*middle), 1)
-    return near
+    return 1 - np.hypot(row - middle[0], col - middle[1]) / max(np.hypot(*middle), 1)
 
 
 def _halve_at_threshold(found: Array) -> Array:
@@ -188,11 +187,11 @@ def _reduce(image: Array, side: int) -> Array:
     if scale >= 1:
         return image
     rows, cols = (max(1, round(length * scale)) for length in image.shape[:2])
-    return cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+    return cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA)
 
 
 def _enlarge(mask: Array, image: Array) -> Array:
     rows, cols = image.shape[:2]
     if mask.shape == (rows, cols):
         return mask
-    return cv2.resize(mask, (cols, rows), interpolation=cv2.INTER_LINEAR)  # type: ignore[no-any-return]
+    return cv2.resize(mask, (cols, rows), interpolation=cv2.INTER_LINEAR)

@@ -153,8 +153,7 @@ def _fill_all(mask: Array) -> Array:
     """Fill what a flood from outside does not reach: OpenCV's, a third of the time of labels."""
     ground = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).astype(np.uint8)
     cv2.floodFill(ground, None, (0, 0), 2, flags=4)
-    filled: Array = (ground[1:-1, 1:-1] != 2).astype(np.float32)
-    return filled
+    return (ground[1:-1, 1:-1] != 2).astype(np.float32)
 
 
 def _pieces(inside: Array, *, connectivity: int) -> tuple[Array, Array]:

@@ -153,7 +153,7 @@ def _cover(picture: Array, shape: tuple[int, ...]) -> Array:
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled = np.clip(cv2.resize(picture, (cols, rows), interpolation=method), 0, 1)
     top, left = (rows - shape[0]) // 2, (cols - shape[1]) // 2
-    return scaled[top : top + shape[0], left : left + shape[1]]  # type: ignore[no-any-return]
+    return scaled[top : top + shape[0], left : left + shape[1]]
 
 
 def _shadow(image: Array, alpha: Array, plate: Array | None) -> Array:
@@ -229,8 +229,8 @@ def _smooth(array: Array, sigma: float) -> Array:
     factor = max(1.0, sigma / 2)
     rows, cols = (max(1, round(length / factor)) for length in array.shape[:2])
     small = cv2.resize(array, (cols, rows), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_REPLICATE)  # type: ignore[no-any-return]
+    return cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_REPLICATE)
 
 
 def _enlarge(array: Array, like: Array) -> Array:
-    return cv2.resize(array, like.shape[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[no-any-return]
+    return cv2.resize(array, like.shape[::-1], interpolation=cv2.INTER_LINEAR)

@@ -266,8 +266,7 @@ class _Kernels:
 def _tanh_half(odds: Array) -> Array:
     """Return Q1 - Q0 for log odds."""
     half = odds * np.float32(0.5)
-    balance: Array = np.tanh(half, out=half)
-    return balance
+    return np.tanh(half, out=half)
 
 
 def _log_odds(mask: Array, confidence: float) -> Array:
@@ -276,11 +275,9 @@ def _log_odds(mask: Array, confidence: float) -> Array:
     odds += np.float32(0.5)
     np.maximum(odds, np.float32(LEAST), out=odds)
     odds /= against
-    log_odds: Array = np.log(odds, out=odds)
-    return log_odds
+    return np.log(odds, out=odds)
 
 
 def _softmax(x: Array) -> Array:
     exponential = np.exp(x - x.max(axis=0))
-    result: Array = exponential / exponential.sum(axis=0)
-    return result
+    return exponential / exponential.sum(axis=0)

@@ -169,7 +169,7 @@ def _reduced_shape(image: Array) -> tuple[int, int]:
 
 
 def _reduced(image: Array) -> Array:
-    return cv2.resize(image, _reduced_shape(image)[::-1], interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+    return cv2.resize(image, _reduced_shape(image)[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _lit(image: Array, gain: Array, knee: float) -> Array:

@@ -102,7 +102,7 @@ def _extremes(mask: Array, radius: float, *, greatest_first: bool) -> Array:
 def _extreme(values: Array, radius: int, *, greatest: bool) -> Array:
     """Return the least or the greatest value in the disk: an erosion or a dilation."""
     if radius <= NARROW:
-        return (cv2.dilate if greatest else cv2.erode)(values, _disk(radius))  # type: ignore[no-any-return]
+        return (cv2.dilate if greatest else cv2.erode)(values, _disk(radius))
     hard = values.dtype == np.uint8
     if hard:
         least = _farther if radius >= WIDE else _least_by_chords
@@ -116,8 +116,7 @@ def _extreme(values: Array, radius: int, *, greatest: bool) -> Array:
 def _disk(radius: int) -> Array:
     """Return the Euclidean disk; OpenCV's MORPH_ELLIPSE is another shape."""
     row, col = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    disk: Array = (row * row + col * col <= radius * radius).astype(np.uint8)
-    return disk
+    return (row * row + col * col <= radius * radius).astype(np.uint8)
 
 
 def _farther(inside: Array, radius: int) -> Array:

@@ -207,7 +207,7 @@ def _soft_width(unsure: Array, inside: Array, reach: int) -> Array:
     """
     side = 2 * reach + 1
     share = cv2.blur(unsure.astype(np.float32), (side, side), borderType=cv2.BORDER_REPLICATE)
-    return np.maximum(share, 0) * np.float32(side)  # type: ignore[no-any-return]
+    return np.maximum(share, 0) * np.float32(side)
 
 
 def _keep_both(trimap: Array, mask: Array, unsure: Array) -> Array:
@@ -226,8 +226,7 @@ def _keep_both(trimap: Array, mask: Array, unsure: Array) -> Array:
 
 def _reduce_stroke(stroke: Array, rows: int, cols: int) -> Array:
     """Return which reduced pixels a stroke touches; a thin one must not get lost."""
-    reduced: Array = cv2.resize(stroke.astype(np.float32), (cols, rows), interpolation=cv2.INTER_AREA) > 0
-    return reduced
+    return cv2.resize(stroke.astype(np.float32), (cols, rows), interpolation=cv2.INTER_AREA) > 0
 
 
 def _probability(image: Array, background: Array, subject: Array) -> Array:
@@ -242,8 +241,7 @@ def _probability(image: Array, background: Array, subject: Array) -> Array:
     for drawn in (background, subject):
         counts = np.bincount(place[drawn], minlength=32**3).reshape(32, 32, 32)
         likelihoods.append(ndimage.gaussian_filter(counts / counts.sum(), 1.5, truncate=3).ravel()[place] + 1e-7)
-    share: Array = likelihoods[1] / (likelihoods[0] + likelihoods[1])
-    return share
+    return likelihoods[1] / (likelihoods[0] + likelihoods[1])
 
 
 def _distances(probability: Array, background: Array, subject: Array) -> list[Array]:

@@ -86,7 +86,7 @@ def _fit(image: Array, mask: Array, radius: int, epsilon: float) -> Array:
     side = (2 * radius + 1, 2 * radius + 1)
 
     def mean(values: Array) -> Array:
-        return cv2.boxFilter(values, cv2.CV_64F, side, borderType=cv2.BORDER_REFLECT)  # type: ignore[no-any-return]
+        return cv2.boxFilter(values, cv2.CV_64F, side, borderType=cv2.BORDER_REFLECT)
 
     I, p = image.astype(np.float64), mask.astype(np.float64)  # noqa: E741
     mean_I, mean_p = mean(I), mean(p)
@@ -108,8 +108,7 @@ def _solve(columns: list[Array], right: Array) -> Array:
         (first * np.cross(right, third)).sum(2),
         (first * np.cross(second, right)).sum(2),
     ]
-    answer: Array = np.stack(solution, axis=2) / (first * crossed).sum(2)[:, :, None]
-    return answer
+    return np.stack(solution, axis=2) / (first * crossed).sum(2)[:, :, None]
 
 
 def _apply(image: Array, grid: Array) -> Array:

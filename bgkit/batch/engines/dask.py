@@ -274,5 +274,4 @@ def _work_of(data: bytes) -> Work:
     count = get_worker().state.nthreads
     set_threads(count)
     cv2.setNumThreads(count)
-    work: Work = pickle.loads(data)
-    return work
+    return pickle.loads(data)

@@ -105,15 +105,13 @@ def build(name: str, **options: Any) -> nn.Module:
     PlanError
         If there is no such architecture.
     """
-    network: nn.Module = made_by(name)(**{**entry_of(name).options, **options})
-    return network
+    return made_by(name)(**{**entry_of(name).options, **options})
 
 
 def made_by(name: str) -> type[nn.Module]:
     """Return the class of an architecture."""
     module, made = entry_of(name).made_by.split(":")
-    kind: type[nn.Module] = getattr(importlib.import_module(f"{__name__}.{module}"), made)
-    return kind
+    return getattr(importlib.import_module(f"{__name__}.{module}"), made)
 
 
 def entry_of(name: str) -> Entry:
