@@ -10,6 +10,7 @@ the unknown by push and pull (Gortler et al. 1996). Works on sRGB-encoded color.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from bgkit._ext.sampling import choose_samples
+from bgkit.extent import subject_box
 from bgkit.threads import threads
 
 __all__ = ["local_background", "ramp", "sample_alpha"]
@@ -33,8 +35,9 @@ TEXTURE = 0.02  # distance from a sample at which a pixel may still be all subje
 MIXED = 1.5  # cost of being a mixture: most pixels are none
 BACKDROP = 0.06  # distance from B within which nothing speaks for subject
 
-DIAGONAL = 1000  # px, to which a picture is reduced before its greatest differences are looked for
-DEEP = 0.04  # of the diagonal: so far from all backdrop is the inside of the subject
+DIAGONAL = 1000  # px, to which the subject is reduced before its greatest differences are looked for
+NEAR = 0.007  # of the subject's diagonal: as far as a pixel's subject is looked for
+DEEP = 0.05  # of the subject's diagonal: so far from all backdrop is the inside of the subject
 
 
 def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -> Floats:
@@ -47,10 +50,10 @@ def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -
     tolerance, softness : float
         Where the mask leaves 0, and over how much it rises to 1 at most, dE*uv.
     contrast : float
-        Share of the greatest difference within 6 per mille of the diagonal that the rise takes where that is less
+        Share of the greatest difference within 7 per mille of the subject that the rise takes where that is less
         than ``softness``, but 10 dE*uv at least; 0 for ``softness`` everywhere. A half covered pixel of a dark
         subject on white differs more than a covered one of a light subject; the most different pixel nearby tells.
-        Away from all backdrop the share falls to three quarters (and 4 dE*uv), at 40 per mille of the diagonal: hair
+        Away from all backdrop the share falls to three quarters (and 4 dE*uv), at 50 per mille of the subject: hair
         lets backdrop through somewhere near, a subject that resembles the backdrop does not.
 
     Returns
@@ -66,27 +69,38 @@ def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -
 
 def _rise(distance: Floats, tolerance: float, softness: float, contrast: float) -> Floats:
     """Return the difference over which the mask rises, for each pixel; found on a reduced picture."""
-    factor = max(1.0, float(np.hypot(*distance.shape)) / DIAGONAL)
-    rows, cols = (max(1, round(side / factor)) for side in distance.shape)
-    small = cv2.resize(distance, (cols, rows), interpolation=cv2.INTER_AREA) if factor > 1 else distance
-    small, diagonal = cv2.blur(small, (3, 3)), float(np.hypot(rows, cols))
-    reach = max(1, round(0.006 * diagonal))
+    small = _reduced(distance, math.hypot(*distance.shape))
+    diagonal = math.hypot(*subject_box(small > tolerance))
+    if small.shape != distance.shape:  # look closer where the subject fills little of the picture
+        diagonal *= math.hypot(*distance.shape) / math.hypot(*small.shape)
+        small = _reduced(distance, diagonal)
+        diagonal *= math.hypot(*small.shape) / math.hypot(*distance.shape)
+    reach = max(1, round(NEAR * diagonal))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     greatest = np.float32(contrast) * cv2.dilate(small, disk)
     near = np.minimum(softness, np.maximum(greatest, 10))
     inside = np.minimum(near, np.maximum(greatest * np.float32(0.75), 4))
     deep = np.float32(DEEP * diagonal)
-    depth = np.minimum(_from_backdrop(small <= tolerance), deep) / deep
+    depth = np.minimum(_from_backdrop(small <= tolerance, 2e-5 * diagonal**2), deep) / deep
     rise: Floats = near + depth * (inside - near)
-    if factor > 1:
+    if rise.shape != distance.shape:
         rise = cv2.resize(rise, distance.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return rise
 
 
-def _from_backdrop(backdrop: Bools) -> Floats:
-    """Return each pixel's distance to the backdrop, px; specks of 10 millionths of the picture are none."""
+def _reduced(distance: Floats, diagonal: float) -> Floats:
+    """Return a smoothed copy in which ``diagonal`` is :data:`DIAGONAL` px, or no reduced one."""
+    factor = max(1.0, diagonal / DIAGONAL)
+    rows, cols = (max(1, round(side / factor)) for side in distance.shape)
+    small = cv2.resize(distance, (cols, rows), interpolation=cv2.INTER_AREA) if factor > 1 else distance
+    smooth: Floats = cv2.blur(small, (3, 3))
+    return smooth
+
+
+def _from_backdrop(backdrop: Bools, speck: float) -> Floats:
+    """Return each pixel's distance to the backdrop, px; pieces of less than ``speck`` pixels are none."""
     _, label, stats, _ = cv2.connectedComponentsWithStats(backdrop.view(np.uint8), connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= 1e-5 * backdrop.size
+    kept = stats[:, cv2.CC_STAT_AREA] >= speck
     kept[0] = False
     return cv2.distanceTransform((~kept[label]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
 
@@ -180,7 +194,7 @@ def _choose(
 def _samples(image: Floats, subject: Bools, unknown: Bools) -> tuple[Floats, Floats]:
     """Return row, column and color of samples from the subject's rim, at most 4000 of them, evenly drawn."""
     distance = cv2.distanceTransform((~unknown).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    rim = subject & (distance <= max(2.0, 0.008 * np.hypot(*subject.shape)))
+    rim = subject & (distance <= max(2.0, 0.01 * math.hypot(*subject_box(subject | unknown))))
     place = np.argwhere(rim if rim.any() else subject)
     place = np.random.default_rng(0).permutation(place)[:SAMPLES]
     inside = subject.astype(np.float32)

@@ -24,6 +24,7 @@ LEVELS = [
         "yamlfile",
         "_ext",
         "backdrop",
+        "extent",
         "plate",
         "known_background",
         "imagefile",

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage import morphology as peer
 
+from bgkit.extent import subject_box
 from bgkit.stages import closing, components, fill_holes, keep_largest, morphology, opening, remove_small
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
@@ -23,12 +24,17 @@ EIGHT = np.ones((3, 3))
 
 
 def radius_for(mask, pixels):
-    """Return the parameter that means ``pixels`` in this picture, or the largest that is allowed."""
-    return min(1000 * pixels / math.hypot(*mask.shape), 200)
+    """Return the parameter that means ``pixels`` on this mask, or the largest that is allowed."""
+    return min(1000 * pixels / math.hypot(*subject_box(mask)), 200)
 
 
 def pixels_of(mask, radius):
-    return round(radius / 1000 * math.hypot(*mask.shape))
+    return round(radius / 1000 * math.hypot(*subject_box(mask)))
+
+
+def area_of(mask):
+    """Return the pixels of the box around the subject."""
+    return math.prod(subject_box(mask))
 
 
 def blobs(shape=(60, 80), seed=0):
@@ -148,15 +154,27 @@ def test_reach_equals_the_definition(hard, pixels):
     np.testing.assert_array_equal(morphology._farther(byte, pixels), cv2.erode(byte, peer.disk(pixels)))
 
 
-def test_radius_follows_the_size_of_the_picture():
-    """A bar of a hundredth of the diagonal goes, of twice that stays, in small and large pictures alike."""
+@pytest.mark.parametrize("canvas", [1, 3])
+def test_radius_follows_the_size_of_the_subject(canvas):
+    """A bar of a hundredth of the diagonal goes, of twice that stays, at any size and on any canvas alike."""
     for scale in (1, 4):
-        mask = np.zeros((300 * scale, 400 * scale), np.float32)
-        mask[100 * scale : 104 * scale] = 1
-        mask[200 * scale : 210 * scale] = 1
-        opened = opening(mask, radius=8)
+        mask = np.zeros((300 * scale * canvas, 400 * scale * canvas), np.float32)
+        mask[100 * scale : 104 * scale, : 400 * scale] = 1
+        mask[200 * scale : 210 * scale, : 400 * scale] = 1
+        opened = opening(mask, radius=9)
         assert not opened[: 150 * scale].any()
-        assert opened[200 * scale : 210 * scale].all()
+        assert opened[200 * scale : 210 * scale, 20 * scale : 380 * scale].all()
+
+
+@pytest.mark.parametrize("stage", [fill_holes, remove_small])
+@pytest.mark.parametrize("soft", [0, 0.1])
+def test_areas_follow_the_size_of_the_subject(stage, soft):
+    """On a canvas of 16 times the area the same holes are filled and the same pieces removed."""
+    subject = np.maximum(blobs((120, 160), 3) > 0.5, soft * blobs((120, 160), 4)).astype(np.float32)
+    subject[[0, -1]] = subject[:, [0, -1]] = 0
+    canvas = np.zeros((480, 640), np.float32)
+    canvas[200:320, 300:460] = subject
+    np.testing.assert_array_equal(stage(canvas)[200:320, 300:460], stage(subject))
 
 
 def test_opening_does_not_eat_a_subject_cut_off_by_the_frame():
@@ -178,8 +196,8 @@ def test_filling_all_holes_is_that_of_scipy(hard):
 @given(SOFT, st.integers(0, 20))
 def test_soft_holes_are_filled_level_by_level(soft, pixels):
     """Equal to filling every level set, bit for bit; hard masks take another way to the same."""
-    share = min(100 * (pixels + 0.5) / soft.size, 100)
-    limit = math.floor(share / 100 * soft.size)
+    share = min(100 * (pixels + 0.5) / area_of(soft), 100)
+    limit = soft.size if share == 100 else math.floor(share / 100 * area_of(soft))
     expected = references.by_levels(soft, lambda level: references.fill_holes(level, limit))
     np.testing.assert_array_equal(fill_holes(soft, max_area=share), expected)
 
@@ -188,8 +206,8 @@ def test_soft_holes_are_filled_level_by_level(soft, pixels):
 @given(HARD, st.integers(1, 20))
 def test_small_pieces_are_those_of_scikit_image(hard, pixels):
     """remove_small_objects with 8 neighbors, bit for bit."""
-    share = min(100 * (pixels - 0.5) / hard.size, 100)
-    limit = math.ceil(share / 100 * hard.size)
+    share = min(100 * (pixels - 0.5) / area_of(hard), 100)
+    limit = math.ceil(share / 100 * area_of(hard))
     labels, _ = ndimage.label(hard, EIGHT)
     areas = np.bincount(labels.ravel())
     expected = hard & (areas[labels] >= limit)
@@ -200,8 +218,8 @@ def test_small_pieces_are_those_of_scikit_image(hard, pixels):
 @given(SOFT, st.integers(1, 20))
 def test_soft_specks_are_removed_level_by_level(soft, pixels):
     """Equal to removing from every level set, bit for bit."""
-    share = min(100 * (pixels - 0.5) / soft.size, 100)
-    limit = math.ceil(share / 100 * soft.size)
+    share = min(100 * (pixels - 0.5) / area_of(soft), 100)
+    limit = math.ceil(share / 100 * area_of(soft))
     expected = references.by_levels(soft, lambda level: references.remove_small(level, limit))
     np.testing.assert_array_equal(remove_small(soft, area=share), expected)
 
@@ -229,9 +247,9 @@ def test_limits_hold_to_the_pixel(levels, pixels):
     """A hole of the limit is filled and a piece of the limit stays; one more, or one less, and it is otherwise."""
     mask = speckled(pixels, levels)
     filled = references.by_levels(mask, lambda level: references.fill_holes(level, pixels))
-    np.testing.assert_array_equal(fill_holes(mask, max_area=100 * (pixels + 0.01) / mask.size), filled)
+    np.testing.assert_array_equal(fill_holes(mask, max_area=100 * (pixels + 0.01) / area_of(mask)), filled)
     kept = references.by_levels(mask, lambda level: references.remove_small(level, pixels))
-    np.testing.assert_array_equal(remove_small(mask, area=100 * (pixels - 0.01) / mask.size), kept)
+    np.testing.assert_array_equal(remove_small(mask, area=100 * (pixels - 0.01) / area_of(mask)), kept)
 
 
 def test_of_equal_pieces_the_left_one_is_kept():

@@ -37,14 +37,24 @@ def test_every_unsure_pixel_is_unknown():
 
 
 def test_band_of_a_hard_edge_has_the_width_asked_for():
-    """200 pixels of diagonal at 20 per mille: 4 pixels beyond the two contour pixels on each side."""
-    assert band(make_trimap(half(), width=20)) == 2 + 2 * 4
+    """144 pixels of the subject's diagonal at 28 per mille: 4 pixels beyond the two contour pixels on each side."""
+    assert band(make_trimap(half(), width=28)) == 2 + 2 * 4
 
 
-def test_band_follows_the_size_of_the_picture():
+def test_band_follows_the_size_of_the_subject():
     """The same scene at four times the size has about four times the band."""
-    small, large = (band(make_trimap(half((120 * k, 160 * k)), width=20)) for k in (1, 4))
+    small, large = (band(make_trimap(half((120 * k, 160 * k)), width=28)) for k in (1, 4))
     assert large == pytest.approx(4 * small, abs=8)
+
+
+@pytest.mark.parametrize("shape", [(120, 1440), (1440, 120), (480, 640)])
+def test_band_does_not_follow_the_canvas(shape):
+    """Padded to 1:12, 12:1 and four times the size, a subject has the band it has alone."""
+    disk = np.clip(30.5 - np.hypot(*np.ogrid[-60:60, -60:60]), 0, 1).astype(np.float32)
+    top, left = (shape[0] - 120) // 2, (shape[1] - 120) // 2
+    canvas = np.zeros(shape, np.float32)
+    canvas[top : top + 120, left : left + 120] = disk
+    np.testing.assert_array_equal(make_trimap(canvas)[top : top + 120, left : left + 120], make_trimap(disk))
 
 
 def test_band_is_wider_where_the_mask_is_softer():

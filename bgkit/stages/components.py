@@ -2,7 +2,8 @@
 
 All three are attribute filters: every level set of the mask is treated as a hard mask, and the results are stacked. One
 union-find pass over the sorted pixels does that for soft masks; masks of 0 and 1 go through OpenCV's components, which
-is faster. Areas are shares of the picture, so that one pipeline file serves 0.3 and 24 megapixels.
+is faster. Areas are shares of the box around the subject, so that one pipeline file serves 0.3 and 24 megapixels and
+any canvas.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import numpy as np
 
 from bgkit._ext.components import SETTLED, UNSEEN, join_bands, join_rest, sort_keys, spread_levels
 from bgkit._ext.labels import add_areas, look_up
+from bgkit.extent import subject_box
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.stage import stage
 from bgkit.threads import threads
 
-Share = Annotated[float, Range(0, 100, "% of the picture", ui=(0, 2))]
+Share = Annotated[float, Range(0, 100, "% of the box around the subject", ui=(0, 2))]
 
 BAND = 64  # rows, at least, for a thread of its own
 
@@ -58,7 +60,7 @@ def fill_holes(mask: Array, *, max_area: Share = 0.1) -> Array:
            [1., 1., 1.],
            [1., 1., 0.]], dtype=float32)
     """
-    limit = math.floor(max_area / 100 * mask.size) + 1
+    limit = mask.size + 1 if max_area == 100 else math.floor(_share_of_box(mask, max_area)) + 1
     if _is_hard(mask):
         if limit > mask.size:
             return _fill_all(mask)
@@ -96,7 +98,7 @@ def remove_small(mask: Array, *, area: Share = 0.05) -> Array:
     array([[1., 1., 0., 0.],
            [1., 1., 0., 0.]], dtype=float32)
     """
-    limit = math.ceil(area / 100 * mask.size)
+    limit = math.ceil(_share_of_box(mask, area))
     if _is_hard(mask):
         labels, areas = _pieces(mask != 0, connectivity=8)
         stay = areas >= limit
@@ -143,6 +145,11 @@ def keep_largest(mask: Array, *, count: Annotated[int, Range(1, 1000, "pieces", 
     if _is_hard(mask):
         return np.where(core, mask, np.float32(0))
     return _filter_levels(mask, 1, ground=0.0, diagonal=True, core=core)
+
+
+def _share_of_box(mask: Array, percent: float) -> float:
+    rows, cols = subject_box(mask)
+    return percent / 100 * rows * cols
 
 
 def _is_hard(mask: Array) -> bool:

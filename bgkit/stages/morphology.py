@@ -2,12 +2,12 @@
 
 The disk is flat and Euclidean, the footprint of ``skimage.morphology.disk``; what lies outside the picture is left out
 of account, so that a subject that the frame cuts off is not eaten from there. Works on soft masks by least and
-greatest values, which on masks of 0 and 1 is the usual erosion and dilation. The radius is a share of the diagonal, so
-that one pipeline file serves 0.3 and 24 megapixels. Cost of an opening per pixel and thread: on masks of 0 and 1 from
-1 ns at 2 px to 5.5 at 25, and no more however large the disk. On soft masks 2 ns at 2 px and 12 at 25; wider disks ask
-two hard masks first and look closer only where these leave the answer open, which is little but the soft contour: 11
-to 21 ns however large the disk. (OpenCV: 91 at 25 px. A mask that is soft everywhere, as one is of which nothing as
-wide as the disk is left, has no such bound.)
+greatest values, which on masks of 0 and 1 is the usual erosion and dilation. The radius is a share of the subject's
+diagonal, so that one pipeline file serves 0.3 and 24 megapixels and any canvas. Cost of an opening per pixel and
+thread: on masks of 0 and 1 from 1 ns at 2 px to 5.5 at 25, and no more however large the disk. On soft masks 2 ns at
+2 px and 12 at 25; wider disks ask two hard masks first and look closer only where these leave the answer open, which
+is little but the soft contour: 11 to 21 ns however large the disk. (OpenCV: 91 at 25 px. A mask that is soft
+everywhere, as one is of which nothing as wide as the disk is left, has no such bound.)
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import cv2
 import numpy as np
 
 from bgkit._ext.disk import BLOCK, STRIP, all_in_disk, least_in_disk
+from bgkit.extent import subject_box
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.stage import stage
 from bgkit.threads import threads
 
-Radius = Annotated[float, Range(0, 200, "per mille of the picture's diagonal", ui=(0, 10))]
+Radius = Annotated[float, Range(0, 200, "per mille of the subject's diagonal", ui=(0, 10))]
 
 # Up to NARROW, OpenCV's own erosion is as fast as any (at 1 MP of bytes, 4 px: 0.45 ms, the disk's chords 0.49), but
 # it visits the whole disk (8 px: 1.6 and 0.8). From WIDE on, hard masks are answered in a time that does not depend on
@@ -91,7 +92,7 @@ def closing(mask: Array, *, radius: Radius = 1.0) -> Array:
 
 def _extremes(mask: Array, radius: float, *, greatest_first: bool) -> Array:
     """Return the greatest of the least values in the disk, or the least of the greatest."""
-    pixels = round(radius / 1000 * math.hypot(*mask.shape))
+    pixels = round(radius / 1000 * math.hypot(*subject_box(mask)))
     hard = ((mask == 0) | (mask == 1)).all()
     values = (mask != 0).view(np.uint8) if hard else mask
     for greatest in (greatest_first, not greatest_first):

@@ -1,7 +1,7 @@
 """Trimaps: where matting has to decide.
 
 ``make_trimap`` leaves unknown what the mask itself is unsure of, and a band around it. The band's width has a part
-that follows the picture's size and a part that follows how wide the mask's own soft zone is around there: a few pixels
+that follows the subject's size and a part that follows how wide the mask's own soft zone is around there: a few pixels
 along a hard edge, wide where hair is. Two distance transforms and one box filter; time per pixel does not depend on
 any width.
 
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from bgkit.extent import subject_box
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
 from bgkit.stage import stage
@@ -27,7 +28,7 @@ from bgkit.stage import stage
 def make_trimap(
     mask: Array,
     *,
-    width: Annotated[float, Range(0, 200, "per mille of the picture's diagonal", ui=(0, 20))] = 5.0,
+    width: Annotated[float, Range(0, 200, "per mille of the subject's diagonal", ui=(0, 20))] = 6.0,
     spread: Annotated[float, Range(0, 10, "", ui=(0, 3))] = 0.25,
     margin: Annotated[float, Range(0, 0.49, "", ui=(0.01, 0.3))] = 0.1,
 ) -> Array:
@@ -70,9 +71,9 @@ def make_trimap(
     seed = (unsure | _contour(inside)).view(np.uint8)
     if not seed.any():
         return trimap
-    diagonal = math.hypot(*mask.shape)
+    diagonal = math.hypot(*subject_box(mask))
     distance = cv2.distanceTransform(1 - seed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    reach = max(width / 1000 * diagonal, 1e-3) + spread * _soft_width(unsure, inside, round(0.03 * diagonal))
+    reach = max(width / 1000 * diagonal, 1e-3) + spread * _soft_width(unsure, inside, round(0.036 * diagonal))
     unknown = distance <= reach
     trimap[unknown] = UNKNOWN
     return _keep_both(trimap, mask, unsure)
@@ -129,7 +130,7 @@ def strokes(
     strokes: Array,
     *,
     side: Annotated[int, Range(64, 2048, "px", ui=(200, 800))] = 400,
-    width: Annotated[float, Range(0, 200, "per mille of the picture's diagonal", ui=(0, 20))] = 8.0,
+    width: Annotated[float, Range(0, 200, "per mille of the subject's diagonal", ui=(0, 20))] = 10.0,
     grow: bool = True,
 ) -> Array:
     """Grow strokes on subject and background into a trimap.

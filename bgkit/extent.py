@@ -1,0 +1,74 @@
+"""How large the subject is: what the sizes of stages refer to.
+
+A radius or an area in shares of the picture would depend on how much canvas lies around the subject: on a canvas of
+1:12 a band of 5 per mille of the picture swallows a chair's legs. In shares of the box around what was found, a shot
+and the same shot padded are treated alike, and so are 0.3 and 24 megapixels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["subject_box"]
+
+SIDE = 1000  # px, to which a larger mask is reduced before its pieces are looked for: 3 ms instead of 30 at 12 MP
+SPECK = 0.01  # of the largest piece; what is smaller is no part of the subject
+
+
+def subject_box(mask: NDArray[Any]) -> tuple[int, int]:
+    """Return the rows and columns of the box around the subject.
+
+    Parameters
+    ----------
+    mask : array of shape (M, N)
+        Probability of foreground; the subject is all pieces of ``mask >= 0.5`` but for specks.
+
+    Returns
+    -------
+    tuple of int
+        Those of the picture where there is no subject.
+
+    Examples
+    --------
+    >>> mask = np.zeros((30, 400))
+    >>> mask[5:25, 40:90] = 1
+    >>> subject_box(mask)
+    (20, 50)
+    """
+    part = mask >= 0.5
+    if not part.any():
+        return mask.shape[0], mask.shape[1]
+    part = part[_extent(part)]
+    while True:
+        kept = _without_specks(part)
+        rows, cols = (
+            slice(int(found.start * scale), math.ceil(found.stop * scale))
+            for found, scale in zip(_extent(kept), np.divide(part.shape, kept.shape), strict=True)
+        )
+        cut = part[rows, cols]
+        if cut.shape == part.shape:
+            return part.shape[0], part.shape[1]
+        part = cut  # of a large canvas with specks, seen in finer detail
+
+
+def _extent(part: NDArray[Any]) -> tuple[slice, slice]:
+    rows, cols = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+
+
+def _without_specks(part: NDArray[Any]) -> NDArray[Any]:
+    """Return where the large pieces are, on a reduced mask in which every pixel of ``part`` still shows."""
+    seen, factor = np.ascontiguousarray(part).view(np.uint8), max(part.shape) / SIDE
+    if factor > 1:
+        cols, rows = (max(1, round(side / factor)) for side in part.shape[::-1])
+        seen = cv2.resize(255 * seen, (cols, rows), interpolation=cv2.INTER_AREA)
+    _, label, stats, _ = cv2.connectedComponentsWithStats((seen > 0).view(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    areas[0] = 0
+    large: NDArray[Any] = (areas >= max(SPECK * areas.max(), 1))[label]
+    return large

@@ -1,0 +1,43 @@
+"""The box around the subject: the same on any canvas, whatever specks lie there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bgkit.extent import subject_box
+
+
+@pytest.mark.parametrize("shape", [(60, 80), (60, 4000), (5000, 90), (2500, 3000)])
+def test_the_canvas_changes_nothing(shape):
+    """A subject of 41 x 61 pixels is found on any canvas, to the pixel on small ones and to a tenth on large."""
+    mask = np.zeros(shape, np.float32)
+    mask[10:51, 12:73] = 1
+    assert subject_box(mask) == (41, 61)
+
+
+def test_specks_are_no_part_of_the_subject():
+    """Pieces below a hundredth of the largest do not widen the box, however far away."""
+    mask = np.zeros((3000, 4000), np.float32)
+    mask[1400:1600, 1900:2300] = 1
+    mask[5:9, 5:9] = mask[-9:-5, -9:-5] = 1
+    assert subject_box(mask) == (200, 400)
+
+
+def test_several_subjects_share_a_box():
+    """Two shoes are one subject."""
+    mask = np.zeros((300, 400), np.float32)
+    mask[100:140, 50:90] = mask[120:160, 250:290] = 1
+    assert subject_box(mask) == (60, 240)
+
+
+@pytest.mark.parametrize("value", [0, 0.4])
+def test_without_a_subject_it_is_the_picture(value):
+    """Sizes must be some size."""
+    assert subject_box(np.full((30, 40), value)) == (30, 40)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1)])
+def test_a_subject_that_fills_the_picture(shape):
+    """One row, one column and one pixel too."""
+    assert subject_box(np.ones(shape)) == shape
