@@ -61,8 +61,8 @@ def clean_plate(
     -----
     ``mask = clip((d - tolerance) / rise, 0, 1)``, with d the distance in CIELUV to the nearest point of the
     line from the plate's color p to ``(1 - shadow) p``, and ``rise = min(softness, contrast * d_max)`` with d_max
-    the greatest d within 7 per mille of the subject's diagonal. Nothing is filled: backdrop that the subject encloses is
-    backdrop, and a part of the subject in the plate's very color is a hole.
+    the greatest d within 7 per mille of the subject's diagonal. Nothing is filled: backdrop that the subject encloses
+    is backdrop, and a part of the subject in the plate's very color is a hole.
 
     References
     ----------
