@@ -48,7 +48,9 @@ def __getattr__(name: str) -> Any:
     if name in ("errors", "stages"):
         return importlib.import_module(f"bgkit.{name}")
     if name not in _module_of:
-        raise AttributeError(f"module 'bgkit' has no attribute {name!r}")
+        from bgkit.errors import did_you_mean
+
+        raise AttributeError(f"module 'bgkit' has no attribute {name!r}{did_you_mean(name, __all__)}")
     value = getattr(importlib.import_module(_module_of[name]), name)
     globals()[name] = value
     return value

@@ -6,17 +6,21 @@ returns one new array; :meth:`Layers.put` makes new layers of it.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bgkit.errors import LayerError
+from bgkit.errors import LayerError, did_you_mean
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "check_layer", "enter"]
 
@@ -47,7 +51,10 @@ LAYERS: Mapping[str, _Kind] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, eq=False)
+SHOWN = 480  # px, the long side of what a notebook shows
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Layers:
     """The arrays of one picture.
 
@@ -165,6 +172,63 @@ class Layers:
             arrays[name] = array
         return type(self)(**arrays, facts=self.facts)
 
+    def to_bytes(self, format: str = "png", layer: str = "result", *, depth: int | None = None) -> bytes:
+        """Return one layer as the content of a picture file: what :meth:`save` writes.
+
+        Raises
+        ------
+        LayerError, ImageError
+            As :meth:`save`.
+        """
+        from bgkit.imagefile import write_picture
+
+        content = io.BytesIO()
+        write_picture(content, self._made(layer), format=format, depth=depth, like=self.facts.get("input", {}))
+        return content.getvalue()
+
+    def to_pil(self, layer: str = "result") -> Image:
+        """Return one layer as a PIL image of 8 bits, gray, RGB or RGBA.
+
+        Raises
+        ------
+        LayerError
+            If the layer was not made.
+        """
+        from bgkit.imagefile import as_pil
+
+        return as_pil(self._made(layer))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return the result, so that ``np.asarray(cut)`` is the finished picture, float32 of shape (M, N, 3 or 4)."""
+        return np.array(self._made("result"), dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        return f"Layers({_size(self.image)}: {', '.join(self.given())})"
+
+    def _repr_png_(self) -> bytes:
+        """Return what a notebook shows: the result, or the last layer before it, at most 480 px long."""
+        import cv2
+
+        array = getattr(self, self.given()[-1])
+        scale = SHOWN / max(array.shape[:2])
+        if scale < 1:
+            size = max(1, round(array.shape[1] * scale)), max(1, round(array.shape[0] * scale))
+            array = np.ascontiguousarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA))
+        from bgkit.imagefile import write_picture
+
+        content = io.BytesIO()
+        write_picture(content, array if array.dtype == np.uint8 else np.clip(array, 0, 1), format="png", depth=8)
+        return content.getvalue()
+
+    def _made(self, layer: str) -> Array:
+        array: Array | None = getattr(self, layer, None) if layer in LAYERS else None
+        if array is None:
+            raise LayerError(
+                f"{layer}: expected one of the layers that were made: {', '.join(self.given())}"
+                f"{did_you_mean(layer, self.given())}"
+            )
+        return array
+
     def save(self, target: str | PathLike[str], layer: str = "result", *, depth: int | None = None) -> None:
         """Write one layer to a picture file, whole or not at all.
 
@@ -184,12 +248,9 @@ class Layers:
         ImageError
             If the format cannot hold it, or the file cannot be written.
         """
-        array = getattr(self, layer, None) if layer in LAYERS else None
-        if array is None:
-            raise LayerError(f"{layer}: expected one of the layers that were made: {', '.join(self.given())}")
         from bgkit.imagefile import write_picture
 
-        write_picture(target, array, depth=depth, like=self.facts.get("input", {}))
+        write_picture(target, self._made(layer), depth=depth, like=self.facts.get("input", {}))
 
 
 def enter(name: str, value: ArrayLike) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,9 @@ from bgkit.stage import Stage, collect_notes
 from bgkit.yamlfile import yaml
 
 __all__ = ["FORMAT", "OnStep", "Pipeline", "Step"]
+
+log = logging.getLogger("bgkit")
+log.addHandler(logging.NullHandler())  # who listens is the program's choice
 
 FORMAT = 1  # the version of the file format
 INPUTS = ("image", "plate", "strokes", "opacity")  # made by no stage from something else
@@ -164,8 +168,10 @@ class Pipeline:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
             layers = step.apply(layers)
+            seconds = time.perf_counter() - started
+            log.debug("%s: %s: %.3f s", self.name, step.name, seconds)
             if on_step is not None:
-                on_step(step, layers, time.perf_counter() - started)
+                on_step(step, layers, seconds)
         layers = _with_alpha(layers)
         if self.checks:
             found = findings.find(self.checks, picture, layers)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bgkit.errors import LayerError
+from bgkit.errors import LayerError, ParamError, did_you_mean
 from bgkit.layers import Array, Layers
 from bgkit.pipeline import OnStep, Pipeline
 from bgkit.pipelinefile import load_pipeline
@@ -17,9 +17,25 @@ from bgkit.pipelinefile import load_pipeline
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["read_layers", "remove"]
+__all__ = ["read_layers", "remove", "with_background"]
 
 BROUGHT = ("plate", "strokes", "mask", "trimap", "alpha")
+
+# Keywords of rembg.remove, and what they are here.
+REMBG = {
+    "alpha_matting": "a pipeline says so by its stages: 'auto' has matting, 'fast' has none",
+    "alpha_matting_foreground_threshold": 'here it is values={"make_trimap.width": ...}: the unknown band has a width',
+    "alpha_matting_background_threshold": 'here it is values={"make_trimap.width": ...}: the unknown band has a width',
+    "alpha_matting_erode_size": 'here it is values={"make_trimap.width": ...}, in per mille of the diagonal',
+    "bgcolor": "here it is background=(r, g, b), or a color's name",
+    "data": "here the picture is the first argument",
+    "force_return_bytes": 'here it is the method to_bytes("png") of what is returned',
+    "model_name": 'here it is values={"cnn_mask.model": NAME}; bgkit models list shows the networks',
+    "only_mask": "here it is .alpha of what is returned, or .mask before matting",
+    "post_process_mask": "here it is the stages opening, fill_holes and remove_small of a pipeline",
+    "put_alpha": "here it is background='none'",
+    "session": 'here it is values={"cnn_mask.model": NAME}; a network stays loaded by itself',
+}
 
 
 def remove(
@@ -27,6 +43,7 @@ def remove(
     pipeline: str | PathLike[str] | Pipeline = "auto",
     *,
     values: Mapping[str, Any] | None = None,
+    background: str | Sequence[int] | None = None,
     on_step: OnStep | None = None,
     **brought: Any,
 ) -> Layers:
@@ -40,6 +57,8 @@ def remove(
         A shipped pipeline's name, a YAML file, or one that is loaded already.
     values : mapping, optional
         Parameters to change, as values or as text: ``{"composite.background": "#eee", "make_trimap.width": 8}``.
+    background : str or three numbers 0..255, optional
+        A color, a picture's path, ``blur``, or ``none``: sets ``composite.background``.
     on_step : callable(step, layers, seconds), optional
         Called after each step.
     **brought : path or array, optional
@@ -60,9 +79,29 @@ def remove(
     (1.0, 0.0)
     """
     chain = pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline)
-    chain = chain.with_values(values or {})
+    chain = with_background(chain.with_values(values or {}), background)
     layers = read_layers(picture, **brought)
     return chain.run(layers, on_step=on_step)
+
+
+def with_background(pipeline: Pipeline, background: str | Sequence[int] | None) -> Pipeline:
+    """Return the pipeline with another background in its last ``composite``; None changes nothing.
+
+    Raises
+    ------
+    ParamError
+        If the pipeline has no such stage, or the background is none.
+    """
+    if background is None:
+        return pipeline
+    if not isinstance(background, str):
+        if len(background) != 3 or not all(0 <= part <= 255 for part in background):
+            raise ParamError(f"background: expected a text or three numbers 0..255, got {background!r}")
+        background = "#" + "".join(f"{int(part):02x}" for part in background)
+    count = sum(step.name == "composite" for step in pipeline.steps)
+    if not count:
+        raise ParamError(f"background: the pipeline {pipeline.name!r} has no stage composite")
+    return pipeline.with_values({f"composite#{count}.background": background})
 
 
 def read_layers(picture: Any, **brought: Any) -> Layers:
@@ -70,7 +109,9 @@ def read_layers(picture: Any, **brought: Any) -> Layers:
     layers = _from_file_or_array(picture)
     for name, value in brought.items():
         if name not in BROUGHT:
-            raise LayerError(f"{name}: no layer that can be brought (there are: {', '.join(BROUGHT)})")
+            known = ("pipeline", "values", "background", "on_step", *BROUGHT)
+            hint = f"; {REMBG[name]}" if name in REMBG else did_you_mean(name, known)
+            raise LayerError(f"{name}: no such keyword{hint} (layers that can be brought: {', '.join(BROUGHT)})")
         if value is not None:
             array = value if _is_array(value) else _read_layer(name, value)
             layers = layers.bring(name, array)

@@ -308,7 +308,7 @@ WRONG = [
     (["a.png", "--set", "composit.blur=9"], "composit.blur: the pipeline 'mine' has no stage 'composit'"),
     (["a.png", "--set", "blur"], "--set blur: expected STAGE.PARAM=VALUE"),
     (["a.png", "--background", "reddish"], "composite.background: expected a color"),
-    (["a.png", "-p", "masks.yaml", "--background", "red"], "--background: the pipeline 'masks' has no stage composite"),
+    (["a.png", "-p", "masks.yaml", "--background", "red"], "background: the pipeline 'masks' has no stage composite"),
     (["a.png", "--layer", "trimap"], "the pipeline 'mine' makes no layer 'trimap'"),
     (["a.png", "-p", "masks.yaml"], "the pipeline 'masks' makes no layer 'result'"),
     (["a.png", "-o", "a.jpg"], "a jpg has no transparency"),
@@ -564,6 +564,8 @@ def test_evaluate():
     assert "IoU" in bgkit(*options).stdout
     assert json.loads(bgkit(*options, "--json", "-o", "t.csv").stdout)["figures"] == {"mae": 0.0, "iou": 1.0}
     assert Path("t.csv").read_text().startswith("name,kind,mae,iou")
+    assert bgkit("evaluate", "cut", "truth").stdout == bgkit("evaluate", "--truth", "truth", "cut").stdout
+    assert "expected two folders" in bgkit("evaluate", "cut", status=2).stderr
     cv2.imwrite("cut/b.png", mask)
     assert "prediction without a truth" in bgkit(*options, status=1).stdout
 

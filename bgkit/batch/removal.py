@@ -28,11 +28,11 @@ from bgkit.batch.report import Report
 from bgkit.batch.reviewing import Review
 from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import load_pipeline
+from bgkit.removal import with_background
 
 __all__ = ["Log", "Summary", "remove_many", "write_down"]
 
 log = logging.getLogger("bgkit")
-log.addHandler(logging.NullHandler())  # who listens is the program's choice
 
 PathOrUrl = str | PathLike[str]
 IfExists = Literal["skip", "overwrite", "fail"]
@@ -69,6 +69,7 @@ def remove_many(
     pipeline: PathOrUrl | Pipeline = "auto",
     *,
     values: Mapping[str, Any] | None = None,
+    background: str | Sequence[int] | None = None,
     layer: str = "result",
     ending: str | None = None,
     if_exists: IfExists | None = None,
@@ -101,6 +102,8 @@ def remove_many(
         A shipped pipeline's name, a YAML file, or one that is loaded already.
     values : mapping, optional
         Parameters to change: ``{"composite.background": "white"}``.
+    background : str or three numbers 0..255, optional
+        A color, a picture's path, ``blur``, or ``none``: sets ``composite.background``.
     layer : str
         What is written: ``result``, ``alpha``, ``mask``, ``trimap``, ``foreground``; or ``strip``, picture, subject
         and matte side by side.
@@ -144,7 +147,8 @@ def remove_many(
     chain = pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline)
     brought = {"plate": plate, "mask": mask, "trimap": trimap, "strokes": strokes, "alpha": alpha}
     given = {name: fspath(path) for name, path in brought.items() if path is not None}
-    work = Work(chain.with_values(values or {}), layer, Path(steps) if steps else None, sidecar=sidecar)
+    chain = with_background(chain.with_values(values or {}), background)
+    work = Work(chain, layer, Path(steps) if steps else None, sidecar=sidecar)
     work.check(given, ending or _ending_of(target) or "png")
     suffix = "-cutout" if layer == "result" else f"-{layer}"
     planned = plan(names, target, ending=ending, suffix=suffix, brought=given)

@@ -17,14 +17,15 @@ ENDINGS = (".json", ".csv", ".txt")
 @click.command(
     epilog="""\b
 Examples:
-  bgkit evaluate --predictions cut --truth masks
+  bgkit evaluate cut masks
   bgkit evaluate --predictions cut --truth alphas --trimaps trimaps --metrics sad,mse,grad,conn
   bgkit evaluate --predictions cut --truth ECSSD --dataset ecssd -o ecssd.csv
   bgkit evaluate --predictions cut --truth alphamatting --dataset alphamatting --trimaps set
   bgkit evaluate --predictions cut --truth alphas --foregrounds colors --metrics sad,foreground_mse"""
 )
-@click.option("--predictions", metavar="DIR", required=True, help="Masks, alphas or cutouts of any tool.")
-@click.option("--truth", metavar="DIR", required=True, help="True masks or alphas; with --dataset, the set's folder.")
+@click.argument("folders", metavar="[PREDICTIONS TRUTH]", nargs=-1)
+@click.option("--predictions", metavar="DIR", help="Masks, alphas or cutouts of any tool.")
+@click.option("--truth", metavar="DIR", help="True masks or alphas; with --dataset, the set's folder.")
 @click.option(
     "--trimaps",
     metavar="DIR|set",
@@ -38,8 +39,9 @@ Examples:
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Also write a json, csv or txt.")
 def command(
     *,
-    predictions: str,
-    truth: str,
+    folders: tuple[str, ...],
+    predictions: str | None,
+    truth: str | None,
     trimaps: str | None,
     foregrounds: str | None,
     dataset: str | None,
@@ -50,10 +52,15 @@ def command(
 ) -> int:
     """Score a folder of predictions against a folder of truths.
 
-    Files are matched by name. Whatever could not be scored is listed, and makes the exit status 1.
+    Both folders are given in this order, or by option. Files are matched by name. Whatever could not be scored is
+    listed, and makes the exit status 1.
     """
     from bgkit.evaluate import evaluate, open_dataset
 
+    given = [*folders, *(folder for folder in (predictions, truth) if folder is not None)]
+    if len(given) != 2 or (predictions is not None and len(folders) == 1):
+        raise PlanError("evaluate: expected two folders, PREDICTIONS TRUTH, or --predictions DIR --truth DIR")
+    predictions, truth = given
     if output is not None and output.suffix.lower() not in ENDINGS:
         raise ParamError(f"-o {output}: expected a name that ends in {', '.join(ENDINGS)}")
     if output is not None and not output.parent.is_dir():

@@ -21,6 +21,7 @@ def load_chain(name: str, settings: Sequence[str] = (), background: str | None =
     """Return the pipeline of ``-p`` with the values of ``--set`` and ``--background``."""
     from bgkit.batch.sidecar import pipeline_of
     from bgkit.pipelinefile import load_pipeline
+    from bgkit.removal import with_background
 
     pipeline = pipeline_of(Path(name)) if name.lower().endswith(".json") else load_pipeline(name)
     values = {}
@@ -29,9 +30,4 @@ def load_chain(name: str, settings: Sequence[str] = (), background: str | None =
         if not equals:
             raise ParamError(f"--set {text}: expected STAGE.PARAM=VALUE")
         values[key.strip()] = value.strip()
-    if background is not None:
-        count = sum(step.name == "composite" for step in pipeline.steps)
-        if not count:
-            raise ParamError(f"--background: the pipeline {pipeline.name!r} has no stage composite")
-        values[f"composite#{count}.background"] = background
-    return pipeline.with_values(values)
+    return with_background(pipeline.with_values(values), background)

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from bgkit.errors import ImageError
 from bgkit.imagefile._decode import MAX_PIXELS, Source, decode, header_size
 from bgkit.imagefile._gray import gray_of, mask_of, trimap_of
-from bgkit.imagefile._write import LONGEST, write_picture
+from bgkit.imagefile._write import LONGEST, as_pil, write_picture
 
 __all__ = [
     "LONGEST",
     "MAX_PIXELS",
     "Picture",
+    "as_pil",
     "header_size",
     "read_gray",
     "read_mask",

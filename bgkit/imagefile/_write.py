@@ -20,7 +20,7 @@ from bgkit.errors import ImageError, LayerError, ParamError
 from bgkit.files import OPAQUE, WRITABLE, replacing
 from bgkit.imagefile._decode import dpi_of, why
 
-__all__ = ["write_picture"]
+__all__ = ["as_pil", "write_picture"]
 
 Array = NDArray[Any]
 
@@ -92,6 +92,20 @@ def write_picture(
         raise
     except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
         raise ImageError(f"{place}: cannot be written: {why(error)}") from error
+
+
+def as_pil(array: Array) -> Any:
+    """Return an array as a PIL image of 8 bits, as a file of 8 bits would hold it.
+
+    Raises
+    ------
+    LayerError
+        If its shape or dtype is none that :func:`write_picture` takes.
+    """
+    from PIL import Image
+
+    array = _check_output("png", array)
+    return Image.fromarray(np.concatenate(list(_bands(array, 8))))
 
 
 def _output_format(path: str | None, format: str | None) -> str:
