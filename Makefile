@@ -2,6 +2,7 @@
 # make test   the whole test suite           make test-quick   the contracts, in a minute and without PyTorch
 # make lint   ruff, mypy, cython-lint        make bench / bench-quick   the tables of benchmarks/
 # make debug-test   the suite with bounds checked in the kernels
+# make fuzz   hostile files for a minute each reader (SECONDS=60), guided by coverage; needs Linux or macOS
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ SOURCES := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 # The training tests want PyTorch; any CPU or CUDA build will do.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-quick lint bench bench-quick debug-test wheel pictures clean
+.PHONY: demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/demo.py demo
@@ -37,6 +38,12 @@ bench-quick: $(VENV)/.tested
 debug-test: $(VENV)/.tested
 	BGKIT_DEBUG=1 $(BIN)/python setup.py -q build_ext --inplace --force
 	$(BIN)/python -m pytest; status=$$?; $(BIN)/python setup.py -q build_ext --inplace --force; exit $$status
+
+SECONDS ?= 60
+
+fuzz: $(VENV)/.tested
+	$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/pip install -q atheris
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
 
 # A wheel, installed outside the tree, does the main job.
 wheel: $(VENV)/.tested

@@ -1,18 +1,21 @@
 """What can go wrong, as exceptions. Every message says the place, what was expected, what was given.
 
 An error is raised where the fault is found and gets its place (file, line, stage) from whoever
-knows it, by :meth:`BgkitError.at`.
+knows it, by :meth:`BgkitError.at`. A message is one line of printable characters, whatever a file's author put into
+the words that it repeats.
 """
 
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from typing import Self
 
 __all__ = [
     "BgkitError",
     "ConvergenceWarning",
+    "DeadlineError",
     "EngineError",
     "ImageError",
     "LayerError",
@@ -22,12 +25,21 @@ __all__ = [
     "PipelineError",
     "PlanError",
     "RecipeError",
+    "brief",
+    "cut",
     "did_you_mean",
+    "printable",
 ]
+
+LONGEST_WORD = 100  # that is compared with the words there are
+LONGEST = 2000  # characters of a message; a list of all stages takes 700
 
 
 class BgkitError(Exception):
     """Base of every error that bgkit raises on purpose."""
+
+    def __str__(self) -> str:
+        return cut(printable(" ".join(map(str, self.args))), LONGEST)
 
     def at(self, place: str) -> Self:
         """Put a place in front of the message and return the error itself, to be raised."""
@@ -67,6 +79,10 @@ class ModelError(BgkitError):
     """A network is absent, is not what its card says, or failed while running."""
 
 
+class DeadlineError(BgkitError, TimeoutError):
+    """A picture took longer than it may (:mod:`bgkit.deadline`)."""
+
+
 class MissingPartError(BgkitError, ImportError):
     """An optional part of bgkit is not installed; the message says how to install it."""
 
@@ -79,11 +95,56 @@ class ConvergenceWarning(UserWarning):
     """A solver stopped at its limit before it reached its tolerance."""
 
 
+def printable(text: str) -> str:
+    r"""Return a text on one line, in characters that can be printed: what would steer a terminal is written out.
+
+    >>> print(printable("two\nlines, \x1b[31mred"))
+    two\nlines, \x1b[31mred
+    """
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def cut(text: str, most: int = 80) -> str:
+    """Return a text of at most ``most`` characters, its middle left out where it is longer.
+
+    >>> cut("a very long name", 11)
+    'a ve...name'
+    """
+    if len(text) <= most:
+        return text
+    half = (most - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+class _Brief(reprlib.Repr):
+    """``repr`` of values of any size and depth, in a few words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 80, 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x) if abs(x) < 10**40 else f"a number of {int(x.bit_length() * 0.30103) + 1} digits"
+
+
+_brief = _Brief()
+
+
+def brief(value: object) -> str:
+    """Return ``repr(value)`` cut to what a message has room for.
+
+    >>> brief(list(range(1000))), brief(10**5000)
+    ('[0, 1, 2, 3, 4, 5, ...]', 'a number of 5001 digits')
+    """
+    return cut(_brief.repr(value), 200)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known word nearest to ``word``, or ``""``.
 
     >>> did_you_mean("dense_cfr", ["dense_crf", "opening"])
     "; did you mean 'dense_crf'?"
     """
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word, list(known), n=1) if len(word) <= LONGEST_WORD else []
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,6 +1,9 @@
 """Files as every part of bgkit treats them: written whole or not at all, checked by sums, locked, listed by ending.
 
+A file that a user brings is a regular file: a device or a pipe may never end. A text is of reasonable size, too.
+
 - :func:`replacing` is the one way to write a file that others may read: under a temporary name beside it, then renamed.
+- :func:`read_text` and :func:`open_regular` read what users bring.
 - :class:`JsonLines` is a file that is appended to, one JSON value a line; a last line that was cut off does no harm.
 - :func:`digest_of` and :func:`mismatch` are checksums; a :class:`Lock` is held by one process at a time.
 - ``READABLE`` and ``WRITABLE`` are the endings of picture files, :func:`home` is bgkit's own folder.
@@ -13,13 +16,16 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
+
+from bgkit.errors import BgkitError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -34,8 +40,11 @@ __all__ = [
     "digest_of",
     "home",
     "mismatch",
+    "open_regular",
     "part_name",
     "read_lines",
+    "read_text",
+    "reason_of",
     "replacing",
     "write_whole",
 ]
@@ -60,6 +69,56 @@ WRITABLE: Mapping[str, str] = MappingProxyType(
 OPAQUE = ("jpeg", "bmp")  # formats that hold no transparency
 
 LEFT_BEHIND = ".bgkit-*.part"  # every name that part_name() gives: what a killed process may leave behind
+
+
+LINE_LIMIT = 1 << 24  # bytes of JSON
+TEXT_LIMIT = 1 << 16  # bytes; the longest recipe with every value written out has 3,000
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def read_text(path: Path, what: str, error: type[BgkitError], most: int = TEXT_LIMIT) -> str:
+    """Return a file's text; ``what`` it should be is said where it is something else.
+
+    Raises
+    ------
+    error
+        If the file is absent, no regular file, larger than ``most`` bytes, or no text.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read(most + 1)
+        if len(data) > most:
+            raise error(f"{path}: expected {what}, got a file of more than {most >> 10} KB")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise error(f"{path}: expected {what}, got a file that is not text") from None
+    except (OSError, ValueError) as fault:
+        if isinstance(fault, BgkitError):
+            raise
+        raise error(f"{path}: cannot be read: {reason_of(fault)}") from None
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that has an end; OSError for a folder, a device or a pipe, which may have none."""
+    # A pipe that nobody writes to would hold open() itself.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        raise OSError(0, f"expected a file, got {_KINDS.get(stat.S_IFMT(kind), 'something else')}", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def reason_of(fault: OSError | ValueError) -> str:
+    """Return what the operating system says; ValueError: a name that no file can have."""
+    return (fault.strerror if isinstance(fault, OSError) else None) or str(fault)
 
 
 def part_name() -> str:
@@ -125,11 +184,11 @@ class JsonLines:
 
 
 def read_lines(path: Path) -> list[Any]:
-    """Return the values of a file of JSON lines, torn lines left out; none where there is no file."""
+    """Return the values of a file of JSON lines, what is none left out (torn lines); none where there is no file."""
     values = []
-    with suppress(OSError):
-        for line in path.read_bytes().splitlines():
-            with suppress(ValueError):
+    with suppress(OSError), open_regular(path) as file:
+        while line := file.readline(LINE_LIMIT):
+            with suppress(ValueError, RecursionError):
                 values.append(json.loads(line))
     return values
 

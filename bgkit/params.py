@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
 
 from bgkit.color import NAMES, parse_color
-from bgkit.errors import ParamError, did_you_mean
+from bgkit.errors import ParamError, brief, cut, did_you_mean
 
 __all__ = [
     "Color",
@@ -96,7 +96,7 @@ class Color:
     def accepts(self, value: str) -> bool:
         if value in self.also or parse_color(value) is not None:
             return True
-        return self.files and files_allowed() and Path(value).is_file()
+        return self.files and files_allowed() and os.path.isfile(value)  # noqa: PTH113 (Path.is_file raises where a name is too long)
 
     def __str__(self) -> str:
         words = (f"a color (#rrggbb or one of {', '.join(sorted(NAMES))})", *self.also)
@@ -134,16 +134,15 @@ class Param:
         """
         try:
             return _convert(value, self.type, self.constraint)
-        except (TypeError, ValueError):
-            shown = repr(value) if isinstance(value, str) else value
-            raise ParamError(f"{self.name}: expected {self.expected}, got {shown}") from None
+        except (TypeError, ValueError, OverflowError):  # the last: infinity as a whole number
+            raise ParamError(f"{self.name}: expected {self.expected}, got {brief(value)}") from None
 
     def read(self, text: Any) -> Any:
         """Return the value that ``text`` (from ``--set`` or a form) stands for, checked; a value stands for itself."""
         try:
             value = _parse(text, self.type) if isinstance(text, str) else text
         except ValueError:
-            raise ParamError(f"{self.name}: expected {self.expected}, got {text!r}") from None
+            raise ParamError(f"{self.name}: expected {self.expected}, got {brief(text)}") from None
         return self.check(value)
 
     def schema(self) -> dict[str, Any]:
@@ -190,7 +189,7 @@ def check_values(params: Mapping[str, Param], values: Mapping[str, Any]) -> dict
     for name in values:
         if name not in params:
             known = ", ".join(params) or "none"
-            raise ParamError(f"{name}: no such parameter{did_you_mean(name, params)} (there are: {known})")
+            raise ParamError(f"{cut(name)}: no such parameter{did_you_mean(name, params)} (there are: {known})")
     return {name: param.check(values[name]) if name in values else param.default for name, param in params.items()}
 
 

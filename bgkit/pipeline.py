@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from bgkit.errors import BgkitError, PipelineError, did_you_mean
 from bgkit.layers import LAYERS, Array, Layers, check_layer
 from bgkit.params import as_text
 from bgkit.stage import Stage, collect_notes
-from bgkit.yamlfile import yaml
+from bgkit.yamlfile import dump
 
 __all__ = ["FORMAT", "OnStep", "Pipeline", "Step"]
 
@@ -250,10 +249,8 @@ class Pipeline:
         for step in self.steps:
             values = {name: list(value) if isinstance(value, tuple) else value for name, value in step.values.items()}
             entries.append({step.name: values} if values else step.name)
-        text = io.StringIO()
         document = {"bgkit": FORMAT, "description": self.description, "stages": entries}
-        yaml("safe").dump({**document, "checks": dict(self.checks)} if self.checks else document, text)
-        return text.getvalue()
+        return dump({**document, "checks": dict(self.checks)} if self.checks else document)
 
     def digest(self) -> str:
         """Return the SHA-256 of :meth:`dump`: equal for pipelines that do the same."""

@@ -19,17 +19,18 @@ No includes, variables or expressions. Every message carries file, line and colu
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from bgkit import stages
-from bgkit.errors import BgkitError, PipelineError, did_you_mean
+from bgkit.errors import BgkitError, PipelineError, brief, cut, did_you_mean
 from bgkit.findings import FINDINGS, check_thresholds
 from bgkit.pipeline import FORMAT, Pipeline, Step
 from bgkit.stage import Stage
-from bgkit.yamlfile import Node, parse, text_of
+from bgkit.yamlfile import Node, load, parse
 
 __all__ = ["file_schema", "load_pipeline", "read_pipeline", "shipped"]
 
@@ -59,35 +60,37 @@ def load_pipeline(source: str | PathLike[str], values: Mapping[str, Any] | None 
     text = str(source)
     if text in shipped():
         pipeline = _shipped(text)
-    elif Path(text).suffix in (".yaml", ".yml") or Path(text).exists():
-        pipeline = read_pipeline(text_of(Path(text), "a pipeline", PipelineError), Path(text).name, Path(text).stem)
+    elif Path(text).suffix in (".yaml", ".yml") or os.path.exists(text):  # noqa: PTH110 (raises where a name is too long)
+        pipeline = _read(load(Path(text), "a pipeline", PipelineError), Path(text).stem)
     else:
         known = shipped()
         hint = did_you_mean(text, known)
-        raise PipelineError(f"no pipeline named {text!r}{hint} (shipped: {', '.join(known)}; or give a .yaml file)")
+        raise PipelineError(
+            f"no pipeline named {brief(text)}{hint} (shipped: {', '.join(known)}; or give a .yaml file)"
+        )
     return pipeline.with_values(values or {})
 
 
 @functools.cache
 def _shipped(name: str) -> Pipeline:
-    path = FOLDER / f"{name}.yaml"
-    return read_pipeline(text_of(path, "a pipeline", PipelineError), path.name, name)
+    return _read(load(FOLDER / f"{name}.yaml", "a pipeline", PipelineError), name)
 
 
 def read_pipeline(text: str, file: str = "pipeline", name: str = "pipeline") -> Pipeline:
     """Read a pipeline from YAML text; ``file`` is what messages call it."""
-    root = parse(text, file, "a pipeline", PipelineError)
+    return _read(parse(text, file, "a pipeline", PipelineError), name)
+
+
+def _read(root: Node, name: str) -> Pipeline:
     root.expect_mapping("a mapping with the keys bgkit and stages")
     root.expect_keys(("bgkit", "description", "stages", "checks"))
     root.expect_version(FORMAT)
-    description = root.value.get("description", "")
-    if not isinstance(description, str):
-        raise PipelineError(f"{root.key_place('description')}: description: expected text, got {description!r}")
+    description = root.expect_text("description")
     listing = root.child("stages", "the key 'stages' with a list of stages")
     if not isinstance(listing.value, list) or not listing.value:
         raise PipelineError(f"{listing.place}: stages: expected a list of at least one stage")
     steps = tuple(_read_step(listing.item(index)) for index in range(len(listing.value)))
-    pipeline = Pipeline(name, steps, str(description), _read_checks(root))
+    pipeline = Pipeline(name, steps, description, _read_checks(root))
     # Every brought layer that could fill a gap is assumed; a gap no user can fill is an error now.
     pipeline.check_chain(steps, {"image", *pipeline.needs()} | _first_needs(steps))
     return pipeline
@@ -119,12 +122,13 @@ def _read_step(node: Node) -> Step:
         return Step(info, info.check({}), node.place)
     node.expect_mapping("a stage's name, or a name with its parameters")
     if len(node.value) != 1:
+        names = cut(", ".join(node.value) or "none")
         raise PipelineError(
-            f"{node.place}: expected one stage per list item, got {', '.join(map(str, node.value))}; "
+            f"{node.place}: expected one stage per list item, got {names}; "
             "indent the parameters below the stage's name, or write {param: value}"
         )
     (name,) = node.value
-    info = _find(str(name), node.key_place(name))
+    info = _find(name, node.key_place(name))
     values = node.child(name, "parameters")
     if values.value is None:
         return Step(info, info.check({}), node.place)
@@ -143,7 +147,7 @@ def _checked(info: Stage, values: Mapping[str, Any], node: Node) -> dict[str, An
     """Check one parameter at a time, so that a message can name its line."""
     for name, value in values.items():
         try:
-            info.check({str(name): value})
+            info.check({name: value})
         except BgkitError as error:
             place = node.child(name, "").place if name in info.words else node.key_place(name)
             raise error.at(place) from None

@@ -33,6 +33,9 @@ __all__ = ["NAME", "Journal"]
 NAME = ".bgkit.jsonl"
 
 
+FIELDS = {"output": str, "bytes": int, "input": str, "stamp": list | None, "digest": str, "layer": str}
+
+
 class Journal:
     """What is known of the results in ``folder``; used as a context it takes in what is added.
 
@@ -45,8 +48,10 @@ class Journal:
         self.records: dict[str, dict[str, Any]] = {}
         self.file: JsonLines | None = None
         self.lock: Lock | None = None
+        if self.path.exists() and not self.path.is_file():
+            raise PlanError(f"{shown(self.path)}: expected a file, the journal of this folder; remove what is there")
         for record in read_lines(self.path):
-            with suppress(KeyError, TypeError):  # no line of ours
+            if _is_record(record):
                 self.records[record["output"]] = record
 
     def judge(self, job: Job, size: int | None = None) -> Literal["none", "good", "stale", "other"]:
@@ -128,6 +133,11 @@ class Journal:
             self.lock.close()
         if self.file is not None:
             self.file.close()
+
+
+def _is_record(value: Any) -> bool:
+    """Tell a line of ours from another one."""
+    return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in FIELDS.items())
 
 
 def _path_of(folder: Url) -> Path:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.threads import threads
+from bgkit.threads import limit_opencv, threads
 
 __all__ = ["resample"]
 
@@ -44,7 +44,7 @@ def resample(values: Array, shape: tuple[int, int], kind: str) -> Array:
         return values
     if kind in SMOOTH:
         return _smooth(values, shape, kind)
-    cv2.setNumThreads(threads())
+    limit_opencv()
     if kind == "sparse-area":
         if values.shape[0] > SPARSE * shape[0]:
             values = _fewer_rows(values, shape[0])

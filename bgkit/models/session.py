@@ -1,11 +1,14 @@
 """Run a network as its card says: layers in, one float32 map of the picture's size out.
 
 One session per process and file, shared by all threads; ONNX Runtime is imported when the first
-one is made.
+one is made. A forked process makes sessions of its own.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -64,6 +67,23 @@ def network(model: str, *, provider: str = "cpu") -> Network:
         if known is None or known.stamp != stamp or known.card != card:
             known = _networks[path, card.name, provider] = Network(card, path, provider, stamp)
         return known
+
+
+def _after_fork() -> None:
+    """Forget the parent's sessions without ending them: their threads are not here, and would be waited for."""
+    global _lock
+    _lock = threading.Lock()
+    for left in _networks.values():
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(left._session))
+    _networks.clear()
+    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if "onnxruntime" in sys.modules and hasattr(libc, "on_exit"):
+        # ONNX Runtime 1.32 waits for a thread of the parent when a child exits; Python has cleaned up by then.
+        libc.on_exit(libc._exit, None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def providers_here() -> list[str]:

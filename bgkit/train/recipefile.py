@@ -14,7 +14,6 @@ file, line and column.
 from __future__ import annotations
 
 import inspect
-import io
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,12 +21,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
-from bgkit.errors import BgkitError, RecipeError, did_you_mean
+from bgkit.errors import BgkitError, RecipeError, brief, cut, did_you_mean
 from bgkit.evaluate.datasets import LAYOUTS
 from bgkit.params import Param, as_text, check_values, read_params
 from bgkit.train.networks import NETWORKS, build, made_by
 from bgkit.train.recipe import SECTIONS, Course, Recipe
-from bgkit.yamlfile import Node, parse, text_of, yaml
+from bgkit.yamlfile import Node, dump, load, parse
 
 __all__ = ["differences", "dump_recipe", "load_recipe", "read_recipe", "shipped_recipes"]
 
@@ -63,15 +62,20 @@ def load_recipe(source: str | Path, values: Mapping[str, str] | None = None) -> 
     elif path.suffix not in (".yaml", ".yml") and not path.is_file():
         known = shipped_recipes()
         hint = did_you_mean(str(source), known)
-        raise RecipeError(f"no recipe named {str(source)!r}{hint} (shipped: {', '.join(known)}; or give a .yaml file)")
+        raise RecipeError(
+            f"no recipe named {brief(str(source))}{hint} (shipped: {', '.join(known)}; or give a .yaml file)"
+        )
     folder = None if path.parent == FOLDER else path.parent
-    recipe = read_recipe(text_of(path, "a recipe", RecipeError), path.name, folder)
+    recipe = _read(load(path, "a recipe", RecipeError), folder)
     return _with_values(recipe, values or {})
 
 
 def read_recipe(text: str, file: str = "recipe", folder: Path | None = None) -> Recipe:
     """Read a recipe from YAML text; ``file`` is what messages call it, ``folder`` what its paths are relative to."""
-    root = parse(text, file, "a recipe", RecipeError)
+    return _read(parse(text, file, "a recipe", RecipeError), folder)
+
+
+def _read(root: Node, folder: Path | None) -> Recipe:
     root.expect_mapping("a mapping with the keys bgkit, network, data, ...")
     course = read_params(Course)
     sections_of = {key: name for name, kind in SECTIONS.items() for key in read_params(kind)}
@@ -81,9 +85,7 @@ def read_recipe(text: str, file: str = "recipe", folder: Path | None = None) -> 
             raise RecipeError(f"{root.key_place(key)}: {key}: belongs into {section}, as in {section}: {{{key}: ...}}")
     root.expect_keys(("bgkit", "description", "network", *course, *SECTIONS))
     root.expect_version(FORMAT)
-    description = root.value.get("description", "")
-    if not isinstance(description, str):
-        raise RecipeError(f"{root.key_place('description')}: description: expected text, got {description!r}")
+    description = root.expect_text("description")
     network, options = _read_network(root)
     top = {key: value for key, value in root.value.items() if key in course}
     sections: dict[str, Any] = {"course": Course(**_checked(course, top, root, ""))}
@@ -93,11 +95,11 @@ def read_recipe(text: str, file: str = "recipe", folder: Path | None = None) -> 
         node = root.child(name, "")
         node.expect_mapping(f"the keys of {name}, as in {name}: {{key: value}}")
         sections[name] = kind(**_checked(read_params(kind), node.value, node, f"{name}."))
-    recipe = Recipe(description=str(description), network=network, options=options, **sections)
+    recipe = Recipe(description=description, network=network, options=options, **sections)
     try:
         _check_together(recipe)
     except RecipeError as error:
-        raise error.at(file) from None
+        raise error.at(root.file) from None
     return _from(recipe, folder)
 
 
@@ -116,7 +118,7 @@ def _checked(params: Mapping[str, Param], values: Mapping[str, Any], node: Node,
     """Check one value at a time, so that a message can name its line."""
     for name, value in values.items():
         try:
-            check_values(params, {str(name): value})
+            check_values(params, {name: value})
         except BgkitError as error:
             place = node.child(name, "").place if name in params else node.key_place(name)
             raise RecipeError(f"{place}: {prefix}{error}") from None
@@ -136,44 +138,41 @@ def _read_network(root: Node) -> tuple[str, dict[str, Any]]:
         place, inner = node.key_place(name), node.child(name, "options")
         if inner.value is not None:
             inner.expect_mapping(f"options of {name}, as in {name}: {{option: value}}")
-            options = {str(key): _plain(value) for key, value in inner.value.items()}
+            options = {key: _plain(value) for key, value in inner.value.items()}
     try:
         check_network(name, options)
     except RecipeError as error:
         raise error.at(place) from None
-    return str(name), options
+    return name, options
 
 
 def check_network(name: Any, options: Mapping[str, Any]) -> None:
     """Refuse a name or an option that no architecture has; the network is built once, without memory."""
-    if name not in NETWORKS:
+    if not isinstance(name, str) or name not in NETWORKS:
         hint = did_you_mean(str(name), NETWORKS)
-        raise RecipeError(f"network: expected one of {', '.join(sorted(NETWORKS))}, got {name!r}{hint}")
+        raise RecipeError(f"network: expected one of {', '.join(sorted(NETWORKS))}, got {brief(name)}{hint}")
     known = [each for each in inspect.signature(made_by(name)).parameters if each != "self"]
     for option in options:
         if option not in known:
             has = f"there are: {', '.join(known)}" if known else "it has none"
-            raise RecipeError(f"network.{option}: {name} has no such option{did_you_mean(option, known)} ({has})")
+            raise RecipeError(f"network.{cut(option)}: {name} has no such option{did_you_mean(option, known)} ({has})")
     hints = get_type_hints(made_by(name).__init__)  # type: ignore[misc]
     for option, value in options.items():
         choices = get_args(hints[option]) if get_origin(hints[option]) is Literal else ()
         if choices and value not in choices:
-            raise RecipeError(f"network.{option}: expected one of {', '.join(map(str, choices))}, got {value!r}")
+            raise RecipeError(f"network.{option}: expected one of {', '.join(map(str, choices))}, got {brief(value)}")
     try:
         with torch.device("meta"):
             build(name, **options)
     except (TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
-        shown = ", ".join(f"{key}: {value!r}" for key, value in options.items())
+        shown = ", ".join(f"{key}: {brief(value)}" for key, value in options.items())
         raise RecipeError(f"network: {name} cannot be built with {shown or 'its defaults'}: {error}") from None
 
 
 def _plain(value: Any) -> Any:
-    """Return a YAML value as Python's own, lists as tuples."""
+    """Return a YAML value with lists as tuples."""
     if isinstance(value, list):
         return tuple(_plain(item) for item in value)
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
     return value
 
 
@@ -211,7 +210,8 @@ def _with_values(recipe: Recipe, texts: Mapping[str, str]) -> Recipe:
         if key == "network":
             recipe = replace(recipe, network=text, options={})
         elif section == "network":
-            recipe = replace(recipe, options={**recipe.options, word: _plain(yaml("safe").load(text))})
+            value = parse(text, key, "a value", RecipeError).value
+            recipe = replace(recipe, options={**recipe.options, word: _plain(value)})
         elif (dot and section not in SECTIONS) or not key:
             raise RecipeError(f"{key}: expected SECTION.KEY{did_you_mean(section, SECTIONS)}")
         else:
@@ -236,9 +236,7 @@ def dump_recipe(recipe: Recipe) -> str:
     network = {recipe.network: values["options"]} if recipe.options else recipe.network
     document = {"bgkit": FORMAT, "description": recipe.description, "network": network, **values["course"]}
     document |= {name: values[name] for name in SECTIONS}
-    text = io.StringIO()
-    yaml("safe").dump(_listed(document), text)
-    return text.getvalue()
+    return dump(_listed(document))
 
 
 def _listed(value: Any) -> Any:
