@@ -1,11 +1,16 @@
 """Compile the kernels: every ``ext/NAME.pyx`` becomes ``bgkit._ext.NAME``.
 
+A wheel holds kernels of the stable ABI, so that one wheel serves every Python from 3.11 on. What is built in place is
+for the Python at hand.
+
 ``BGKIT_DEBUG=1`` builds with bounds checked and without optimization; ``BGKIT_SANITIZE=address``
 (or ``undefined``, or both with a comma) builds with those sanitizers.
 """
 
 import os
 import subprocess
+import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -15,6 +20,8 @@ from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("BGKIT_DEBUG") == "1"
 SANITIZE = os.environ.get("BGKIT_SANITIZE", "")
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))  # has no stable ABI
+STABLE_ABI = "bdist_wheel" in sys.argv and not (DEBUG or SANITIZE or FREE_THREADED)
 
 
 class BuildKernels(build_ext):
@@ -35,6 +42,8 @@ class BuildKernels(build_ext):
                 flags = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
                 compile_args += flags
                 link_args += flags
+            elif not DEBUG:
+                link_args.append("-Wl,-x" if sys.platform == "darwin" else "-s")  # symbols: nine tenths of the bytes
         for extension in self.extensions:
             extension.extra_compile_args = compile_args
             extension.extra_link_args = link_args
@@ -59,6 +68,9 @@ setup(
                 f"bgkit._ext.{source.stem}",
                 [source.as_posix()],
                 include_dirs=["ext"],
+                # Buffers came into the stable ABI with 3.11.
+                define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")] if STABLE_ABI else [],
+                py_limited_api=STABLE_ABI,
                 depends=sorted(str(header) for header in Path("ext").glob("*.h")),
             )
             for source in sorted(Path("ext").glob("*.pyx"))
@@ -74,4 +86,5 @@ setup(
         },
     ),
     cmdclass={"build_ext": BuildKernels},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE_ABI else {},
 )

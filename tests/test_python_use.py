@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import bgkit
-from bgkit.errors import LayerError, ParamError
+from bgkit.errors import LayerError, MissingPartError, ParamError
 from bgkit.layers import Layers
 from bgkit.pipelinefile import read_pipeline
 
@@ -99,3 +100,12 @@ def test_a_misspelled_name_of_the_package():
     """Is answered with the nearest."""
     with pytest.raises(AttributeError, match="did you mean 'remove_many'"):
         _ = bgkit.remove_manny
+
+
+def test_methods_of_an_extra_say_which(scene, monkeypatch):
+    """Without PyMatting its methods say how to get it."""
+    monkeypatch.setitem(sys.modules, "pymatting", None)
+    trimap = np.full(scene[1].shape, 128, np.uint8)
+    trimap[:8], trimap[-8:] = 0, 255
+    with pytest.raises(MissingPartError, match=r'pip install "bgkit\[matting\]"'):
+        bgkit.stages.knn_matting(scene[0], trimap)

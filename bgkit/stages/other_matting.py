@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from bgkit.errors import ConvergenceWarning
+from bgkit.errors import ConvergenceWarning, MissingPartError
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
 from bgkit.stage import note, stage
@@ -211,7 +211,10 @@ def _estimate(
         return alpha
     if not (trimap == BACKGROUND).any():
         return np.ones_like(alpha)
-    import pymatting
+    try:
+        import pymatting
+    except ImportError:
+        raise MissingPartError.of("matting", "this method, which is PyMatting's,") from None
 
     method: Callable[..., Array] = getattr(pymatting, f"estimate_alpha_{name}")
     margin = [(0, max(0, LEAST - side)) for side in trimap.shape]
