@@ -7,6 +7,7 @@ A file that a user brings is a regular file: a device or a pipe may never end. A
 - :class:`JsonLines` is a file that is appended to, one JSON value a line; a last line that was cut off does no harm.
 - :func:`digest_of` and :func:`mismatch` are checksums; a :class:`Lock` is held by one process at a time.
 - ``READABLE`` and ``WRITABLE`` are the endings of picture files, :func:`home` is bgkit's own folder.
+- :func:`local_path` is the path that a ``file:`` URL names.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import os
 import secrets
 import stat
 import sys
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = [
+    "CAMERA_RAW",
     "LEFT_BEHIND",
     "OPAQUE",
     "READABLE",
@@ -39,6 +43,7 @@ __all__ = [
     "Lock",
     "digest_of",
     "home",
+    "local_path",
     "mismatch",
     "open_regular",
     "part_name",
@@ -49,8 +54,18 @@ __all__ = [
     "write_whole",
 ]
 
+# Endings of camera raw files.
+CAMERA_RAW = (
+    *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".raf", ".rw2", ".orf", ".pef", ".srw", ".3fr", ".iiq", ".erf"),
+)
+
 # Endings of picture files that are read. What a file really is, its first bytes say.
-READABLE = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
+READABLE = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"),
+    *(".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".psd"),
+    *(".pnm", ".ppm", ".pgm", ".pbm", ".pfm", ".qoi", ".ico", ".tga", ".vda", ".icb", ".vst"),
+    *CAMERA_RAW,
+)
 
 # Endings of picture files that are written, and the format that each means.
 WRITABLE: Mapping[str, str] = MappingProxyType(
@@ -119,6 +134,32 @@ def open_regular(path: Path) -> BinaryIO:
 def reason_of(fault: OSError | ValueError) -> str:
     """Return what the operating system says; ValueError: a name that no file can have."""
     return (fault.strerror if isinstance(fault, OSError) else None) or str(fault)
+
+
+def local_path(text: str) -> str:
+    """Return the path that a ``file:`` URL names (RFC 8089), percent escapes undone; other text as it is.
+
+    Raises
+    ------
+    ValueError
+        If the URL names a file of another host.
+
+    Examples
+    --------
+    >>> local_path("file:///shots/red%20cup.jpg")
+    '/shots/red cup.jpg'
+    """
+    if text[:5].lower() != "file:" or not text[5:].startswith("/"):
+        return text
+    rest = text[5:]
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        if host.lower() not in ("", "localhost"):
+            raise ValueError(f"{text}: names a file of the host {host!r}; expected file:/// and a path of this machine")
+        rest = slash + path
+    if os.name == "nt":
+        return urllib.request.url2pathname(rest)
+    return urllib.parse.unquote(rest, errors="surrogateescape")
 
 
 def part_name() -> str:

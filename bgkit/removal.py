@@ -45,6 +45,7 @@ def remove(
     values: Mapping[str, Any] | None = None,
     background: str | Sequence[int] | None = None,
     on_step: OnStep | None = None,
+    page: int | None = None,
     **brought: Any,
 ) -> Layers:
     """Remove the background of one picture.
@@ -61,6 +62,8 @@ def remove(
         A color, a picture's path, ``blur``, or ``none``: sets ``composite.background``.
     on_step : callable(step, layers, seconds), optional
         Called after each step.
+    page : int, optional
+        Which picture of a file that holds several, from 1; by default the first, with a warning.
     **brought : path or array, optional
         ``plate``, ``mask``, ``trimap``, ``alpha`` or ``strokes`` of your own, as a picture file or an array.
 
@@ -80,7 +83,7 @@ def remove(
     """
     chain = pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline)
     chain = with_background(chain.with_values(values or {}), background)
-    layers = read_layers(picture, **brought)
+    layers = read_layers(picture, page=page, **brought)
     return chain.run(layers, on_step=on_step)
 
 
@@ -104,12 +107,12 @@ def with_background(pipeline: Pipeline, background: str | Sequence[int] | None) 
     return pipeline.with_values({f"composite#{count}.background": background})
 
 
-def read_layers(picture: Any, **brought: Any) -> Layers:
+def read_layers(picture: Any, *, page: int | None = None, **brought: Any) -> Layers:
     """Read a picture, and layers brought with it, from files or arrays."""
-    layers = _from_file_or_array(picture)
+    layers = _from_file_or_array(picture, page)
     for name, value in brought.items():
         if name not in BROUGHT:
-            known = ("pipeline", "values", "background", "on_step", *BROUGHT)
+            known = ("pipeline", "values", "background", "on_step", "page", *BROUGHT)
             hint = f"; {REMBG[name]}" if name in REMBG else did_you_mean(name, known)
             raise LayerError(f"{name}: no such keyword{hint} (layers that can be brought: {', '.join(BROUGHT)})")
         if value is not None:
@@ -124,14 +127,14 @@ def _is_array(value: Any) -> bool:
     )
 
 
-def _from_file_or_array(picture: Any) -> Layers:
+def _from_file_or_array(picture: Any, page: int | None) -> Layers:
     if isinstance(picture, Layers):
         return picture
     if _is_array(picture):
         return Layers.of(picture)
     from bgkit.imagefile import read_picture
 
-    read = read_picture(picture)
+    read = read_picture(picture, page=page)
     return Layers(read.image, opacity=read.alpha, facts={"input": read.like})
 
 

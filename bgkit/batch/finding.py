@@ -1,8 +1,8 @@
 """Finding: which pictures a file, a folder, a glob or a URL means.
 
 A folder is walked in the order of its names. Left out are hidden names, what is no picture by its
-ending, folders that are links, and the output folder when it lies inside. A picture that is met
-twice is found once.
+ending, folders that are links, the output folder when it lies inside, and camera raw files beside a
+developed picture of the same name. A picture that is met twice is found once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 from bgkit.batch.jobs import shown
 from bgkit.batch.places import Place, Url, common_parent, identity, is_folder, list_files, look_at, match, place_of
 from bgkit.errors import PlanError
-from bgkit.files import READABLE
+from bgkit.files import CAMERA_RAW, READABLE
 
 __all__ = ["Found", "find_pictures", "walk"]
 
@@ -100,11 +100,20 @@ def walk(folder: Place, root: Place, leave_out: Place | None, notes: list[str]) 
 
 
 def _sorted(found: list[Found], folder: Place, others: Counter[str], notes: list[str]) -> list[Found]:
+    developed = {(each.path.parent, each.path.stem) for each in found if each.path.suffix.lower() not in CAMERA_RAW}
+    twins = {
+        each.path
+        for each in found
+        if each.path.suffix.lower() in CAMERA_RAW and (each.path.parent, each.path.stem) in developed
+    }
+    if twins:
+        notes.append(f"{shown(folder)}: left out camera raw files beside a picture of the same name: {len(twins)}")
+        found = [each for each in found if each.path not in twins]
     if others:
         kinds = ", ".join(f"{count} {shown(kind)}" for kind, count in sorted(others.items()))
         notes.append(f"{shown(folder)}: left out what is no picture by its ending: {kinds}")
     if not found:
-        raise PlanError(f"{shown(folder)}: no pictures in this folder (looked for {', '.join(READABLE)})")
+        raise PlanError(f"{shown(folder)}: no pictures in this folder (looked for {', '.join(READABLE[:12])} and more)")
     return sorted(found, key=lambda each: each.path.parts)
 
 

@@ -31,6 +31,7 @@ class Job:
     name: str  # of the picture, for messages and reports
     key: str = "picture"  # unique in a batch, without ending: where intermediate pictures go
     brought: Mapping[str, Place | bytes] = field(default_factory=dict)
+    page: int | None = None  # of a file of several pictures, from 1; None: the first, and a warning that there are more
 
     def sources(self) -> list[Place]:
         """Return all that is read for it, but for what is in memory already."""

@@ -69,7 +69,8 @@ class Journal:
         stamp = stamp_of(job)
         if record["bytes"] != size or (stamp and list(stamp) != record["stamp"]):
             return "stale"
-        return "good" if (record["digest"], record["layer"]) == (self.digest, self.layer) else "other"
+        made = record["digest"], record["layer"], record.get("page")
+        return "good" if made == (self.digest, self.layer, job.page) else "other"
 
     def add(self, outcome: Outcome) -> None:
         """Take in what became of a job."""
@@ -82,6 +83,7 @@ class Journal:
             "stamp": outcome.stamp,
             "digest": self.digest,
             "layer": self.layer,
+            "page": outcome.job.page,
         }
         with suppress(OSError):  # the disk is full: the result itself counts
             self.file.append(record)

@@ -19,7 +19,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from bgkit.errors import BgkitError, MissingPartError, PlanError, did_you_mean
-from bgkit.files import part_name, write_whole
+from bgkit.files import local_path, part_name, write_whole
 
 __all__ = [
     "Place",
@@ -114,8 +114,13 @@ def place_of(text: str | PurePath) -> Place:
         return Path(text)
     if "::" in str(text):
         raise PlanError(f"{text}: expected a plain URL; chained ones (::) are not read")
-    if protocol in ("file", "local"):
-        return Path(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest)
+    if protocol == "file":
+        try:
+            return Path(local_path(str(text)))
+        except ValueError as error:
+            raise PlanError(str(error)) from error
+    if protocol == "local":  # fsspec's name for paths, which are not escaped
+        return Path(rest)
     return Url(f"{protocol}://{rest}")
 
 

@@ -41,6 +41,7 @@ from bgkit.batch.places import (
 from bgkit.batch.sidecar import sidecar_of
 from bgkit.errors import PlanError
 from bgkit.files import READABLE, WRITABLE, part_name
+from bgkit.imagefile import count_pages
 
 __all__ = ["Plan", "find_brought", "part", "plan", "prepare"]
 
@@ -61,6 +62,7 @@ def plan(
     ending: str | None = None,
     suffix: str = "-cutout",
     brought: Mapping[str, str] | None = None,
+    page: int | Literal["all"] | None = None,
 ) -> Plan:
     """Settle what is done.
 
@@ -76,6 +78,9 @@ def plan(
         Put behind the name of a result that stands beside its picture.
     brought : mapping, optional
         Layer to file, or to a folder of files with the pictures' names.
+    page : int or "all", optional
+        Of files that hold several pictures the one to take, from 1; ``all`` makes a job of each, and their results
+        are numbered: ``scan-1-cutout.png``, ``scan-2-cutout.png``.
 
     Raises
     ------
@@ -96,6 +101,10 @@ def plan(
         jobs = [Job(each.path, output, str(each.path)) for each, output in zip(pictures, outputs, strict=True)]
         if folder is None:
             jobs = _without_results(jobs, notes)
+    if page == "all":
+        jobs = _page_by_page(jobs, "" if folder or one_file else suffix)
+    elif page is not None:
+        jobs = [replace(job, page=page) for job in jobs]
     jobs = _with_keys(jobs, folder, "" if folder or one_file else suffix)
     jobs = [replace(job, brought=found) for job, found in zip(jobs, find_brought(jobs, brought or {}), strict=True)]
     _check_outputs(jobs)
@@ -198,6 +207,26 @@ def _without_results(jobs: list[Job], notes: list[str]) -> list[Job]:
     if results and kept:
         notes.append(f"left out {len(jobs) - len(kept)} inputs that are results of the others")
     return kept or jobs
+
+
+def _page_by_page(jobs: Sequence[Job], suffix: str) -> list[Job]:
+    """Make a job of each picture in each file; a file of one picture keeps its result's name."""
+    pages: list[Job] = []
+    for job in jobs:
+        if not isinstance(job.picture, Path):
+            raise PlanError(
+                f"{shown(job.name)}: --page all counts the pictures in a file on this machine; fetch it first"
+            )
+        count = count_pages(job.picture)
+        output = job.output
+        stem = output.stem.removesuffix(suffix)
+        for number in range(1, count + 1):
+            name = f"{stem}-{number:0{len(str(count))}d}{output.stem[len(stem) :]}{output.suffix}"
+            pages.append(replace(job, page=number, output=output.with_name(name)) if count > 1 else job)
+    for group in _groups([job.output for job in pages]):
+        both = " and ".join(f"{shown(pages[index].name)} (page {pages[index].page or 1})" for index in group)
+        raise PlanError(f"{shown(pages[group[0]].output)}: would be the result of {both}; do them apart")
+    return pages
 
 
 def _with_keys(jobs: list[Job], folder: Place | None, suffix: str) -> list[Job]:

@@ -72,6 +72,7 @@ def remove_many(
     background: str | Sequence[int] | None = None,
     layer: str = "result",
     ending: str | None = None,
+    page: int | Literal["all"] | None = None,
     if_exists: IfExists | None = None,
     engine: str | Engine = "local",
     workers: int | None = None,
@@ -109,6 +110,8 @@ def remove_many(
         and matte side by side.
     ending : str, optional
         Of results, as in ``webp``; by default that of ``out``, else png.
+    page : int or "all", optional
+        Of a file that holds several pictures the one to take, from 1 (default: the first), or all, numbered.
     if_exists : {"skip", "overwrite", "fail"}, optional
         By default ``overwrite`` for one picture given by name, else ``skip``: the same call resumes a batch.
     engine : str or Engine
@@ -151,7 +154,7 @@ def remove_many(
     work = Work(chain, layer, Path(steps) if steps else None, sidecar=sidecar)
     work.check(given, ending or _ending_of(target) or "png")
     suffix = "-cutout" if layer == "result" else f"-{layer}"
-    planned = plan(names, target, ending=ending, suffix=suffix, brought=given)
+    planned = plan(names, target, ending=ending, suffix=suffix, brought=given, page=page)
     work.check_sizes(planned.jobs)
     zipped = Path(archive) if archive is not None else None
     if zipped is not None:

@@ -1,10 +1,10 @@
 """The report of a batch: one JSON object per line and picture, each on the disk before the next picture begins.
 
 A report is appended to: what an earlier run, or one that was killed, wrote there stays. Fields: ``input``,
-``output``, ``status`` (done, skipped, failed), ``error``, ``seconds`` by step, ``size`` (rows, columns), ``memory``
-(the process's peak in bytes), ``facts`` by stage, ``warnings``, ``flags`` (findings on the wrong side of their
-threshold), ``pipeline``, ``digest`` of the pipeline with all its values, ``layer``, ``bgkit`` (the version) and
-``time`` (UTC).
+``page`` (null where none was asked for), ``output``, ``status`` (done, skipped, failed), ``error``, ``seconds`` by
+step, ``size`` (rows, columns), ``memory`` (the process's peak in bytes), ``facts`` by stage, ``warnings``, ``flags``
+(findings on the wrong side of their threshold), ``pipeline``, ``digest`` of the pipeline with all its values,
+``layer``, ``bgkit`` (the version) and ``time`` (UTC).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def as_record(outcome: Outcome, work: Work, digest: str) -> dict[str, Any]:
     """Return an outcome as a mapping that JSON can hold; ``digest`` is the pipeline's."""
     return {
         "input": outcome.job.name,
+        "page": outcome.job.page,
         "output": str(outcome.job.output),
         "status": outcome.status,
         "error": outcome.error or None,

@@ -61,7 +61,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         try:
             started = time.perf_counter()
             picture, brought = _open(job.picture), {name: _open(place) for name, place in job.brought.items()}
-            layers = read_layers(picture, **brought)
+            layers = read_layers(picture, page=job.page, **brought)
             hashes = digests(job, picture, brought) if work.sidecar else {}
             if work.pixels:
                 layers = layers.reduced(work.pixels)

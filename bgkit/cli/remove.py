@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
-from bgkit.batch.jobs import STRIP, Job, Work, shown
+from bgkit.batch.jobs import STRIP, Job, Outcome, Work, shown
 from bgkit.cli.options import FORMATS, load_chain
 from bgkit.cli.progress import Progress, open_progress
-from bgkit.errors import ParamError, PlanError
+from bgkit.errors import ImageError, ParamError, PlanError
 
 LAYERS = ("result", "alpha", "mask", "trimap", "foreground")
 BROUGHT = {
@@ -32,6 +32,15 @@ def _brought_options(command: Any) -> Any:
     for name, text in reversed(BROUGHT.items()):
         command = click.option(f"--{name}", metavar="FILE|DIR", help=text)(command)
     return command
+
+
+def _read_page(context: click.Context, option: click.Parameter, text: str | None) -> int | str | None:
+    """Return the number of a page, ``all`` or None."""
+    if text is None or text == "all":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise ParamError(f"--page: expected a number from 1 up, or all, got {text!r}")
+    return int(text)
 
 
 @click.command(
@@ -56,6 +65,12 @@ Examples:
 @click.option("--strip", is_flag=True, help="Write picture, subject on white and matte side by side instead.")
 @_brought_options
 @click.option("--format", "ending", type=click.Choice(FORMATS), help="Of results; default png.")
+@click.option(
+    "--page",
+    metavar="N|all",
+    callback=_read_page,
+    help="Of a file that holds several pictures, the Nth (default: the first), or all, to numbered results.",
+)
 @click.option(
     "--if-exists",
     type=click.Choice(["skip", "overwrite", "fail"]),
@@ -109,6 +124,7 @@ def command(
     layer: str,
     strip: bool,
     ending: str | None,
+    page: int | Literal["all"] | None,
     if_exists: Any,
     workers: int | None,
     memory: float | None,
@@ -149,8 +165,10 @@ def command(
         if "-" in inputs or output == "-":
             if archive is not None:
                 raise PlanError("--zip: a pipe takes one picture, which needs no zip file")
+            if page == "all":
+                raise PlanError("--page all: a pipe takes one picture; name its number, as in --page 2")
             work = Work(chain, layer, save_steps, sidecar=sidecar)
-            _pipe(inputs, output, work, progress, ending=ending, given=given, report=report, review=review)
+            _pipe(inputs, output, work, progress, ending=ending, page=page, given=given, report=report, review=review)
             return progress.status
         try:
             remove_many(
@@ -159,6 +177,7 @@ def command(
                 chain,
                 layer=layer,
                 ending=ending,
+                page=page,
                 if_exists=if_exists,
                 engine=engine,
                 workers=workers,
@@ -191,6 +210,7 @@ def _pipe(
     progress: Progress,
     *,
     ending: str | None,
+    page: int | None,
     given: dict[str, str],
     report: Path | None,
     review: Path | None,
@@ -202,6 +222,7 @@ def _pipe(
     from bgkit.batch.report import Report
     from bgkit.batch.reviewing import Review
     from bgkit.batch.running import run_job
+    from bgkit.imagefile import read_bytes
 
     if len(inputs) != 1:
         raise PlanError("a pipe takes one picture: expected one INPUT")
@@ -220,13 +241,19 @@ def _pipe(
         else:
             job = plan(inputs, target, brought=given).jobs[0]
             job = replace(job, key=Path(job.name).stem)
+        job = replace(job, page=page)
         prepare([job.output.parent, *([work.steps_folder] if work.steps_folder else [])], report)
         logs: list[Log] = [stack.enter_context(Report(report, work))] if report else []
         logs += [Review(review)] if review and not to_pipe else []
         progress.begin(1, work.steps(given))
         if inputs[0] == "-":
-            job = replace(job, picture=sys.stdin.buffer.read())
-        outcome = run_job(job, work, progress.step)
+            try:
+                job = replace(job, picture=read_bytes(sys.stdin.buffer, "stdin"))
+                outcome = run_job(job, work, progress.step)
+            except ImageError as error:
+                outcome = Outcome(job, "failed", str(error))
+        else:
+            outcome = run_job(job, work, progress.step)
         if to_pipe and outcome.status == "done":
             with Path(target).open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)

@@ -5,12 +5,15 @@ Reading gives sRGB, 0..1, upright, with the file's own alpha apart, or an
 What a file is, is told by its first bytes, not by its name. Writing is whole or not at all: into a
 file beside the target that then takes its place.
 
-``_decode`` turns a file into samples, ``_profile`` knows color profiles, ``_png`` the chunks of a
-PNG, ``_gray`` what a mask or a trimap means, ``_write`` all outputs. Pillow and the other decoders load on first use.
+``_formats`` tells formats apart, ``_source`` gets the bytes, ``_decode`` hands them to the reader of their format and
+turns what it gives upright and into sRGB; ``_profile`` and ``_signals`` know colors, ``_gray`` what a mask or a trimap
+means, ``_write`` all outputs. Pillow and the other decoders load on first use. ``docs/formats.md`` says what is read,
+cell by cell.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError
-from bgkit.imagefile._decode import MAX_PIXELS, Source, decode, header_size
+from bgkit.imagefile._decode import MAX_PIXELS, Raw, count_pages, decode, header_size
 from bgkit.imagefile._gray import gray_of, mask_of, trimap_of
+from bgkit.imagefile._source import Source, read_bytes
 from bgkit.imagefile._write import LONGEST, as_pil, write_picture
 
 __all__ = [
@@ -28,7 +32,9 @@ __all__ = [
     "MAX_PIXELS",
     "Picture",
     "as_pil",
+    "count_pages",
     "header_size",
+    "read_bytes",
     "read_gray",
     "read_mask",
     "read_picture",
@@ -46,11 +52,14 @@ class Picture:
 
     image: NDArray[np.float32]  # (M, N, 3), sRGB-encoded, 0..1, upright
     alpha: NDArray[np.float32] | None  # (M, N), 0..1
-    depth: int  # bits per sample that the file brought: 8 or 16
+    depth: int  # bits per sample that the file brought: 8, or 16 for more
     dpi: tuple[float, float] | None  # across, down
     format: str  # what it really is: "JPEG", "PNG", ...
     path: str | None
-    profile: str | None = None  # name of the profile it was converted from; None where it was sRGB already
+    profile: str | None = None  # the color space it was converted from; None where it was sRGB already
+    page: int = 1  # which of the file's pictures it is
+    pages: int = 1
+    notes: tuple[str, ...] = ()  # what was done that the user may not expect; each was also given as a warning
 
     @property
     def like(self) -> dict[str, Any]:
@@ -62,37 +71,64 @@ class Picture:
             "depth": self.depth,
             "dpi": list(self.dpi) if self.dpi else None,
             "profile": self.profile,
+            "page": self.page,
+            "pages": self.pages,
+            "notes": list(self.notes),
         }
 
 
-def read_picture(source: Source, *, max_pixels: int | None = None) -> Picture:
+def read_picture(source: Source, *, max_pixels: int | None = None, page: int | None = None) -> Picture:
     """Read a picture as upright sRGB.
 
     Parameters
     ----------
     source : path, bytes, binary file or PIL.Image.Image
-        JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF; of an animation or a document the first picture.
+        Any of the formats of ``docs/formats.md``; a ``file:`` URL is a path.
     max_pixels : int, optional
         Rows times columns above which a picture is refused before it is decoded; by default
         ``BGKIT_MAX_PIXELS``, else 200 million.
+    page : int, optional
+        Which picture of an animation or a document, from 1; by default the first, with a warning if there are more.
 
     Returns
     -------
     Picture
-        An embedded ICC profile, or gAMA and cHRM of a PNG, are converted to sRGB; CMYK without a
-        profile is taken as plain ink on white. Premultiplied alpha is divided out.
+        Converted to sRGB from what the file says of its colors: cICP, an ICC profile, nclx, gAMA and cHRM, or EXIF's
+        Adobe RGB. CMYK without a profile is taken as plain ink on white. Premultiplied alpha is divided out.
+
+    Warns
+    -----
+    UserWarning
+        Of what may surprise: further pages, high dynamic range, floats that were clipped.
 
     Raises
     ------
     ImageError
         If it cannot be read whole, or is too large; the message names the file and the reason.
     """
-    raw = decode(source, max_pixels, color_managed=True)
+    raw = decode(source, max_pixels, color_managed=True, page=page)
+    _warn(raw)
     image = _share(raw.color)
     if image.ndim == 2:
         image = np.repeat(image[:, :, None], 3, axis=2)
     alpha = None if raw.alpha is None else _share(raw.alpha)
-    return Picture(np.ascontiguousarray(image), alpha, raw.depth, raw.dpi, raw.format, raw.path, raw.profile)
+    return Picture(
+        np.ascontiguousarray(image),
+        alpha,
+        raw.depth,
+        raw.dpi,
+        raw.format,
+        raw.path,
+        raw.profile,
+        raw.page,
+        raw.pages,
+        raw.notes,
+    )
+
+
+def _warn(raw: Raw, level: int = 3) -> None:
+    for note in raw.notes:
+        warnings.warn(f"{raw.path}: {note}" if raw.path else note, UserWarning, stacklevel=level)
 
 
 def read_gray(source: Source, *, max_pixels: int | None = None) -> NDArray[np.float32]:
@@ -145,6 +181,7 @@ def read_trimap(source: Source, *, max_pixels: int | None = None) -> Array:
 
 def _numbers(source: Source, max_pixels: int | None, meaning: Callable[[Array, Array | None], Array]) -> Array:
     raw = decode(source, max_pixels, color_managed=False)
+    _warn(raw, 4)
     try:
         return np.ascontiguousarray(meaning(raw.color, raw.alpha))
     except ImageError as error:
@@ -166,6 +203,7 @@ def read_strokes(source: Source, *, max_pixels: int | None = None) -> NDArray[np
         As :func:`read_picture`.
     """
     raw = decode(source, max_pixels, color_managed=False)
+    _warn(raw)
     color = _share(raw.color)
     color = color[:, :, None] if color.ndim == 2 else color
     strokes = np.full(color.shape[:2], 128, np.uint8)

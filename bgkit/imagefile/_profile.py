@@ -16,17 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Curves", "curves_of_chunks", "curves_of_profile", "describe", "is_srgb", "srgb_profile", "through_lcms"]
+__all__ = ["Curves", "curves_of_profile", "describe", "is_srgb", "of_lab", "srgb_profile", "through_lcms"]
 
 # Linear sRGB to XYZ as ICC sees it: adapted to D50 (Bradford), Y = 1 for white. The values of sRGB's own profile.
 _D50_FROM_SRGB = np.array(
     [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
 )
-_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-_XYZ_FROM_SRGB = np.array(
-    [[0.4123908, 0.3575843, 0.1804808], [0.2126390, 0.7151687, 0.0721923], [0.0193308, 0.1191948, 0.9505322]]
-)
-_SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green, blue
+_LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)  # of BT.2020's primaries
 _ROWS = 64  # rows converted at once: a band of a wide picture stays in the second-level cache
 
 
@@ -35,17 +31,20 @@ class Curves(NamedTuple):
 
     tables: tuple[NDArray[np.float32], ...]  # (65536,) each: linear light of every 16-bit sample
     matrix: NDArray[np.float32]  # (3, 3)
+    exponent: float = 1.0  # of luminance, from the light of a scene to that of a display: HLG alone has one
 
     def to_srgb(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Return encoded sRGB, 0..1, of uint8 or uint16 samples of shape (M, N) or (M, N, 3)."""
         step = 257 if samples.dtype == np.uint8 else 1
         tables = [table[::step] for table in self.tables]
         if samples.ndim == 2:  # gray stays gray, so one table holds the whole way
-            return np.take(_encode(tables[0].copy()), samples)
+            return np.take(_encode(tables[0] ** np.float32(self.exponent)), samples)
         out = np.empty(samples.shape, np.float32)
         for row in range(0, len(out), _ROWS):
             band = samples[row : row + _ROWS]
             linear = np.stack([table[band[:, :, channel]] for channel, table in enumerate(tables)], -1)
+            if self.exponent != 1:
+                linear *= (linear @ _LUMINANCE)[:, :, None] ** np.float32(self.exponent - 1)
             out[row : row + _ROWS] = _encode(linear @ self.matrix.T)
         return out
 
@@ -116,39 +115,18 @@ def _curve(tag: bytes) -> NDArray[np.float32]:
     return np.clip(curve, 0, 1).astype(np.float32)
 
 
-def curves_of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None) -> Curves | None:
-    """Return what the gAMA and cHRM chunks of a PNG say, or None where they say sRGB or nothing.
-
-    A gamma within 5 % of 1/2.2 is what most programs write when they mean sRGB; it is taken so.
-    """
-    plain = gamma is None or not 0.01 < gamma < 100 or abs(gamma * 2.2 - 1) <= 0.05
-    matrix = np.eye(3)
-    usual = chromaticities is None or np.allclose(chromaticities, _SRGB_CHROMATICITIES, atol=0.005)
-    if plain and usual:
-        return None
-    if not usual:
-        assert chromaticities is not None
-        xy = np.array(chromaticities, np.float64).reshape(4, 2)
-        if (xy[:, 1] <= 0).any():
-            return None
-        xyz = np.column_stack([xy[:, 0], xy[:, 1], 1 - xy.sum(1)]) / xy[:, 1:]
-        primaries = xyz[1:].T
-        if abs(np.linalg.det(primaries)) < 1e-6:
-            return None
-        primaries = primaries * np.linalg.solve(primaries, xyz[0])
-        if not (primaries.sum(1) > 1e-6).all():
-            return None
-        cones = _BRADFORD @ _XYZ_FROM_SRGB.sum(1), _BRADFORD @ xyz[0]
-        adapt = np.linalg.inv(_BRADFORD) @ np.diag(cones[0] / cones[1]) @ _BRADFORD
-        matrix = np.linalg.inv(_XYZ_FROM_SRGB) @ adapt @ primaries
-        if not np.abs(matrix).max() < 1e3:
-            return None
-    x = np.linspace(0, 1, 65536)
-    if plain or gamma is None:
-        curve = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    else:
-        curve = x ** (1 / gamma)
-    return Curves((curve.astype(np.float32),) * 3, matrix.astype(np.float32))
+def of_lab(lab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return encoded sRGB, 0..1, of CIELAB of shape (M, N, 3), L* 0..100, white D50 (ICC.1:2022, 6.3.4)."""
+    out = np.empty(lab.shape, np.float32)
+    from_d50 = np.linalg.inv(_D50_FROM_SRGB).astype(np.float32)
+    white = np.array([0.9642, 1.0, 0.8249], np.float32)
+    for row in range(0, len(lab), _ROWS):
+        band = lab[row : row + _ROWS]
+        middle = (band[:, :, 0] + 16) / 116
+        root = np.stack([middle + band[:, :, 1] / 500, middle, middle - band[:, :, 2] / 200], -1)
+        light = np.where(root > 6 / 29, root**3, (root - np.float32(4 / 29)) * np.float32(3 * (6 / 29) ** 2)) * white
+        out[row : row + _ROWS] = _encode(light @ from_d50.T)
+    return out
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, LayerError, ParamError
 from bgkit.files import OPAQUE, WRITABLE, replacing
-from bgkit.imagefile._decode import dpi_of, why
+from bgkit.imagefile._source import why
+from bgkit.imagefile._stored import dpi_of
 
 __all__ = ["as_pil", "write_picture"]
 

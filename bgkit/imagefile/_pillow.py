@@ -1,0 +1,260 @@
+"""What Pillow decodes: WebP, BMP, GIF, AVIF, PNM, TGA, JPEG 2000, QOI, ICO, PSD, and pictures in memory.
+
+Samples of 16 bits, which Pillow halves where there are several channels, come from OpenCV.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from bgkit.errors import ImageError
+from bgkit.imagefile import _boxes, _signals
+from bgkit.imagefile._formats import Format, load_plugin
+from bgkit.imagefile._noise import heard
+from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, choose_page, dpi_of, unmultiplied
+
+__all__ = ["GRAY_16", "apart", "orientation", "read", "read_memory", "split", "through_opencv"]
+
+GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16 bits, all of them gray
+
+
+def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
+    """Decode a file of a format that needs nothing of its own."""
+    picture = open_header(data, form)
+    count = 1 if form.name in ("PSD", "ICO", "JPEG 2000") else int(getattr(picture, "n_frames", 1))
+    page = choose_page(wanted.page, count)
+    if page > 1:
+        picture.seek(page - 1)
+    check_size(picture.size, wanted.max_pixels)
+    color: Any
+    alpha: Array | None
+    notes: tuple[str, ...] = ()
+    space: Any = picture.info.get("icc_profile") or None
+    depth = 8
+    if form.name == "PNM" and picture.mode in ("F", "I"):
+        color, depth = _pnm(picture, data)
+        alpha = None
+    elif form.name == "JPEG 2000" and _bits_of_jpeg2000(data) > 8:
+        color, alpha, depth = *_jpeg2000(picture, data), 16
+    else:
+        picture.load()
+        color, alpha = split(picture)
+    if form.name == "PNM" and picture.mode == "RGB" and _maximum_of_pnm(data) > 255:
+        color, depth = _wide_pnm(data), 16
+    if form.name == "TGA" and alpha is not None and (not data[17] & 15 or not alpha.any()):
+        alpha, notes = None, ("its fourth channel is not declared as alpha, or clear everywhere, and is left out",)
+    if form.name == "PSD":
+        color, alpha = _flat(data, color, alpha)
+    if form.name == "QOI" and len(data) > 13 and data[13] == 1:
+        space = _signals.of_linear("QOI, linear")
+    if form.name in ("AVIF", "JPEG 2000"):
+        space = space or _boxes.space_of(data)
+    turn = orientation(picture)
+    exif = picture.getexif() if form.name in ("WEBP", "AVIF") else None
+    return Stored(
+        color,
+        alpha,
+        depth,
+        turn,
+        space,
+        dpi_of(picture.info),
+        exif,
+        picture.info.get("xmp"),
+        page=page,
+        pages=count,
+        notes=notes,
+    )
+
+
+def read_memory(picture: Any, wanted: Wanted) -> Stored:
+    """Take a Pillow picture as it is."""
+    check_size(picture.size, wanted.max_pixels)
+    if picture.mode in ("F", "I"):
+        kind = "floating-point" if picture.mode == "F" else "32-bit"
+        raise ImageError(f"has {kind} samples without an agreed white; expected 8 or 16 bits, or give an array of 0..1")
+    picture.load()
+    turn = orientation(picture)
+    color, alpha = split(picture)
+    depth = 16 if picture.mode in GRAY_16 else 8
+    exif = picture.getexif() if turn is not None else None
+    info = picture.info
+    return Stored(color, alpha, depth, turn, info.get("icc_profile") or None, dpi_of(info), exif, info.get("xmp"))
+
+
+def open_header(data: bytes, form: Format) -> Any:
+    """Return Pillow's picture of which only the header has been read."""
+    plugin = load_plugin(form)
+    try:
+        return plugin(io.BytesIO(data))
+    except SyntaxError as error:
+        if "unknown pixel mode" in str(error):
+            raise ImageError("has a layout that bgkit does not read; save it with 8 or 16 bits per channel") from error
+        raise
+
+
+def split(picture: Any) -> tuple[Any, Array | None]:
+    """Return color and alpha apart: color as an array, or still Pillow's picture where it is CMYK or CIELAB."""
+    key = picture.info.get("transparency")
+    if picture.mode in GRAY_16:
+        samples = np.asarray(picture).astype(np.uint16)
+        return samples, None if key is None else np.where(samples == key, 0, 65535).astype(np.uint16)
+    if picture.mode in ("CMYK", "LAB"):
+        return picture, None
+    if picture.mode in ("P", "PA"):
+        clear = key is not None or picture.mode == "PA" or picture.palette.mode == "RGBA"
+        picture = picture.convert("RGBA" if clear else "RGB")
+    elif picture.mode in ("RGBa", "La"):
+        picture = picture.convert(picture.mode.upper())
+    elif key is not None and picture.mode in ("1", "L", "RGB"):
+        picture = picture.convert("RGBA")
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    elif picture.mode not in ("L", "LA", "RGB", "RGBA"):
+        picture = picture.convert("RGB")
+    pixels = np.asarray(picture)
+    if picture.mode == "LA":
+        return pixels[:, :, 0], pixels[:, :, 1]
+    if picture.mode == "RGBA":
+        return pixels[:, :, :3], pixels[:, :, 3]
+    return pixels, None
+
+
+def orientation(picture: Any) -> int:
+    """Return EXIF's orientation, 1..8; a broken entry counts as upright, as in viewers."""
+    try:
+        turn = picture.getexif().get(0x0112, 1)
+    except Exception:
+        return 1
+    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+
+
+def _pnm(picture: Any, data: bytes) -> tuple[Array, int]:
+    """Return gray of more than 8 bits, which Pillow scales to 65535, or floats (PFM)."""
+    picture.load()
+    if picture.mode == "F":
+        return np.asarray(picture, np.float32), 32
+    return np.asarray(picture).astype(np.uint16), 16
+
+
+def _maximum_of_pnm(data: bytes) -> int:
+    """Return the value that means white: the header's fourth word, comments left out (netpbm, ppm(5))."""
+    words: list[bytes] = []
+    for line in data[:4096].split(b"\n"):
+        words += line.partition(b"#")[0].split()
+        if len(words) > 3:
+            break
+    return int(words[3]) if data[:2] in (b"P3", b"P6") and len(words) > 3 and words[3].isdigit() else 255
+
+
+def _wide_pnm(data: bytes) -> Array:
+    """Return color of 16 bits, scaled to 65535."""
+    samples = through_opencv(data)
+    if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
+        raise ImageError("has 16-bit samples that cannot be read; save it as PNG or TIFF")
+    top = _maximum_of_pnm(data)
+    color: Array = samples[:, :, ::-1]
+    return color if top == 65535 else np.rint(color * (65535 / top)).clip(0, 65535).astype(np.uint16)
+
+
+def _bits_of_jpeg2000(data: bytes) -> int:
+    """Return the bits of the first channel, by the marker SIZ (ISO/IEC 15444-1, A.5.1)."""
+    at = data.find(b"\xff\x4f\xff\x51")
+    return (data[at + 42] & 0x7F) + 1 if 0 <= at < len(data) - 42 else 8
+
+
+def _jpeg2000(picture: Any, data: bytes) -> tuple[Array, Array | None]:
+    """Return samples of more than 8 bits, scaled to 65535."""
+    bits = _bits_of_jpeg2000(data)
+    if picture.mode == "I;16":
+        picture.load()
+        samples = np.asarray(picture).astype(np.uint16)
+    else:
+        samples = through_opencv(data)
+        if samples is None or samples.dtype != np.uint16 or samples.shape[1::-1] != picture.size:
+            raise ImageError(f"has {bits} bits per channel in a layout that bgkit does not read; save it with 8")
+    if bits < 16:
+        samples = np.rint(samples * (65535 / (2**bits - 1))).clip(0, 65535).astype(np.uint16)
+    if samples.ndim == 2:
+        return samples, None
+    color = samples[:, :, 2::-1]
+    return color, samples[:, :, 3] if samples.shape[2] == 4 else None
+
+
+def _flat(data: bytes, color: Any, alpha: Array | None) -> tuple[Any, Array | None]:
+    """Return the flat picture of a PSD: whether there is one, what its fourth channel means, and without its white.
+
+    A fourth channel is the transparency of the whole only where the count of layers is negative (Adobe Photoshop
+    File Formats, "Layer info"); else it is a saved selection. Photoshop lays a transparent whole on white.
+    """
+    at = 26
+    (size,) = struct.unpack_from(">I", data, at)
+    at += 4 + size  # color mode data
+    (size,) = struct.unpack_from(">I", data, at)
+    resources, at = data[at + 4 : at + 4 + size], at + 4 + size
+    mark = resources.find(b"8BIM\x04\x21")  # 1057, version info: version, then whether the flat picture is real
+    if mark >= 0 and resources[mark + 16 : mark + 17] == b"\0":
+        raise ImageError("has no flat picture; save it again with 'Maximize compatibility', or as TIFF")
+    (size,) = struct.unpack_from(">I", data, at)
+    layers = struct.unpack_from(">Ih", data, at + 4) if size >= 6 else (0, 0)
+    if alpha is None or layers[0] == 0 or layers[1] >= 0 or not isinstance(color, np.ndarray):
+        return color, None
+    white = (255 - alpha)[:, :, None] if color.ndim == 3 else 255 - alpha
+    return unmultiplied(np.where(color > white, color - white, 0).astype(np.uint8), alpha), alpha
+
+
+def through_opencv(data: bytes) -> Any:
+    """Decode as stored, without OpenCV's lines on stderr; channels come as BGR."""
+    import cv2
+
+    with _opencv_log:  # the log level is one for the process
+        before = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        try:
+            with heard():
+                return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        finally:
+            cv2.utils.logging.setLogLevel(before)
+
+
+_opencv_log = threading.Lock()
+_apart = threading.Lock()
+_inside = 0
+_undo: list[Any] = []
+
+
+@contextmanager
+def apart(limit: int) -> Iterator[None]:
+    """Keep Pillow's warnings and its own size limit out while any thread reads.
+
+    Both are global: the first thread in sets them, the last one out puts them back. Pillow's limit
+    is only ever raised (its error stands at twice the number), so no other user of Pillow in this
+    process is refused anything on our account.
+    """
+    global _inside
+    from PIL import Image
+
+    with _apart:
+        if _inside == 0:
+            quiet = warnings.catch_warnings()
+            quiet.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+            _undo[:] = [quiet, Image.MAX_IMAGE_PIXELS]
+        if Image.MAX_IMAGE_PIXELS is not None:
+            Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, (limit + 1) // 2)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _apart:
+            _inside -= 1
+            if _inside == 0:
+                quiet, Image.MAX_IMAGE_PIXELS = _undo
+                quiet.__exit__(None, None, None)

@@ -1,0 +1,182 @@
+"""What a file says of its colors, and what becomes of them: profiles, code points, gamma."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from picture_files import (
+    SRGB_FROM_ADOBE,
+    adobe_rgb,
+    chunk,
+    encode,
+    gamma_curve,
+    icc,
+    levels,
+    png,
+    saved,
+    scene,
+    srgb_of_adobe,
+    tiff,
+    veil,
+    wide,
+)
+from PIL import ImageCms
+
+from bgkit.imagefile import read_picture
+
+SWATCHES = np.array(
+    [[[200, 100, 50], [128, 128, 128], [60, 140, 90]], [[0, 0, 0], [255, 255, 255], [90, 80, 160]]], np.uint8
+)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG", "WEBP"])
+def test_wide_gamut_8(form):
+    """Adobe RGB of eight bits becomes the sRGB that the formulas give, to a level and a half."""
+    big = SWATCHES.repeat(16, 0).repeat(16, 1)
+    options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}.get(form, {})
+    picture = read_picture(saved(big, form, icc_profile=adobe_rgb(), **options))
+    expected = srgb_of_adobe(SWATCHES / 255)
+    tolerance = 3 if form == "JPEG" else 1.5
+    assert np.abs(levels(picture.image)[8::16, 8::16] - expected * 255).max() <= tolerance
+    assert picture.profile == "drawn"
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_wide_gamut_16(form):
+    """Adobe RGB of sixteen bits becomes sRGB without passing through eight."""
+    samples = wide(3) // 2 + 10000  # within sRGB's reach mostly
+    profile = adobe_rgb()
+    if form == "PNG":
+        data = png(samples, 2, chunk(b"iCCP", b"x\0\0" + zlib.compress(profile)))
+    else:
+        data = tiff(samples, photometric="rgb", iccprofile=profile)
+    picture = read_picture(data)
+    np.testing.assert_allclose(picture.image, srgb_of_adobe(samples / 65535), atol=6e-4)
+    assert len(np.unique(picture.image)) > 256
+
+
+def test_srgb_profile_changes_nothing():
+    """sRGB under any name leaves every sample as it is, and is not reported as a conversion."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = read_picture(saved(scene(), "PNG", icc_profile=profile))
+    np.testing.assert_array_equal(picture.image, scene() / np.float32(255))
+    assert picture.profile is None
+
+
+def test_profile_leaves_alpha():
+    """A profile is about color; alpha stays."""
+    picture = read_picture(saved(np.dstack([scene(), veil()]), "PNG", icc_profile=adobe_rgb()))
+    np.testing.assert_array_equal(picture.alpha, veil() / np.float32(255))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_gray_profile(depth):
+    """Gray of gamma 1.8 is lightened to sRGB's curve."""
+    profile = icc(b"GRAY", {b"kTRC": gamma_curve(1.8)})
+    gray = np.linspace(0, 2**depth - 1, 30).round().astype(f"u{depth // 8}")[None]
+    data = png(gray, 0, chunk(b"iCCP", b"x\0\0" + zlib.compress(profile)), depth=depth)
+    share = gray[0] / (2**depth - 1)
+    expected = encode(share ** (round(1.8 * 256) / 256))
+    np.testing.assert_allclose(read_picture(data).image[0, :, 1], expected, atol=1.01 / 255 if depth == 8 else 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((2.2,), lambda x: x**2.2),
+        ((2.0, 1.25, -0.25), lambda x: np.where(x >= 0.2, np.maximum(1.25 * x - 0.25, 0) ** 2, 0)),
+        ((2.0, 0.8, -0.16, 0.1), lambda x: np.where(x >= 0.2, np.maximum(0.8 * x - 0.16, 0) ** 2 + 0.1, 0.1)),
+        ((2.0, 0.8, 0.2, 0.5, 0.3), lambda x: np.where(x >= 0.3, (0.8 * x + 0.2) ** 2, 0.5 * x)),
+        (
+            (2.0, 0.8, 0.1, 0.5, 0.3, 0.1, 0.05),
+            lambda x: np.where(x >= 0.3, (0.8 * x + 0.1) ** 2 + 0.1, 0.5 * x + 0.05),
+        ),
+    ],
+    ids=range(5),
+)
+def test_parametric_curves(values, expected):
+    """The five parametric curves of ICC profiles (ICC.1:2022, table 68)."""
+    from bgkit.imagefile._profile import curves_of_profile
+
+    kind = [1, 3, 4, 5, 7].index(len(values))
+    tag = b"para\0\0\0\0" + struct.pack(f">HH{len(values)}i", kind, 0, *(round(v * 65536) for v in values))
+    table = curves_of_profile(icc(b"GRAY", {b"kTRC": tag})).tables[0]
+    x = np.linspace(0, 1, 65536)
+    steady = np.abs(x - 0.3) > 1e-3  # the jump there may fall a sample earlier or later
+    np.testing.assert_allclose(table[steady], expected(x)[steady], atol=1e-4)
+
+
+def test_profile_of_another_kind_is_ignored():
+    """A gray picture that carries an RGB profile, as some programs write, is left as it is."""
+    gray = scene()[:, :, 0]
+    data = saved(gray, "TIFF", icc_profile=adobe_rgb())
+    picture = read_picture(data)
+    np.testing.assert_array_equal(picture.image[:, :, 0], gray / np.float32(255))
+    assert picture.profile is None
+
+
+@pytest.mark.parametrize("cut", [20, 130, 300])
+def test_broken_profile_is_said(cut):
+    """A profile that cannot be read is passed over, as viewers do, and the facts say so."""
+    picture = read_picture(saved(scene(), "PNG", icc_profile=adobe_rgb()[:cut]))
+    np.testing.assert_array_equal(picture.image, scene() / np.float32(255))
+    assert "taken as sRGB" in picture.profile
+
+
+def test_profile_made_of_tables_16():
+    """A 16-bit picture whose profile is no matrix goes through eight bits rather than being left wrong."""
+    lab = np.full((2, 2, 2, 3), 128, np.uint8)
+    lab[..., 0] = np.array([0, 255])[:, None, None]  # lightness follows red alone
+    ramp = bytes(range(256))
+    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    table = b"mft1\0\0\0\0" + bytes([3, 3, 2, 0]) + identity + ramp * 3 + lab.tobytes() + ramp * 3
+    profile = icc(b"RGB ", {b"A2B0": table}, connection=b"Lab ", kind=b"scnr")
+    samples = np.zeros((4, 4, 3), np.uint16)
+    samples[..., 0] = 32896  # half: L* = 50
+    picture = read_picture(tiff(samples, photometric="rgb", iccprofile=profile))
+    assert np.abs(levels(picture.image) - 119).max() <= 2
+
+
+def gama(value: float) -> bytes:
+    return chunk(b"gAMA", struct.pack(">I", round(value * 100000)))
+
+
+def test_png_gamma():
+    """A PNG that says its samples are linear is encoded to sRGB."""
+    picture = read_picture(png(wide(3), 2, gama(1.0)))
+    np.testing.assert_allclose(picture.image, encode(wide(3) / 65535), atol=2e-5)
+    eight = read_picture(png(scene(), 2, gama(1.0), depth=8))
+    np.testing.assert_allclose(eight.image, encode(scene() / 255), atol=2e-5)
+
+
+@pytest.mark.parametrize("extra", [(gama(0.45455),), (gama(1.0), chunk(b"sRGB", b"\0")), (chunk(b"sRGB", b"\0"),)])
+def test_png_that_means_srgb(extra):
+    """1/2.2 is what programs write for sRGB, and an sRGB chunk outranks gAMA (PNG 3rd edition, 4.3)."""
+    np.testing.assert_array_equal(read_picture(png(wide(3), 2, *extra)).image, wide(3) / np.float32(65535))
+
+
+def test_png_primaries():
+    """The primaries of Adobe RGB in cHRM, with its gamma, give what its profile gives."""
+    chrm = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))
+    samples = wide(3) // 2 + 10000
+    picture = read_picture(png(samples, 2, gama(256 / 563 * 1.0), chrm))
+    # a gamma within 5 % of 1/2.2 is sRGB's own curve, so that is what stands under these primaries
+    share = samples / 65535
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    np.testing.assert_allclose(picture.image, encode(linear @ SRGB_FROM_ADOBE.T), atol=5e-4)
+
+
+def test_png_white_point():
+    """Gray stays gray under another white (here D50), because the eye adapts."""
+    chrm = chunk(b"cHRM", struct.pack(">8I", 34567, 35850, 64000, 33000, 30000, 60000, 15000, 6000))
+    gray = np.full((2, 2, 3), 40000, np.uint16)
+    np.testing.assert_allclose(read_picture(png(gray, 2, chrm)).image, 40000 / 65535, atol=1e-3)
+
+
+def test_png_silly_primaries():
+    """Primaries that span no space are passed over."""
+    chrm = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 0, 0, 0, 0, 0, 0))
+    np.testing.assert_array_equal(read_picture(png(wide(3), 2, chrm)).image, wide(3) / np.float32(65535))

@@ -1,0 +1,345 @@
+"""Where pictures come from, how large they may be, and what cannot be read: nothing is read by halves."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import threading
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from picture_files import KINDS, adobe_rgb, chunk, png, samples_of_formats, saved, scene, veil, wide
+from PIL import Image
+
+from bgkit.errors import ImageError, ParamError
+from bgkit.imagefile import read_picture, write_picture
+
+# --- where it comes from ------------------------------------------------------------------------
+
+
+def test_sources(tmp_path):
+    """Path, text path, bytes, binary file and Pillow picture are the same picture."""
+    data = saved(np.dstack([scene(), veil()]), "PNG")
+    path = tmp_path / "é ü.png"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        sources = [path, str(path), data, bytearray(data), memoryview(data), io.BytesIO(data), file, Image.open(path)]
+        for source in sources:
+            picture = read_picture(source)
+            np.testing.assert_array_equal(picture.image, scene() / np.float32(255))
+            np.testing.assert_array_equal(picture.alpha, veil() / np.float32(255))
+    sources[-1].close()
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB", "I;16"]
+)
+def test_pillow_modes(mode):
+    """A Pillow picture of any mode is read, and left as it was."""
+    picture = Image.new(mode, (5, 4))
+    read = read_picture(picture)
+    assert read.image.shape == (4, 5, 3)
+    assert (picture.mode, picture.size) == (mode, (5, 4))
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_pillow_modes_refused(mode):
+    """Modes without an agreed white are refused."""
+    with pytest.raises(ImageError, match="samples"):
+        read_picture(Image.new(mode, (5, 4)))
+
+
+def test_several_pictures_in_one_jpeg():
+    """Phones put a depth map or a second exposure behind the first picture; the first counts."""
+    data = saved(Image.fromarray(scene()), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 6))])
+    assert read_picture(data).image.shape == (24, 40, 3)
+
+
+# --- limits -------------------------------------------------------------------------------------
+
+
+def huge_png(cols: int = 60000, rows: int = 60000) -> bytes:
+    header = struct.pack(">IIBBBBB", cols, rows, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_limit_before_decoding():
+    """A file that claims 3600 million pixels is refused for that, before its missing pixels are looked for."""
+    with pytest.raises(ImageError, match=r"60000 x 60000 pixels .* limit of 200 million.*BGKIT_MAX_PIXELS"):
+        read_picture(huge_png())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "avif"])
+def test_limit_in_every_format(kind):
+    """Every format's size is checked against the caller's limit; a picture of just that size passes."""
+    data = samples_of_formats()[kind]
+    picture = read_picture(data)
+    size = picture.image.shape[0] * picture.image.shape[1]
+    read_picture(data, max_pixels=size)
+    with pytest.raises(ImageError, match="limit"):
+        read_picture(data, max_pixels=size - 1)
+
+
+def test_limit_from_environment(monkeypatch):
+    """``BGKIT_MAX_PIXELS`` sets the limit."""
+    monkeypatch.setenv("BGKIT_MAX_PIXELS", "100")
+    with pytest.raises(ImageError, match=r"limit of 0\.0001 million"):
+        read_picture(saved(scene(), "PNG"))
+
+
+def test_bad_limit_is_said(monkeypatch):
+    """A limit that is no number is an error of its own."""
+    monkeypatch.setenv("BGKIT_MAX_PIXELS", "lots")
+    with pytest.raises(ParamError, match="BGKIT_MAX_PIXELS: expected a whole number"):
+        read_picture(saved(scene(), "PNG"))
+
+
+def test_long_strips():
+    """A picture 65500 wide and 2 high is read and written."""
+    strip = np.zeros((2, 65500, 3), np.uint8)
+    strip[:, ::7] = 200
+    assert read_picture(saved(strip, "JPEG", quality=95)).image.shape == strip.shape
+    memory = io.BytesIO()
+    write_picture(memory, strip.astype(np.float32) / 255)
+    np.testing.assert_array_equal(read_picture(memory.getvalue()).image, strip / np.float32(255))
+
+
+def test_pillow_is_left_as_it_was():
+    """Neither Pillow's own limit nor the warning filters stay changed, also after an error."""
+    before = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+    read_picture(saved(scene(), "PNG"))
+    with pytest.raises(ImageError):
+        read_picture(b"\x89PNG\r\n\x1a\n")
+    assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before
+
+
+def test_threads():
+    """Many threads may read at once."""
+    files = list(samples_of_formats().values()) * 4
+    expected = [read_picture(data).image for data in files]
+    found: list = [None] * len(files)
+
+    def work(number: int) -> None:
+        for index in range(number, len(files), 4):
+            found[index] = read_picture(files[index]).image
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# --- what cannot be read ------------------------------------------------------------------------
+
+
+def test_absent(tmp_path):
+    """A file that is not there."""
+    with pytest.raises(ImageError, match=r"nowhere\.png: no such file$"):
+        read_picture(tmp_path / "nowhere.png")
+
+
+def test_folder(tmp_path):
+    """A folder."""
+    with pytest.raises(ImageError, match=r"is a folder, expected a picture file$"):
+        read_picture(tmp_path)
+
+
+def test_empty(tmp_path):
+    """A file of no bytes."""
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(ImageError, match=r"a\.jpg: is empty \(0 bytes\)$"):
+        read_picture(tmp_path / "a.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
+def test_unreadable(tmp_path):
+    """A file without permission."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(saved(scene(), "JPEG"))
+    path.chmod(0)
+    with pytest.raises(ImageError, match=r"a\.jpg: permission denied$"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize(
+    "data", [b"Hello, this is a text", b"%PDF-1.7\n", b"\0" * 500, b"\xff\xd8", b"<svg/>", b"\x89PNG"]
+)
+def test_not_a_picture(tmp_path, data):
+    """Something else under a picture's name; the error names what is read."""
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(ImageError, match=r"a\.png: is not a picture that bgkit reads \(JPEG, PNG"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_heic():
+    """A phone's HEIC gets an error of its own, for it is a picture to everybody else."""
+    with pytest.raises(ImageError, match="HEIC"):
+        read_picture(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50))
+
+
+def test_lying_name(tmp_path):
+    """A PNG named .jpg is read for what it is."""
+    (tmp_path / "a.jpg").write_bytes(saved(scene(), "PNG"))
+    assert read_picture(tmp_path / "a.jpg").format == "PNG"
+
+
+def test_wrong_kind_of_source():
+    """A number, or a file opened as text, is no picture."""
+    with pytest.raises(ImageError, match="expected a path, bytes, a binary file or a PIL image, got int"):
+        read_picture(7)
+    with pytest.raises(ImageError, match="opened as binary"):
+        read_picture(io.StringIO("text"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_truncated(kind):
+    """A file cut anywhere is an error, or nothing that matters was cut off; never a picture with gray in it."""
+    data = samples_of_formats()[kind]
+    whole = read_picture(data)
+    cuts = {*range(1, 40), *np.linspace(40, len(data) - 1, 60).astype(int).tolist(), *range(len(data) - 12, len(data))}
+    refused = 0
+    for cut in sorted(cuts):
+        try:
+            picture = read_picture(data[:cut])
+        except ImageError as error:
+            refused += 1
+            assert "\n" not in str(error)
+        else:
+            np.testing.assert_array_equal(picture.image, whole.image, err_msg=f"cut at {cut} of {len(data)}")
+    assert refused >= 0.9 * len(cuts)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg-progressive", "jpeg-cmyk", "jpeg-gray"])
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.9, 0.98])
+def test_truncated_jpeg_with_an_end(kind, share):
+    """A JPEG cut short and closed with an end marker, which Pillow and OpenCV fill with gray, is an error."""
+    data = samples_of_formats()[kind]
+    with pytest.raises(ImageError, match="truncated or damaged"):
+        read_picture(data[: int(len(data) * share)] + b"\xff\xd9")
+
+
+def test_jpeg_with_bytes_behind_it():
+    """Bytes behind the end, and padding before it, are usual and harmless."""
+    data = samples_of_formats()["jpeg"]
+    expected = read_picture(data).image
+    for other in (data + b"more", data[:-2] + bytes(5) + data[-2:]):
+        np.testing.assert_array_equal(read_picture(other).image, expected)
+
+
+def test_jpeg_with_bytes_between():
+    """Stray bytes between the parts cost nothing either."""
+    data = samples_of_formats()["jpeg"]
+    at = data.index(b"\xff\xc4")
+    np.testing.assert_array_equal(read_picture(data[:at] + bytes(3) + data[at:]).image, read_picture(data).image)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg-cmyk", "jpeg-gray"])
+def test_jpeg_of_unusual_layout(kind, monkeypatch):
+    """What TurboJPEG has no name for is left to Pillow, with the same pixels."""
+    import simplejpeg
+
+    def refuse(*args, **options):
+        raise ValueError("Could not determine subsampling level of JPEG image")
+
+    expected = read_picture(samples_of_formats()[kind]).image
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", refuse)
+    np.testing.assert_array_equal(read_picture(samples_of_formats()[kind]).image, expected)
+
+
+def test_png_with_a_flipped_bit():
+    """A PNG's checksums are checked, also those of its pixels."""
+    data = bytearray(samples_of_formats()["png"])
+    data[data.index(b"IDAT") + 20] ^= 1
+    with pytest.raises(ImageError, match=r"picture: is damaged: wrong checksum in its part 'IDAT'"):
+        read_picture(bytes(data))
+
+
+def test_png_with_too_few_rows():
+    """Right checksums, missing rows."""
+    header = struct.pack(">IIBBBBB", 50, 40, 8, 2, 0, 0, 0)
+    for rows in (b"", bytes(151 * 20)):
+        data = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+        with pytest.raises(ImageError, match="some of its rows are missing"):
+            read_picture(b"\x89PNG\r\n\x1a\n" + b"".join(data))
+
+
+def test_png_with_a_bad_filter():
+    """Right checksums, enough rows, and a row filter that does not exist: no half-read picture."""
+    rows = bytearray(b"\0" + bytes(150)) * 40
+    rows[151 * 20] = 9
+    header = struct.pack(">IIBBBBB", 50, 40, 8, 2, 0, 0, 0)
+    data = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_picture(b"\x89PNG\r\n\x1a\n" + b"".join(data))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (3, 3), (9, 13), (24, 40)])
+def test_interlaced_png(size):
+    """The rows of an interlaced PNG are counted by its seven passes."""
+    rows, cols = size
+    pixels = scene()[:rows, :cols]
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    body = b""
+    for row, col, row_step, col_step in passes:
+        part = pixels[row::row_step, col::col_step]
+        body += b"".join(b"\0" + line.tobytes() for line in part if line.size)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", cols, rows, 8, 2, 0, 0, 1))
+    start = b"\x89PNG\r\n\x1a\n" + header
+    data = start + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
+    np.testing.assert_array_equal(read_picture(data).image, pixels / np.float32(255))
+    with pytest.raises(ImageError, match="rows are missing"):
+        read_picture(start + chunk(b"IDAT", zlib.compress(body[:-1])) + chunk(b"IEND", b""))
+
+
+def test_bogus_sizes():
+    """Sizes of nothing, and a chunk longer than the file."""
+    for header in (struct.pack(">II", 0, 5), struct.pack(">II", 5, 0)):
+        data = png(scene(), 2, depth=8)
+        body = data[16:29]
+        with pytest.raises(ImageError):
+            read_picture(
+                data.replace(
+                    data[12:33],
+                    b"IHDR" + header + body[8:] + struct.pack(">I", zlib.crc32(b"IHDR" + header + body[8:])),
+                )
+            )
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(KINDS), st.data())
+def test_flipped_bytes(kind, draw):
+    """Whatever bytes are changed, there is a picture of 0..1 or an ImageError of one line."""
+    data = bytearray(samples_of_formats()[kind])
+    for _ in range(draw.draw(st.integers(1, 6))):
+        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    try:
+        picture = read_picture(bytes(data), max_pixels=1_000_000)
+    except ImageError as error:
+        assert "\n" not in str(error)
+    else:
+        assert picture.image.min() >= 0
+        assert picture.image.max() <= 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_flipped_profile(draw):
+    """A profile with changed bytes costs at most the conversion."""
+    profile = bytearray(adobe_rgb())
+    for _ in range(draw.draw(st.integers(1, 6))):
+        profile[draw.draw(st.integers(0, len(profile) - 1))] = draw.draw(st.integers(0, 255))
+    for data in (
+        png(wide(3), 2, chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(profile)))),
+        png(scene(), 2, chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(profile))), depth=8),
+    ):
+        image = read_picture(data).image
+        assert image.min() >= 0
+        assert image.max() <= 1
