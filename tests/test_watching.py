@@ -209,7 +209,7 @@ def test_a_full_disk_is_waited_for(clock, monkeypatch):
         assert work_off(hot, clock) == {"a.png": "a.png"}
 
 
-def test_a_disk_that_fills_up_while_writing_is_no_failure_of_the_picture(clock, monkeypatch):
+def test_a_disk_that_fills_up_while_writing_is_no_failure_of_the_picture(clock):
     """The error of the system is told from one of the picture."""
     put("a.png")
     real = watching.run_job
@@ -218,10 +218,10 @@ def test_a_disk_that_fills_up_while_writing_is_no_failure_of_the_picture(clock, 
         return replace(real(job, work, on_step), status="failed", error=f"out: {os.strerror(errno.ENOSPC)}")
 
     with watch(clock) as hot:
-        monkeypatch.setattr(watching, "run_job", full)
+        hot.run = full
         assert work_off(hot, clock) == {}
         assert "No space" in hot.trouble
-        monkeypatch.setattr(watching, "run_job", real)
+        hot.run = real
         assert work_off(hot, clock) == {"a.png": "a.png"}
 
 
