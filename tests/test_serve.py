@@ -66,10 +66,10 @@ def test_layers_as_json(client):
         ("pipeline=classical&make_trimap.width=900", 422, "make_trimap.width: expected 0..200"),
         ("pipeline=classical&pipelin=x", 422, "pipelin: no such field; did you mean 'pipeline'?"),
         ("pipeline=classical&layer=all", 422, "layer: expected result or alpha"),
-        ("pipeline=classical&format=jpg", 422, "a jpg has no transparency"),
+        ("pipeline=classical&format=jpg", 409, "a jpg has no transparency"),
         ("pipeline=classical&composite.background=/etc/hostname", 422, "expected a color"),
         ("pipeline=deep&cnn_mask.model=/etc/hostname", 422, "expected the name of a network"),
-        ("pipeline=clean-plate", 422, "needs the layer 'plate'"),
+        ("pipeline=clean-plate", 409, "needs the layer 'plate'"),
     ],
 )
 def test_wrong_fields(client, query, status, sentence):
@@ -77,6 +77,14 @@ def test_wrong_fields(client, query, status, sentence):
     answer = client.post(f"/v1/remove?{query}", content=picture_file())
     assert answer.status_code == status
     assert sentence in answer.json()["detail"]
+
+
+def test_two_pipelines(client):
+    """Two pipelines on one picture: a value holds for the one that has the stage."""
+    query = "pipeline=classical&pipeline=fast&layer=alpha&make_trimap.width=20"
+    results = client.post(f"/v1/compare?{query}", content=picture_file()).json()["results"]
+    assert [each["pipeline"]["name"] for each in results] == ["classical", "fast"]
+    assert all(each["layers"]["alpha"]["base64"] for each in results)
 
 
 def test_yaml_with_its_mistake(client):

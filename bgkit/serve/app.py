@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from bgkit import __version__
 from bgkit.batch.crew import Crew
 from bgkit.errors import BgkitError
-from bgkit.serve import native, rembg, removebg, wall
+from bgkit.serve import native, rembg, removebg, spec, wall
 from bgkit.serve.catalog import Catalog
 from bgkit.serve.gate import Gate, Metrics
 from bgkit.serve.settings import Settings
@@ -62,7 +62,7 @@ def create_app(settings: Settings, crew: Crew, watched: wall.Wall | None = None)
     def watch_page() -> FileResponse:
         return FileResponse(PAGE / "watch.html")
 
-    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.router.default = StaticFiles(directory=PAGE, html=True)  # no mount: it would answer wrong methods with 404
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -76,19 +76,24 @@ def create_app(settings: Settings, crew: Crew, watched: wall.Wall | None = None)
 
 
 def _add_health(app: FastAPI, crew: Crew) -> None:
-    @app.get("/health", tags=["operation"])
+    @app.get("/health", tags=["operation"], responses=spec.refusals())
     def health() -> dict[str, str]:
         """Answer while the server lives."""
         return {"status": "ok", "version": __version__}
 
-    @app.get("/ready", tags=["operation"])
+    @app.get("/ready", tags=["operation"], responses={503: {"description": "Not ready."}, **spec.refusals()})
     def ready() -> JSONResponse:
         """Answer 200 when a worker is ready and the queue has room, else 503: for a load balancer."""
         told = {"workers": crew.ready, "busy": crew.busy, "queued": crew.queued}
         there = crew.ready > 0 and crew.queued < crew.limit
         return JSONResponse({"status": "ready" if there else "not ready", **told}, 200 if there else 503)
 
-    @app.get("/metrics", tags=["operation"])
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        response_class=Response,
+        responses={200: {"description": "Figures.", "content": {"text/plain": {}}}, **spec.refusals()},
+    )
     def metrics() -> Response:
         """Return figures in Prometheus's text format."""
         figures = app.state.metrics

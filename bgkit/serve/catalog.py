@@ -52,13 +52,20 @@ class Catalog:
         """Return a pipeline by name, or read from YAML ``text``, with a client's values, which may name no files."""
         pipeline = self.find(name) if text is None else None
         with without_files():
-            pipeline = pipeline or read_pipeline(text or "", "pipeline.yaml", "pipeline")
+            pipeline = pipeline or _read(text or "")
             pipeline = pipeline.with_values(values or {})
             return with_background(pipeline, background) if background else pipeline
 
     def table(self) -> list[dict[str, Any]]:
         """Return what there is to know of each pipeline."""
         return [row(self.find(name)) for name in self.names]
+
+
+def _read(text: str) -> Pipeline:
+    try:
+        return read_pipeline(text, "pipeline.yaml", "pipeline")
+    except PipelineError as error:
+        raise ParamError(str(error)) from None  # a wrong value of the client's, as any other
 
 
 def row(pipeline: Pipeline) -> dict[str, Any]:

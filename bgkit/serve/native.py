@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from bgkit.batch.jobs import Outcome
 from bgkit.errors import ParamError, did_you_mean
 from bgkit.pipeline import Pipeline
+from bgkit.serve import spec
 from bgkit.serve.catalog import with_background
 from bgkit.serve.intake import Intake, lying, read_request
 from bgkit.serve.works import MEDIA, make_work, perform
@@ -28,42 +29,106 @@ WORDS = ("pipeline", "yaml", "layer", "format", "background", "preview", "second
 LAYERS = ("result", "alpha", "mask", "trimap", "foreground", "image")
 
 
-@router.post("/remove")
+FIELDS = (
+    spec.field("pipeline", "The name of a pipeline."),
+    spec.field("yaml", "A pipeline as YAML instead."),
+    spec.field("layer", "The layers to return; several, separated by commas, come as JSON.", enum=list(LAYERS)),
+    spec.field("format", "Of the picture.", enum=list(MEDIA)),
+    spec.field("background", "A color, blur or none.", examples=["#ffffff", "none"]),
+    spec.field("preview", "Pixels to which the picture is reduced first; 0 keeps it.", type="integer", minimum=0),
+    spec.field("seconds", "That the work may take.", type="number", minimum=0.1),
+    {
+        "name": "values",
+        "in": "query",
+        "description": "Values of the pipeline's stages, each a field named STAGE.PARAM.",
+        "style": "form",
+        "explode": True,
+        "schema": {
+            "type": "object",
+            "patternProperties": {r"^[a-z_]+(#[0-9]+)?\.[a-z_]+$": {"type": "string"}},
+            "additionalProperties": False,
+        },
+    },
+)
+FILES = ("file", *BROUGHT, "background", "yaml")
+
+
+@router.post(
+    "/remove",
+    response_class=Response,
+    responses={**spec.pictures(**{spec.JSON: {"schema": {"type": "object"}}}), **spec.refusals(work=True)},
+    openapi_extra={"parameters": list(FIELDS), "requestBody": spec.picture_or_form(("file", *BROUGHT), FIELDS)},
+)
 async def remove(request: Request) -> Response:
     """Remove the background of a picture."""
-    state = request.app.state
-    intake = await read_request(request, state.settings.upload_seconds)
+    as_json = spec.JSON in request.headers.get("accept", "")
+    intake = await read_request(request, request.app.state.settings.upload_seconds)
     try:
-        picture = intake.content("file")
-        if picture is None:
-            raise HTTPException(422, "expected a picture, as the body or as the file of the form's field 'file'")
-        brought = _brought(intake)
-        wanted = tuple(dict.fromkeys(_list(intake, "layer", "result", LAYERS)))
-        as_json = "application/json" in request.headers.get("accept", "")
+        wanted = _list(intake, "layer", "result", LAYERS)
         if len(wanted) > 1 and not as_json:
             raise HTTPException(422, "layer: several layers come as JSON; ask for it with Accept: application/json")
-        with ExitStack() as stack:
-            pipeline, chosen = await asyncio.to_thread(_pipeline, state, intake, stack)
-            (ending,) = _list(intake, "format", "png", tuple(MEDIA))[-1:]
-            pixels = _number(intake, "preview", 0, 0, state.settings.max_pixels)
-            seconds = _number(intake, "seconds", state.settings.seconds, 0.1, state.settings.seconds)
-            work = make_work(pipeline, wanted, ending, brought, int(pixels))
-            outcome = await perform(request, state.crew, work, picture, brought, seconds)
+        told, contents = await _do(request, intake, intake.one("pipeline"))
     finally:
         intake.close()
-    told = describe(chosen, outcome)
     headers = headers_of(told)
-    contents: Mapping[str, bytes] = outcome.found["contents"]
-    if not as_json:
-        return Response(contents[wanted[0]], media_type=MEDIA[ending], headers=headers)
-    layers = await asyncio.to_thread(_as_text, contents)
-    told["layers"] = {
-        name: {"type": MEDIA[ending], "size": outcome.found["sizes"][name], "base64": layers[name]} for name in wanted
-    }
-    return JSONResponse(told, headers=headers)
+    if as_json:
+        return JSONResponse(await asyncio.to_thread(_with_layers, told, contents), headers=headers)
+    return Response(contents[wanted[0]], media_type=told["layers"][wanted[0]]["type"], headers=headers)
 
 
-def _pipeline(state: Any, intake: Intake, stack: ExitStack) -> tuple[Pipeline, Pipeline]:
+@router.post(
+    "/compare",
+    responses=spec.refusals(work=True),
+    openapi_extra={
+        "parameters": [
+            {**spec.field("pipeline", "Two names."), "schema": {"type": "array", "items": {"type": "string"}}},
+            *FIELDS[2:],
+        ],
+        "requestBody": spec.picture_or_form(("file", *BROUGHT), FIELDS[2:]),
+    },
+)
+async def compare(request: Request) -> JSONResponse:
+    """Run two pipelines on one picture; each answer is as that of /v1/remove. A value holds where its stage stands."""
+    intake = await read_request(request, request.app.state.settings.upload_seconds)
+    try:
+        names = [value for key, value in intake.fields if key == "pipeline"]
+        if len(names) != 2 or intake.one("yaml") or "yaml" in intake.files:
+            raise HTTPException(422, f"pipeline: expected two names, got {len(names)}")
+        done = await asyncio.gather(*(_do(request, intake, name, only_there=True) for name in names))
+    finally:
+        intake.close()
+    return JSONResponse({"results": [await asyncio.to_thread(_with_layers, *each) for each in done]})
+
+
+async def _do(
+    request: Request, intake: Intake, name: str, *, only_there: bool = False
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Do what a request asks for; return what there is to say of it, and the layers' files."""
+    state = request.app.state
+    picture = intake.content("file")
+    if picture is None:
+        raise HTTPException(422, "expected a picture, as the body or as the file of the form's field 'file'")
+    brought = _brought(intake)
+    wanted = tuple(dict.fromkeys(_list(intake, "layer", "result", LAYERS)))
+    (ending,) = _list(intake, "format", "png", tuple(MEDIA))[-1:]
+    pixels = _number(intake, "preview", 0, 0, state.settings.max_pixels)
+    seconds = _number(intake, "seconds", state.settings.seconds, 0.1, state.settings.seconds)
+    with ExitStack() as stack:
+        pipeline, chosen = await asyncio.to_thread(_pipeline, state, intake, name, only_there, stack)
+        work = make_work(pipeline, wanted, ending, brought, int(pixels))
+        outcome = await perform(request, state.crew, work, picture, brought, seconds)
+    told = describe(chosen, outcome)
+    told["layers"] = {each: {"type": MEDIA[ending], "size": outcome.found["sizes"][each]} for each in wanted}
+    return told, outcome.found["contents"]
+
+
+def _with_layers(told: dict[str, Any], contents: Mapping[str, bytes]) -> dict[str, Any]:
+    for name, content in contents.items():
+        told["layers"][name]["base64"] = base64.b64encode(content).decode()
+    return told
+
+
+def _pipeline(state: Any, intake: Intake, name: str, only_there: bool, stack: ExitStack) -> tuple[Pipeline, Pipeline]:
     """Return the pipeline to run, and as it is told: an uploaded background is a file of ours for a moment."""
     values = {key: value for key, value in intake.fields if key not in WORDS}
     for key in values:
@@ -71,7 +136,10 @@ def _pipeline(state: Any, intake: Intake, stack: ExitStack) -> tuple[Pipeline, P
             raise ParamError(f"{key}: no such field{did_you_mean(key, (*WORDS, *BROUGHT, 'file'))}")
     yaml = intake.content("yaml")
     text = yaml.decode("utf-8", "replace") if yaml is not None else intake.one("yaml") or None
-    name = intake.one("pipeline") or state.settings.default
+    name = name or state.settings.default
+    if only_there:
+        there = [step.name for step in state.catalog.find(name).steps]
+        values = {key: value for key, value in values.items() if key.partition(".")[0].partition("#")[0] in there}
     chosen = state.catalog.chain(name, text, values, intake.one("background"))
     picture = intake.content("background")
     if picture is None:
@@ -85,9 +153,8 @@ def _brought(intake: Intake) -> dict[str, bytes]:
     for name in intake.files:
         if name in BROUGHT:
             found[name] = intake.content(name) or b""
-        elif name not in ("file", "background", "yaml"):
-            known = ("file", *BROUGHT, "background", "yaml")
-            raise HTTPException(422, f"{name}: no such file{did_you_mean(name, known)} (there are: {', '.join(known)})")
+        elif name not in FILES:
+            raise HTTPException(422, f"{name}: no such file{did_you_mean(name, FILES)} (there are: {', '.join(FILES)})")
     return found
 
 
@@ -145,11 +212,7 @@ def headers_of(told: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _as_text(contents: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: base64.b64encode(content).decode() for name, content in contents.items()}
-
-
-@router.get("/stages")
+@router.get("/stages", responses=spec.refusals())
 def stages() -> dict[str, Any]:
     """List the stages with the JSON Schema of their parameters."""
     from bgkit import stages
@@ -173,13 +236,17 @@ def stages() -> dict[str, Any]:
     return listed
 
 
-@router.get("/pipelines")
+@router.get("/pipelines", responses=spec.refusals())
 def pipelines(request: Request) -> list[dict[str, Any]]:
     """List the pipelines with their stages, values and YAML."""
     return request.app.state.catalog.table()
 
 
-@router.post("/check")
+@router.post(
+    "/check",
+    responses=spec.refusals(413, 422),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}},
+)
 async def check(request: Request) -> dict[str, Any]:
     """Check a pipeline's YAML, the body; an error names line and column."""
     from bgkit.serve.catalog import row
@@ -189,7 +256,7 @@ async def check(request: Request) -> dict[str, Any]:
     return row(pipeline)
 
 
-@router.get("/models")
+@router.get("/models", responses=spec.refusals())
 def models() -> list[dict[str, Any]]:
     """List the networks: which are here, and whether their weights may be used commercially."""
     from bgkit.models import list_cards
@@ -210,7 +277,7 @@ def models() -> list[dict[str, Any]]:
     ]
 
 
-@router.get("/schema")
+@router.get("/schema", responses=spec.refusals())
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a pipeline file, with which editors complete and check YAML."""
     from bgkit.pipelinefile import file_schema

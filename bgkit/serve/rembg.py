@@ -14,6 +14,7 @@ from bgkit.errors import ParamError
 from bgkit.models import list_cards
 from bgkit.models.store import path_of
 from bgkit.pipeline import Pipeline
+from bgkit.serve import spec
 from bgkit.serve.catalog import build
 from bgkit.serve.fetching import fetch
 from bgkit.serve.intake import Intake, read_request, size_of
@@ -24,13 +25,34 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["rembg"])
 
-FIELDS = ("model", "a", "af", "ab", "ae", "om", "ppm", "bgc", "extras", "url")
 DEFAULT = "u2net"  # what rembg's clients send when they do not choose
 EMBEDDED = "coarse"
 YES, NO = ("1", "true", "yes", "on", "y", "t"), ("0", "false", "no", "off", "n", "f", "")
 
 
-@router.post("/remove")
+FIELDS = (
+    spec.field("model", "A network that is here, or a pipeline."),
+    spec.field("a", "Alpha matting.", type="boolean"),
+    spec.field("af", "Foreground threshold of the matting's trimap.", type="integer", minimum=0, maximum=255),
+    spec.field("ab", "Background threshold of the matting's trimap.", type="integer", minimum=0, maximum=255),
+    spec.field("ae", "Erosion of the matting's trimap, px.", type="integer", minimum=0, maximum=255),
+    spec.field("om", "Return the mask alone.", type="boolean"),
+    spec.field("ppm", "Clean the mask: no specks, no holes.", type="boolean"),
+    spec.field("bgc", "Background color, R,G,B,A.", examples=["255,255,255,255"]),
+    spec.field("extras", "For networks that take more, as JSON; none here does."),
+)
+ANSWERS = {200: {"description": "The picture.", "content": {"image/png": {}}}, **spec.refusals(work=True)}
+
+
+@router.post(
+    "/remove",
+    response_class=Response,
+    responses=ANSWERS,
+    openapi_extra={
+        "parameters": list(FIELDS),
+        "requestBody": {"required": True, "content": spec.form(["file"], FIELDS, ["file"])},
+    },
+)
 async def remove(request: Request) -> Response:
     """Remove the background of a picture, with rembg's fields."""
     intake = await read_request(request, request.app.state.settings.upload_seconds)
@@ -40,7 +62,12 @@ async def remove(request: Request) -> Response:
         intake.close()
 
 
-@router.get("/remove")
+@router.get(
+    "/remove",
+    response_class=Response,
+    responses=ANSWERS,
+    openapi_extra={"parameters": [{**spec.field("url", "Of the picture."), "required": True}, *FIELDS]},
+)
 async def remove_from_url(request: Request) -> Response:
     """The same for a picture at a URL, on a host that the operator named."""
     intake = Intake(list(request.query_params.multi_items()))
@@ -53,9 +80,10 @@ async def _answer(request: Request, intake: Intake, picture: bytes | None) -> Re
     state = request.app.state
     if picture is None:
         raise HTTPException(422, "file: expected a picture")
-    unknown = [name for name, _ in intake.fields if name not in FIELDS]
+    known = [each["name"] for each in FIELDS] + ["url"]
+    unknown = [name for name, _ in intake.fields if name not in known]
     if unknown:
-        raise HTTPException(422, f"{unknown[0]}: no such field (there are: file, {', '.join(FIELDS)})")
+        raise HTTPException(422, f"{unknown[0]}: no such field (there are: file, {', '.join(known)})")
     mask_only = _flag(intake, "om")
     pipeline = await asyncio.to_thread(_chain, state, intake, size_of(picture))
     layer = "alpha" if mask_only else "result"

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 
 from bgkit.color import parse_color
 from bgkit.pipeline import Pipeline
+from bgkit.serve import spec
 from bgkit.serve.catalog import build
 from bgkit.serve.fetching import fetch
 from bgkit.serve.intake import Intake, lying, read_request, size_of
@@ -71,14 +72,73 @@ def answer_error(status: int, text: str, code: str = "") -> JSONResponse:
     return JSONResponse({"errors": [error]}, status, {"Retry-After": "2"} if status == 429 else None)
 
 
-@router.get("/account")
+ERRORS = {
+    "type": "object",
+    "properties": {
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"title": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["title", "code"],
+            },
+        }
+    },
+    "required": ["errors"],
+}
+FIELDS = (
+    spec.field("image_file_b64", "The picture as base64."),
+    spec.field("image_url", "The address of the picture, on a host that is allowed."),
+    spec.field("size", "How large the result may be.", enum=list(MEGAPIXELS)),
+    spec.field("type", "What is in the picture.", enum=list(TYPES)),
+    spec.field("format", "Of the result.", enum=list(FORMATS)),
+    spec.field("roi", "Where the subject may be: x1 y1 x2 y2, px or %."),
+    spec.field("crop", "Cut down to the subject.", type="boolean"),
+    spec.field("crop_margin", "Around a cropped subject: 1, 2 or 4 values, px or %."),
+    spec.field("scale", "Of the subject, 10% to 100% of the picture, or original."),
+    spec.field("position", "original, center, or one or two percentages."),
+    spec.field("channels", "The result, or its alpha alone.", enum=["rgba", "alpha"]),
+    spec.field("add_shadow", "Keep the subject's shadow.", type="boolean"),
+    spec.field("bg_color", "A name, or hexadecimal."),
+    spec.field("bg_image_url", "The address of a background, on a host that is allowed."),
+)
+FILES = ("image_file", "bg_image_file")
+REFUSALS = {
+    status: {"description": spec.MEANINGS[status], "content": {spec.JSON: {"schema": ERRORS}}}
+    for status in (400, 403, 429, 500, 503, 504)
+} | spec.refusals()  # what the gate refuses is refused in bgkit's own form, but for the key
+
+
+@router.get("/account", responses=spec.refusals())
 async def account() -> dict[str, Any]:
     """Answer as remove.bg does; nothing is charged."""
     credits = {"total": CREDITS, "subscription": 0, "payg": CREDITS, "enterprise": 0}
     return {"data": {"attributes": {"credits": credits, "api": {"free_calls": CREDITS, "sizes": "all"}}}}
 
 
-@router.post("/removebg")
+@router.post(
+    "/removebg",
+    response_class=Response,
+    responses={
+        **spec.pictures(**{"application/zip": {}, spec.JSON: {"schema": {"type": "object"}}}),
+        **REFUSALS,
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                **spec.form(FILES, FIELDS, []),
+                spec.JSON: {
+                    "schema": {
+                        "type": "object",
+                        "properties": {each["name"]: each["schema"] for each in FIELDS},
+                        "required": ["image_file_b64"],
+                    }
+                },
+            },
+        }
+    },
+)
 async def remove(request: Request) -> Response:
     """Remove the background of a picture, with remove.bg's fields."""
     state = request.app.state

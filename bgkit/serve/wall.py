@@ -27,6 +27,7 @@ from bgkit.batch.watching import Watch
 from bgkit.errors import EngineError
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
+from bgkit.serve import spec
 
 __all__ = ["Thumbnail", "Wall", "in_crew", "router", "watch_on"]
 
@@ -153,13 +154,17 @@ def _there(request: Request) -> Wall:
 There = Annotated[Wall, Depends(_there)]
 
 
-@router.get("")
+@router.get("", responses=spec.refusals(404))
 async def stand(wall: There) -> dict[str, Any]:
     """Tell how it stands with the watched folder, and its last pictures."""
     return {**wall.stand(), "pictures": list(wall.pictures)}
 
 
-@router.get("/pictures/{number}", response_class=Response)
+@router.get(
+    "/pictures/{number}",
+    response_class=Response,
+    responses={200: {"description": "The thumbnail.", "content": {"image/webp": {}}}, **spec.refusals(404, 422)},
+)
 async def picture(wall: There, number: int) -> Response:
     """Return the thumbnail of a result."""
     content = wall.thumbnails.get(number)
@@ -168,7 +173,7 @@ async def picture(wall: There, number: int) -> Response:
     return Response(content, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
 
-@router.get("/events", response_class=EventSourceResponse)
+@router.get("/events", response_class=EventSourceResponse, responses=spec.refusals(404, 422))
 async def events(wall: There, last_event_id: Annotated[int | None, Header()] = None) -> AsyncIterator[ServerSentEvent]:
     """Send an event ``picture`` for each picture, from the last that the page has, and ``stand`` when that changes."""
     seen, told = last_event_id or 0, None

@@ -19,7 +19,7 @@ from fastapi import HTTPException, Request
 
 from bgkit.batch.crew import Crew, QueueFullError, StoppedError
 from bgkit.batch.jobs import NOTHING, Job, Outcome, Work
-from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, MissingPartError, ModelError
+from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, MissingPartError, ModelError, PipelineError
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Pipeline
@@ -48,6 +48,7 @@ STATUS: Mapping[type[Exception], int] = {
     EngineError: 500,
     ModelError: 503,
     MissingPartError: 501,
+    PipelineError: 409,  # the fields do not go together
     BgkitError: 422,
 }
 PATHS = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+([^\s/:'\"]*)")
