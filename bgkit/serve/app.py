@@ -49,7 +49,6 @@ def create_app(settings: Settings, crew: Crew, watched: wall.Wall | None = None)
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        max_body_size=settings.max_bytes,
     )
     app.state.settings, app.state.crew, app.state.wall = settings, crew, watched
     app.state.catalog, app.state.metrics = Catalog(settings.folder), Metrics()
@@ -100,19 +99,20 @@ def _add_health(app: FastAPI, crew: Crew) -> None:
         figures.queued.set(crew.queued)
         figures.busy.set(crew.busy)
         figures.ready.set(crew.ready)
+        figures.deaths.set(crew.deaths)
         return Response(generate_latest(figures.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _add_errors(app: FastAPI) -> None:
-    def tell(request: Request, status: int, text: str, code: str = "") -> JSONResponse:
+    def tell(request: Request, status: int, text: str, error: Any = None) -> JSONResponse:
         request.scope["state"]["told"]["error"] = text
         if request.url.path.startswith("/v1.0/"):
-            return removebg.answer_error(status, text, code)
+            return removebg.answer_error(status, text, getattr(error, "code", ""), getattr(error, "headers", None))
         body: dict[str, Any] = {"detail": text}
         place = PLACE.match(text)
         if place:
             body |= {"line": int(place[1]), "column": int(place[2])}
-        headers = {"Retry-After": "2"} if status == 429 else None
+        headers = {"Retry-After": "2"} if status == 429 else getattr(error, "headers", None)
         return JSONResponse(body, status, headers)
 
     @app.exception_handler(BgkitError)
@@ -121,7 +121,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def wrong(request: Request, error: HTTPException) -> JSONResponse:
-        return tell(request, error.status_code, str(error.detail), getattr(error, "code", ""))
+        return tell(request, error.status_code, str(error.detail), error)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> JSONResponse:

@@ -16,6 +16,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
@@ -59,7 +60,7 @@ class Metrics:
         self.queued = Gauge("bgkit_queued", "Pictures that wait for a worker.", registry=registry)
         self.busy = Gauge("bgkit_busy", "Workers at work.", registry=registry)
         self.ready = Gauge("bgkit_workers", "Workers that are ready.", registry=registry)
-        self.deaths = Counter("bgkit_worker_deaths", "Workers that died or were ended.", registry=registry)
+        self.deaths = Gauge("bgkit_worker_deaths", "Workers that died or were ended.", registry=registry)
 
 
 class JsonLines(logging.Formatter):
@@ -82,6 +83,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
+        self.too_large = f"expected at most {settings.max_bytes / 1e6:g} MB"
         self.names = {"localhost", settings.host.lower(), *(name.lower() for name in settings.names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +91,8 @@ class Gate:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        began, status, sent, number = time.perf_counter(), 0, 0, secrets.token_hex(8)
+        began, number = time.perf_counter(), secrets.token_hex(8)
+        status = sent = received = 0
         told: dict[str, Any] = {}
         scope.setdefault("state", {})["told"] = told
 
@@ -105,9 +108,17 @@ class Gate:
                 sent += len(message.get("body", b""))
             await send(message)
 
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.settings.max_bytes:
+                raise HTTPException(413, self.too_large)
+            return message
+
         try:
             refusal = self._refusal(scope, headers)
-            await (refusal or self.app)(scope, receive, out)
+            await (refusal or self.app)(scope, limited, out)
         finally:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "") or "other"
@@ -119,7 +130,7 @@ class Gate:
                 "path": scope["path"][:200],
                 "status": status,
                 "seconds": round(seconds, 4),
-                "received": int(headers.get("content-length") or 0),
+                "received": received,
                 "sent": sent,
                 "client": (scope.get("client") or ("",))[0],
                 **told,
@@ -136,6 +147,9 @@ class Gate:
             return JSONResponse(
                 {"detail": "requests from pages of another origin are refused; --origin allows one"}, 403
             )
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self.settings.max_bytes:
+            return JSONResponse({"detail": self.too_large}, 413, {"Connection": "close"})
         if not self.settings.keys or OPEN.fullmatch(scope["path"]) or self._has_key(headers):
             return None
         if scope["path"].startswith("/v1.0/"):

@@ -37,8 +37,11 @@ class Intake:
     json: Mapping[str, Any] | None = None
 
     def one(self, name: str, default: str = "") -> str:
-        """Return the last value of a field."""
-        return next((value for key, value in reversed(self.fields) if key == name), default)
+        """Return a field's value; in the query and in the form it must be the same."""
+        values = {value for key, value in self.fields if key == name}
+        if len(values) > 1:
+            raise HTTPException(422, f"{name}: given {len(values)} times with different values")
+        return values.pop() if values else default
 
     def content(self, name: str) -> bytes | None:
         """Return a file's bytes."""

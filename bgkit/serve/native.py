@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
+from bgkit.batch.crew import StoppedError
 from bgkit.batch.jobs import Outcome
 from bgkit.errors import ParamError, did_you_mean
 from bgkit.pipeline import Pipeline
@@ -116,7 +117,10 @@ async def _do(
     with ExitStack() as stack:
         pipeline, chosen = await asyncio.to_thread(_pipeline, state, intake, name, only_there, stack)
         work = make_work(pipeline, wanted, ending, brought, int(pixels))
-        outcome = await perform(request, state.crew, work, picture, brought, seconds)
+        try:
+            outcome = await perform(request, state.crew, work, picture, brought, seconds)
+        except StoppedError as error:
+            raise HTTPException(504 if seconds == state.settings.seconds else 408, str(error)) from None
     told = describe(chosen, outcome)
     told["layers"] = {each: {"type": MEDIA[ending], "size": outcome.found["sizes"][each]} for each in wanted}
     return told, outcome.found["contents"]

@@ -64,12 +64,12 @@ class RefusedError(HTTPException):
         self.code = code
 
 
-def answer_error(status: int, text: str, code: str = "") -> JSONResponse:
+def answer_error(status: int, text: str, code: str = "", headers: Any = None) -> JSONResponse:
     """Return an error as remove.bg's clients expect it: all that a client does wrong is 400."""
     title, usual = TITLES.get(status, TITLES[400] if status < 500 else ("Internal error", "internal_error"))
     error = {"title": text, "code": code} if code else {"title": title, "code": usual, "detail": text}
     status = 400 if 400 <= status < 500 and status not in (402, 405, 429) else status
-    return JSONResponse({"errors": [error]}, status, {"Retry-After": "2"} if status == 429 else None)
+    return JSONResponse({"errors": [error]}, status, {"Retry-After": "2"} if status == 429 else headers)
 
 
 ERRORS = {

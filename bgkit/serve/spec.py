@@ -22,7 +22,7 @@ MEANINGS = {
     401: "No key, or a wrong one.",
     403: "Sent by a page of another origin, or for a picture on a host that is not allowed.",
     404: "There is no such thing.",
-    408: "The upload took too long.",
+    408: "The upload took too long, or the work longer than the request allowed.",
     409: "The fields do not go together: the pipeline needs a layer that was not sent, or makes none of that name.",
     413: "Too many bytes or pixels.",
     415: "Not a picture.",

@@ -143,6 +143,11 @@ async def perform(
         gone.cancel()
         if not done.done():
             ticket.abandon()
+    metrics = request.app.state.metrics
+    for name, took in outcome.seconds.items():
+        metrics.stages.labels(name.partition("#")[0]).inc(took)
+    for name, told in outcome.facts.get("findings", {}).items():
+        metrics.flags.labels(name).inc(bool(told["flagged"]))
     if outcome.status == "failed":
         if outcome.trace:
             log.error("a worker failed", extra={"told": {"error": outcome.error, "trace": outcome.trace}})
