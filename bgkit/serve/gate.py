@@ -110,6 +110,8 @@ class Gate:
 
         async def limited() -> Message:
             nonlocal received
+            if not received and int(headers.get("content-length") or 0) > self.settings.max_bytes:
+                raise HTTPException(413, self.too_large)
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.settings.max_bytes:
@@ -147,9 +149,6 @@ class Gate:
             return JSONResponse(
                 {"detail": "requests from pages of another origin are refused; --origin allows one"}, 403
             )
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self.settings.max_bytes:
-            return JSONResponse({"detail": self.too_large}, 413, {"Connection": "close"})
         if not self.settings.keys or OPEN.fullmatch(scope["path"]) or self._has_key(headers):
             return None
         if scope["path"].startswith("/v1.0/"):
