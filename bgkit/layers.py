@@ -40,12 +40,14 @@ LAYERS: Mapping[str, _Kind] = MappingProxyType(
     {
         "image": _Kind(np.float32, (3,), "sRGB-encoded RGB, 0..1, upright"),
         "plate": _Kind(np.float32, (3,), "the same scene photographed empty, 0..1"),
+        "second": _Kind(np.float32, (3,), "the same subject photographed before another ground, 0..1"),
         "strokes": _Kind(np.uint8, (), "user strokes: 0 background, 255 foreground, 128 elsewhere"),
         "opacity": _Kind(np.float32, (), "the picture's own alpha channel, 0..1; multiplies into every alpha"),
         "mask": _Kind(np.float32, (), "probability of foreground, 0..1"),
         "trimap": _Kind(np.uint8, (), "0 background, 128 unknown, 255 foreground"),
         "alpha": _Kind(np.float32, (), "opacity of the subject, 0..1"),
         "foreground": _Kind(np.float32, (3,), "subject color, sRGB-encoded, not multiplied by alpha, 0..1"),
+        "background": _Kind(np.float32, (3, 4), "the picture without its subject, 0..1"),
         "result": _Kind(np.float32, (3, 4), "the finished picture, 0..1; its size may differ"),
     }
 )
@@ -65,12 +67,14 @@ class Layers:
 
     image: Array
     plate: Array | None = None
+    second: Array | None = None
     strokes: Array | None = None
     opacity: Array | None = None
     mask: Array | None = None
     trimap: Array | None = None
     alpha: Array | None = None
     foreground: Array | None = None
+    background: Array | None = None
     result: Array | None = None
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -25,7 +25,7 @@ log = logging.getLogger("bgkit")
 log.addHandler(logging.NullHandler())  # who listens is the program's choice
 
 FORMAT = 1  # the version of the file format
-INPUTS = ("image", "plate", "strokes", "opacity")  # made by no stage from something else
+INPUTS = ("image", "plate", "second", "strokes", "opacity")  # made by no stage from something else
 
 
 def _odds(new: Array, old: Array) -> Array:
@@ -93,18 +93,20 @@ class Step:
                 if info.gives == "alpha" and "alpha" not in info.needs and layers.opacity is not None:
                     array = array * layers.opacity
                 made = layers.put(info.gives, array)
-                if info.gives == "image" and layers.plate is not None:
-                    made = made.put("plate", self._same_scene(layers.plate, values))
+                if info.gives == "image":
+                    for name in ("plate", "second"):
+                        other = getattr(layers, name)
+                        made = made if other is None else made.put(name, self._same_scene(name, other, values))
             except BgkitError as error:
                 raise error.at(self.name) from None
         return replace(made, facts={**made.facts, info.name: facts}) if facts else made
 
-    def _same_scene(self, plate: Array, values: Mapping[str, Any]) -> Array:
-        """Do to the plate what was done to the picture, so that later stages can still compare the two."""
-        given = {name: plate if name in ("image", "plate") else None for name in (*self.stage.needs, *self.stage.uses)}
+    def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:
+        """Do to the plate or the second shot what was done to the picture, so that both can still be compared."""
+        given = {each: other if each in ("image", "plate") else None for each in (*self.stage.needs, *self.stage.uses)}
         with collect_notes():
             same = self.stage.function(**given, **values)
-        check_layer("plate", same, plate)
+        check_layer(name, same, other)
         return same
 
 
@@ -211,9 +213,9 @@ class Pipeline:
         self.plan(given)
 
     def needs(self) -> tuple[str, ...]:
-        """Return the inputs beside the image that some stage cannot do without (``plate``, ``strokes``)."""
+        """Return the inputs beside the image that some stage cannot do without (``plate``, ``second``, ``strokes``)."""
         required = {name for step in self.steps for name in step.stage.needs}
-        return tuple(name for name in ("plate", "strokes") if name in required)
+        return tuple(name for name in ("plate", "second", "strokes") if name in required)
 
     def with_values(self, values: Mapping[str, Any]) -> Pipeline:
         """Return the pipeline with values changed: ``{"luv_threshold.tolerance": 20}``, or as text, ``"20"``.
@@ -242,6 +244,13 @@ class Pipeline:
             changed = {**steps[index].values, word: steps[index].stage.read(word, value)}
             steps[index] = replace(steps[index], values=changed)
         return replace(self, steps=tuple(steps), checks=checks)
+
+    def giving(self, layer: str) -> Pipeline:
+        """Return the pipeline with ``drop_subject`` at its end where ``layer`` is background and no step gives it."""
+        if layer != "background" or any(step.stage.gives == layer for step in self.steps):
+            return self
+        info = stages.find("drop_subject")
+        return replace(self, steps=(*self.steps, Step(info, info.check({}))))
 
     def dump(self) -> str:
         """Return the pipeline as YAML with every value written out, so that it outlives changed defaults."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_layers", "remove", "with_background"]
 
-BROUGHT = ("plate", "strokes", "mask", "trimap", "alpha")
+BROUGHT = ("plate", "second", "strokes", "mask", "trimap", "alpha")
 
 # Keywords of rembg.remove, and what they are here.
 REMBG = {
@@ -65,7 +65,7 @@ def remove(
     page : int, optional
         Which picture of a file that holds several, from 1; by default the first, with a warning.
     **brought : path or array, optional
-        ``plate``, ``mask``, ``trimap``, ``alpha`` or ``strokes`` of your own, as a picture file or an array.
+        ``plate``, ``second``, ``mask``, ``trimap``, ``alpha`` or ``strokes`` of your own: a picture file or an array.
 
     Returns
     -------
@@ -141,11 +141,11 @@ def _from_file_or_array(picture: Any, page: int | None) -> Layers:
 def _read_layer(name: str, source: Any) -> Array:
     from bgkit import imagefile
 
-    if name == "plate":
+    if name in ("plate", "second"):
         picture = imagefile.read_picture(source)
         if picture.alpha is not None and picture.alpha.min() < 1:
             raise LayerError(
-                f"plate: expected an opaque picture, got one with clear parts: {picture.path or 'picture'}"
+                f"{name}: expected an opaque picture, got one with clear parts: {picture.path or 'picture'}"
             )
         return picture.image
     readers = {"strokes": imagefile.read_strokes, "trimap": imagefile.read_trimap}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bgkit import stages
-from bgkit.errors import BgkitError, ConvergenceWarning
+from bgkit.errors import BgkitError
 from bgkit.layers import LAYERS, Array, Layers
 from bgkit.params import as_text
 from bgkit.pipeline import Pipeline, Step
@@ -193,9 +193,18 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
 def _layers_of(image: Array, alpha: Array) -> Layers:
     """Return every layer of a scene whose alpha is known."""
     trimap = np.where(alpha <= 0.02, 0, np.where(alpha >= 0.98, 255, 128)).astype(np.uint8)
-    plate = np.full_like(image, 0.9)
+    darker = 0.4 if image.mean() >= 0.5 else -0.4  # the second ground; something of it is always seen
     return Layers.of(
-        image, plate=plate, strokes=trimap, mask=alpha, trimap=trimap, alpha=alpha, foreground=image, result=image
+        image,
+        plate=np.full_like(image, 0.9),
+        second=np.clip(image - darker * (1 - np.minimum(alpha, 0.7))[..., None], 0, 1),
+        strokes=trimap,
+        mask=alpha,
+        trimap=trimap,
+        alpha=alpha,
+        foreground=image,
+        background=image,
+        result=image,
     )
 
 
@@ -204,7 +213,7 @@ def _run(function: Any, layers: Layers) -> Array:
     info = function.stage
     given = {name: getattr(layers, name) for name in (*info.needs, *info.uses)}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a trimap of one pixel may have no answer
+        warnings.simplefilter("ignore", UserWarning)  # a trimap of one pixel may have no answer, noise deserve a word
         made: Array = function(**given)
     return made
 

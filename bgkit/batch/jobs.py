@@ -80,11 +80,15 @@ class Work:
         if wanted not in given:
             there = ", ".join(sorted(given))
             raise PipelineError(f"the pipeline {self.pipeline.name!r} makes no layer {wanted!r} (it makes: {there})")
-        ground = [step.values["background"] for step in steps if "background" in step.values]
-        if WRITABLE.get(f".{ending}") in OPAQUE and self.layer == "result" and ground[-1:] == ["none"]:
-            raise PipelineError(
-                f"a {ending} has no transparency; choose a background, as in --background white, or png"
-            )
+        remedies = {
+            "result": ("background", "choose a background, as in --background white"),
+            "background": ("fill", "fill the hole, as in --set drop_subject.fill=telea"),
+        }
+        if WRITABLE.get(f".{ending}") in OPAQUE and self.layer in remedies:
+            word, remedy = remedies[self.layer]
+            chosen = [step.values[word] for step in steps if word in step.values and step.stage.gives == self.layer]
+            if chosen[-1:] == ["none"]:
+                raise PipelineError(f"a {ending} has no transparency; {remedy}, or png")
 
     def check_sizes(self, jobs: Iterable[Job]) -> None:
         """See, before the first pixel, by the headers that results fit their formats (0.2 ms for each picture).

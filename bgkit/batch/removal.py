@@ -85,6 +85,7 @@ def remove_many(
     sidecar: bool = False,
     events: Events | None = None,
     plate: PathOrUrl | None = None,
+    second: PathOrUrl | None = None,
     mask: PathOrUrl | None = None,
     trimap: PathOrUrl | None = None,
     strokes: PathOrUrl | None = None,
@@ -106,8 +107,8 @@ def remove_many(
     background : str or three numbers 0..255, optional
         A color, a picture's path, ``blur``, or ``none``: sets ``composite.background``.
     layer : str
-        What is written: ``result``, ``alpha``, ``mask``, ``trimap``, ``foreground``; or ``strip``, picture, subject
-        and matte side by side.
+        What is written: ``result``, ``alpha``, ``mask``, ``trimap``, ``foreground``, ``background`` (the
+        picture without its subject); or ``strip``, picture, subject and matte side by side.
     ending : str, optional
         Of results, as in ``webp``; by default that of ``out``, else png.
     page : int or "all", optional
@@ -130,7 +131,7 @@ def remove_many(
         Write a JSON file of all that a repeat needs beside each result.
     events : Events, optional
         Hears each outcome as it comes (:class:`bgkit.batch.events.Events`).
-    plate, mask, trimap, strokes, alpha : path, optional
+    plate, second, mask, trimap, strokes, alpha : path, optional
         Layers of your own: a file for all pictures, or a folder of files with the pictures' names.
 
     Returns
@@ -148,9 +149,9 @@ def remove_many(
     names = [fspath(each) for each in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
     target = None if out is None else fspath(out)
     chain = pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline)
-    brought = {"plate": plate, "mask": mask, "trimap": trimap, "strokes": strokes, "alpha": alpha}
+    brought = {"plate": plate, "second": second, "mask": mask, "trimap": trimap, "strokes": strokes, "alpha": alpha}
     given = {name: fspath(path) for name, path in brought.items() if path is not None}
-    chain = with_background(chain.with_values(values or {}), background)
+    chain = with_background(chain.giving(layer).with_values(values or {}), background)
     work = Work(chain, layer, Path(steps) if steps else None, sidecar=sidecar)
     work.check(given, ending or _ending_of(target) or "png")
     suffix = "-cutout" if layer == "result" else f"-{layer}"

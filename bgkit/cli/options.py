@@ -17,13 +17,16 @@ __all__ = ["FORMATS", "load_chain"]
 FORMATS = [ending[1:] for ending in WRITABLE]
 
 
-def load_chain(name: str, settings: Sequence[str] = (), background: str | None = None) -> Pipeline:
-    """Return the pipeline of ``-p`` with the values of ``--set`` and ``--background``."""
+def load_chain(
+    name: str, settings: Sequence[str] = (), background: str | None = None, layer: str = "result"
+) -> Pipeline:
+    """Return the pipeline of ``-p`` with what ``--layer`` needs and the values of ``--set`` and ``--background``."""
     from bgkit.batch.sidecar import pipeline_of
     from bgkit.pipelinefile import load_pipeline
     from bgkit.removal import with_background
 
     pipeline = pipeline_of(Path(name)) if name.lower().endswith(".json") else load_pipeline(name)
+    pipeline = pipeline.giving(layer)
     values = {}
     for text in settings:
         key, equals, value = text.partition("=")

@@ -18,9 +18,10 @@ from bgkit.cli.options import FORMATS, load_chain
 from bgkit.cli.progress import Progress, open_progress
 from bgkit.errors import ImageError, ParamError, PlanError
 
-LAYERS = ("result", "alpha", "mask", "trimap", "foreground")
+LAYERS = ("result", "alpha", "mask", "trimap", "foreground", "background")
 BROUGHT = {
     "plate": "The scene photographed empty.",
+    "second": "The same subject photographed before another ground (-p two-grounds).",
     "mask": "A mask of your own: white is subject.",
     "trimap": "A trimap of your own: black, white, and gray for unknown.",
     "strokes": "Strokes: white on the subject, black on the background, gray or clear elsewhere.",
@@ -158,7 +159,7 @@ def command(
     if strip and layer != "result":
         raise ParamError(f"--strip: shows picture, subject and matte together; leave out --layer {layer}")
     layer = STRIP if strip else layer
-    chain = load_chain(pipeline, settings, background)
+    chain = load_chain(pipeline, settings, background, layer)
     given = {name: path for name, path in brought.items() if path is not None}
     debug = click.get_current_context().find_root().params["debug"]
     with open_progress(quiet, strict=strict, debug=debug) as progress:
@@ -192,6 +193,7 @@ def command(
                 plate=given.get("plate"),
                 mask=given.get("mask"),
                 trimap=given.get("trimap"),
+                second=given.get("second"),
                 strokes=given.get("strokes"),
                 alpha=given.get("alpha"),
             )

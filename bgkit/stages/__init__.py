@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
     from bgkit.stages.components import remove_small as remove_small
     from bgkit.stages.compositing import composite as composite
     from bgkit.stages.crf import dense_crf as dense_crf
+    from bgkit.stages.dropping import drop_subject as drop_subject
     from bgkit.stages.faintness import levels as levels
     from bgkit.stages.foregrounds import estimate_foreground as estimate_foreground
     from bgkit.stages.framing import frame as frame
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
     from bgkit.stages.trimaps import make_trimap as make_trimap
     from bgkit.stages.trimaps import strokes as strokes
     from bgkit.stages.trimaps import threshold_trimap as threshold_trimap
+    from bgkit.stages.two_shots import two_grounds as two_grounds
     from bgkit.stages.upsampling import guided_upsample as guided_upsample
 
 P = ParamSpec("P")
@@ -75,7 +77,9 @@ FILES: dict[str, tuple[str, ...]] = {
     ),
     "faintness": ("levels",),
     "foregrounds": ("estimate_foreground",),
+    "two_shots": ("two_grounds",),
     "compositing": ("composite",),
+    "dropping": ("drop_subject",),
     "framing": ("frame", "place", "region"),
     "network_matting": ("cnn_matting",),
     "spill": ("despill",),
