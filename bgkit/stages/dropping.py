@@ -100,7 +100,7 @@ def _behind(image: Array, alpha: Array, foreground: Array | None) -> Array:
     if foreground is None:
         return image
     share = np.where(alpha < MIXED, alpha, 0)[:, :, None]
-    return np.clip((image - share * foreground) / (1 - share), 0, 1)  # type: ignore[no-any-return]
+    return np.clip((image - share * foreground) / (1 - share), 0, 1)
 
 
 def _window(hole: Array) -> tuple[slice, slice]:
@@ -132,4 +132,4 @@ def _inpaint(image: Array, hole: Array, fill: str, radius: float, side: int) -> 
         channels = [cv2.inpaint(each, empty.view(np.uint8), radius, method) for each in cv2.split(levels)]
         color = cv2.merge(channels) / np.float32(65535)
     full = cv2.resize(color.astype(np.float32), hole.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.clip(full, 0, 1)  # type: ignore[no-any-return]
+    return np.clip(full, 0, 1)

@@ -76,7 +76,7 @@ def two_grounds(
     if ground == "colors":
         if len(colors) != 2:
             raise LayerError(f"two_grounds.colors: expected two colors, that of each ground, got {len(colors)}")
-        grounds = [np.float32(parse_color(color) or ())[None, None] for color in colors]
+        grounds: list[Array] = [np.array([[parse_color(color)]], np.float32) for color in colors]
     else:
         grounds = [estimate_plate(shot) for shot in (image, second)]
     behind, seen = grounds[0] - grounds[1], image - second
