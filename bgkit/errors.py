@@ -8,11 +8,13 @@ the words that it repeats.
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 from typing import Self
 
 __all__ = [
+    "CONTROLS",
     "BgkitError",
     "ConvergenceWarning",
     "DeadlineError",
@@ -31,6 +33,8 @@ __all__ = [
     "printable",
 ]
 
+# No text: control characters but tab and line end, and halves of characters (surrogates).
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 LONGEST_WORD = 100  # that is compared with the words there are
 LONGEST = 2000  # characters of a message; a list of all stages takes 700
 

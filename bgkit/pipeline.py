@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bgkit import findings, stages
+from bgkit import deadline, findings, stages
+from bgkit.deadline import limited
 from bgkit.errors import BgkitError, PipelineError, did_you_mean
 from bgkit.layers import LAYERS, Array, Layers, check_layer
 from bgkit.params import as_text
@@ -85,6 +86,7 @@ class Step:
         with collect_notes() as facts:
             try:
                 array = info.function(**given, **values)
+                deadline.check()
                 check_layer(info.gives, array, layers.image)  # before a merge, which would get the blame
                 if self.merges and layers.mask is not None:
                     facts["disagreement"] = _disagreement(array, layers.mask)
@@ -131,6 +133,7 @@ class Pipeline:
         image: ArrayLike | Layers,
         *,
         on_step: OnStep | None = None,
+        timeout: float | None = None,
         **brought: ArrayLike | None,
     ) -> Layers:
         """Run the stages over one picture.
@@ -142,6 +145,8 @@ class Pipeline:
             multiplies into every alpha.
         on_step : callable(step, layers, seconds), optional
             Called after each step; what it raises ends the run.
+        timeout : float, optional
+            Seconds after which the run ends before its next step, or inside a network (:mod:`bgkit.deadline`).
         **brought : array, optional
             Layers of your own: ``plate``, ``strokes``, ``mask``, ``trimap``, ``alpha``. Stages whose
             only purpose is to make what was brought are left out (:meth:`plan`).
@@ -158,7 +163,15 @@ class Pipeline:
             If an array does not fit, or a stage refuses what it is given.
         PipelineError
             If a layer that is needed is neither made earlier nor brought.
+        DeadlineError
+            If it takes longer than ``timeout``; the message names the step.
         """
+        with limited(timeout):
+            return self._run(image, on_step, brought)
+
+    def _run(
+        self, image: ArrayLike | Layers, on_step: OnStep | None, brought: Mapping[str, ArrayLike | None]
+    ) -> Layers:
         layers = image if isinstance(image, Layers) else Layers.of(image)
         for name, array in brought.items():
             if array is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bgkit.deadline import limited
 from bgkit.errors import LayerError, ParamError, did_you_mean
 from bgkit.layers import Array, Layers
 from bgkit.pipeline import OnStep, Pipeline
@@ -46,6 +47,7 @@ def remove(
     background: str | Sequence[int] | None = None,
     on_step: OnStep | None = None,
     page: int | None = None,
+    timeout: float | None = None,
     **brought: Any,
 ) -> Layers:
     """Remove the background of one picture.
@@ -64,6 +66,9 @@ def remove(
         Called after each step.
     page : int, optional
         Which picture of a file that holds several, from 1; by default the first, with a warning.
+    timeout : float, optional
+        Seconds after which the work is stopped, with a DeadlineError that names the step: after the stage that is at
+        work, or inside a network. ``bgkit.remove_many`` ends the stage, too.
     **brought : path or array, optional
         ``plate``, ``second``, ``mask``, ``trimap``, ``alpha`` or ``strokes`` of your own: a picture file or an array.
 
@@ -83,8 +88,8 @@ def remove(
     """
     chain = pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline)
     chain = with_background(chain.with_values(values or {}), background)
-    layers = read_layers(picture, page=page, **brought)
-    return chain.run(layers, on_step=on_step)
+    with limited(timeout):
+        return chain.run(read_layers(picture, page=page, **brought), on_step=on_step)
 
 
 def with_background(pipeline: Pipeline, background: str | Sequence[int] | None) -> Pipeline:

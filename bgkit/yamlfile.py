@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bgkit.errors import BgkitError, brief, cut, did_you_mean
+from bgkit.errors import CONTROLS, BgkitError, brief, cut, did_you_mean
 from bgkit.files import read_text
 
 __all__ = ["Node", "dump", "load", "parse"]
@@ -28,7 +28,6 @@ NULL = re.compile(r"null|Null|NULL|~|")
 BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 WHOLE = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
-NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # of control characters, tab and line end are text
 NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -198,7 +197,7 @@ class _Reader:
 
     def _text(self, event: Any) -> str:
         """Return a scalar's text, without what only escapes can bring into a file: control characters, half letters."""
-        bad = NO_TEXT.search(event.value)
+        bad = CONTROLS.search(event.value)
         if bad is not None:
             raise self._wrong(event, f"expected text, got the character {bad.group()!a}")
         return str(event.value)

@@ -20,6 +20,7 @@ LEVELS = [
         "machine",
         "color",
         "params",
+        "deadline",
         "threads",
         "yamlfile",
         "_ext",

@@ -26,7 +26,7 @@ from typing import Any
 
 from bgkit.batch.jobs import Job, Outcome, Work
 from bgkit.batch.processes import for_children
-from bgkit.errors import BgkitError, EngineError
+from bgkit.errors import BgkitError, DeadlineError, EngineError
 from bgkit.threads import set_threads, threads
 
 __all__ = ["Crew", "QueueFullError", "StoppedError", "Ticket"]
@@ -219,7 +219,7 @@ class _Worker:
         stop_at, why = time.monotonic() + ticket.seconds, ""
         end_at = stop_at + PATIENCE
         try:
-            self.line.send((ticket.work, ticket.job))
+            self.line.send((ticket.work, ticket.job, ticket.seconds))
             while not self.line.poll(LOOK):
                 now = time.monotonic()
                 if not why and (ticket.unwanted or now > stop_at):
@@ -232,6 +232,8 @@ class _Worker:
         except (EOFError, OSError):
             how = self.end()
             raise EngineError(f"the worker process died ({how}); perhaps out of memory") from None
+        if outcome.kind == DeadlineError.__name__:
+            raise StoppedError(outcome.error)
         if why and outcome.status == "failed":
             raise StoppedError(why)
         return outcome
@@ -272,9 +274,9 @@ def _work(line: Connection, unwanted: Any, share: int, memory: int | None) -> No
 
     try:
         while True:
-            data, job = line.recv()
+            data, job, seconds = line.recv()
             try:
-                outcome = run_job(job, _work_of(data), go_on)
+                outcome = run_job(job, replace(_work_of(data), timeout=seconds), go_on)
             except BgkitError as error:  # of the work: a stage that is not installed here
                 outcome = Outcome(job, "failed", str(error), kind=type(error).__name__)
             line.send(replace(outcome, job=None))  # type: ignore[arg-type]

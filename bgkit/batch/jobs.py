@@ -47,7 +47,7 @@ class Work:
     must be able to go to another process); what it returns becomes ``Outcome.found``. With ``sidecar`` a
     file of all that a repeat needs is written beside the result (:mod:`bgkit.batch.sidecar`). Where ``layer`` is
     :data:`NOTHING` no file is written and ``examine`` is all there is. With ``pixels`` the picture and what comes with
-    it are reduced to so many first, for a preview.
+    it are reduced to so many first, for a preview. ``timeout`` is the seconds that a picture may take.
     """
 
     pipeline: Pipeline
@@ -56,6 +56,7 @@ class Work:
     examine: Callable[[Job, Layers], Mapping[str, Any]] | None = None
     sidecar: bool = False
     pixels: int = 0
+    timeout: float | None = None
 
     def steps(self, brought: Iterable[str] = ()) -> list[str]:
         """Return the names of all that happens to a picture, in order."""

@@ -83,6 +83,7 @@ def remove_many(
     review: PathOrUrl | None = None,
     steps: PathOrUrl | None = None,
     sidecar: bool = False,
+    timeout: float | None = None,
     events: Events | None = None,
     plate: PathOrUrl | None = None,
     second: PathOrUrl | None = None,
@@ -129,6 +130,9 @@ def remove_many(
         A folder that gets every layer as it is made.
     sidecar : bool
         Write a JSON file of all that a repeat needs beside each result.
+    timeout : float, optional
+        Seconds that a picture may take, from reading to writing; one that takes longer fails, with the step's name.
+        The local engine ends its worker where it does not stop by itself.
     events : Events, optional
         Hears each outcome as it comes (:class:`bgkit.batch.events.Events`).
     plate, second, mask, trimap, strokes, alpha : path, optional
@@ -152,7 +156,7 @@ def remove_many(
     brought = {"plate": plate, "second": second, "mask": mask, "trimap": trimap, "strokes": strokes, "alpha": alpha}
     given = {name: fspath(path) for name, path in brought.items() if path is not None}
     chain = with_background(chain.giving(layer).with_values(values or {}), background)
-    work = Work(chain, layer, Path(steps) if steps else None, sidecar=sidecar)
+    work = Work(chain, layer, Path(steps) if steps else None, sidecar=sidecar, timeout=timeout)
     work.check(given, ending or _ending_of(target) or "png")
     suffix = "-cutout" if layer == "result" else f"-{layer}"
     planned = plan(names, target, ending=ending, suffix=suffix, brought=given, page=page)

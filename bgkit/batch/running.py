@@ -15,11 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bgkit import deadline
 from bgkit.batch.jobs import NOTHING, STRIP, Job, Outcome, Work, plain, stamp_of
 from bgkit.batch.memory import forget_peak, peak
 from bgkit.batch.places import Place, Url, read_bytes, size_of, write_bytes
 from bgkit.batch.sidecar import digests, write_sidecar
 from bgkit.batch.strips import strip
+from bgkit.deadline import limited
 from bgkit.errors import BgkitError, ImageError
 from bgkit.files import digest_of
 from bgkit.imagefile import write_picture
@@ -59,28 +61,30 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         try:
-            started = time.perf_counter()
-            picture, brought = _open(job.picture), {name: _open(place) for name, place in job.brought.items()}
-            layers = read_layers(picture, page=job.page, **brought)
-            hashes = digests(job, picture, brought) if work.sidecar else {}
-            if work.pixels:
-                layers = layers.reduced(work.pixels)
-            if hashes and stamp != stamp_of(job):
-                raise ImageError(f"{job.name}: changed while it was read")
-            took("read", time.perf_counter() - started)
-            layers = work.pipeline.run(layers, on_step=after)
-            memory = peak()
-            started = time.perf_counter()
-            if work.layer != NOTHING:
-                content = _write(job.output, layers, work.layer)
-                written = len(content) if isinstance(content, bytes) else size_of(content)
-                if work.sidecar:
-                    hashes["output_sha256"] = digest_of(content)
-                took("write", time.perf_counter() - started)
-            if work.examine is not None:
-                found = work.examine(job, layers)
-            if work.layer == NOTHING:
-                took("write", time.perf_counter() - started)
+            with limited(work.timeout):
+                started = time.perf_counter()
+                picture, brought = _open(job.picture), {name: _open(place) for name, place in job.brought.items()}
+                layers = read_layers(picture, page=job.page, **brought)
+                hashes = digests(job, picture, brought) if work.sidecar else {}
+                if work.pixels:
+                    layers = layers.reduced(work.pixels)
+                if hashes and stamp != stamp_of(job):
+                    raise ImageError(f"{job.name}: changed while it was read")
+                took("read", time.perf_counter() - started)
+                deadline.check()
+                layers = work.pipeline.run(layers, on_step=after)
+                memory = peak()
+                started = time.perf_counter()
+                if work.layer != NOTHING:
+                    content = _write(job.output, layers, work.layer)
+                    written = len(content) if isinstance(content, bytes) else size_of(content)
+                    if work.sidecar:
+                        hashes["output_sha256"] = digest_of(content)
+                    took("write", time.perf_counter() - started)
+                if work.examine is not None:
+                    found = work.examine(job, layers)
+                if work.layer == NOTHING:
+                    took("write", time.perf_counter() - started)
         except BgkitError as wrong:
             error, kind = str(wrong), type(wrong).__name__
         except MemoryError as wrong:

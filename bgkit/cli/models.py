@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bgkit.errors import ModelError
+from bgkit.errors import ModelError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,14 +46,17 @@ def list_networks() -> int:
     from bgkit.models import list_cards
     from bgkit.models.store import path_of
 
-    cards = list_cards()
+    broken: list[ModelError] = []
+    cards = list_cards(broken.append)
     width, terms = (max(map(len, column), default=0) for column in zip(*((c.name, c.use) for c in cards), strict=True))
     for card in cards:
         here = "here" if path_of(card).is_file() else "fetch" if card.url else "bring"
         count = path_of(card).stat().st_size if here == "here" else card.bytes
         size = f"{count / 1e6:.1f} MB" if count else "?"
-        click.echo(f"{card.name:{width}}  {here:5}  {size:>9}  {card.use:{terms}}  {card.summary}")
-    return 0
+        click.echo(f"{card.name:{width}}  {here:5}  {size:>9}  {card.use:{terms}}  {printable(card.summary)}")
+    for error in broken:
+        click.echo(f"error: {error}", err=True)
+    return int(bool(broken))
 
 
 @command.command("show")
@@ -82,10 +85,10 @@ def show_network(name: str) -> int:
         "file": f"{path} ({'here' if here else 'not here yet'})",
     }
     facts |= dict(text.split(": ", 1) for text in card.inferred)
-    click.echo(f"{card.name}: {card.summary}")
+    click.echo(f"{card.name}: {printable(card.summary)}")
     for key, value in facts.items():
         if value:
-            click.echo(f"  {key:8} {value}")
+            click.echo(f"  {key:8} {printable(str(value))}")
     return 0
 
 
@@ -190,13 +193,16 @@ def verify_networks(names: tuple[str, ...]) -> int:
 
     for name in names:
         locate(name)
-    names = names or tuple(card.name for card in list_cards() if path_of(card).is_file())
+    broken: list[ModelError] = []
+    names = names or tuple(card.name for card in list_cards(broken.append) if path_of(card).is_file())
+    for error in broken:
+        click.echo(f"error: {error}", err=True)
 
     def check(name: str) -> str:
         facts = verify(name)
         return f"good (checked: {facts['checked']}), {facts['path']}"
 
-    return _each(names, check)
+    return max(_each(names, check), int(bool(broken)))
 
 
 def _each(names: Sequence[str], action: Callable[[str], str]) -> int:

@@ -99,6 +99,12 @@ Examples:
     metavar="URL",
     help="A running Dask scheduler, as tcp://host:8786; without it dask runs its own here.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    metavar="SECONDS",
+    help="That a picture may take; one that takes longer fails, and its step is named.",
+)
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each picture.")
 @click.option(
     "--zip", "archive", metavar="FILE", type=click.Path(path_type=Path), help="Also put all results into a zip file."
@@ -131,6 +137,7 @@ def command(
     memory: float | None,
     engine: str,
     scheduler: str | None,
+    timeout: float | None,
     report: Path | None,
     archive: Path | None,
     save_steps: Path | None,
@@ -168,7 +175,7 @@ def command(
                 raise PlanError("--zip: a pipe takes one picture, which needs no zip file")
             if page == "all":
                 raise PlanError("--page all: a pipe takes one picture; name its number, as in --page 2")
-            work = Work(chain, layer, save_steps, sidecar=sidecar)
+            work = Work(chain, layer, save_steps, sidecar=sidecar, timeout=timeout)
             _pipe(inputs, output, work, progress, ending=ending, page=page, given=given, report=report, review=review)
             return progress.status
         try:
@@ -189,6 +196,7 @@ def command(
                 review=review,
                 steps=save_steps,
                 sidecar=sidecar,
+                timeout=timeout,
                 events=progress,
                 plate=given.get("plate"),
                 mask=given.get("mask"),
@@ -218,12 +226,12 @@ def _pipe(
     review: Path | None,
 ) -> None:
     """One picture from standard input, to standard output, or both; only the picture goes there."""
+    from bgkit.batch.engines.local import Local
     from bgkit.batch.places import place_of
     from bgkit.batch.planning import find_brought, plan, prepare
     from bgkit.batch.removal import Log, write_down
     from bgkit.batch.report import Report
     from bgkit.batch.reviewing import Review
-    from bgkit.batch.running import run_job
     from bgkit.imagefile import read_bytes
 
     if len(inputs) != 1:
@@ -251,11 +259,11 @@ def _pipe(
         if inputs[0] == "-":
             try:
                 job = replace(job, picture=read_bytes(sys.stdin.buffer, "stdin"))
-                outcome = run_job(job, work, progress.step)
+                (outcome,) = Local(1).run([job], work, progress)
             except ImageError as error:
                 outcome = Outcome(job, "failed", str(error))
         else:
-            outcome = run_job(job, work, progress.step)
+            (outcome,) = Local(1).run([job], work, progress)
         if to_pipe and outcome.status == "done":
             with Path(target).open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)

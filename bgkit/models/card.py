@@ -16,7 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bgkit.errors import ModelError, did_you_mean
+from bgkit.errors import CONTROLS, ModelError, brief, cut, did_you_mean
+from bgkit.files import read_text, reason_of
 
 __all__ = ["Card", "Instances", "Normalization", "Output", "Size", "Tensor", "parse_card", "read_card"]
 
@@ -24,6 +25,7 @@ Interpolation = Literal[
     "area", "sparse-area", "nearest", "bilinear", "bicubic", "smooth-bilinear", "smooth-bicubic", "lanczos"
 ]
 
+LARGEST = 1e30  # of a number: float32, which networks take, ends at 3e38
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 LAYOUTS = ("NCHW", "NHWC", "CHW")
 LAYERS = ("image", "plate", "mask", "trimap")  # what a tensor may be made of
@@ -148,28 +150,29 @@ def read_card(path: Path) -> Card:
     """
     try:
         state = path.stat()
-        return _read(path, state.st_mtime_ns, state.st_size)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ModelError(f"{path}: the card cannot be read: {reason}") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: the card cannot be read: {reason_of(error)}") from None
+    return _read(path, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(64)
 def _read(path: Path, *_stamp: int) -> Card:
     """Read a card again only after it changed: a millisecond of each picture."""
-    return parse_card(path.read_text("utf-8-sig"), str(path))
+    return parse_card(read_text(path, "a card in TOML", ModelError), str(path))
 
 
 def parse_card(text: str, place: str) -> Card:
     """Return the card that a TOML text describes; ``place`` stands in front of every message."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits another
         raise ModelError(f"{place}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ModelError(f"{place}: expected a card, got lists or tables in one another, hundreds deep") from None
     top = _Table(values, place, "")
     version = top.take("bgkit", _whole)
     if version != 1:
-        raise top.wrong("bgkit", "the card version 1", _show(version))
+        raise top.wrong("bgkit", "the card version 1", brief(version))
     name, summary = top.take("name", _name), top.take("summary", _text)
     sources = top.take("sources", _texts)
     file, license_, put, out = (top.table(key) for key in ("file", "license", "input", "output"))
@@ -260,7 +263,7 @@ def _tensors(put: _Table) -> tuple[Tensor, ...]:
         layers = table.take("layers", _texts)
         for layer in layers:
             if layer not in LAYERS:
-                raise table.wrong("layers", f"names out of {', '.join(LAYERS)}", _show(layer))
+                raise table.wrong("layers", f"names out of {', '.join(LAYERS)}", brief(layer))
         tensors.append(Tensor(table.take("name", _text, ""), layers))
         table.finish()
     if not tensors:
@@ -320,27 +323,27 @@ class _Table:
         try:
             return convert(value)
         except _Expected as expected:
-            raise self.wrong(key, str(expected), _show(value)) from None
+            raise self.wrong(key, str(expected), brief(value)) from None
 
     def table(self, key: str) -> _Table:
         self.known.add(key)
         value = self.values.get(key)
         if not isinstance(value, dict):
-            raise self.wrong(key, f"a table [{self._full(key)}]", "nothing" if value is None else _show(value))
+            raise self.wrong(key, f"a table [{self._full(key)}]", "nothing" if value is None else brief(value))
         return _Table(value, self.place, self._full(key))
 
     def tables(self, key: str) -> list[_Table]:
         self.known.add(key)
         value = self.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.wrong(key, f"tables [[{self._full(key)}]]", _show(value))
+            raise self.wrong(key, f"tables [[{self._full(key)}]]", brief(value))
         return [_Table(item, self.place, self._full(key)) for item in value]
 
     def finish(self) -> None:
         for key in self.values:
             if key not in self.known:
                 raise ModelError(
-                    f"{self.place}: {self._full(key)}: no such field{did_you_mean(key, self.known)} "
+                    f"{self.place}: {cut(self._full(key))}: no such field{did_you_mean(key, self.known)} "
                     f"(there are: {', '.join(sorted(self.known))})"
                 )
 
@@ -363,22 +366,17 @@ class _Expected(Exception):  # noqa: N818 - says what was expected, and never le
         return "a value"
 
 
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def _must(fits: bool, expected: str) -> None:
     if not fits:
         raise _Expected(expected)
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _whole(value: Any) -> int:
@@ -423,30 +421,31 @@ def _commercial(value: Any) -> bool | None:
 
 def _text(value: Any) -> str:
     _must(isinstance(value, str) and bool(value.strip()), "text in quotes")
+    _must(CONTROLS.search(value) is None, "text without control characters")
     return str(value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     fits = isinstance(value, list) and value and all(isinstance(item, str) and item for item in value)
     _must(bool(fits), "a list of texts, at least one")
-    return tuple(value)
+    return tuple(_text(item) for item in value)
 
 
 def _name(value: Any) -> str:
-    fits = isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9._-]*", value) and not value.endswith(".onnx")
-    _must(bool(fits), 'a name of small letters, digits and "-", "_" or "."')
+    fits = isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9._-]{,99}", value) and not value.endswith(".onnx")
+    _must(bool(fits), 'a name of small letters, digits and "-", "_" or ".", at most 100')
     return str(value)
 
 
 def _file_name(value: Any) -> str:
-    fits = isinstance(value, str) and re.fullmatch(r"[^/\\:\0]+\.onnx", value)
-    _must(bool(fits), "a file name that ends in .onnx, without folders")
+    fits = isinstance(value, str) and re.fullmatch(r"[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}\.onnx", value)
+    _must(bool(fits), "a file name that ends in .onnx, without folders, of at most 100 characters")
     return str(value)
 
 
 def _url(value: Any) -> str:
-    fits = isinstance(value, str) and re.fullmatch(r"https?://[^\s/]+/\S+", value)
-    _must(bool(fits), "an address that starts with https://")
+    fits = isinstance(value, str) and re.fullmatch(r"https?://[!-.0-~]+/[!-~]{1,2000}", value)
+    _must(bool(fits), "an address that starts with https://, in ASCII")
     return str(value)
 
 

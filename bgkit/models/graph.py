@@ -8,11 +8,12 @@ file of any size in milliseconds and without importing onnxruntime.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bgkit.errors import ModelError
+from bgkit.errors import ModelError, brief
+from bgkit.files import open_regular
 
 __all__ = ["Graph", "Value", "read_graph"]
 
@@ -45,7 +46,9 @@ class Graph:
         """Return the operator that decides the values of ``output``; what only moves them is passed over."""
         moving = {"Resize", "Upsample", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Cast", "Identity", "Slice"}
         name = output
-        while name in self.makers:
+        for _ in self.makers:  # no longer way leads through a graph without a cycle
+            if name not in self.makers:
+                return ""
             operator, inputs = self.makers[name]
             if operator not in moving or not inputs:
                 return operator
@@ -62,8 +65,10 @@ def read_graph(path: Path) -> Graph:
         If the file is absent or is no ONNX file.
     """
     try:
-        with path.open("rb") as handle:  # the map closes itself when the last view of it is gone
+        with open_regular(path) as handle:  # the map closes itself when the last view of it is gone
             return _read(memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)))
+    except ModelError as error:
+        raise error.at(str(path)) from None
     except OSError as error:
         raise ModelError(f"{path}: the network cannot be read: {error.strerror}") from None
     except (_MalformedError, ValueError, IndexError):  # ValueError: an empty file cannot be mapped
@@ -89,7 +94,29 @@ def _read(data: memoryview) -> Graph:
     if not inputs or not outputs:
         raise _MalformedError
     apart = {name: None for part in _all(graphs[0], 5) for name in _apart(part)}
+    _check_order(makers)
     return Graph(inputs, outputs, makers, tuple(apart))
+
+
+def _check_order(makers: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
+    """Refuse a graph in which a value is made from itself (IR specification: nodes stand in topological order)."""
+    waiting = {name: {source for source in sources if source in makers} for name, (_, sources) in makers.items()}
+    users: dict[str, list[str]] = {}
+    for name, sources in waiting.items():
+        for source in sources:
+            users.setdefault(source, []).append(name)
+    ready = [name for name, sources in waiting.items() if not sources]
+    done = 0
+    while ready:
+        done += 1
+        made = ready.pop()
+        for user in users.get(made, ()):
+            waiting[user].discard(made)
+            if not waiting[user]:
+                ready.append(user)
+    if done < len(makers):
+        name = next(name for name, sources in waiting.items() if sources)
+        raise ModelError(f"expected a graph without cycles, got one through {brief(name)}; export it again")
 
 
 def _apart(weights: memoryview) -> Iterator[str]:

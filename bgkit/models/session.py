@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit.deadline import stopping
 from bgkit.errors import ModelError
 from bgkit.files import digest_of, mismatch
 from bgkit.models.card import Card
@@ -203,10 +204,14 @@ class Network:
             value.name: np.rint(feed).astype(value.dtype) if value.dtype == "uint8" else _as(feed, value.dtype)
             for value, feed in zip(self.inputs, feeds, strict=True)
         }
-        try:
-            found: list[Array] = self._session.run(self.outputs, named)
-        except Exception as error:  # ONNX Runtime raises a dozen kinds, all of its own
-            raise ModelError(f"{self.card.name}: the network failed while running: {error}") from error
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        with stopping(lambda: setattr(options, "terminate", True)):
+            try:
+                found: list[Array] = self._session.run(self.outputs, named, options)
+            except Exception as error:  # ONNX Runtime raises a dozen kinds, all of its own
+                raise ModelError(f"{self.card.name}: the network failed while running: {error}") from error
         return found
 
     def _fixed_size(self) -> tuple[int | None, int | None]:

@@ -41,17 +41,29 @@ CONSENT = "license-accepted"
 APART = "apart.sha256"  # checksums of files of weights that were added with an ONNX file
 
 
-def list_cards() -> list[Card]:
+def list_cards(on_broken: Callable[[ModelError], None] | None = None) -> list[Card]:
     """Return the cards of all known networks, those that ship first, each group by name.
+
+    Parameters
+    ----------
+    on_broken : callable, optional
+        Told of each card that was added and cannot be read; such a card is left out.
 
     Raises
     ------
     ModelError
-        If a card that was added cannot be read.
+        If a card that was added cannot be read, and nobody is told.
     """
     shipped = shipped_cards()
     names = {card.name for card in shipped}
-    added = [read_card(path) for path in sorted((home() / "models").glob("*/card.toml"))]
+    added = []
+    for path in sorted((home() / "models").glob("*/card.toml")):
+        try:
+            added.append(read_card(path))
+        except ModelError as error:
+            if on_broken is None:
+                raise
+            on_broken(error)
     return shipped + [card for card in added if card.name not in names]
 
 

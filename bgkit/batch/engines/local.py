@@ -3,14 +3,17 @@
 A worker does one picture at a time with its share of the cores. The parent hands it its next job when the last one's
 outcome is in, so no more pictures are in memory than there are workers, and only if it fits into memory beside those
 at work. A worker that dies (killed for memory, crashed in foreign code) costs no picture but its own: that one is tried
-once more when the others are done, then given up. A worker whose parent is gone ends after its picture.
+once more when the others are done, then given up. A worker whose parent is gone ends after its picture. Where a
+picture may take so long only (``Work.timeout``) even a single one is done by a worker, which is ended if need be.
 """
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context
@@ -25,12 +28,14 @@ from bgkit.batch.jobs import Job, Outcome, Work
 from bgkit.batch.memory import Room, limit
 from bgkit.batch.places import Url
 from bgkit.batch.processes import for_children, leave
+from bgkit.deadline import late
 from bgkit.imagefile import header_size
 from bgkit.threads import set_threads, threads
 
 __all__ = ["Local", "default_workers"]
 
 FEW = 4  # below this a second process takes longer to start than it saves
+GRACE = 2.0  # seconds for a worker to stop by itself, which keeps its networks loaded
 MEMORY = 3 << 30  # bytes for one worker: a 24 MP picture with all its layers and a solver at work
 
 
@@ -64,11 +69,12 @@ class Local:
             If another process could not reach the pictures.
         """
         count = min(self.workers or default_workers(len(jobs)), len(jobs))
-        if count <= 1:
+        if count <= 1 and work.timeout is None:
             on_step = events.step if events is not None else None
             return (running.run_job(job, work, on_step) for job in jobs)
         check_shared(jobs)
-        return _run_in_workers(jobs, work, count, self.memory)
+        on_step = events.step if events is not None and count <= 1 else None
+        return _run_in_workers(jobs, work, max(1, count), self.memory, on_step)
 
 
 class _Worker:
@@ -79,25 +85,45 @@ class _Worker:
         self.line, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, work, share), daemon=True)
         self.job: Job | None = None
+        self.steps: list[str] = []  # of its job that are done; reported where there is a deadline
+        self.end_at = math.inf
         with for_children(share):
             self.process.start()
         theirs.close()
 
     def give(self, job: Job) -> None:
-        self.job = job
+        self.job, self.steps, self.end_at = job, [], math.inf
         with suppress(OSError):  # of one that died while idle, wait() sees the line's end
             self.line.send(job)
 
-    def end(self) -> str:
+    def take(self, step: str, work: Work, on_step: Callable[[str], None] | None) -> None:
+        """Hear that the job was begun, or that a step of it is done."""
+        if step == BEGUN:
+            self.end_at = time.monotonic() + (work.timeout or math.inf) + GRACE
+            return
+        self.steps.append(step)
+        if on_step is not None:
+            on_step(step)
+
+    def end(self, *, kill: bool = False) -> str:
         """Let go of a worker that died or is no longer needed, and return how it ended."""
         self.line.close()
+        if kill:
+            self.process.kill()
         self.process.join(10)
         code = self.process.exitcode
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
+BEGUN = ""  # a worker's first word on a job
+
+
 def _run_in_workers(
-    jobs: Sequence[Job], work: Work, workers: int, memory: int | None
+    jobs: Sequence[Job],
+    work: Work,
+    workers: int,
+    memory: int | None,
+    on_step: Callable[[str], None] | None = None,
 ) -> Generator[Outcome, None, None]:
     """Do the jobs in ``workers`` processes and yield outcomes as they come; closing it ends the processes."""
     share = max(1, threads() // workers)
@@ -116,15 +142,29 @@ def _run_in_workers(
                     idle = [crew[-1]]
                 idle.pop().give(waiting.popleft())
             lines = {worker.line: worker for worker in crew if worker.job}
-            for line in wait(list(lines)):
+            end_at = min((worker.end_at for worker in lines.values()), default=math.inf)
+            ready = wait(list(lines), None if end_at == math.inf else max(0.0, end_at - time.monotonic()))
+            for worker in [each for each in lines.values() if each.line not in ready]:
+                if time.monotonic() > worker.end_at:
+                    crew.remove(worker)
+                    job, worker.job = worker.job, None
+                    assert job is not None
+                    worker.end(kill=True)
+                    yield _late(job, work, worker.steps)
+            for line in ready:
                 worker = lines[line]  # type: ignore[index]
-                job, worker.job = worker.job, None
+                job = worker.job
                 assert job is not None
                 try:
-                    outcome = replace(worker.line.recv(), job=job)
+                    told = worker.line.recv()
+                    if isinstance(told, str):
+                        worker.take(told, work, on_step)
+                        continue
+                    worker.job, outcome = None, replace(told, job=job)
                     room.learn(sizes.pop(id(job)), outcome.memory)
                     yield outcome
                 except (EOFError, OSError):
+                    worker.job = None
                     crew.remove(worker)
                     how = worker.end()
                     if id(job) not in again:
@@ -145,6 +185,15 @@ def _run_in_workers(
             worker.line.close()
 
 
+def _late(job: Job, work: Work, steps: list[str]) -> Outcome:
+    """Return the outcome of a job whose worker was ended in the middle of a step."""
+    assert work.timeout is not None
+    names = work.steps(job.brought)
+    at = names[min(len(steps), len(names) - 1)]
+    error = late(work.timeout).at(at)
+    return Outcome(job, "failed", str(error), kind=type(error).__name__)
+
+
 def _pixels(job: Job) -> int:
     """Return a picture's pixels by its header; of a URL, a guess from its bytes (JPEGs hold about 4 a byte)."""
     if isinstance(job.picture, Path):
@@ -154,13 +203,16 @@ def _pixels(job: Job) -> int:
 
 
 def _serve(line: Connection, work: Work, share: int) -> None:
-    """Do jobs until the parent hangs up."""
+    """Do jobs until the parent hangs up; it is told of each step where it has to watch the time."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
     set_threads(share)
     try:
         while True:
-            outcome = running.run_job(line.recv(), work)
+            job = line.recv()
+            if work.timeout is not None:
+                line.send(BEGUN)
+            outcome = running.run_job(job, work, line.send if work.timeout is not None else None)
             line.send(replace(outcome, job=None))  # type: ignore[arg-type]
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
