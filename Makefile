@@ -11,7 +11,7 @@ SOURCES := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 # The training tests want PyTorch; any CPU or CUDA build will do.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures clean
+.PHONY: demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures npm-clients api-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/demo.py demo
@@ -50,6 +50,17 @@ wheel: $(VENV)/.tested
 	rm -rf build/wheel && $(BIN)/python -m build -q --wheel --outdir build/wheel .
 	rm -rf build/outside && $(PYTHON) -m venv build/outside && build/outside/bin/pip install -q build/wheel/*.whl
 	cd build/outside && bin/python "$(CURDIR)/docs/demo.py" cutouts
+
+# Public clients of npm, for tests/test_serve_clients.py.
+npm-clients:
+	mkdir -p build/npm && cd build/npm && npm install --silent --no-audit --no-fund remove.bg@1.3.0
+
+# What OpenAPI says, held against a server (minutes).
+api-check: $(VENV)/.tested
+	$(BIN)/pip install -q "schemathesis>=4.30"
+	$(BIN)/python -m bgkit serve -p classical --port 7801 & server=$$!; \
+	$(BIN)/st run http://127.0.0.1:7801/openapi.json --wait-for-schema 60 --exclude-path /v1/watch/events; \
+	status=$$?; kill $$server; exit $$status
 
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/demo.py docs/images --small

@@ -109,7 +109,8 @@ def test_brought_mask(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/stages", "/v1/pipelines", "/v1/models", "/v1/schema", "/health", "/metrics", "/"]
+    "path",
+    ["/v1/stages", "/v1/pipelines", "/v1/models", "/v1/schema", "/health", "/metrics", "/", "/docs", "/openapi.json"],
 )
 def test_reading(client, path):
     """What can be read answers, with the security headers."""

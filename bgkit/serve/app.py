@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -28,7 +28,7 @@ from bgkit.serve.works import scrub, status_of
 
 __all__ = ["create_app"]
 
-PAGE = Path(__file__).parent / "page"
+PAGE, DOCS = Path(__file__).parent / "page", Path(__file__).parent / "docs.html.j2"
 PLACE = re.compile(r"^[^:\s]+:(\d+):(\d+): ")  # file:line:column of a YAML error
 
 log = logging.getLogger("bgkit.serve")
@@ -60,6 +60,12 @@ def create_app(settings: Settings, crew: Crew, watched: wall.Wall | None = None)
     @app.get("/watch", include_in_schema=False)
     def watch_page() -> FileResponse:
         return FileResponse(PAGE / "watch.html")
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        from jinja2 import Template
+
+        return HTMLResponse(Template(DOCS.read_text(), autoescape=True).render(spec=app.openapi()))
 
     app.router.default = StaticFiles(directory=PAGE, html=True)  # no mount: it would answer wrong methods with 404
     if settings.origins:
