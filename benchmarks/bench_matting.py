@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 
 from bgkit.imagefile import read_gray, read_picture, write_picture
-from bgkit.layers import enter
+from bgkit.layers import as_layer
 from bgkit.stages import closed_form_matting, estimate_foreground
 from bgkit.threads import set_threads
 
@@ -132,7 +132,7 @@ def print_large(quick: bool) -> None:
 
 def matte_files(folder: Path) -> None:
     """Matte image.jpg by trimap.png and tell the time and the whole process's peak."""
-    image, trimap = read_picture(folder / "image.jpg").image, enter("trimap", read_gray(folder / "trimap.png"))
+    image, trimap = read_picture(folder / "image.jpg").image, as_layer("trimap", read_gray(folder / "trimap.png"))
     start = time.perf_counter(), time.process_time()
     closed_form_matting.stage.function(image, trimap)
     seconds, cpu = time.perf_counter() - start[0], time.process_time() - start[1]

@@ -81,9 +81,9 @@ def measure(job: tuple[str, str, Path, Path, list[str]]) -> list[dict]:
 def network() -> str:
     """The embedded network's checksum: its results are its own."""
     from bgkit.files import digest_of
-    from bgkit.models.store import find
+    from bgkit.models.store import resolve
 
-    return digest_of(find("coarse")[1])
+    return digest_of(resolve("coarse")[1])
 
 
 def results(options: argparse.Namespace) -> list[dict]:

@@ -21,7 +21,7 @@ from bgkit.errors import PipelineError, did_you_mean
 from bgkit.layers import Array, Layers
 from bgkit.params import Param, Range
 
-__all__ = ["FINDINGS", "Finding", "check_thresholds", "find", "read_threshold", "told"]
+__all__ = ["FINDINGS", "Finding", "check_thresholds", "flag_lines", "measure", "read_threshold"]
 
 Measure = Callable[[Array, Layers], float | None]
 SURE, FAINT = 0.9, 0.1  # of alpha
@@ -44,7 +44,7 @@ class Finding:
         return not (value <= threshold if self.limit == "at most" else value >= threshold)
 
 
-def find(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict[str, dict[str, Any]]:
+def measure(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict[str, dict[str, Any]]:
     """Return the findings of a picture that ``checks`` asks for, by name.
 
     Parameters
@@ -71,10 +71,10 @@ def find(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict[st
     return found
 
 
-def told(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def flag_lines(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return a line for each finding that is flagged.
 
-    >>> told({"subjects": {"value": 2.0, "limit": "at most 1", "unit": "pieces", "flagged": True, "do": "look"}})
+    >>> flag_lines({"subjects": {"value": 2.0, "limit": "at most 1", "unit": "pieces", "flagged": True, "do": "look"}})
     ['subjects 2 pieces (at most 1): look']
     """
     lines = []

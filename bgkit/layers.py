@@ -22,7 +22,7 @@ from bgkit.errors import LayerError, did_you_mean
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "check_layer", "enter"]
+__all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "as_layer", "check_layer"]
 
 Array = NDArray[Any]
 
@@ -107,14 +107,14 @@ class Layers:
             If an array has a wrong shape, holds NaN or leaves its range.
         """
         color, own = _split_alpha(np.asarray(image))
-        arrays: dict[str, Any] = {"image": enter("image", color)}
+        arrays: dict[str, Any] = {"image": as_layer("image", color)}
         if own is not None:
-            arrays["opacity"] = enter("opacity", own)
+            arrays["opacity"] = as_layer("opacity", own)
         for name, array in others.items():
             if name not in LAYERS:
                 raise LayerError(f"{name}: no such layer (there are: {', '.join(LAYERS)})")
             if array is not None:
-                arrays[name] = enter(name, array)
+                arrays[name] = as_layer(name, array)
         return cls(**arrays)
 
     def put(self, name: str, array: Array) -> Self:
@@ -123,7 +123,7 @@ class Layers:
         return replace(self, **change)
 
     def bring(self, name: str, value: ArrayLike) -> Self:
-        """Return new layers with a layer from a user, in any of the forms of :func:`enter`, that says something.
+        """Return new layers with a layer from a user, in any of the forms of :func:`as_layer`, that says something.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Layers:
         """
         if name not in LAYERS:
             raise LayerError(f"{name}: no such layer (there are: {', '.join(LAYERS)})")
-        made = self.put(name, enter(name, value))
+        made = self.put(name, as_layer(name, value))
         _check_meaning(name, getattr(made, name))
         return made
 
@@ -257,7 +257,7 @@ class Layers:
         write_picture(target, self._made(layer), depth=depth, like=self.facts.get("input", {}))
 
 
-def enter(name: str, value: ArrayLike) -> Array:
+def as_layer(name: str, value: ArrayLike) -> Array:
     """Return ``value`` as the layer ``name`` wants it: dtype, shape, order; a copy only where needed.
 
     Integers are scaled by their type's maximum. For ``trimap`` and ``strokes``, values up to 10 %

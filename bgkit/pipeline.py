@@ -188,7 +188,7 @@ class Pipeline:
                 on_step(step, layers, seconds)
         layers = _with_alpha(layers)
         if self.checks:
-            found = findings.find(self.checks, picture, layers)
+            found = findings.measure(self.checks, picture, layers)
             layers = replace(layers, facts={**layers.facts, "findings": found})
         return layers
 
@@ -220,10 +220,6 @@ class Pipeline:
         kept.reverse()
         self.check_chain(kept, given)
         return tuple(kept)
-
-    def check(self, given: Iterable[str] = ("image",)) -> None:
-        """Check that the chain holds for the layers ``given``; raises as :meth:`plan` does."""
-        self.plan(given)
 
     def needs(self) -> tuple[str, ...]:
         """Return the inputs beside the image that some stage cannot do without (``plate``, ``second``, ``strokes``)."""

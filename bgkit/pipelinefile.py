@@ -149,7 +149,7 @@ def _checked(info: Stage, values: Mapping[str, Any], node: Node) -> dict[str, An
         try:
             info.check({name: value})
         except BgkitError as error:
-            place = node.child(name, "").place if name in info.words else node.key_place(name)
+            place = node.child(name, "").place if name in info.settings else node.key_place(name)
             raise error.at(place) from None
     return info.check(values)
 

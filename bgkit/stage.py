@@ -21,7 +21,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal, ParamSpec
 
 from bgkit.errors import LayerError, ParamError, PipelineError
-from bgkit.layers import LAYERS, Array, enter
+from bgkit.layers import LAYERS, Array, as_layer
 from bgkit.params import Param, check_values, read_params
 
 __all__ = ["MERGE", "Stage", "collect_notes", "note", "plugin", "plugin_names", "register", "stage"]
@@ -58,26 +58,26 @@ class Stage:
         return self.doc.partition("\n")[0]
 
     @property
-    def words(self) -> dict[str, Param]:
+    def settings(self) -> dict[str, Param]:
         """The parameters as a pipeline file knows them: with ``merge`` where a mask is given."""
         return {**self.params, "merge": MERGE} if self.gives == "mask" else dict(self.params)
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a value for every word of a step; a wrong one raises ParamError with the stage's name."""
-        return self._named(lambda: check_values(self.words, values))
+        """Return a value for every setting of a step; a wrong one raises ParamError with the stage's name."""
+        return self._named(lambda: check_values(self.settings, values))
 
     def read(self, name: str, text: Any) -> Any:
-        """Return the value of one word from text, or checked as it is."""
-        if name not in self.words:
+        """Return the value of one setting from text, or checked as it is."""
+        if name not in self.settings:
             self.check({name: text})
-        return self._named(lambda: self.words[name].read(text))
+        return self._named(lambda: self.settings[name].read(text))
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the stage's parameters."""
         return {
             "type": "object",
             "description": self.summary,
-            "properties": {name: param.schema() for name, param in self.words.items()},
+            "properties": {name: param.schema() for name, param in self.settings.items()},
             "additionalProperties": False,
         }
 
@@ -132,7 +132,7 @@ def _sort_arguments(
     given = dict(zip(names, args, strict=False))
     for name in set(kwargs) & set(names):
         given[name] = kwargs.pop(name)
-    layers = {name: enter(name, array) for name, array in given.items() if array is not None}
+    layers = {name: as_layer(name, array) for name, array in given.items() if array is not None}
     for name in info.needs:
         if name not in layers:
             raise LayerError(f"{info.name}: needs the layer {name!r}")

@@ -94,7 +94,7 @@ def _default_output(function: Any) -> None:
 def _refuses_values_just_outside(function: Any) -> None:
     """Check that every parameter refuses what lies outside of it, naming stage and parameter."""
     info = function.stage
-    for param in info.words.values():
+    for param in info.settings.values():
         for bad in param.bad_values():
             try:
                 info.check({param.name: bad})
@@ -108,7 +108,7 @@ def _refuses_values_just_outside(function: Any) -> None:
 def _text_and_yaml_round_trip(function: Any) -> None:
     """Check that defaults survive the command line's text and a dumped file."""
     info = function.stage
-    for param in info.words.values():
+    for param in info.settings.values():
         again = info.read(param.name, as_text(param.default))
         assert again == param.default, f"{param.name}: expected {param.default!r} again, got {again!r}"
     if _may_stand_first(info) and info.name in stages.names():

@@ -80,11 +80,11 @@ def _recipes() -> list[bytes]:
 def _read_card(data: bytes) -> None:
     from bgkit.models.fitting import check_card
     from bgkit.models.graph import read_graph
-    from bgkit.models.store import find
+    from bgkit.models.store import resolve
 
     path = _drawn()
     path.with_suffix(".toml").write_bytes(data)
-    card, path = find(str(path))
+    card, path = resolve(str(path))
     check_card(card, read_graph(path), str(path))
 
 

@@ -14,10 +14,10 @@ import pytest
 from minefield import BREAKS, DIES, PIPELINE, REFUSES, STOPS, WARNS, draw, install
 
 from bgkit.batch import memory, processes
+from bgkit.batch.discovery import find_pictures
 from bgkit.batch.engines import local
 from bgkit.batch.engines.local import Local, default_workers
 from bgkit.batch.events import Events
-from bgkit.batch.finding import find_pictures
 from bgkit.batch.jobs import Job, Outcome, Work, shown
 from bgkit.batch.journal import NAME, Journal
 from bgkit.batch.memory import Room

@@ -410,7 +410,7 @@ def test_page_of_a_stage(name):
     info = stages.find(name)
     page = bgkit("stages", name).stdout
     assert page.startswith(f"{name}: {info.summary}\n")
-    assert all(f"\n  {param.name} = " in page and param.expected in page for param in info.words.values())
+    assert all(f"\n  {param.name} = " in page and param.expected in page for param in info.settings.values())
     assert ">>>" not in page
     assert json.loads(bgkit("stages", name, "--json").stdout) == info.schema()
 

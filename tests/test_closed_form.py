@@ -8,7 +8,7 @@ from skimage.data import astronaut, chelsea
 
 from bgkit import laplacian
 from bgkit.errors import ConvergenceWarning, LayerError
-from bgkit.layers import enter
+from bgkit.layers import as_layer
 from bgkit.stage import collect_notes
 from bgkit.stages import closed_form_matting
 from bgkit.threads import set_threads
@@ -265,7 +265,7 @@ def test_error_on_matting_pictures(data, trimaps, kept):
         )
 
     name = "GT12.png"
-    trimap, truth = enter("trimap", read(trimaps, name)), read("alphas", name) / 255
+    trimap, truth = as_layer("trimap", read(trimaps, name)), read("alphas", name) / 255
     alpha = closed_form_matting(read("images", name), trimap)
     assert np.abs(alpha - truth)[trimap == 128].sum() / 1000 <= 1.01 * kept
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import disk_scene
 
 from bgkit.errors import ParamError, PipelineError
-from bgkit.findings import FINDINGS, find, told
+from bgkit.findings import FINDINGS, flag_lines, measure
 from bgkit.layers import Layers
 from bgkit.pipelinefile import file_schema, read_pipeline
 
@@ -24,9 +24,9 @@ def value(name: str, image=IMAGE, alpha=ALPHA, **facts) -> float | None:
 def test_a_good_shot_has_no_fault():
     """A disk on an even ground passes thresholds that are tight."""
     checks = {"backdrop": 90, "unevenness": 2, "touching": 0, "subjects": 1, "holes": 0, "blur": 0.6, "subject": 5}
-    found = find(checks, IMAGE, Layers(IMAGE, alpha=ALPHA))
+    found = measure(checks, IMAGE, Layers(IMAGE, alpha=ALPHA))
     assert set(found) == set(checks)
-    assert told(found) == []
+    assert flag_lines(found) == []
 
 
 def test_unevenness_sees_light_and_not_a_shadow():
@@ -99,7 +99,7 @@ def test_disagreement_of_two_masks_is_noted_where_they_merge():
     """A color key that sees no backdrop of that color contradicts the mask that was brought."""
     step = read_pipeline("bgkit: 1\nstages:\n- luv_threshold: {merge: mean}").steps[0]
     same, other = (step.apply(Layers.of(IMAGE, mask=mask)) for mask in (ALPHA, 1 - ALPHA))
-    found = [find({"disagreement": 10}, IMAGE, layers)["disagreement"] for layers in (same, other)]
+    found = [measure({"disagreement": 10}, IMAGE, layers)["disagreement"] for layers in (same, other)]
     assert found[0]["value"] < 5
     assert found[1]["value"] > 90
     assert [each["flagged"] for each in found] == [False, True]
@@ -110,12 +110,12 @@ def test_the_rules_of_a_shop_come_from_the_frame():
     chain = "bgkit: 1\nstages: [luv_threshold, composite, frame]\nchecks: {filled: 85, pixels: 1600, pure: 100}"
     found = read_pipeline(chain).run(IMAGE).facts["findings"]
     assert [name for name, each in found.items() if each["flagged"]] == ["pixels"]
-    assert told(found)[0].startswith("pixels 6")
+    assert flag_lines(found)[0].startswith("pixels 6")
 
 
 def test_a_figure_that_is_not_there_is_left_out():
     """Without the stage frame there is no frame to judge, without a merge no disagreement."""
-    assert find({"filled": 85, "disagreement": 1}, IMAGE, Layers(IMAGE, alpha=ALPHA)) == {}
+    assert measure({"filled": 85, "disagreement": 1}, IMAGE, Layers(IMAGE, alpha=ALPHA)) == {}
 
 
 def test_thresholds_round_trip_and_can_be_set():

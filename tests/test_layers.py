@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bgkit.errors import LayerError
-from bgkit.layers import Layers, enter
+from bgkit.layers import Layers, as_layer
 
 IMAGE = np.zeros((4, 6, 3), np.float32)
 
@@ -23,7 +23,7 @@ def test_white_enters_as_one(dtype):
 def test_eight_bits_survive():
     """Every 8-bit value comes back exactly."""
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    assert (np.rint(enter("mask", ramp) * 255) == ramp).all()
+    assert (np.rint(as_layer("mask", ramp) * 255) == ramp).all()
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_trimap_snaps_to_three_values():
     """Up to 10 % is background, from 90 % foreground, between unknown; floats alike."""
     values = np.array([[0, 25, 26, 128, 229, 230, 255]], np.uint8)
     want = [[0, 0, 128, 128, 128, 255, 255]]
-    assert enter("trimap", values).tolist() == want
-    assert enter("trimap", values / 255).tolist() == want
+    assert as_layer("trimap", values).tolist() == want
+    assert as_layer("trimap", values / 255).tolist() == want
 
 
 def test_constructor_wants_the_exact_form():
@@ -125,14 +125,14 @@ def test_labels_are_refused(name, values, dtype, found):
     """Classes by number, and 8 bits in 16, would all read as background; the message says which values were found."""
     array = np.resize(np.array(values, dtype), (4, 6))
     with pytest.raises(LayerError, match=f"^{name}: expected grays .*, got {found} labels, or another depth"):
-        enter(name, array)
+        as_layer(name, array)
 
 
 @pytest.mark.parametrize("values", [[0], [0, 255], [0, 128, 255], [0, 127, 254], [2, 130, 250], list(range(60))])
 @pytest.mark.parametrize("name", ["mask", "trimap"])
 def test_grays_are_no_labels(name, values):
     """Black, black and white, trimaps off by a little and soft masks are read."""
-    enter(name, np.resize(np.array(values, np.uint8), (8, 8)))
+    as_layer(name, np.resize(np.array(values, np.uint8), (8, 8)))
 
 
 @pytest.mark.parametrize(

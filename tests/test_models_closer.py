@@ -11,7 +11,7 @@ from onnx_files import card_text, red_channel, value, with_card, write  # noqa: 
 
 from bgkit.errors import ModelError  # noqa: E402
 from bgkit.models.card import parse_card  # noqa: E402
-from bgkit.models.closer import find_window  # noqa: E402
+from bgkit.models.second_look import find_window  # noqa: E402
 from bgkit.models.session import network  # noqa: E402
 
 

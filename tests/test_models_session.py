@@ -13,7 +13,7 @@ from onnx_files import FLOAT, HALF, INT64, UINT8, card_text, red_channel, value,
 
 from bgkit.errors import ModelError
 from bgkit.models import parse_card, resampling, session
-from bgkit.models.preparing import fill, place
+from bgkit.models.encode_input import fill, place
 from bgkit.models.resampling import resample
 from bgkit.models.session import network
 

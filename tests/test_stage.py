@@ -31,7 +31,7 @@ def test_positional_names_are_layers():
     info = brighter.stage
     assert (info.name, info.gives, info.needs, info.uses) == ("brighter", "mask", ("image",), ("plate",))
     assert list(info.params) == ["than"]
-    assert list(info.words) == ["than", "merge"]
+    assert list(info.settings) == ["than", "merge"]
     assert info.summary == "Mark what is brighter."
 
 

@@ -11,11 +11,11 @@ from train_pictures import scenes  # noqa: E402
 
 from bgkit.train.augmenting import draw, whole  # noqa: E402
 from bgkit.train.data import batches, samples  # noqa: E402
+from bgkit.train.extra_inputs import UNKNOWN, spoil, trimap_of  # noqa: E402
 from bgkit.train.networks import Entry  # noqa: E402
 from bgkit.train.pictures import Pictures  # noqa: E402
 from bgkit.train.recipe import Augmentation  # noqa: E402
 from bgkit.train.scoring import predict  # noqa: E402
-from bgkit.train.second import UNKNOWN, spoil, trimap_of  # noqa: E402
 
 NONE = {**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0), "smallest": 1.0}
 CHANCES = [name for name in NONE if name not in ("texture", "closest", "smallest")]

@@ -53,7 +53,7 @@ def main() -> int:
 def gather(limit: int | None, workers: int) -> dict[str, Any]:
     """Measure, and tell how far it is."""
     from bgkit.files import digest_of
-    from bgkit.models.store import find
+    from bgkit.models.store import resolve
 
     total = len(samples(limit))
     pictures = []
@@ -62,7 +62,7 @@ def gather(limit: int | None, workers: int) -> dict[str, Any]:
         print(f"\r{number} of {total} pictures", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     scenes = [{"name": name, **examine(*draw(drawing))} for name, drawing in SCENES.items()]
-    network = digest_of(find("coarse")[1])
+    network = digest_of(resolve("coarse")[1])
     return {"bgkit": bgkit.__version__, "network": network, "pictures": pictures, "scenes": scenes}
 
 

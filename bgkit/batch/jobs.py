@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bgkit.batch.places import Place, Url, look_at, place_of
+from bgkit.batch.places import Place, Url, place_of, stat_of
 from bgkit.errors import PipelineError, PlanError
 from bgkit.files import OPAQUE, WRITABLE
 
@@ -137,9 +137,9 @@ class Outcome:
     @property
     def flags(self) -> list[str]:
         """A line for each finding that is flagged."""
-        from bgkit.findings import told  # loads NumPy, which the command line's help does without
+        from bgkit.findings import flag_lines  # loads NumPy, which the command line's help does without
 
-        return told(self.facts.get("findings", {}))
+        return flag_lines(self.facts.get("findings", {}))
 
 
 def shown(name: object) -> str:
@@ -174,4 +174,4 @@ def stamp_of(job: Job) -> tuple[int, int] | None:
     """
     if isinstance(job.picture, bytes):
         return None
-    return job.picture.stamp if isinstance(job.picture, Url) else look_at(job.picture)
+    return job.picture.stamp if isinstance(job.picture, Url) else stat_of(job.picture)

@@ -31,11 +31,11 @@ __all__ = [
     "inner_path",
     "is_folder",
     "list_files",
-    "look_at",
     "match",
     "place_of",
     "read_bytes",
     "size_of",
+    "stat_of",
     "write_bytes",
 ]
 
@@ -208,11 +208,11 @@ def exists(place: Place) -> bool:
 
 def size_of(place: Place) -> int | None:
     """Return the size in bytes; None where nothing is."""
-    stamp = look_at(place)
+    stamp = stat_of(place)
     return stamp[0] if stamp else None
 
 
-def look_at(place: Place) -> Stamp | None:
+def stat_of(place: Place) -> Stamp | None:
     """Return size and time of change (or the store's mark of the content); None where nothing is."""
     if isinstance(place, Path):
         try:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Literal
 
-from bgkit.batch.finding import Found, find_pictures, walk
+from bgkit.batch.discovery import Found, find_pictures, walk
 from bgkit.batch.jobs import Job, shown
 from bgkit.batch.journal import Journal
 from bgkit.batch.places import (

@@ -34,7 +34,7 @@ def command(inputs: tuple[str, ...], pipeline: str, settings: tuple[str, ...], q
     however the pictures come: one by one in a watched folder, or from many workers. INPUT are files, folders or globs;
     the series' largest subject should be among them.
     """
-    from bgkit.batch.finding import find_pictures
+    from bgkit.batch.discovery import find_pictures
 
     chain = load_chain(pipeline, settings)
     frames = [step for step in chain.steps if step.name == "frame"]

@@ -67,7 +67,7 @@ def show_network(name: str) -> int:
     License and terms, sources, checksum, what it needs, how it is fed and read, where its file lies.
     """
     from bgkit.files import digest_of
-    from bgkit.models.store import again, locate
+    from bgkit.models.store import how_to_get, locate
 
     card, path = locate(name)
     here = path.is_file()
@@ -76,7 +76,8 @@ def show_network(name: str) -> int:
         "license": f"{card.license}: {card.use}",
         "terms": card.terms,
         "sources": ", ".join(card.sources),
-        "url": card.url or (not here and f"none; get {card.file} yourself (see sources), then: {again(card, path)}"),
+        "url": card.url
+        or (not here and f"none; get {card.file} yourself (see sources), then: {how_to_get(card, path)}"),
         "bytes": path.stat().st_size if here else card.bytes,
         "sha256": card.sha256 or (here and digest_of(path)),
         "md5": card.md5,

@@ -59,7 +59,7 @@ def _page(info: Stage) -> str:
 
     takes = [*info.needs, *(f"{layer} (when there is one)" for layer in info.uses)]
     lines = [f"{info.name}: {info.summary}", "", f"takes {', '.join(takes)}; gives {info.gives}", ""]
-    for param in info.words.values():
+    for param in info.settings.values():
         default = as_text(param.default)
         lines.append(f"  {param.name} = {default if default else repr(default)}    {param.expected}")
         lines += textwrap.wrap(param.doc, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)

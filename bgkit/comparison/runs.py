@@ -74,12 +74,12 @@ class Variant:
     @cached_property
     def models(self) -> tuple[Mapping[str, Any], ...]:
         """The networks it runs: name, checksum, license, and whether commercial use is allowed."""
-        from bgkit.models.store import find
+        from bgkit.models.store import resolve
 
         found = []
         for step in self.pipeline.steps:
             if "model" in step.values:
-                card, path = find(str(step.values["model"]))
+                card, path = resolve(str(step.values["model"]))
                 facts = {"name": card.name, "sha256": digest_of(path), "license": card.license, "use": card.use}
                 found.append(facts | {"stage": step.name})
         return tuple(found)

@@ -54,9 +54,9 @@ class Sample:
         """Return a trimap (M, N) of 0, 128, 255, or None where there is none of that number."""
         if number >= len(self.trimaps):
             return None
-        from bgkit.layers import enter
+        from bgkit.layers import as_layer
 
-        return enter("trimap", read_matte(self.trimaps[number]))
+        return as_layer("trimap", read_matte(self.trimaps[number]))
 
     def read_plate(self) -> Array | None:
         """Return the empty scene (M, N, 3), or None."""

@@ -5,18 +5,18 @@ Listing cards and checking names loads neither ONNX Runtime nor OpenCV.
 
 from bgkit.models.card import Card, parse_card, read_card
 from bgkit.models.known import KnownModel
-from bgkit.models.store import add, fetch, find, list_cards, remove, show, verify
+from bgkit.models.store import add, fetch, list_cards, remove, resolve, show, verify
 
 __all__ = [
     "Card",
     "KnownModel",
     "add",
     "fetch",
-    "find",
     "list_cards",
     "parse_card",
     "read_card",
     "remove",
+    "resolve",
     "show",
     "verify",
 ]

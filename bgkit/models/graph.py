@@ -40,7 +40,7 @@ class Graph:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     makers: dict[str, tuple[str, tuple[str, ...]]]  # output name -> (operator, input names)
-    apart: tuple[str, ...] = ()  # files of weights ("external data"), relative to the folder of the ONNX file
+    external_data: tuple[str, ...] = ()  # files of weights ("external data"), relative to the folder of the ONNX file
 
     def last_operator(self, output: str) -> str:
         """Return the operator that decides the values of ``output``; what only moves them is passed over."""

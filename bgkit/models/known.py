@@ -8,7 +8,7 @@ from typing import Any
 from bgkit.errors import ModelError
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
-from bgkit.models.store import check_apart, find, is_path, shipped_cards, verify
+from bgkit.models.store import check_external_data, is_path, resolve, shipped_cards, verify
 from bgkit.params import files_allowed
 
 __all__ = ["KnownModel"]
@@ -30,11 +30,11 @@ class KnownModel:
     def accepts(self, value: str) -> bool:
         if not value or (is_path(value) and not files_allowed()):
             return False
-        card, path = find(value)
+        card, path = resolve(value)
         try:
             graph = read_graph(path)
             check_card(card, graph, str(path))
-            check_apart(path, graph, whole=False)
+            check_external_data(path, graph, whole=False)
         except ModelError:
             verify(value)  # that it is another file than the card's says more
             raise

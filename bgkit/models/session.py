@@ -22,12 +22,12 @@ from bgkit.deadline import stopping
 from bgkit.errors import ModelError
 from bgkit.files import digest_of, mismatch
 from bgkit.models.card import Card
-from bgkit.models.closer import find_window
+from bgkit.models.decode_output import read_instances, read_map, to_picture
+from bgkit.models.encode_input import fill, place
 from bgkit.models.fitting import check_card, output_names, spatial
 from bgkit.models.graph import read_graph
-from bgkit.models.preparing import fill, place
-from bgkit.models.reading import read_instances, read_map, to_picture
-from bgkit.models.store import again, check_apart, find
+from bgkit.models.second_look import find_window
+from bgkit.models.store import check_external_data, how_to_get, resolve
 from bgkit.threads import threads
 
 __all__ = ["PROVIDERS", "Network", "network", "providers_here", "start"]
@@ -60,7 +60,7 @@ def network(model: str, *, provider: str = "cpu") -> Network:
     ModelError
         If it is unknown, not fetched, damaged, or not what its card says, or the provider is absent.
     """
-    card, path = find(model)
+    card, path = resolve(model)
     state = path.stat()
     stamp = (state.st_size, state.st_mtime_ns, threads())
     with _lock:
@@ -102,11 +102,11 @@ class Network:
         self.card, self.path, self.provider, self.stamp = card, path, provider, stamp
         wrong = mismatch(path, sha256=card.sha256, md5=card.md5)
         if wrong:
-            raise ModelError(f"{path}: {wrong}; the file is damaged or another: {again(card, path)}")
+            raise ModelError(f"{path}: {wrong}; the file is damaged or another: {how_to_get(card, path)}")
         self.graph = read_graph(path)
         self.inputs = check_card(card, self.graph, str(path))
         self.outputs = output_names(card, self.graph, str(path))
-        check_apart(path, self.graph)
+        check_external_data(path, self.graph)
         self.sha256 = card.sha256 or digest_of(path)
         for text in card.inferred:
             warnings.warn(f"{path.name}: {text}", stacklevel=2)

@@ -22,14 +22,14 @@ from bgkit.models.graph import Graph, read_graph
 
 __all__ = [
     "add",
-    "again",
-    "check_apart",
+    "check_external_data",
     "fetch",
-    "find",
+    "how_to_get",
     "list_cards",
     "locate",
     "path_of",
     "remove",
+    "resolve",
     "shipped_cards",
     "show",
     "verify",
@@ -38,7 +38,7 @@ __all__ = [
 CARDS = Path(__file__).parent / "cards"
 WEIGHTS = Path(__file__).parent / "weights"
 CONSENT = "license-accepted"
-APART = "apart.sha256"  # checksums of files of weights that were added with an ONNX file
+EXTERNAL_DATA = "apart.sha256"  # checksums of files of weights that were added with an ONNX file
 
 
 def list_cards(on_broken: Callable[[ModelError], None] | None = None) -> list[Card]:
@@ -101,7 +101,7 @@ def path_of(card: Card) -> Path:
     return own if shipped and own.is_file() else home() / "models" / card.name / card.file
 
 
-def find(model: str) -> tuple[Card, Path]:
+def resolve(model: str) -> tuple[Card, Path]:
     """Return card and file of a network by its name or by the path of an ONNX file.
 
     A file's card is the TOML file of the same name beside it; without one, what the graph tells is
@@ -117,8 +117,8 @@ def find(model: str) -> tuple[Card, Path]:
         return card, path
     if not path.is_file():
         size = f" ({card.bytes / 1e6:.0f} MB)" if card.url and card.bytes else ""
-        raise ModelError(f"the network {model!r} is not here yet: {again(card, path)}{size}{_terms_of(card)}")
-    _check_consent(card, path.parent, again(card, path), accept=False)
+        raise ModelError(f"the network {model!r} is not here yet: {how_to_get(card, path)}{size}{_terms_of(card)}")
+    _check_consent(card, path.parent, how_to_get(card, path), accept=False)
     return card, path
 
 
@@ -181,7 +181,7 @@ def fetch(
         if not card.url:
             raise ModelError(
                 f"the network {name!r} has no address to fetch from; get {card.file} yourself "
-                f"({card.sources[0]}), then: {again(card, path)}"
+                f"({card.sources[0]}), then: {how_to_get(card, path)}"
             )
         if os.environ.get("BGKIT_OFFLINE", "0") not in ("", "0"):
             raise ModelError(f"the network {name!r} is not here, and BGKIT_OFFLINE forbids to fetch it; unset it first")
@@ -189,7 +189,7 @@ def fetch(
     return path
 
 
-def again(card: Card, path: Path) -> str:
+def how_to_get(card: Card, path: Path) -> str:
     """Return what brings the file of a network, or brings it once more."""
     if path.parent == WEIGHTS:
         return "install bgkit again"
@@ -240,7 +240,7 @@ def add(
         raise ModelError(f"{file}: {wrong}, as its card says; this is another file, or a damaged one")
     graph = read_graph(file)
     check_card(described, graph, str(file))
-    check_apart(file, graph)
+    check_external_data(file, graph)
     with _locked(home() / "models" / described.name) as folder:
         if (folder / "card.toml").is_file() and not replace_old:
             raise ModelError(
@@ -248,13 +248,13 @@ def add(
                 f"or choose another name in {card_file}"
             )
         _check_consent(described, folder, f"bgkit models add {file} --card {card}", accept=accept_license)
-        _copy_apart(file, graph, folder)
+        _copy_external_data(file, graph, folder)
         with replacing(folder / described.file) as part:
             shutil.copyfile(file, part)
             if not known:
                 write_whole(folder / "card.toml", text)
             write_whole(folder / "sha256", digest_of(part))
-        _clear(folder, {"card.toml", "sha256", CONSENT, APART, described.file, *graph.apart})
+        _clear(folder, {"card.toml", "sha256", CONSENT, EXTERNAL_DATA, described.file, *graph.external_data})
     return described
 
 
@@ -296,13 +296,13 @@ def verify(name: str) -> dict[str, str]:
     ModelError
         If it is absent, damaged, or another than the card describes.
     """
-    card, path = find(name)
+    card, path = resolve(name)
     wrong = _wrong(card, path)
     if wrong:
-        raise ModelError(f"{path}: {wrong}; the file is damaged or another: {again(card, path)}")
+        raise ModelError(f"{path}: {wrong}; the file is damaged or another: {how_to_get(card, path)}")
     graph = read_graph(path)
     check_card(card, graph, str(path))
-    check_apart(path, graph)
+    check_external_data(path, graph)
     kind = "sha256" if card.sha256 else "md5" if card.md5 else ""
     why = "there is no card" if card.inferred else "the card has no checksum"
     checked = f"{kind} and the graph" if kind else f"the graph alone; {why}"
@@ -316,7 +316,7 @@ def verify(name: str) -> dict[str, str]:
     }
 
 
-def check_apart(path: Path, graph: Graph, *, whole: bool = True) -> None:
+def check_external_data(path: Path, graph: Graph, *, whole: bool = True) -> None:
     """Check the files of weights beside an ONNX file ("external data"): there, and as they were when it was added.
 
     With ``whole=False`` only that they are there, which takes no time.
@@ -326,10 +326,10 @@ def check_apart(path: Path, graph: Graph, *, whole: bool = True) -> None:
     ModelError
         If one is absent, damaged, or named so that it cannot lie beside the file.
     """
-    kept = path.parent / APART
+    kept = path.parent / EXTERNAL_DATA
     digests = dict(line.split("  ", 1)[::-1] for line in kept.read_text("utf-8").splitlines()) if kept.is_file() else {}
-    for name in graph.apart:
-        if name != Path(name).name or "\\" in name or name in (path.name, APART, "card.toml", "sha256"):
+    for name in graph.external_data:
+        if name != Path(name).name or "\\" in name or name in (path.name, EXTERNAL_DATA, "card.toml", "sha256"):
             raise ModelError(
                 f"{path}: expected weights in files beside it, got {name!r}; save it as one file, in Python: "
                 f"import onnx; onnx.save(onnx.load({path.name!r}), 'one.onnx')"
@@ -342,16 +342,16 @@ def check_apart(path: Path, graph: Graph, *, whole: bool = True) -> None:
             raise ModelError(f"{beside}: {wrong}; the file is damaged: add {path.name} again, with --replace")
 
 
-def _copy_apart(file: Path, graph: Graph, folder: Path) -> None:
+def _copy_external_data(file: Path, graph: Graph, folder: Path) -> None:
     lines = []
-    for name in graph.apart:
+    for name in graph.external_data:
         with replacing(folder / name) as part:
             shutil.copyfile(file.parent / name, part)
             lines.append(f"{digest_of(part)}  {name}\n")
     if lines:
-        write_whole(folder / APART, "".join(lines))
+        write_whole(folder / EXTERNAL_DATA, "".join(lines))
     else:
-        (folder / APART).unlink(missing_ok=True)
+        (folder / EXTERNAL_DATA).unlink(missing_ok=True)
 
 
 def _card_text(path: Path) -> str:

@@ -225,7 +225,7 @@ def stages() -> dict[str, Any]:
     for name in stages.names():
         info = stages.find(name)
         schema = info.schema()
-        for word, param in info.words.items():
+        for word, param in info.settings.items():
             range_ = param.constraint
             ui, unit = getattr(range_, "ui", None), getattr(range_, "unit", "")
             schema["properties"][word] |= {"expected": param.expected, "unit": unit, "ui": list(ui) if ui else None}

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bgkit._ext.dense_crf import AllPairs, Gaussian, Lattice, mean_field_two
 from bgkit.errors import LayerError, ParamError
-from bgkit.layers import Array, enter
+from bgkit.layers import Array, as_layer
 from bgkit.params import Range
 from bgkit.stage import note, stage
 from bgkit.threads import threads
@@ -173,7 +173,7 @@ def mean_field(
     LayerError
         If the shapes do not fit, or a value is not finite.
     """
-    image = enter("image", image)
+    image = as_layer("image", image)
     energy = np.ascontiguousarray(unary, np.float32)
     if energy.ndim != 3 or energy.shape[1:] != image.shape[:2] or not np.isfinite(energy).all():
         raise LayerError(

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from bgkit.train.augmenting import Drawn, draw, whole
+from bgkit.train.extra_inputs import spoil, trimap_of
 from bgkit.train.networks import Entry
 from bgkit.train.pictures import Bytes, Pictures
 from bgkit.train.recipe import Augmentation
-from bgkit.train.second import spoil, trimap_of
 
 __all__ = ["batches", "samples"]
 

@@ -20,11 +20,11 @@ from bgkit.models.session import start
 from bgkit.train.compact import store_weights
 from bgkit.train.ensemble import Ensemble
 from bgkit.train.exportcard import Exported, set_checksum, write_card, write_figures
+from bgkit.train.extra_inputs import UNKNOWN
 from bgkit.train.networks import Entry, build, entry_of
 from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import read_recipe
 from bgkit.train.scoring import answer, to_map
-from bgkit.train.second import UNKNOWN
 from bgkit.train.weights import mean_weights
 
 __all__ = ["export", "read_checkpoint"]

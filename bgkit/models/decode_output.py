@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bgkit.errors import ModelError
 from bgkit.models.card import Card, Instances
+from bgkit.models.encode_input import Placement
 from bgkit.models.fitting import classes_of
-from bgkit.models.preparing import Placement
 from bgkit.models.resampling import resample
 
 __all__ = ["read_instances", "read_map", "to_picture"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from bgkit.batch.jobs import shown
-from bgkit.batch.places import Place, Url, common_parent, identity, is_folder, list_files, look_at, match, place_of
+from bgkit.batch.places import Place, Url, common_parent, identity, is_folder, list_files, match, place_of, stat_of
 from bgkit.errors import PlanError
 from bgkit.files import CAMERA_RAW, READABLE
 
@@ -57,7 +57,7 @@ def _kind(place: Place) -> Literal["folder", "file", "glob"]:
     try:
         if is_folder(place):
             return "folder"
-        there = place.exists() if isinstance(place, Path) else look_at(place) is not None
+        there = place.exists() if isinstance(place, Path) else stat_of(place) is not None
     except OSError as error:
         raise PlanError(f"{shown(place)}: cannot be read: {error.strerror}") from error
     if there:
@@ -68,7 +68,7 @@ def _kind(place: Place) -> Literal["folder", "file", "glob"]:
 
 
 def _stamp(url: Url) -> tuple[int, int] | None:
-    return url.stamp or look_at(url)
+    return url.stamp or stat_of(url)
 
 
 def walk(folder: Place, root: Place, leave_out: Place | None, notes: list[str]) -> list[Found]:
