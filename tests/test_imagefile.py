@@ -32,7 +32,7 @@ from PIL import Image
 
 from bgkit.errors import ImageError
 from bgkit.imagefile import count_pages, read_gray, read_mask, read_picture, read_strokes, read_trimap
-from bgkit.layers import enter
+from bgkit.layers import as_layer
 
 # --- formats and modes --------------------------------------------------------------------------
 
@@ -674,7 +674,7 @@ def test_clear_pixels_of_a_trimap_are_unknown(depth):
     pixels = np.dstack([gray, gray, gray, alpha])
     pixels[0, 1, 0] = 200
     data = saved(pixels, "PNG") if depth == 8 else png(pixels.astype(np.uint16) * 257, 6)
-    np.testing.assert_array_equal(enter("trimap", read_trimap(data)), [[0, 128, 128, 255, 128, 128]])
+    np.testing.assert_array_equal(as_layer("trimap", read_trimap(data)), [[0, 128, 128, 255, 128, 128]])
 
 
 def test_mask_turns_with_exif():
