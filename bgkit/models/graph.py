@@ -93,9 +93,9 @@ def _read(data: memoryview) -> Graph:
     outputs = tuple(map(_value, _all(graphs[0], 12)))
     if not inputs or not outputs:
         raise _MalformedError
-    apart = {name: None for part in _all(graphs[0], 5) for name in _apart(part)}
+    external = {name: None for part in _all(graphs[0], 5) for name in _external_data(part)}
     _check_order(makers)
-    return Graph(inputs, outputs, makers, tuple(apart))
+    return Graph(inputs, outputs, makers, tuple(external))
 
 
 def _check_order(makers: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
@@ -119,7 +119,7 @@ def _check_order(makers: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
         raise ModelError(f"expected a graph without cycles, got one through {brief(name)}; export it again")
 
 
-def _apart(weights: memoryview) -> Iterator[str]:
+def _external_data(weights: memoryview) -> Iterator[str]:
     """Yield the file in which a tensor's values lie, where that is another (TensorProto.external_data)."""
     for entry in _all(weights, 13):
         key, value = ("".join(_text(text) for text in _all(entry, number)) for number in (1, 2))
