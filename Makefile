@@ -11,17 +11,22 @@ SOURCES := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 # The training tests want PyTorch; any CPU or CUDA build will do.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures npm-clients api-check clean
+.PHONY: demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures browser npm-clients api-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/demo.py demo
 
-test: $(VENV)/.tested
+test: $(VENV)/.tested browser
 	$(BIN)/python -m pytest
 
 QUICK := house params stage stages layers pipeline files engines color contributing
 test-quick: $(VENV)/.quick
 	$(BIN)/python -m pytest -q $(QUICK:%=tests/test_%.py)
+
+# The tests of the pages want a browser; where none can be had they skip with a reason.
+browser:
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 \
+	    || echo "no Chromium to be had: the tests of the pages will skip"
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .

@@ -320,7 +320,7 @@ def _check_meaning(name: str, array: Array) -> None:
     if low == high and not empty:
         raise LayerError(f"{name}: expected {expected}, got {low:.3g} everywhere")
     for side, lacking in zip(("background", "subject"), missing, strict=True):
-        if lacking:
+        if lacking and name != "strokes":  # those of one kind are right for a correction
             warnings.warn(f"{name}: marks no {side}; expected {expected}, got {found}", UserWarning, stacklevel=4)
 
 

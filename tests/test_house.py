@@ -31,7 +31,7 @@ LEVELS = [
         "imagefile",
     },
     {"layers"},
-    {"stage", "models", "laplacian"},
+    {"stage", "models", "laplacian", "geodesic"},
     {"stages"},
     {"findings", "pipeline", "pipelinefile", "removal", "testing"},
     {"evaluate"},

@@ -161,7 +161,6 @@ def test_a_layer_that_says_nothing_is_refused(name, value, words):
         ("alpha", [0.95, 1], r"marks no background; .* got 0\.95\.\.1"),
         ("trimap", [0, 0.5], "marks no subject; .* got 0, 128"),
         ("trimap", [1, 0.5], "marks no background; .* got 128, 255"),
-        ("strokes", [0, 0.5], "marks no subject"),
     ],
 )
 def test_one_side_alone_is_said(name, values, words):

@@ -115,7 +115,7 @@ def make_work(
         If the pipeline does not run with what is brought or makes no such layer, or the format cannot hold it.
     """
     work = Work(pipeline, NOTHING, examine=Encode(layers, ending), pixels=pixels)
-    for layer in layers:
+    for layer in set(layers) - {"image"}:  # which is always there
         replace(work, layer="alpha" if layer == OPACITY else layer).check(brought, ending)
     return work
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
     from bgkit.stages.other_matting import learning_matting as learning_matting
     from bgkit.stages.other_matting import random_walk_matting as random_walk_matting
     from bgkit.stages.other_matting import shared_matting as shared_matting
+    from bgkit.stages.retouching import retouch as retouch
     from bgkit.stages.spill import despill as despill
     from bgkit.stages.trimaps import make_trimap as make_trimap
     from bgkit.stages.trimaps import strokes as strokes
@@ -76,6 +77,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "shared_matting",
     ),
     "faintness": ("levels",),
+    "retouching": ("retouch",),
     "foregrounds": ("estimate_foreground",),
     "two_shots": ("two_grounds",),
     "compositing": ("composite",),

@@ -12,13 +12,14 @@ little.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Annotated
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from bgkit.extent import subject_box
+from bgkit.geodesic import color_probability, grow_between, reduce_stroke, reduced_shape
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
 from bgkit.stage import stage
@@ -155,6 +156,11 @@ def strokes(
         0 background, 128 unknown, 255 foreground; as drawn under the strokes. Where strokes of one of the two sides
         are missing, everything but the strokes is unknown.
 
+    Warns
+    -----
+    UserWarning
+        Where strokes of one of the two sides are missing.
+
     Notes
     -----
     Color histograms under the strokes give each pixel's probability P of being subject. The distance D to a stroke is
@@ -173,17 +179,17 @@ def strokes(
     array([[  0,   0,   0, 128, 128, 255, 255, 255]], dtype=uint8)
     """
     trimap = strokes.copy()
-    if not grow or not ((strokes == FOREGROUND).any() and (strokes == BACKGROUND).any()):
+    for missing, value in (("background", BACKGROUND), ("subject", FOREGROUND)):
+        if not (strokes == value).any():
+            warnings.warn(f"strokes: none on the {missing}; draw some there too", UserWarning, stacklevel=2)
+            return trimap
+    if not grow:
         return trimap
-    scale = min(1.0, side / max(strokes.shape))
-    rows, cols = (max(1, round(length * scale)) for length in strokes.shape)
-    small = cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA)
-    drawn = [_reduce_stroke(strokes == value, rows, cols) for value in (BACKGROUND, FOREGROUND)]
-    probability = _probability(small, *drawn)
-    to_background, to_subject = _distances(probability, *drawn)
-    subject, background = to_background * probability, to_subject * (1 - probability)
-    mask = subject / np.maximum(subject + background, 1e-12)
-    mask = cv2.resize(mask.astype(np.float32), strokes.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    shape = reduced_shape(strokes.shape, side)
+    small = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    drawn = [reduce_stroke(strokes == value, shape) for value in (BACKGROUND, FOREGROUND)]
+    mask = grow_between(color_probability(small, *drawn), *drawn)
+    mask = cv2.resize(mask, strokes.shape[::-1], interpolation=cv2.INTER_LINEAR)
     grown = make_trimap.stage.function(np.clip(mask, 0, 1), width=width)  # type: ignore[attr-defined]
     trimap[strokes == UNKNOWN] = grown[strokes == UNKNOWN]
     return trimap
@@ -223,32 +229,3 @@ def _keep_both(trimap: Array, mask: Array, unsure: Array) -> Array:
             depth = cv2.distanceTransform(sure.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
             trimap[sure & (depth >= 0.9 * depth.max())] = value
     return trimap
-
-
-def _reduce_stroke(stroke: Array, rows: int, cols: int) -> Array:
-    """Return which reduced pixels a stroke touches; a thin one must not get lost."""
-    return cv2.resize(stroke.astype(np.float32), (cols, rows), interpolation=cv2.INTER_AREA) > 0
-
-
-def _probability(image: Array, background: Array, subject: Array) -> Array:
-    """Return each pixel's probability of being subject, by color histograms under the strokes.
-
-    32 levels per CIELAB axis, smoothed by a Gaussian of 1.5 levels: a kernel density estimate on a grid.
-    """
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2Lab)
-    levels = ((lab - (0, -100, -100)) / (100, 200, 200) * 31.99).clip(0, 31).astype(np.intp)
-    place = np.ravel_multi_index(tuple(np.moveaxis(levels, 2, 0)), (32, 32, 32))
-    likelihoods = []
-    for drawn in (background, subject):
-        counts = np.bincount(place[drawn], minlength=32**3).reshape(32, 32, 32)
-        likelihoods.append(ndimage.gaussian_filter(counts / counts.sum(), 1.5, truncate=3).ravel()[place] + 1e-7)
-    return likelihoods[1] / (likelihoods[0] + likelihoods[1])
-
-
-def _distances(probability: Array, background: Array, subject: Array) -> list[Array]:
-    """Return each pixel's geodesic distance to the background's and to the subject's strokes."""
-    from skimage.graph import MCP_Geometric
-
-    slope = np.hypot(*np.gradient(np.pad(probability, 1, mode="edge")))[1:-1, 1:-1]
-    cost = slope + 1e-3  # where color tells nothing, the nearer stroke wins
-    return [MCP_Geometric(cost).find_costs(np.argwhere(drawn))[0] for drawn in (background, subject)]

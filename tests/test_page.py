@@ -1,0 +1,645 @@
+"""The page of ``bgkit serve`` in a real browser: each thing it offers is done by hand, by mouse and by keys."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from bgkit.imagefile import read_picture
+from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser")
+pytest.importorskip("fastapi", reason="the server is an extra")
+from serving import Server, picture_file  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the page with")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+STATIC = ROOT / "bgkit" / "serve" / "page"
+SCREENS = Path(os.environ.get("BGKIT_SCREENSHOTS", ROOT / "build" / "screenshots"))
+
+
+def scene(rows=180, cols=240, centers=((90, 70), (90, 170)), colors=((0.8, 0.1, 0.15), (0.1, 0.25, 0.7))):
+    """Disks of radius 36 on a light, slightly noisy ground."""
+    row, col = np.mgrid[:rows, :cols]
+    image = np.full((rows, cols, 3), 0.93, np.float32)
+    for (top, left), color in zip(centers, colors, strict=False):
+        alpha = np.clip(36.5 - np.hypot(row - top, col - left), 0, 1)[..., None]
+        image = image * (1 - alpha) + np.float32(color) * alpha
+    return np.clip(image + np.random.default_rng(1).normal(0, 0.005, image.shape), 0, 1).astype(np.float32)
+
+
+def upload(array, name="photo.png") -> dict:
+    return {"name": name, "mimeType": "image/png", "buffer": picture_file(array)}
+
+
+SCENE = upload(scene())
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield opened
+        opened.close()
+
+
+class Page:
+    """The page in a tab, and what its tests do again and again."""
+
+    def __init__(self, tab, url: str) -> None:
+        self.tab, self.errors, self.requests = tab, [], []
+        tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        tab.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        tab.on("request", lambda request: self.requests.append(request))  # Playwright marks what it calls
+        tab.set_default_timeout(15_000)
+        tab.goto(url)
+        self.until("document.body.classList.contains('ready')")
+
+    def until(self, expression: str, seconds: float = 40):
+        """Wait until an expression of JavaScript is true, and return it."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            value = self.tab.evaluate(expression)
+            if value:
+                return value
+            time.sleep(0.03)
+        self.tab.screenshot(path=SCREENS / "failed.png")
+        raise AssertionError(f"{expression} stayed false; {self.text('#status')} {self.text('#problem')}")
+
+    def text(self, selector: str) -> str:
+        return self.tab.text_content(selector) or ""
+
+    def choose(self, *files: dict) -> None:
+        self.tab.set_input_files("#files", list(files))
+        self.done(len(files))
+
+    def done(self, count: int = 1) -> None:
+        self.until(f"document.querySelectorAll('#queue li[data-state=done]').length >= {count}")
+
+    def view(self, name: str) -> None:
+        self.tab.get_by_role("radio", name=name, exact=True).check()
+
+    def pipeline(self, name: str) -> None:
+        self.tab.select_option("#pipeline", name)
+
+    def settled(self) -> None:
+        """Wait until nothing is at work and what is shown is of full size."""
+        busy = "document.querySelector('#chip').hidden && document.querySelector('li[data-state=done] [aria-current]')"
+        time.sleep(0.4)  # the page waits so long for the hand to rest
+        self.until(f"Boolean({busy})")
+
+    def shown(self, selector: str = "#two .picture") -> np.ndarray:
+        """The picture that is on the stage, as float RGBA."""
+        code = """async (selector) => {
+            const image = document.querySelector(selector);
+            await image.decode();
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+            const context = canvas.getContext("2d");
+            context.drawImage(image, 0, 0);
+            return [canvas.width, canvas.height, [...context.getImageData(0, 0, canvas.width, canvas.height).data]];
+        }"""
+        cols, rows, values = self.tab.evaluate(code, selector)
+        return np.array(values, np.uint8).reshape(rows, cols, 4) / 255
+
+    def at(self, row: float, col: float) -> tuple[float, float]:
+        """The place of a picture's pixel on the screen."""
+        x, y, width = self.tab.evaluate(
+            "(() => { const box = document.querySelector('#two .stack').getBoundingClientRect();"
+            " return [box.x, box.y, box.width / document.querySelector('#two .stack').clientWidth]; })()"
+        )
+        return x + col * width, y + row * width
+
+    def paint(self, *points: tuple[float, float]) -> None:
+        """Draw a line through pixels (row, col) with the mouse."""
+        self.tab.mouse.move(*self.at(*points[0]))
+        self.tab.mouse.down()
+        for point in points[1:]:
+            self.tab.mouse.move(*self.at(*point), steps=4)
+        self.tab.mouse.up()
+
+    def screenshot(self, name: str) -> None:
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.tab.screenshot(path=SCREENS / f"{name}.png")
+
+
+@pytest.fixture
+def page(browser, server):
+    context = browser.new_context(viewport={"width": 1280, "height": 820}, accept_downloads=True)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened = Page(context.new_page(), server.url)
+    yield opened
+    assert opened.errors == []
+    assert all(request.url.startswith((server.url, "blob:", "data:")) for request in opened.requests)
+    context.close()
+
+
+# --- pictures in, pictures out -----------------------------------------------------------------
+
+
+def test_many_pictures_are_chosen_at_once(page):
+    """Three files become three results in the queue; a click shows the second; the cross takes it out."""
+    page.choose(SCENE, upload(scene(120, 120, ((60, 60),)), "two.png"), upload(scene(), "three.png"))
+    assert page.text("#status") == "All 3 done"
+    page.tab.get_by_role("button", name="two.png done").click()
+    assert page.shown().shape == (120, 120, 4)
+    page.tab.get_by_role("button", name="Take two.png out").click()
+    assert page.tab.locator("#queue li").count() == 2
+    assert page.shown().shape == (180, 240, 4)
+
+
+def test_pictures_are_dropped_and_pasted(page):
+    """A drop anywhere and a paste fill the queue."""
+    code = """async ([kind, base64]) => {
+        const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+        const data = new DataTransfer();
+        data.items.add(new File([bytes], kind + ".png", {type: "image/png"}));
+        const event = kind === "paste" ? new ClipboardEvent(kind, {clipboardData: data, bubbles: true})
+                                       : new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true});
+        document.querySelector("main").dispatchEvent(event);
+    }"""
+    import base64
+
+    content = base64.b64encode(SCENE["buffer"]).decode()
+    page.tab.evaluate(code, ["drop", content])
+    page.tab.evaluate(code, ["paste", content])
+    page.done(2)
+    assert page.text("#queue li:first-child .name") == "drop.png"
+
+
+def test_result_is_cut_out(page):
+    """The subject is opaque, the ground clear."""
+    page.choose(SCENE)
+    shown = page.shown()
+    assert shown[90, 70, 3] == 1
+    assert shown[5, 5, 3] == 0
+
+
+def test_names_never_become_markup(page):
+    """A file's name with tags in it stays text."""
+    page.choose({**SCENE, "name": "<img src=x onerror=alert(1)>.png"})
+    assert page.text("#queue .name") == "<img src=x onerror=alert(1)>.png"
+    assert page.tab.locator("#queue img").count() == 1
+
+
+def test_what_is_no_picture_is_said(page):
+    """A text file fails by itself, with the server's sentence."""
+    page.tab.set_input_files("#files", [{"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}, SCENE])
+    page.done(1)
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    assert "picture" in page.text("#problem")
+    page.errors.clear()  # the browser itself reports the 4xx
+
+
+@pytest.mark.parametrize(("ground", "color"), [("White", "rgb(255, 255, 255)"), ("Black", "rgb(0, 0, 0)")])
+def test_grounds(page, ground, color):
+    """White and black lie behind the result."""
+    page.choose(SCENE)
+    page.tab.get_by_role("radio", name=ground, exact=True).check()
+    style = "getComputedStyle(document.querySelector('#two .ground'))"
+    assert page.tab.evaluate(f"{style}.backgroundColor") == color
+    assert page.tab.evaluate(f"{style}.backgroundImage") == "none"
+
+
+def test_ground_of_a_color(page):
+    """Choosing a color puts it behind the result."""
+    page.choose(SCENE)
+    page.tab.fill("#groundcolor", "#c04020")
+    assert page.tab.get_by_role("radio", name="A color", exact=True).is_checked()
+    style = page.tab.evaluate("getComputedStyle(document.querySelector('#two .ground')).backgroundColor")
+    assert style == "rgb(192, 64, 32)"
+
+
+def clip(page: Page) -> float:
+    """Where the slider parts before and after, in percent."""
+    style = page.tab.evaluate("document.querySelector('#two').style.clipPath")
+    return float(re.search(r"([\d.]+)%\)", style)[1])
+
+
+def test_slider_by_mouse_and_keys(page):
+    """A drag of the handle moves the line; arrow keys move it on."""
+    page.choose(SCENE)
+    page.view("Before / after")
+    page.until("document.querySelector('#stage').dataset.mode === 'slider'")
+    assert clip(page) == 50
+    box = page.tab.locator("#stage").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.tab.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.tab.mouse.down()
+    page.tab.mouse.move(box["x"] + box["width"] / 4, middle, steps=5)
+    page.tab.mouse.up()
+    assert clip(page) == pytest.approx(25, abs=1)
+    before = clip(page)
+    page.tab.locator("#split").press("ArrowRight")
+    assert clip(page) == pytest.approx(before + 0.5)
+
+
+def test_zoom_and_pan(page):
+    """The wheel, buttons and keys zoom up to 800 % and no further; a drag moves the picture; 0 fits it again."""
+    page.choose(SCENE)
+    fitted = page.text("#percent")
+    stage = page.tab.locator("#stage")
+    stage.hover()
+    page.tab.mouse.wheel(0, -400)
+    page.tab.get_by_role("button", name="Zoom in").click()
+    for _ in range(12):
+        stage.press("+")
+    assert page.text("#percent") == "800 %"
+    before = page.at(0, 0)
+    stage.hover()
+    page.tab.mouse.down()
+    page.tab.mouse.move(700, 300)
+    page.tab.mouse.up()
+    assert page.at(0, 0) != before
+    stage.press("0")
+    assert page.text("#percent") == fitted
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending", "magic"), [("png", "png", b"\x89PNG"), ("webp", "webp", b"RIFF"), ("jpeg", "jpg", b"\xff\xd8")]
+)
+def test_download_one(page, kind, ending, magic):
+    """The file has the picture's name and the format asked for; a JPEG lies on its color."""
+    page.choose(SCENE)
+    page.tab.select_option("#format", kind)
+    if kind == "jpeg":
+        page.tab.fill("#jpegcolor", "#00ff00")
+    with page.tab.expect_download() as download:
+        page.tab.click("#save1")
+    assert download.value.suggested_filename == f"photo.{ending}"
+    content = Path(download.value.path()).read_bytes()
+    assert content.startswith(magic)
+    picture = read_picture(content)
+    if kind == "jpeg":
+        np.testing.assert_allclose(picture.image[5, 5], (0, 1, 0), atol=0.03)
+    else:
+        assert picture.alpha[5, 5] == 0
+
+
+def test_download_all(page):
+    """A zip of all results, names of the same stem told apart."""
+    page.choose(SCENE, SCENE, upload(scene(), "other.jpg"))
+    with page.tab.expect_download() as download:
+        page.tab.click("#all")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["other.png", "photo-2.png", "photo.png"]
+        assert read_picture(io.BytesIO(archive.read("other.png"))).alpha[5, 5] == 0
+
+
+# --- settings ----------------------------------------------------------------------------------
+
+
+def param(page: Page, stage: str, name: str):
+    """A parameter's row, its stage opened."""
+    part = page.tab.locator(f"#form details[data-key^='{stage}#']")
+    if part.get_attribute("open") is None:
+        part.locator("summary").click()
+    return part.locator(f".param[data-name='{stage}.{name}']")
+
+
+def test_every_parameter_has_a_control_with_its_text(page):
+    """Each word of each stage of the pipeline stands in the form with range, unit and help of its schema."""
+    for step in load_pipeline("auto").steps:
+        for word, each in step.stage.words.items():
+            row = page.tab.locator(f".param[data-name='{step.name}.{word}']")
+            assert row.locator("input, select").count() >= 1
+            assert each.doc.replace("`", "")[:40] in row.locator(".help").text_content()
+    number = param(page, "luv_threshold", "tolerance").locator("input[type=number]")
+    assert (number.get_attribute("min"), number.get_attribute("max")) == ("0", "200")
+    assert "dE" in param(page, "luv_threshold", "tolerance").text_content()
+
+
+def test_a_parameter_changes_the_result_and_the_yaml(page):
+    """A value outside is told; a right one is run and written; the arrow takes it back."""
+    page.choose(SCENE)
+    row = param(page, "composite", "background")
+    row.locator("input").fill("#00ff00")
+    row.locator("input").press("Enter")
+    page.until("document.querySelector('#yaml').value.includes('#00ff00')")
+    page.settled()
+    np.testing.assert_allclose(page.shown()[5, 5], (0, 1, 0, 1), atol=0.01)
+    row.get_by_role("button", name="background: as it was").click()
+    page.settled()
+    assert page.shown()[5, 5, 3] == 0
+    assert page.tab.input_value("#pipeline") == "auto"
+
+
+def test_a_wrong_value_is_told_at_its_control(page):
+    """The server's sentence stands below the control."""
+    page.choose(SCENE)
+    row = param(page, "composite", "background")
+    row.locator("input").fill("no such color")
+    row.locator("input").press("Enter")
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    assert "composite.background: expected" in row.locator(".error").text_content()
+    page.errors.clear()
+    number = param(page, "make_trimap", "width").locator("input[type=number]")
+    number.fill("900")
+    number.press("Enter")
+    assert "Expected 0 to 200, got 900" in param(page, "make_trimap", "width").locator(".error").text_content()
+
+
+def test_live_preview_is_reduced_then_full(page):
+    """While a slider moves a reduced copy is asked for; the last answer has the full size."""
+    page.choose(upload(scene(600, 800, ((300, 300),))))
+    slider = param(page, "make_trimap", "width").locator("input[type=range]")
+    slider.press("ArrowRight")
+    page.settled()
+    answers = [request.response() for request in page.requests if request.url.endswith("/v1/remove")]
+    sizes = [answer.headers["x-bgkit-size"] for answer in answers]
+    assert sizes == ["800x600", "632x474", "800x600"]
+    assert page.shown().shape == (600, 800, 4)
+
+
+def test_another_pipeline(page):
+    """Choosing a pipeline runs it, and the others' older results are told."""
+    page.choose(SCENE, upload(scene(), "b.png"))
+    page.pipeline("studio-white")
+    page.settled()
+    assert page.shown()[5, 5].tolist() == [1, 1, 1, 1]
+    assert "older settings" in page.text("#queue li:nth-child(2)")
+    page.tab.click("#redoall")
+    page.until("!document.querySelector('#queue').textContent.includes('older settings')")
+    page.done(2)
+
+
+def test_find_a_parameter(page):
+    """The search leaves only what its words name."""
+    page.tab.fill("#filter", "trimap width")
+    names = page.tab.locator("#form .param:visible").evaluate_all("rows => rows.map((row) => row.dataset.name)")
+    assert "make_trimap.width" in names
+    assert "dense_crf.iterations" not in names
+
+
+def test_yaml_on_screen_is_the_pipeline(page):
+    """What stands in the YAML part is read by bgkit as the same pipeline; Copy and Save hand it out."""
+    page.tab.click("#yamlpart summary")
+    text = page.tab.input_value("#yaml")
+    assert read_pipeline(text).digest() == load_pipeline("auto").digest()
+    page.tab.click("#copy")
+    page.until("document.querySelector('#status').textContent === 'Copied'")
+    assert page.tab.evaluate("navigator.clipboard.readText()") == text
+    with page.tab.expect_download() as download:
+        page.tab.click("#save")
+    assert download.value.suggested_filename == "auto.yaml"
+    assert Path(download.value.path()).read_text() == text
+
+
+def test_yaml_of_every_pipeline_is_true(page):
+    """The page's YAML of each shipped pipeline, with all its checks, means the same."""
+    for name in shipped():
+        page.pipeline(name)
+        assert read_pipeline(page.tab.input_value("#yaml")).digest() == load_pipeline(name).digest()
+
+
+def test_pasted_yaml_with_an_error(page):
+    """A wrong value is told by line and column, and the place can be gone to; the mended text runs."""
+    page.choose(SCENE)
+    page.tab.click("#yamlpart summary")
+    wrong = "bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 900}\n  - composite: {background: black}\n"
+    page.tab.fill("#yaml", wrong)
+    page.until("!document.querySelector('#yamlproblem').hidden")
+    assert page.text("#yamlproblem").startswith("Line 3, column 32: luv_threshold.tolerance: expected 0..200")
+    page.tab.click("#yamlproblem button")
+    slice_of = "(yaml) => yaml.value.slice(yaml.selectionStart, yaml.selectionEnd)"
+    assert page.tab.locator("#yaml").evaluate(slice_of) == "900"
+    page.errors.clear()
+    page.tab.fill("#yaml", wrong.replace("900", "20"))
+    page.until("document.querySelector('#yamlproblem').hidden")
+    page.until("document.querySelectorAll('#form .stage').length === 3")  # two stages and the checks
+    page.settled()
+    assert page.shown()[5, 5].tolist() == [0, 0, 0, 1]
+
+
+def test_findings_are_sentences(page):
+    """Two pieces where one is asked for: a sentence says so, and the queue asks to look."""
+    page.pipeline("product")
+    page.choose(SCENE)
+    assert "Subjects: 2 pieces, where at most 1 is asked for. See what else" in page.text("#findings .flagged")
+    assert page.text("#queue .state") == "look at it"
+
+
+def test_plate_and_background(page):
+    """The empty scene makes clean-plate run; a background picture lies behind the result."""
+    page.pipeline("clean-plate")
+    page.tab.set_input_files("#files", [SCENE])
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    assert "needs the empty scene" in page.text("#problem")
+    page.tab.set_input_files("#plate input", [upload(scene(centers=()), "empty.png")])
+    page.done()
+    assert page.shown()[90, 70, 3] > 0.99
+    assert page.shown()[5, 5, 3] == 0
+    green = np.zeros((180, 240, 3), np.float32) + np.float32([0, 1, 0])
+    page.tab.set_input_files("#background input", [upload(green, "green.png")])
+    page.settled()
+    np.testing.assert_allclose(page.shown()[5, 5], (0, 1, 0, 1), atol=0.01)
+    page.tab.get_by_role("button", name="Leave the background out").click()
+    page.settled()
+    assert page.shown()[5, 5, 3] == 0
+
+
+# --- the brush ---------------------------------------------------------------------------------
+
+
+def corrected(page: Page) -> None:
+    page.until("document.querySelector('#status').textContent.startsWith('Corrected')")
+    page.settled()
+
+
+def test_brush_removes_undoes_and_redoes(page):
+    """One stroke takes the second disk away; undo and redo, by button and by keys, show before and after."""
+    page.choose(SCENE)
+    assert page.shown()[90, 170, 3] == 1
+    page.view("Brush")
+    page.tab.get_by_role("radio", name="Remove").check()
+    page.paint((85, 165), (95, 175))
+    corrected(page)
+    page.view("Opacity")
+    alpha = page.shown()[..., 0]
+    assert (alpha[84:96, 168:172] == 0).all()
+    assert alpha[90, 150] < 0.02
+    assert alpha[90, 70] == 1
+    page.view("Brush")
+    page.tab.click("#undo")
+    page.settled()
+    assert page.shown()[90, 170, 3] == 1
+    page.tab.locator("#stage").press("Control+y")
+    page.until("document.querySelector('#redo').disabled")
+    page.settled()
+    assert page.shown()[90, 170, 3] == 0
+
+
+def test_brush_keeps_exactly(page):
+    """A stroke on the ground is subject in every pixel under it, and the pipeline's YAML stays the same."""
+    page.choose(SCENE)
+    page.view("Brush")
+    page.paint((30, 20), (30, 60))
+    corrected(page)
+    page.view("Opacity")
+    alpha = page.shown()[..., 0]
+    assert (alpha[29:32, 21:59] == 1).all()
+    assert page.tab.input_value("#pipeline") == "auto"
+
+
+def test_brush_by_keys_alone(page):
+    """Space puts the brush down and lifts it, arrows move it, R removes."""
+    page.choose(upload(scene(centers=((90, 120),))))
+    page.view("Brush")
+    stage = page.tab.locator("#stage")
+    stage.press("r")
+    stage.press(" ")
+    for _ in range(4):
+        stage.press("ArrowRight")
+    stage.press(" ")
+    corrected(page)
+    page.view("Opacity")
+    assert page.shown()[90, 121, 0] == 0
+
+
+def test_brush_on_a_pipeline_without_its_stage(page):
+    """The first stroke puts the stage retouch into the chain, and the YAML shows it."""
+    page.choose(SCENE)
+    page.tab.click("#yamlpart summary")
+    page.tab.fill("#yaml", "bgkit: 1\nstages:\n  - luv_threshold\n  - composite: {background: none}\n")
+    page.until("document.querySelectorAll('#form .stage').length === 3")
+    page.settled()
+    page.view("Brush")
+    page.tab.get_by_role("radio", name="Remove").check()
+    page.paint((85, 165), (95, 175))
+    corrected(page)
+    assert page.shown()[90, 170, 3] == 0
+    assert "  - luv_threshold\n  - retouch\n  - composite" in page.tab.input_value("#yaml")
+
+
+def test_strokes_pipeline_begins_with_the_brush(page):
+    """With the pipeline strokes the page asks for strokes, and cuts out once both kinds are there."""
+    page.pipeline("strokes")
+    page.tab.set_input_files("#files", [SCENE])
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    assert "Paint" in page.text("#problem")
+    page.paint((85, 65), (95, 75))
+    page.tab.get_by_role("radio", name="Remove").check()
+    page.paint((10, 10), (10, 230))
+    page.until("document.querySelector('li[data-state=done]') !== null")
+    page.view("Opacity")
+    page.settled()
+    page.until("document.querySelector('#two .picture').naturalWidth === 240")
+    assert page.shown()[90, 70, 0] == 1
+    assert page.shown()[10, 100, 0] == 0
+
+
+def test_brush_on_a_hard_picture(page, data):
+    """Hair that the network misses comes back by one stroke on it."""
+    folder = data / "test" / "matting"
+    page.choose({"name": "GT04.png", "mimeType": "image/png", "buffer": (folder / "images/GT04.png").read_bytes()})
+    truth = read_picture(folder / "alphas/GT04.png").image[..., 0]
+    before = np.abs(page.shown()[..., 3] - truth).mean()
+    page.view("Brush")
+    page.paint((240, 575), (310, 585))
+    corrected(page)
+    page.screenshot("brush")
+    page.view("Opacity")
+    assert np.abs(page.shown()[..., 0] - truth).mean() < 0.75 * before
+
+
+# --- comparing, looks, access ------------------------------------------------------------------
+
+
+def test_two_pipelines_side_by_side(page):
+    """Both results stand beside each other, slide over each other, and their difference is told and shown."""
+    page.choose(SCENE)
+    page.view("Compare")
+    page.tab.select_option("#other", "studio-white")
+    page.until("document.querySelector('#differs').textContent.includes('%')")
+    page.until("document.querySelector('#stage').dataset.mode === 'side'")
+    assert page.shown("#one .picture")[5, 5, 3] == 0
+    assert page.shown("#two .picture")[5, 5].tolist() == [1, 1, 1, 1]
+    assert page.text(".tag.left") == "auto"
+    assert page.text(".tag.right") == "studio-white"
+    page.view("Slider")
+    page.until("document.querySelector('#stage').dataset.mode === 'slider'")
+    page.view("Difference")
+    page.until("document.querySelector('.tag.left').textContent.startsWith('orange')")
+    assert page.shown()[..., 3].min() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(390, 844), (1280, 820)], ids=["phone", "desktop"])
+def test_no_serious_violation_of_access(page, scheme, size):
+    """axe-core finds nothing serious in any view, light and dark, on phone and desktop; nothing overflows."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core checks for access").Axe()
+    width, height = size
+    page.tab.set_viewport_size({"width": width, "height": height})
+    page.tab.emulate_media(color_scheme=scheme)
+    name = f"{'phone' if width < 600 else 'desktop'}-{scheme}"
+    page.screenshot(f"{name}-welcome")
+    page.pipeline("product")
+    page.choose(SCENE, upload(scene(), "a-long-name-of-a-picture-from-the-studio-0001.png"))
+    page.tab.locator("#form summary").first.click()
+    for view in ("Result", "Before / after", "Opacity", "Brush", "Compare"):
+        page.view(view)
+        page.settled()
+        found = axe.run(page.tab).response["violations"]
+        told = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+        assert not told, view
+        assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(f"{name}-{view.split()[0].lower()}")
+
+
+def test_keyboard_reaches_everything(page):
+    """Tab alone goes from the header over the views, the picture, the queue and the settings to the download."""
+    page.choose(SCENE)
+    seen = []
+    page.tab.locator("#add").focus()
+    for _ in range(60):
+        seen.append(page.tab.evaluate("document.activeElement.id || document.activeElement.name"))
+        page.tab.keyboard.press("Tab")
+    places = [seen.index(name) for name in ("add", "view", "in", "stage", "pipeline", "filter", "format", "save1")]
+    assert places == sorted(places)
+
+
+def test_key_is_asked_for(browser, tmp_path):
+    """A server with a key: the page asks, a wrong key is told, the right one lets in."""
+    (tmp_path / "keys").write_text("correct-horse-battery\n")
+    (tmp_path / "keys").chmod(0o600)
+    with Server("--key", str(tmp_path / "keys")) as server:
+        tab = browser.new_page()
+        tab.goto(server.url)
+        tab.fill("#key", "wrong-wrong-wrong-wrong")
+        tab.get_by_role("button", name="Use it").click()
+        tab.get_by_text("This key is not the right one").wait_for()
+        tab.fill("#key", "correct-horse-battery")
+        tab.get_by_role("button", name="Use it").click()
+        tab.wait_for_selector("body.ready")
+        tab.close()
+
+
+def test_page_is_small_and_asks_nobody():
+    """All files together stay below 150 KB, and none of them names another host or holds inline code."""
+    files = [path for path in STATIC.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 150_000
+    for path in files:
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://", text), path.name
+        if path.suffix == ".html":
+            assert not re.search(r"<style|<script(?![^>]* src=)|\son\w+=|\sstyle=", text), path.name
