@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from bgkit.extent import subject_box
+from bgkit.pipelinefile import load_pipeline
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (60, 4000), (5000, 90), (2500, 3000)])
@@ -41,3 +43,26 @@ def test_without_a_subject_it_is_the_picture(value):
 def test_a_subject_that_fills_the_picture(shape):
     """One row, one column and one pixel too."""
     assert subject_box(np.ones(shape)) == shape
+
+
+@pytest.mark.parametrize("shape", [(160, 1920), (640, 640)])
+@pytest.mark.parametrize("pipeline", ["studio-white", "classical"])
+def test_a_padded_shot_gives_what_the_shot_gives(pipeline, shape):
+    """A stool with legs of 4 px, on a canvas of 1:12 and of 16 times the area: nothing of it is lost."""
+    alpha = np.zeros((160, 160), np.float32)
+    alpha[30:60, 25:135] = 1
+    for col in (28, 60, 100, 132):
+        alpha[60:150, col - 2 : col + 2] = 1
+    alpha = cv2.GaussianBlur(alpha, (0, 0), 0.7)
+    top, left = (shape[0] - 160) // 2, (shape[1] - 160) // 2
+    noise = np.random.default_rng(0).normal(0, 0.006, (*shape, 3))
+    canvas = np.zeros(shape, np.float32)
+    canvas[top : top + 160, left : left + 160] = alpha
+    image = canvas[..., None] * np.float32([0.35, 0.2, 0.1]) + (1 - canvas[..., None]) * np.float32(0.93)
+    image = np.clip(image + noise, 0, 1).astype(np.float32)
+    own = np.s_[top : top + 160, left : left + 160]
+    chain = load_pipeline(pipeline)
+    padded, alone = chain.run(image).alpha, chain.run(np.ascontiguousarray(image[own])).alpha
+    assert np.abs(padded[own] - alone).sum() < 0.01 * alpha.sum()
+    assert padded.sum() - padded[own].sum() < 0.001 * alpha.sum()
+    assert np.maximum(alpha - padded[own], 0).sum() < 0.01 * alpha.sum()
