@@ -290,7 +290,8 @@ def test_a_layer_has_its_own_name():
 def test_a_mask_of_ones_own():
     """A mask that is brought stands in for the stages that would make one."""
     draw(Path("a.png"), REFUSES)
-    draw(Path("masks/a.png"), (255, 255, 255))
+    Path("masks").mkdir()
+    cv2.imwrite("masks/a.png", 255 * np.eye(12, 16, dtype=np.uint8))
     remove("a.png", "--mask", "masks", "--save-steps", "steps")
     assert files() == ["a-cutout.png", "a.png", "masks/a.png", "steps/a/01-composite-result.png"]
 

@@ -110,8 +110,9 @@ def test_one_url_beside_itself_and_globs():
 
 def test_masks_from_a_store():
     """Layers that are brought may lie in a store, too."""
-    for name in ("in/a.png", "masks/a.png"):
-        upload(f"memory://{name}")
+    upload("memory://in/a.png")
+    mask = cv2.imencode(".png", 255 * np.eye(12, 16, dtype=np.uint8))[1].tobytes()
+    write_bytes(place_of("memory://masks/a.png"), mask)
     remove("memory://in", "-o", "memory://out", "--mask", "memory://masks", "--workers", "1")
     assert exists(Url("memory://out/a.png"))
 
