@@ -8,9 +8,8 @@ import references
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bgkit import backdrop
 from bgkit._ext import key as kernels
-from bgkit.backdrop import estimate_backdrop, estimate_plate
+from bgkit.backdrop import estimate_backdrop, estimate_plate, surface
 from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
 from bgkit.errors import ParamError
 from bgkit.stage import collect_notes
@@ -158,7 +157,7 @@ def test_rows_of_a_large_picture_are_passed_over_at_no_cost(monkeypatch):
     rows, cols = 3600, 600
     image = paint(plate_of((0.9, 0.9, 0.9), rows, cols, 0.4), disk(rows, cols, radius=200), noise=0.02)
     part = estimate_backdrop(image)
-    monkeypatch.setattr(backdrop, "ENOUGH", 10**9)
+    monkeypatch.setattr(surface, "ENOUGH", 10**9)
     every = estimate_backdrop(image)
     apart = np.linalg.norm(part.luv((60, 10)) - every.luv((60, 10)), axis=-1)
     assert 0 < apart.max() < 0.1

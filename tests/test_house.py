@@ -26,8 +26,6 @@ LEVELS = [
         "_ext",
         "backdrop",
         "extent",
-        "plate",
-        "known_background",
         "imagefile",
     },
     {"layers"},

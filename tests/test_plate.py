@@ -12,9 +12,9 @@ import references
 from conftest import disk_scene
 
 from bgkit._ext.sampling import choose_samples
-from bgkit.known_background import local_background, ramp, sample_alpha
+from bgkit.backdrop.plate import match_plate
+from bgkit.backdrop.sampling import local_background, ramp, sample_alpha
 from bgkit.pipelinefile import load_pipeline
-from bgkit.plate import match_plate
 from bgkit.stages import clean_plate, closed_form_matting, make_trimap, plate_matting
 
 
@@ -294,6 +294,6 @@ def test_a_match_is_made_once_and_forgotten_with_its_picture():
 
 def test_shift_of_a_large_picture_is_found(monkeypatch):
     """Registered at a reduced size, the shift is that of the full size."""
-    monkeypatch.setattr("bgkit.plate.LARGEST", 10_000)
+    monkeypatch.setattr("bgkit.backdrop.plate.LARGEST", 10_000)
     wall = textured()
     assert match_plate(noisy(moved(wall, 3.2, -2.4), 2), noisy(wall, 3)).shift == pytest.approx((3.2, -2.4), abs=0.2)

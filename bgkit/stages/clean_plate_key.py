@@ -1,6 +1,6 @@
 """The key from the empty plate: what differs from it is the subject.
 
-The plate is first brought to the picture's exposure and position (:mod:`bgkit.plate`). The difference
+The plate is first brought to the picture's exposure and position (:mod:`bgkit.backdrop.plate`). The difference
 is measured in CIELUV from the line of the plate's own color towards black: a shadow moves a color along
 that line, and is no subject. Two conversions to CIELUV and one pass.
 """
@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.known_background import ramp
+from bgkit.backdrop.plate import match_plate
+from bgkit.backdrop.sampling import ramp
 from bgkit.params import Range
-from bgkit.plate import match_plate
 from bgkit.stage import note, stage
 
 Floats = NDArray[Any]

@@ -15,12 +15,12 @@ from typing import Annotated
 import numpy as np
 
 from bgkit.backdrop import estimate_plate
+from bgkit.backdrop.plate import match_plate
+from bgkit.backdrop.sampling import local_background, sample_alpha
 from bgkit.errors import ConvergenceWarning
-from bgkit.known_background import local_background, sample_alpha
 from bgkit.laplacian import solve
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
-from bgkit.plate import match_plate
 from bgkit.stage import note, stage
 from bgkit.threads import threads
 
@@ -152,7 +152,7 @@ def plate_matting(
     Notes
     -----
     The minimum of ``a' L a + trust * sum c (a - s)²``, with L the matting Laplacian, and s and c the alpha and its
-    confidence that :func:`bgkit.known_background.sample_alpha` gives for each pixel.
+    confidence that :func:`bgkit.backdrop.sampling.sample_alpha` gives for each pixel.
 
     References
     ----------

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from bgkit._ext import key as _kernels
 from bgkit.backdrop import Backdrop, estimate_backdrop
+from bgkit.backdrop.sampling import ramp
 from bgkit.color import luv_from_srgb, parse_color
 from bgkit.errors import ParamError
-from bgkit.known_background import ramp
 from bgkit.params import Color, Range
 from bgkit.stage import note, stage
 from bgkit.threads import threads
