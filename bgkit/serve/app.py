@@ -19,6 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from bgkit import __version__
 from bgkit.batch.crew import Crew
+from bgkit.batch.wall import Wall
 from bgkit.errors import BgkitError
 from bgkit.serve import native, rembg, removebg, spec, wall
 from bgkit.serve.catalog import Catalog
@@ -34,7 +35,7 @@ PLACE = re.compile(r"^[^:\s]+:(\d+):(\d+): ")  # file:line:column of a YAML erro
 log = logging.getLogger("bgkit.serve")
 
 
-def create_app(settings: Settings, crew: Crew, watched: wall.Wall | None = None) -> FastAPI:
+def create_app(settings: Settings, crew: Crew, watched: Wall | None = None) -> FastAPI:
     """Return the ASGI application; at its end the crew finishes what is queued."""
 
     @asynccontextmanager

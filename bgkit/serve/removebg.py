@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
+from bgkit.batch.answers import OPACITY
 from bgkit.color import parse_color
 from bgkit.pipeline import Pipeline
 from bgkit.serve import spec
@@ -20,7 +21,7 @@ from bgkit.serve.catalog import build
 from bgkit.serve.fetching import fetch
 from bgkit.serve.intake import Intake, lying, read_request, size_of
 from bgkit.serve.native import describe, headers_of
-from bgkit.serve.works import MEDIA, OPACITY, make_work, perform
+from bgkit.serve.works import MEDIA, make_work, perform
 
 __all__ = ["answer_error", "router"]
 

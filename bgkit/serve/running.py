@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import os
 import signal
@@ -15,13 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from bgkit.batch.answers import Thumbnail, small_picture
 from bgkit.batch.crew import Crew
 from bgkit.batch.jobs import Job
+from bgkit.batch.wall import Wall, in_crew, watch_on
 from bgkit.batch.watching import Watch
 from bgkit.errors import EngineError
-from bgkit.imagefile import write_picture
 from bgkit.pipelinefile import load_pipeline
 from bgkit.serve.gate import JsonLines
 from bgkit.serve.settings import Settings
@@ -36,11 +34,9 @@ READER_SECONDS = 60  # that a client may take none of its answer
 
 def make_crew(settings: Settings) -> Crew:
     """Return the workers, whose first job is a small picture, so that libraries and network are loaded."""
-    file = io.BytesIO()
-    write_picture(file, np.tile(np.linspace(0, 1, 64, dtype=np.float32)[:, None, None], (1, 64, 3)))
     work = make_work(load_pipeline("auto"), ("result",), "png", {}, 0)
     os.environ["BGKIT_MAX_PIXELS"] = str(settings.max_pixels)  # workers take it over
-    warm = work, Job(file.getvalue(), Path(), "warm")
+    warm = work, Job(small_picture(), Path(), "warm")
     return Crew(settings.workers, settings.queue, warm, settings.memory)
 
 
@@ -55,8 +51,6 @@ def serve(settings: Settings, say: Callable[[str], None], watch: Watch | None = 
     if watch is None:
         _run(settings, crew, sockets, say, None)
         return 0
-    from bgkit.serve.wall import in_crew, watch_on
-
     watch.run = in_crew(crew, settings.seconds)
     wall = make_wall(watch)
     with watch:
@@ -66,15 +60,13 @@ def serve(settings: Settings, say: Callable[[str], None], watch: Watch | None = 
     return 0
 
 
-def make_wall(watch: Watch) -> Any:
+def make_wall(watch: Watch) -> Wall:
     """Return the wall for a folder; its results get thumbnails."""
-    from bgkit.serve.wall import Thumbnail, Wall
-
     watch.work = replace(watch.work, examine=Thumbnail())
     return Wall(str(watch.folder.absolute()), str(watch.out.absolute()), watch.work.pipeline.name)
 
 
-def show_page(host: str, port: int, watch: Watch, say: Callable[[str], None]) -> Any:
+def show_page(host: str, port: int, watch: Watch, say: Callable[[str], None]) -> Wall:
     """Serve the page of a folder that this process watches itself, in a thread; return its wall."""
     settings = Settings(host=host, port=port, queue=0)
     wall, sockets = make_wall(watch), [_listen(host, port)]

@@ -1,147 +1,23 @@
-"""The operator's wall: what comes of a watched folder, as it comes, for the page ``/watch``.
-
-One thread watches and writes here, each open page reads: a list with numbers needs no other word between them.
-"""
+"""The operator's wall over HTTP: what comes of a watched folder, as it comes, for the page ``/watch``."""
 
 from __future__ import annotations
 
 import asyncio
-import io
-import os
-import statistics
-import threading
-import time
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from bgkit.batch.crew import Crew
-from bgkit.batch.jobs import Job, Outcome, Work, shown
-from bgkit.batch.strips import thumbnail
-from bgkit.batch.watching import Watch
-from bgkit.errors import EngineError
-from bgkit.imagefile import write_picture
-from bgkit.layers import Layers
+from bgkit.batch.wall import Wall
 from bgkit.serve import spec
 
-__all__ = ["Thumbnail", "Wall", "in_crew", "router", "watch_on"]
+__all__ = ["router"]
 
-KEPT = 500  # pictures
-SIDE = 480  # px of a thumbnail
 PAUSE = 0.3  # s between two looks of a page's stream
-SERIES = {"scale": "scale", "ground": "bottom", "filled": "filled"}  # what the stage frame notes
 
 router = APIRouter(prefix="/v1/watch", tags=["watch"])
-
-
-@dataclass(frozen=True)
-class Thumbnail:
-    """Make a small copy of a result where it was made."""
-
-    def __call__(self, job: Job, layers: Layers) -> Mapping[str, Any]:
-        file = io.BytesIO()
-        array = layers.result if layers.result is not None else layers.alpha
-        if array is not None:
-            write_picture(file, thumbnail(array, SIDE), format="webp")
-        return {"thumbnail": file.getvalue()}
-
-
-@dataclass
-class Wall:
-    """The last pictures of a watched folder, and how it stands with it."""
-
-    folder: str
-    output: str
-    pipeline: str
-    trouble: str = ""
-    waiting: int = 0
-    closed: bool = False
-    counts: Counter[str] = field(default_factory=Counter)
-    pictures: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT))
-    thumbnails: dict[int, bytes] = field(default_factory=dict)
-
-    def add(self, outcome: Outcome) -> None:
-        """Take in what became of a picture."""
-        number = sum(self.counts[name] for name in ("done", "failed")) + 1
-        framed = outcome.facts.get("frame", {})
-        name = os.path.relpath(str(outcome.job.picture), self.folder)
-        told = {
-            "number": number,
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "name": shown(name),
-            "status": outcome.status,
-            "error": shown(outcome.error).replace(f"{self.folder}/", ""),
-            "flags": outcome.flags,
-            "findings": outcome.facts.get("findings", {}),
-            "seconds": round(sum(outcome.seconds.values()), 3),
-            "series": {name: framed[fact] for name, fact in SERIES.items() if fact in framed},
-            "thumbnail": f"/v1/watch/pictures/{number}" if outcome.found.get("thumbnail") else None,
-        }
-        self.thumbnails[number] = outcome.found.get("thumbnail", b"")
-        self.thumbnails.pop(number - KEPT, None)
-        self.pictures.append(told)
-        self.counts[outcome.status] += 1
-        self.counts["flagged"] += bool(outcome.flags)
-
-    def stand(self) -> dict[str, Any]:
-        """Return how it stands: folder, counts, trouble, and the series in figures."""
-        values = {
-            name: [told["series"][name] for told in list(self.pictures) if name in told["series"]] for name in SERIES
-        }
-        return {
-            "folder": self.folder,
-            "output": self.output,
-            "pipeline": self.pipeline,
-            "trouble": self.trouble,
-            "waiting": self.waiting,
-            "counts": {name: self.counts[name] for name in ("done", "failed", "flagged")},
-            "series": {
-                name: {"count": len(given), "median": statistics.median(given), "low": min(given), "high": max(given)}
-                for name, given in values.items()
-                if given
-            },
-        }
-
-
-def watch_on(watch: Watch, wall: Wall, every: float) -> threading.Thread:
-    """Watch a folder, whose watch is open, in a thread until the wall is closed."""
-
-    def go_on() -> None:
-        while not wall.closed:
-            for path in watch.look():
-                outcome = watch.do(path)
-                if outcome is not None:
-                    wall.add(outcome)
-                if watch.trouble or wall.closed:
-                    break
-            wall.trouble, wall.waiting = watch.trouble, watch.waiting
-            time.sleep(every)
-
-    thread = threading.Thread(target=go_on, daemon=True)
-    thread.start()
-    return thread
-
-
-def in_crew(crew: Crew, seconds: float) -> Callable[[Job, Work, Any], Outcome]:
-    """Return what does a watched picture in the server's workers."""
-
-    def run(job: Job, work: Work, on_step: Any = None) -> Outcome:
-        while True:
-            try:
-                return crew.submit(work, job, seconds).future.result()
-            except EngineError as error:
-                if crew.closing:
-                    return Outcome(job, "failed", str(error))
-                if crew.queued < crew.limit:  # not for want of a place
-                    return Outcome(job, "failed", f"{job.name}: {error}")
-                time.sleep(1)
-
-    return run
 
 
 def _there(request: Request) -> Wall:

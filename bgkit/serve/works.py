@@ -6,26 +6,22 @@ A client that goes away takes its work with it.
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import re
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fastapi import HTTPException, Request
 
+from bgkit.batch.answers import OPACITY, Encode
 from bgkit.batch.crew import Crew, QueueFullError, StoppedError
 from bgkit.batch.jobs import NOTHING, Job, Outcome, Work
 from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, MissingPartError, ModelError, PipelineError
-from bgkit.imagefile import write_picture
-from bgkit.layers import Layers
 from bgkit.pipeline import Pipeline
 from bgkit.serve.catalog import NoSuchPipelineError
 
-__all__ = ["MEDIA", "OPACITY", "Encode", "explain", "make_work", "perform", "scrub", "status_of"]
+__all__ = ["MEDIA", "explain", "make_work", "perform", "scrub", "status_of"]
 
 log = logging.getLogger("bgkit.serve")
 
@@ -37,8 +33,6 @@ MEDIA = {
     "avif": "image/avif",
     "bmp": "image/bmp",
 }
-
-OPACITY = "opacity"
 
 # The one table from errors to statuses; any other BgkitError is a wrong word or value of the client's.
 STATUS: Mapping[type[Exception], int] = {
@@ -52,42 +46,6 @@ STATUS: Mapping[type[Exception], int] = {
     BgkitError: 422,
 }
 PATHS = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+([^\s/:'\"]*)")
-
-
-@dataclass(frozen=True)
-class Encode:
-    """Turn finished layers into files, where they were made; ``opacity`` is the result's own, in its frame."""
-
-    layers: tuple[str, ...]
-    format: str
-
-    def __call__(self, job: Job, layers: Layers) -> dict[str, Any]:
-        contents, sizes = {}, {}
-        for name in self.layers:
-            array = getattr(layers, "result" if name == OPACITY else name)
-            if name == OPACITY:
-                array = array[:, :, 3] if array.shape[2] == 4 else layers.alpha
-            like = layers.facts.get("input", {})
-            contents[name] = _archive(array, like) if self.format == "zip" else _file(array, like, self.format)
-            sizes[name] = list(array.shape[:2])
-        return {"contents": contents, "sizes": sizes}
-
-
-def _file(array: Any, like: Mapping[str, Any], form: str) -> bytes:
-    file = io.BytesIO()
-    write_picture(file, array, like=like, format=form)
-    return file.getvalue()
-
-
-def _archive(array: Any, like: Mapping[str, Any]) -> bytes:
-    """Return a zip file of color and alpha apart, as remove.bg's: a JPEG and a gray PNG are smaller than one PNG."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        if array.ndim == 3:
-            archive.writestr("color.jpg", _file(array[:, :, :3], like, "jpg"))
-        if array.ndim == 2 or array.shape[2] == 4:
-            archive.writestr("alpha.png", _file(array if array.ndim == 2 else array[:, :, 3], like, "png"))
-    return file.getvalue()
 
 
 def status_of(error: BaseException) -> int:

@@ -1,0 +1,76 @@
+"""What a finished picture is turned into where it was made, when its caller is elsewhere: files in memory."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bgkit.batch.jobs import Job
+from bgkit.batch.strips import thumbnail
+from bgkit.imagefile import write_picture
+from bgkit.layers import Layers
+
+__all__ = ["OPACITY", "Encode", "Thumbnail", "small_picture"]
+
+OPACITY = "opacity"  # as a layer to encode: the result's own
+SIDE = 480  # px of a thumbnail
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Turn finished layers into files, where they were made; ``opacity`` is the result's own, in its frame."""
+
+    layers: tuple[str, ...]
+    format: str
+
+    def __call__(self, job: Job, layers: Layers) -> dict[str, Any]:
+        contents, sizes = {}, {}
+        for name in self.layers:
+            array = getattr(layers, "result" if name == OPACITY else name)
+            if name == OPACITY:
+                array = array[:, :, 3] if array.shape[2] == 4 else layers.alpha
+            like = layers.facts.get("input", {})
+            contents[name] = _archive(array, like) if self.format == "zip" else _file(array, like, self.format)
+            sizes[name] = list(array.shape[:2])
+        return {"contents": contents, "sizes": sizes}
+
+
+def _file(array: Any, like: Mapping[str, Any], form: str) -> bytes:
+    file = io.BytesIO()
+    write_picture(file, array, like=like, format=form)
+    return file.getvalue()
+
+
+def _archive(array: Any, like: Mapping[str, Any]) -> bytes:
+    """Return a zip file of color and alpha apart, as remove.bg's: a JPEG and a gray PNG are smaller than one PNG."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        if array.ndim == 3:
+            archive.writestr("color.jpg", _file(array[:, :, :3], like, "jpg"))
+        if array.ndim == 2 or array.shape[2] == 4:
+            archive.writestr("alpha.png", _file(array if array.ndim == 2 else array[:, :, 3], like, "png"))
+    return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """Make a small copy of a result where it was made."""
+
+    def __call__(self, job: Job, layers: Layers) -> Mapping[str, Any]:
+        file = io.BytesIO()
+        array = layers.result if layers.result is not None else layers.alpha
+        if array is not None:
+            write_picture(file, thumbnail(array, SIDE), format="webp")
+        return {"thumbnail": file.getvalue()}
+
+
+def small_picture() -> bytes:
+    """Return a small picture as a file, for a process's first job."""
+    file = io.BytesIO()
+    write_picture(file, np.tile(np.linspace(0, 1, 64, dtype=np.float32)[:, None, None], (1, 64, 3)))
+    return file.getvalue()
