@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CAMERA_RAW",
     "LEFT_BEHIND",
+    "LINE_LIMIT",
     "OPAQUE",
     "READABLE",
     "WRITABLE",
@@ -184,9 +185,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file, whole or not at all; text is UTF-8. OSError is not caught."""
+    """Write a file, whole or not at all; text is UTF-8, with what it cannot hold escaped. OSError is not caught."""
     with replacing(path) as part:
-        part.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        part.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 class JsonLines:

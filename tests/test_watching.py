@@ -222,7 +222,35 @@ def test_a_disk_that_fills_up_while_writing_is_no_failure_of_the_picture(clock):
         assert work_off(hot, clock) == {}
         assert "No space" in hot.trouble
         hot.run = real
+        clock.now += watching.PAUSE
         assert work_off(hot, clock) == {"a.png": "a.png"}
+
+
+def test_a_nearly_full_disk_is_not_tried_at_every_look(clock):
+    """After a try in vain the watch waits, longer each time, and its trouble stays the same."""
+    put("a.png")
+    tries, said = [], set()
+
+    def full(job, work, on_step):
+        tries.append(clock.now)
+        return replace(watching.run_job(job, work, on_step), status="failed", error=os.strerror(errno.ENOSPC))
+
+    with watch(clock) as hot:
+        hot.run = full
+        work_off(hot, clock)
+        for _ in range(200):
+            clock.now += 1
+            for path in hot.look():
+                hot.do(path)
+            said.add(hot.trouble)
+    assert len(tries) == 5 and said == {"No space left on device"}
+
+
+def test_an_output_folder_that_cannot_be_made(clock):
+    """A file in its way is told in one line."""
+    Path("out").write_text("")
+    with pytest.raises(PlanError, match="out: cannot be made: File exists"), watch(clock):
+        pass
 
 
 @pytest.mark.parametrize("which", ["in", "out"])

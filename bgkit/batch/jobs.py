@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bgkit.batch.places import Place, Url, place_of, stat_of
-from bgkit.errors import PipelineError, PlanError
+from bgkit.errors import ModelError, PipelineError, PlanError
 from bgkit.files import OPAQUE, WRITABLE
 
 if TYPE_CHECKING:
@@ -90,6 +90,24 @@ class Work:
             chosen = [step.values[word] for step in steps if word in step.values and step.stage.gives == self.layer]
             if chosen[-1:] == ["none"]:
                 raise PipelineError(f"a {ending} has no transparency; {remedy}, or png")
+
+    def start_networks(self) -> None:
+        """Load each network that does not come with bgkit, so that one that cannot run stops no batch halfway.
+
+        Raises
+        ------
+        ModelError
+            If ONNX Runtime cannot load it: weights that are missing or cut, operators that it does not know.
+        """
+        from bgkit.models.session import network  # loads ONNX Runtime, which checking alone does without
+        from bgkit.models.store import WEIGHTS, locate
+
+        for step in self.pipeline.steps:
+            if "model" in step.values and locate(str(step.values["model"]))[1].parent != WEIGHTS:
+                try:
+                    network(str(step.values["model"]), provider=str(step.values.get("provider", "cpu")))
+                except ModelError as error:
+                    raise error.at(f"{step.name}.model") from None
 
     def check_sizes(self, jobs: Iterable[Job]) -> None:
         """See, before the first pixel, by the headers that results fit their formats (0.2 ms for each picture).

@@ -53,4 +53,5 @@ def pack(target: Path, outputs: Sequence[Place], folder: Place | None = None) ->
         zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive,
     ):
         for output in outputs:
-            archive.write(str(output), inner_path(output, top).as_posix())
+            name = inner_path(output, top).as_posix()
+            archive.write(str(output), name.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -161,6 +161,7 @@ def remove_many(
     suffix = "-cutout" if layer == "result" else f"-{layer}"
     planned = plan(names, target, ending=ending, suffix=suffix, brought=given, page=page)
     work.check_sizes(planned.jobs)
+    work.start_networks()
     zipped = Path(archive) if archive is not None else None
     if zipped is not None:
         check_target(zipped, planned.jobs)

@@ -22,7 +22,7 @@ from bgkit.batch.jobs import Job, Outcome, Work, shown
 from bgkit.batch.places import Place, write_bytes
 from bgkit.batch.report import as_record
 from bgkit.errors import PipelineError
-from bgkit.files import digest_of
+from bgkit.files import LINE_LIMIT, digest_of, read_text
 from bgkit.machine import versions
 from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import read_pipeline
@@ -44,12 +44,11 @@ def pipeline_of(sidecar: Path) -> Pipeline:
     PipelineError
         If the file cannot be read or is no sidecar.
     """
+    content = read_text(sidecar, "a sidecar in JSON", PipelineError, LINE_LIMIT)
     try:
-        told = json.loads(sidecar.read_bytes())
+        told = json.loads(content)
         name, text = str(told["pipeline"]), str(told["pipeline_yaml"])
-    except OSError as error:
-        raise PipelineError(f"{shown(sidecar)}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PipelineError(f"{shown(sidecar)}: expected a sidecar, as --sidecar writes them") from error
     return read_pipeline(text, str(sidecar), name)
 

@@ -35,6 +35,7 @@ __all__ = ["Watch"]
 
 Stamp = tuple[int, int]
 ROOM = 64 << 20  # bytes that must be free before a picture is begun: a result of 12 MP and its sidecar
+PAUSE, LONGEST_PAUSE = 10.0, 600.0  # seconds between two tries where a result could not be written
 REVIEW = "review"
 PASSING = (
     "ENOSPC",
@@ -54,6 +55,15 @@ class _Seen:
 
     stamp: Stamp
     since: float
+
+
+@dataclass
+class _Paused:
+    """Why pictures wait though folders are there, for how long, and until when by the watch's clock."""
+
+    trouble: str
+    seconds: float
+    until: float
 
 
 @dataclass
@@ -84,6 +94,7 @@ class Watch:
     seen: dict[Path, _Seen] = field(default_factory=dict)
     failed: dict[Path, Stamp] = field(default_factory=dict)
     locked: dict[Path, str] = field(default_factory=dict)
+    paused: _Paused | None = None  # until a picture is done
     journal: Journal | None = None
 
     def __enter__(self) -> Watch:
@@ -95,7 +106,10 @@ class Watch:
         self.folder, self.out = Path(os.path.abspath(self.folder)), Path(os.path.abspath(self.out))  # noqa: PTH100
         self.digest, self.work = self.work.pipeline.digest(), replace(self.work, sidecar=True)
         self.review = Review(self.out / REVIEW, self.out)
-        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PlanError(f"{shown(self.out)}: cannot be made: {error.strerror}") from error
         self._open()
         return self
 
@@ -120,6 +134,10 @@ class Watch:
         if not self._folders_there():
             return []
         now, there, ready = self.clock(), {}, []
+        if self.paused is not None:
+            self.trouble = self.paused.trouble
+            if now < self.paused.until:
+                return []
         try:
             for path, stamp in self._pictures():
                 there[path] = stamp
@@ -152,11 +170,12 @@ class Watch:
             if outcome.status == "done":
                 self.review.add(outcome)
                 self._remember(outcome)
+                self.paused = None
                 return outcome
         except OSError as error:
             if not self._folders_there() or not path.exists():
                 return None
-            self.trouble = f"{shown(self.out)} cannot be written: {error.strerror}"
+            self._pause(f"{shown(self.out)} cannot be written: {error.strerror}")
             return None
         stamp = stamp_of(job)
         if stamp is None or stamp != outcome.stamp:
@@ -165,10 +184,17 @@ class Watch:
             return None
         texts = (os.strerror(getattr(errno, name)).lower() for name in PASSING if hasattr(errno, name))
         if any(text in outcome.error.lower() for text in texts):
-            self.trouble = outcome.error
+            self._pause(outcome.error)
             return None
         self.failed[path] = stamp
         return outcome
+
+    def _pause(self, trouble: str) -> None:
+        """Wait before the next try, longer after each: room for a picture may be missing for days."""
+        waited = self.paused.seconds if self.paused else PAUSE / 2
+        seconds = min(2 * waited, LONGEST_PAUSE)
+        self.paused = _Paused(trouble, seconds, self.clock() + seconds)
+        self.trouble = trouble
 
     def _remember(self, outcome: Outcome) -> None:
         assert self.journal is not None

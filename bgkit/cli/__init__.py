@@ -6,6 +6,7 @@ wrong, nothing was touched; 130 stopped by the user.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 import click
 
 from bgkit import __version__
-from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, did_you_mean
+from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, cut, did_you_mean, printable
 
 __all__ = ["app", "main"]
 
@@ -37,6 +38,7 @@ COMMANDS = {
     "export": "Write a trained network as an ONNX file.",
 }
 
+NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # what the system says of impossible names
 STATUS = {EngineError: 1, ImageError: 1, LayerError: 1}  # of an error that reaches this surface; any other: 2
 
 
@@ -66,13 +68,18 @@ class App(click.Group):
             return super().invoke(ctx)
         except BgkitError as error:
             status = next((STATUS[kind] for kind in STATUS if isinstance(error, kind)), 2)
-            text = str(error)
+            text, trace = str(error), traceback.format_exc()
         except (click.ClickException, click.exceptions.Exit, KeyboardInterrupt, EOFError, BrokenPipeError):
             raise
+        except OSError as error:  # a full disk, a share that went away, a name that no file can have
+            status = 2 if error.errno in NAMES else 1
+            text = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+            text, trace = cut(printable(text), 400), traceback.format_exc()
         except Exception as error:
             status, text = 1, f"internal error: {type(error).__name__}: {error} (bgkit --debug ... shows where)"
+            text, trace = cut(printable(text), 400), traceback.format_exc()
         if ctx.params["debug"]:
-            traceback.print_exc()
+            click.echo(trace, err=True, nl=False)
         click.echo(f"error: {text}", err=True)
         return status
 

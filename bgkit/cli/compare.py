@@ -37,6 +37,7 @@ Examples:
 @click.option(
     "-o", "--output", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The report's folder."
 )
+@click.option("--yes", is_flag=True, help="Do not ask where a sweep makes more than a thousand variants.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def command(
     *,
@@ -49,6 +50,7 @@ def command(
     metrics: str | None,
     workers: int | None,
     output: Path,
+    yes: bool,
     quiet: bool,
 ) -> int:
     """Compare pipelines on pictures, with or without truth.
@@ -59,11 +61,18 @@ def command(
     Files that cannot be read, matched or measured are listed, and make the exit status 1.
     """
     from bgkit.comparison import compare
+    from bgkit.comparison.runs import MANY, count_variants
     from bgkit.evaluate import open_dataset
 
+    count = count_variants(pipelines, sweeps)
+    if count > MANY and not yes and sys.stdin.isatty():
+        click.confirm(f"{count} variants on each picture: begin?", abort=True, err=True)
+        yes = True
     names = [name.strip() for name in metrics.split(",")] if metrics else None
     progress = _Lines() if quiet or not sys.stderr.isatty() else _Bar()
     progress.quiet = quiet
+    if sweeps:
+        progress.note(f"{count} variants on each picture")
     try:
         with progress:
             told = compare(
@@ -75,6 +84,7 @@ def command(
                 sweeps=sweeps,
                 metrics=names,
                 workers=workers,
+                most=count if yes else MANY,
                 on_news=progress.note,
                 on_done=progress.done,
             )

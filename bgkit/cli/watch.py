@@ -68,6 +68,7 @@ def command(
 
     work = Work(load_chain(pipeline, settings, background))
     work.check((), ending)
+    work.start_networks()
     watch = Watch(folder, output, work, ending, settle)
     wall = _page(watch, page)
     with watch, _status() as status:

@@ -15,7 +15,7 @@ from bgkit.batch.engines.local import default_workers
 from bgkit.batch.jobs import shown
 from bgkit.comparison import judging, report
 from bgkit.comparison.pictures import gather
-from bgkit.comparison.runs import PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
+from bgkit.comparison.runs import MANY, PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
 from bgkit.errors import PlanError
 from bgkit.evaluate.metrics import METRICS, check_names
 from bgkit.evaluate.samples import Dataset
@@ -39,6 +39,7 @@ def compare(
     sweeps: Sequence[str] = (),
     metrics: Sequence[str] | None = None,
     workers: int | None = None,
+    most: int = MANY,
     on_news: Callable[[str], None] | None = None,
     on_done: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
@@ -59,6 +60,8 @@ def compare(
         Names from :data:`bgkit.evaluate.metrics.METRICS`; the first ranks.
     workers : int, optional
         Processes. Times are steadiest with 1.
+    most : int
+        More variants than that are refused, before anything is done.
     on_news : callable(text), optional
         Told what there is to know on the way.
     on_done : callable(number, total, text), optional
@@ -77,7 +80,7 @@ def compare(
     folder = Path(output)
     names = list(dict.fromkeys(metrics or USUAL))
     check_names(names, with_color=False)
-    variants, notes = make_variants(pipelines, sweeps)
+    variants, notes = make_variants(pipelines, sweeps, most)
     if isinstance(images, Dataset):
         if truth or plates:
             raise PlanError(f"truth, plates: the data set {images.name} brings its own; leave them away")

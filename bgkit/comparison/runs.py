@@ -43,9 +43,11 @@ from bgkit.pipelinefile import load_pipeline
 
 __all__ = [
     "JOURNAL",
+    "MANY",
     "PREVIEW",
     "Examination",
     "Variant",
+    "count_variants",
     "folder_of",
     "make_variants",
     "run_variants",
@@ -96,7 +98,12 @@ class Variant:
         return f"{re.sub(r'[^A-Za-z0-9=._-]+', '_', self.name)[:60].strip('._')}-{self.digest[:8]}"
 
 
-def make_variants(pipelines: Sequence[str], sweeps: Sequence[str] = ()) -> tuple[list[Variant], list[str]]:
+MANY = 1000  # variants that nobody compares by mistake
+
+
+def make_variants(
+    pipelines: Sequence[str], sweeps: Sequence[str] = (), most: int = MANY
+) -> tuple[list[Variant], list[str]]:
     """Load pipelines and spread them over the grid of all sweeps.
 
     Parameters
@@ -106,6 +113,8 @@ def make_variants(pipelines: Sequence[str], sweeps: Sequence[str] = ()) -> tuple
     sweeps : sequence of str
         ``STAGE.PARAM=a,b,c``; a pipeline without the stage is taken as it is. Where a value itself has a
         comma, ``;`` parts them.
+    most : int
+        More variants than that are refused.
 
     Returns
     -------
@@ -125,6 +134,9 @@ def make_variants(pipelines: Sequence[str], sweeps: Sequence[str] = ()) -> tuple
     variants: dict[str, Variant] = {}
     notes: list[str] = []
     unused = set(axes)
+    count = count_variants(pipelines, sweeps)
+    if count > most:
+        raise PlanError(f"--sweep: makes {count} variants, more than {most}; give fewer values, or --yes")
     for source in pipelines:
         pipeline = load_pipeline(source)
         stages = {step.name for step in pipeline.steps}
@@ -139,6 +151,11 @@ def make_variants(pipelines: Sequence[str], sweeps: Sequence[str] = ()) -> tuple
     if unused:
         raise PipelineError(f"--sweep {sorted(unused)[0]}: no pipeline given has this stage")
     return _told_apart(list(variants.values())), notes
+
+
+def count_variants(pipelines: Sequence[str], sweeps: Sequence[str]) -> int:
+    """Return how many variants there are at most: some may turn out to do the same."""
+    return len(pipelines) * math.prod(len(_read_sweep(text)[1]) for text in sweeps)
 
 
 def _read_sweep(text: str) -> tuple[str, list[str]]:
@@ -299,7 +316,7 @@ def _key(variant: Variant, sample: Sample, metrics: Sequence[str]) -> str:
                 stat = path.stat()
                 parts += [str(stat.st_size), str(stat.st_mtime_ns)]
         parts.append("/")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _read_journal(path: Path) -> dict[str, Record]:

@@ -81,6 +81,13 @@ def read_instances(rule: Instances, outputs: list[Array], placed: Placement, pic
     map inside its box, of any size, with values 0..1 (He et al. 2017, Mask R-CNN, section 3).
     """
     boxes, labels, scores, masks = (np.asarray(each) for each in outputs)
+    if masks.ndim < 2:
+        raise ModelError(f"output.instances.masks: expected a map for each object, got the shape {masks.shape}")
+    if not boxes.size // 4 == labels.size == scores.size == (masks.size // max(1, masks.shape[-2] * masks.shape[-1])):
+        raise ModelError(
+            "output.instances: expected as many boxes, labels, scores and masks, got the shapes "
+            f"{boxes.shape}, {labels.shape}, {scores.shape}, {masks.shape}"
+        )
     found = np.zeros(picture, np.float32)
     rows, cols = picture[0] / placed.rows, picture[1] / placed.cols
     for box, label, score, mask in zip(

@@ -31,6 +31,7 @@ SLOWEST = 256
 PAUSES = (0.5, 2.0, 5.0)  # seconds before each new attempt that follows one without headway
 HEADWAY = 1 << 16  # bytes that make an attempt worth another
 CHUNK = 1 << 18
+MOST = 1 << 31  # bytes of a file whose card does not say them: the most that ONNX's protocol buffer can hold
 
 
 def download(
@@ -100,6 +101,11 @@ def _fetch_all(url: str, part: Path, size: int | None, on_progress: Progress | N
             if error.code < 500 and error.code not in (http.client.REQUEST_TIMEOUT, http.client.TOO_MANY_REQUESTS):
                 raise ModelError(f"{url}: the server answered {error.code} {error.reason}") from None
             reason = f"the server answered {error.code} {error.reason}"
+        except _EndlessError:
+            part.unlink()
+            raise ModelError(f"{url}: the server sends more than the {MOST} bytes of an ONNX file; stopped") from None
+        except ValueError as error:  # a redirect to an address that is none
+            raise ModelError(f"{url}: the server's answer makes no sense: {error}") from None
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
                 raise ModelError(f"{part}: cannot be written: {error.strerror}") from None
@@ -115,6 +121,10 @@ def _fetch_all(url: str, part: Path, size: int | None, on_progress: Progress | N
         time.sleep(PAUSES[idle - 1] if idle else 0)
 
 
+class _EndlessError(Exception):
+    pass
+
+
 def _fetch_once(url: str, part: Path, start: int, size: int | None, on_progress: Progress | None) -> bool:
     """Append to ``part`` what one answer brings; tell whether that was the end of the file."""
     request = urllib.request.Request(url, headers={"User-Agent": "bgkit", "Accept-Encoding": "identity"})
@@ -128,7 +138,9 @@ def _fetch_once(url: str, part: Path, start: int, size: int | None, on_progress:
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise http.client.HTTPException("the server compresses what it was asked to send as it is")
         told = answer.headers.get("Content-Length", "")
-        end = start + int(told) if told.isdecimal() else None
+        end = start + int(told) if re.fullmatch("[0-9]{1,15}", told) else None
+        if size is None and end is not None and end > MOST:
+            raise ModelError(f"{url}: the server has {end} bytes, and an ONNX file has at most {MOST}; is it the file?")
         with part.open("r+b" if part.exists() else "wb") as out:
             out.truncate(start)
             out.seek(start)
@@ -146,6 +158,8 @@ def _copy(answer: Any, out: Any, done: int, *, size: int | None, end: int | None
             break
         out.write(data)
         done += len(data)
+        if size is None and done > MOST:
+            raise _EndlessError
         if on_progress is not None:
             on_progress(done, total)
         now = time.monotonic()
@@ -160,7 +174,7 @@ def _first_byte(answer: Any) -> int:
     """Return where the answer's bytes start in the file."""
     if answer.status != http.client.PARTIAL_CONTENT:
         return 0
-    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    found = re.match(r"bytes ([0-9]{1,15})-", answer.headers.get("Content-Range", ""))
     return int(found.group(1)) if found else -1
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bgkit.errors import ModelError
+import math
+
+from bgkit.errors import ModelError, cut
 from bgkit.models.card import CHANNELS, LAYOUTS, Card
 from bgkit.models.graph import Graph, Value
 
@@ -36,7 +38,17 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
             f"{place}: input.tensors: expected a table for each of the graph's inputs ({listing}), got none for "
             f"{', '.join(unfed)}"
         )
+    if graph.foreign:
+        raise ModelError(
+            f"{place}: expected operators of ONNX or ONNX Runtime, got {cut(', '.join(graph.foreign))}; export the "
+            "network without custom operators"
+        )
     outputs = output_names(card, graph, place)
+    for value in graph.outputs:
+        if value.name in outputs and (value.dtype == "text" or value.dtype.startswith("type ")):
+            raise ModelError(f"{place}: output.name: expected an output of numbers, got {value}")
+    if card.output.instances is not None:
+        _check_instances(graph, outputs, place)
     if card.output.instances is None:
         _check_activation(card, graph, outputs[0], place)
         _check_map(card, next(value for value in graph.outputs if value.name == outputs[0]), values[0], place)
@@ -70,6 +82,20 @@ def _check_shape(card: Card, layers: tuple[str, ...], value: Value, place: str) 
             raise ModelError(
                 f"{place}: input.size: expected the graph's {side} {('rows', 'columns')[axis]} ({value}), got {wish}"
             )
+
+
+def _check_instances(graph: Graph, outputs: list[str], place: str) -> None:
+    """Refuse boxes, labels, scores and masks of unequal number, where the graph says how many there are."""
+    shapes = {value.name: value.shape or (None,) for value in graph.outputs}
+    inner = (1, 0, 0, 2)  # dimensions of one box, label, score, mask
+    counts = {}
+    for name, own in zip(outputs, inner, strict=True):
+        outer = shapes[name][: len(shapes[name]) - own]
+        if None not in outer:
+            counts[name] = math.prod(size or 0 for size in outer)
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        raise ModelError(f"{place}: output.instances: expected as many boxes, labels, scores and masks, got {told}")
 
 
 def _check_activation(card: Card, graph: Graph, output: str, place: str) -> None:

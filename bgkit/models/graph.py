@@ -17,7 +17,19 @@ from bgkit.files import open_regular
 
 __all__ = ["Graph", "Value", "read_graph"]
 
-TYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")  # of operators, ONNX's own
+RUNTIME = "com.microsoft"  # operators that ONNX Runtime brings along: com.microsoft, com.microsoft.nchwc, ...
+TYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    8: "text",
+    10: "float16",
+    11: "float64",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class Graph:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     makers: dict[str, tuple[str, tuple[str, ...]]]  # output name -> (operator, input names)
+    foreign: tuple[str, ...] = ()  # operators that neither ONNX nor ONNX Runtime knows
     external_data: tuple[str, ...] = ()  # files of weights ("external data"), relative to the folder of the ONNX file
 
     def last_operator(self, output: str) -> str:
@@ -95,7 +108,17 @@ def _read(data: memoryview) -> Graph:
         raise _MalformedError
     external = {name: None for part in _all(graphs[0], 5) for name in _external_data(part)}
     _check_order(makers)
-    return Graph(inputs, outputs, makers, tuple(external))
+    functions = {(_joined(part, 10), _joined(part, 1)) for part in _all(data, 25)}  # the model's own operators
+    used = {(_joined(part, 7), _joined(part, 4)) for part in _all(graphs[0], 1)} - functions
+    known = (*DOMAINS, RUNTIME)
+    foreign = (
+        f"{where}.{name}" for where, name in sorted(used) if where not in known and not where.startswith(RUNTIME)
+    )
+    return Graph(inputs, outputs, makers, tuple(foreign), tuple(external))
+
+
+def _joined(part: memoryview, number: int) -> str:
+    return "".join(_text(text) for text in _all(part, number))
 
 
 def _check_order(makers: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:

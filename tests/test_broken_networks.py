@@ -1,0 +1,80 @@
+"""Networks that cannot run are found before the first picture, with exit status 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, load, save
+from onnx_files import red_channel, value, with_card, write
+
+from bgkit.cli import app
+from bgkit.errors import ModelError
+from bgkit.models.graph import read_graph
+from bgkit.models.store import list_cards
+
+
+def remove(model: str) -> str:
+    """Run a batch of one picture that must not begin, and return what was said."""
+    Path("in").mkdir(exist_ok=True)
+    cv2.imwrite("in/a.png", np.full((16, 16, 3), 200, np.uint8))
+    Path("p.yaml").write_text(f"bgkit: 1\nstages: [cnn_mask: {{model: '{model}'}}, composite]\n")
+    result = CliRunner().invoke(app, ["remove", "in", "-o", "out", "-p", "p.yaml"])
+    assert result.exit_code == 2, result.output
+    assert not Path("out").exists() and result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_custom_operator():
+    """An operator of nobody's is named."""
+    node = helper.make_node("Magic", ["image"], ["mask"], domain="org.example")
+    path = write(Path("n.onnx"), [node], [value("image", [1, 3, 8, 8])], [value("mask", [1, 1, 8, 8])])
+    told = remove(with_card(path, "size = 8"))
+    assert "expected operators of ONNX or ONNX Runtime, got org.example.Magic" in told
+
+
+def test_an_output_of_text():
+    """A network that answers with words is no network for masks."""
+    out = value("mask", [1, 1, 8, 8], TensorProto.STRING)
+    path = write(
+        Path("n.onnx"), [helper.make_node("Cast", ["image"], ["mask"], to=8)], [value("image", [1, 3, 8, 8])], [out]
+    )
+    assert "expected an output of numbers, got mask text[1, 1, 8, 8]" in remove(with_card(path, "size = 8"))
+
+
+def test_a_graph_that_cannot_be_loaded():
+    """Only ONNX Runtime finds an operator with a wrong attribute; it is asked first."""
+    path = red_channel(Path("n.onnx"), (1, 3, 8, 8))
+    model = load(path)
+    model.graph.node[0].op_type = "Gathering"
+    save(model, path)
+    assert "cnn_mask.model: " in (told := remove(with_card(path, "size = 8"))) and "cannot load the network" in told
+
+
+def test_a_cycle():
+    """A value made from itself is refused, by whatever way."""
+    nodes = [helper.make_node("Identity", ["mask"], ["one"]), helper.make_node("Identity", ["one"], ["mask"])]
+    path = write(Path("n.onnx"), nodes, [value("image", [1, 3, 8, 8])], [value("mask", [1, 1, 8, 8])])
+    with pytest.raises(ModelError, match=r"n.onnx: expected a graph without cycles, got one through '(one|mask)'"):
+        read_graph(path)
+    assert "without cycles" in remove(with_card(path, "size = 8"))
+
+
+def test_a_broken_card_hides_no_other(monkeypatch, tmp_path):
+    """The list has all others, and says which card is broken and why."""
+    monkeypatch.setenv("BGKIT_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "card.toml").write_text("bgkit = " + "[" * 5000)
+    result = CliRunner().invoke(app, ["models", "list"])
+    assert result.exit_code == 1
+    assert result.stdout.count("\n") == len(list_cards(lambda error: None))
+    assert result.stderr.count("\n") == 1 and "mine/card.toml: " in result.stderr
