@@ -181,6 +181,15 @@ def _first_byte(answer: Any) -> int:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follow redirects to http and https only; the base class would go to FTP as well."""
 
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except ValueError:  # the address is none
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not newurl.startswith(("http://", "https://")):
             raise urllib.error.HTTPError(newurl, code, f"with a redirect that is not allowed: {newurl}", headers, fp)
