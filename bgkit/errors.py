@@ -72,7 +72,7 @@ class EngineError(BgkitError):
 
 
 class RecipeError(BgkitError, ValueError):
-    """A training recipe cannot be read, or does not fit its pictures or the run it is to go on with."""
+    """A training recipe cannot be read, or does not fit its pictures or the run that it is to resume."""
 
 
 class ImageError(BgkitError):

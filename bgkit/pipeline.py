@@ -30,7 +30,7 @@ INPUTS = ("image", "plate", "second", "strokes", "opacity")  # made by no stage 
 
 
 def _odds(new: Array, old: Array) -> Array:
-    """Multiply the odds of two independent witnesses (Bayes): 0.5 has no say, contradiction gives 0.5."""
+    """Multiply the odds of two independent witnesses (Bayes): 0.5 has no effect, contradiction gives 0.5."""
     a, b = np.clip(new, 0.001, 0.999), np.clip(old, 0.001, 0.999)
     yes = a * b
     return yes / (yes + (1 - a) * (1 - b))

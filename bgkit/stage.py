@@ -34,7 +34,7 @@ MERGE = Param(
     "merge",
     Literal["replace", "min", "max", "mean", "product", "odds"],
     "replace",
-    doc="How the new mask meets the mask so far: mean shows contradiction as 0.5; odds too, and lets 0.5 have no say.",
+    doc="How the new mask meets the mask so far: mean shows contradiction as 0.5; with odds, too, and 0.5 has no effect.",
 )
 
 

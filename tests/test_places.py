@@ -1,4 +1,4 @@
-"""Pictures and results in stores: found, read and written by URL, whole or not at all, and gone on with."""
+"""Pictures and results in stores: found, read and written by URL, whole or not at all, and resumed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Places: where pictures come from and results go, be it a file system or a store that fsspec knows.
 
 A path stays a :class:`pathlib.Path`, also one that was written ``file:///...``. Everything else with ``://`` is
-a :class:`Url`, with as much of a path's manners as planning needs. fsspec and its drivers load when the first
+a :class:`Url`, with the pathlib methods that planning needs. fsspec and its drivers load when the first
 URL is met.
 
 A store shows a result whole or not at all, as far as it can: object stores (S3, GCS, Azure) show an object

@@ -1,7 +1,7 @@
 """One job, from the file to the file, whatever happens on the way.
 
 A failure stays with its picture: :func:`run_job` returns it as an outcome. Only the user's stop
-(KeyboardInterrupt) goes through.
+(KeyboardInterrupt) is not caught.
 """
 
 from __future__ import annotations

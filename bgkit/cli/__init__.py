@@ -25,7 +25,7 @@ __all__ = ["app", "main"]
 # command -> its line in the help; the function `command` of bgkit.cli.NAME is loaded when it is called.
 COMMANDS = {
     "remove": "Remove the background of pictures.",
-    "watch": "Do every picture that arrives in a folder.",
+    "watch": "Process every picture that arrives in a folder.",
     "align": "Find the one scale and ground line for a series of shots.",
     "check": "Check pipeline files.",
     "stages": "List the stages, or explain one.",

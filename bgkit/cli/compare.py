@@ -89,7 +89,7 @@ def command(
                 on_done=progress.done,
             )
     except KeyboardInterrupt:
-        click.echo("stopped; the same command goes on with what is left", err=True)
+        click.echo("stopped; the same command resumes", err=True)
         return 130
     for problem in told["problems"][:SHOWN]:
         click.echo(f"error: {problem['file']}: {problem['reason']}", err=True)

@@ -131,7 +131,7 @@ def _output(rule: Output) -> str:
 def fetch_networks(names: tuple[str, ...], accept_license: bool) -> int:
     """Download networks.
 
-    What an earlier try left is gone on with; the checksum decides whether a file is right.
+    A download that was cut off is resumed; the checksum decides whether a file is right.
     """
     from bgkit.models import fetch, show
 

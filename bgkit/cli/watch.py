@@ -53,7 +53,7 @@ def command(
     once: bool,
     strict: bool,
 ) -> int:
-    """Do every picture that arrives in a folder.
+    """Process every picture that arrives in a folder.
 
     Pictures that arrive in the folder IN are done until Ctrl-C, each once, also after a crash or a restart, and
     again when they change. Files that are still being written, locked or empty are waited for; so is a folder on a

@@ -63,9 +63,9 @@ def compare(
     most : int
         More variants than that are refused, before anything is done.
     on_news : callable(text), optional
-        Told what there is to know on the way.
+        Called with news on the way: what is left out, which pipeline begins.
     on_done : callable(number, total, text), optional
-        Told each result.
+        Called after each result.
 
     Returns
     -------

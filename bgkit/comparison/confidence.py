@@ -77,7 +77,7 @@ def fit(rows: Sequence[Mapping[str, float]], good: Sequence[bool], strength: flo
     names = list(rows[0])
     signs = np.array([[row[name] for name in names] for row in rows])
     spread = signs.std(axis=0)
-    spread[spread < 0.05] = np.inf  # a sign that hardly ever shows can have no say: too few cases to learn from
+    spread[spread < 0.05] = np.inf  # a sign that hardly ever shows gets no weight: too few cases to learn from
     units = signs / spread
     side = np.where(np.asarray(good, bool), 1.0, -1.0)
 

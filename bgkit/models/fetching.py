@@ -1,6 +1,6 @@
 """Download one file over HTTP so that it arrives whole or not at all.
 
-What came so far lies in ``NAME.part`` and is gone on with after a cut, a stall or a new start. The
+What came so far lies in ``NAME.part`` and is resumed after a cut, a stall or a new start. The
 checksum alone decides whether the file is right: a server's word on length is used for nothing but
 progress. Proxies are those of the environment (``https_proxy``, ``no_proxy``).
 """
@@ -115,7 +115,7 @@ def _fetch_all(url: str, part: Path, size: int | None, on_progress: Progress | N
         if idle > len(PAUSES):
             done = f"{after} of {size}" if size else str(after)
             raise ModelError(
-                f"{url}: {reason}, {idle} times in a row ({done} bytes are here and will be gone on with); "
+                f"{url}: {reason}, {idle} times in a row ({done} bytes are here and will be resumed); "
                 "check the connection and the proxy settings, then fetch again"
             )
         time.sleep(PAUSES[idle - 1] if idle else 0)

@@ -46,7 +46,7 @@ def begin(run: Path, recipe: Recipe, fingerprint: str, parts: dict[str, Sequence
         changed = differences(read_recipe(said.read_text("utf-8"), str(said)), recipe)
         if changed:
             raise RecipeError(
-                f"{run}: was begun with another recipe; go on with that ({said}), or choose another folder. "
+                f"{run}: was begun with another recipe; resume it with that one ({said}), or choose another folder. "
                 f"What differs: {'; '.join(changed)}"
             )
         if json.loads(facts.read_text("utf-8"))["fingerprint"] != fingerprint:

@@ -138,7 +138,7 @@ class Dask:
                     if lost and now > lost + PATIENCE:
                         raise EngineError(
                             f"the scheduler {self.scheduler or 'of this process'} is gone; what is done is done, "
-                            "the same command goes on with the rest"
+                            "the same command resumes with the rest"
                         )
                     if processes == 0 and before:
                         events.note("all workers are gone; waiting for others")
