@@ -34,7 +34,7 @@ MERGE = Param(
     "merge",
     Literal["replace", "min", "max", "mean", "product", "odds"],
     "replace",
-    doc="How the new mask meets the mask so far: mean shows contradiction as 0.5; with odds, too, and 0.5 has no effect.",
+    doc="How the new mask meets the mask so far: mean and odds show contradiction as 0.5; in odds 0.5 has no effect.",
 )
 
 

@@ -32,7 +32,7 @@ COMMANDS = {
     "pipelines": "List the shipped pipelines, or print one.",
     "models": "List, fetch, add, verify and remove networks.",
     "evaluate": "Score a folder of predictions against a folder of truths.",
-    "serve": "Serve pipelines over HTTP, with a page.",
+    "serve": "Serve pipelines over HTTP, with a page at /.",
     "compare": "Compare pipelines on pictures, with or without truth.",
     "train": "Train a network by a recipe.",
     "export": "Write a trained network as an ONNX file.",
