@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from picture_files import (
     veil,
     wide,
 )
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 from bgkit.imagefile import read_picture
 
@@ -180,3 +181,96 @@ def test_png_silly_primaries():
     """Primaries that span no space are passed over."""
     chrm = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 0, 0, 0, 0, 0, 0))
     np.testing.assert_array_equal(read_picture(png(wide(3), 2, chrm)).image, wide(3) / np.float32(65535))
+
+
+# --- code points and EXIF -----------------------------------------------------------------------
+
+
+def cicp(primaries: int, transfer: int, full: int = 1) -> bytes:
+    return chunk(b"cICP", bytes([primaries, transfer, 0, full]))
+
+
+# Linear light of other primaries to linear sRGB, both D65 (brucelindbloom.com; ITU-R BT.2087 for BT.2020).
+SRGB_FROM_P3 = np.array([[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]])
+SRGB_FROM_2020 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
+
+
+def decode(share):
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(
+    ("points", "light", "matrix"),
+    [
+        ((12, 13), decode, SRGB_FROM_P3),
+        ((9, 13), decode, SRGB_FROM_2020),
+        ((1, 8), lambda share: share, np.eye(3)),
+        ((12, 8), lambda share: share, SRGB_FROM_P3),
+        ((1, 4), lambda share: share**2.2, np.eye(3)),
+    ],
+)
+def test_code_points(depth, points, light, matrix):
+    """Primaries and transfer by cICP, of 8 and 16 bits."""
+    samples = SWATCHES if depth == 8 else SWATCHES.astype(np.uint16) * 257
+    picture = read_picture(png(samples, 2, cicp(*points), depth=depth))
+    assert np.abs(picture.image - encode(light(SWATCHES / 255) @ matrix.T)).max() <= 1.5 / 255
+    assert picture.profile
+
+
+def test_narrow_range():
+    """Samples of 16..235 are spread over the whole range."""
+    samples = np.array([[[16, 16, 16], [235, 235, 235], [126, 126, 126]]], np.uint8)
+    for depth, scale in ((8, 1), (16, 256)):
+        image = read_picture(png(samples.astype(np.uint16) * scale, 2, cicp(1, 13, 0), depth=depth)).image
+        np.testing.assert_allclose(image[0, :, 0], [0, 1, 110 / 219], atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "signal"),
+    # BT.2408, table 1: 203 cd/m2 is a signal of 58 % in PQ (exactly 0.5807) and of 75 % in HLG.
+    [(16, 0.58069), (18, 0.75)],
+)
+def test_white_of_high_dynamic_range(transfer, signal):
+    """The reference white of PQ and HLG is white, gray stays gray, brighter light is clipped, and that is said."""
+    samples = np.rint(np.array([[[signal] * 3, [0.9] * 3, [0.0] * 3]]) * 65535).astype(np.uint16)
+    with pytest.warns(UserWarning, match=r"high dynamic range .* 203 cd/m2 is taken as white"):
+        image = read_picture(png(samples, 2, cicp(9, transfer))).image
+    assert np.abs(image[0, :2] - 1).max() <= 1e-3
+    assert np.abs(image[0, 2]).max() <= 1e-6
+
+
+def test_a_quarter_of_white_in_pq():
+    """50.75 cd/m2 is a quarter of white's light (BT.2100, table 4: the inverse curve)."""
+    power = (50.75 / 10000) ** (2610 / 16384)
+    signal = ((107 / 128 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
+    samples = np.full((1, 1, 3), round(signal * 65535), np.uint16)
+    with pytest.warns(UserWarning, match="PQ"):
+        image = read_picture(png(samples, 2, cicp(9, 16))).image
+    np.testing.assert_allclose(image, encode(0.25), atol=1e-3)
+
+
+def test_unknown_code_points_are_said():
+    """A transfer curve that bgkit does not know is taken as sRGB's, with a warning."""
+    with pytest.warns(UserWarning, match="code 9 of H.273"):
+        np.testing.assert_array_equal(read_picture(png(SWATCHES, 2, cicp(1, 9), depth=8)).image * 255, SWATCHES)
+
+
+@pytest.mark.parametrize(("index", "said"), [("R03", False), (None, True)])
+def test_adobe_rgb_by_exif(index, said):
+    """An uncalibrated color space is Adobe RGB where EXIF names it, and where it names nothing, which is said."""
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 65535} | ({0xA005: {1: index}} if index else {})
+    big = SWATCHES.repeat(16, 0).repeat(16, 1)
+    data = saved(big, "PNG", exif=exif)
+    with pytest.warns(UserWarning, match="taken as Adobe RGB") if said else nullcontext():
+        image = read_picture(data).image
+    assert np.abs(levels(image)[8::16, 8::16] - srgb_of_adobe(SWATCHES / 255) * 255).max() <= 0.6
+
+
+@pytest.mark.parametrize(("space", "index"), [(1, None), (65535, "R98")])
+def test_srgb_by_exif(space, index):
+    """sRGB by EXIF, or interoperability R98, changes nothing."""
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: space} | ({0xA005: {1: index}} if index else {})
+    np.testing.assert_array_equal(read_picture(saved(SWATCHES, "PNG", exif=exif)).image * 255, SWATCHES)

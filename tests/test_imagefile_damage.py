@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import threading
+import urllib.parse
 import warnings
 import zlib
 
@@ -343,3 +344,94 @@ def test_flipped_profile(draw):
         image = read_picture(data).image
         assert image.min() >= 0
         assert image.max() <= 1
+
+
+# --- what has no end, and what only says so ------------------------------------------------------
+
+
+def test_endless_sources(tmp_path):
+    """A device and a pipe under a picture's name are refused, without waiting for what they might give."""
+    os.mkfifo(tmp_path / "a.png")
+    for path in (tmp_path / "a.png", "/dev/zero"):
+        with pytest.raises(ImageError, match="is a device or a pipe, expected a file"):
+            read_picture(path)
+
+
+class Endless(io.RawIOBase):
+    """Gives zeros behind a beginning, for ever, and counts what was taken."""
+
+    def __init__(self, beginning: bytes) -> None:
+        self.beginning, self.taken = beginning, 0
+
+    def read(self, count: int = -1) -> bytes:
+        assert count > 0, "read whole"
+        piece, self.beginning = self.beginning[:count], self.beginning[count:]
+        piece = piece or bytes(count)
+        self.taken += len(piece)
+        return piece
+
+
+def test_stream_is_judged_by_its_beginning():
+    """What does not begin as a picture is not read on."""
+    stream = Endless(b"")
+    with pytest.raises(ImageError, match="is not a picture"):
+        read_picture(stream)
+    assert stream.taken == 64
+
+
+def test_stream_that_goes_on():
+    """What begins as a picture and does not end is given up beyond what the limit of pixels can take."""
+    stream = Endless(saved(scene(), "PNG"))
+    with pytest.raises(ImageError, match=r"goes on beyond 0\.1 GB"):
+        read_picture(stream, max_pixels=1000)
+
+
+def test_too_many_scans():
+    """A progressive JPEG of hundreds of scans is refused before it is decoded; the usual ten are read."""
+    data = samples_of_formats()["jpeg-progressive"]
+    at = data.rindex(b"\xff\xda")
+    many = data[:at] + data[at:-2] * 150 + data[-2:]
+    with pytest.raises(ImageError, match=r"has \d{3} scans"):
+        read_picture(many)
+
+
+@pytest.mark.parametrize("broken", [b"ICC_PROFILE\0\0\1", b"ICC_PROFILE\0\2\1", b"ICC_PROFILE\0\1\7"])
+def test_jpeg_with_a_broken_profile_marker(broken):
+    """A profile whose marker has impossible numbers costs the profile, not the picture."""
+    data = saved(scene(), "JPEG", quality=95, icc_profile=adobe_rgb())
+    without = saved(scene(), "JPEG", quality=95)
+    image = read_picture(data.replace(b"ICC_PROFILE\0\1\1", broken)).image
+    assert any(np.array_equal(image, read_picture(each).image) for each in (data, without))
+
+
+def test_fax_with_flipped_bits(capfd):
+    """A fax of which libtiff says that a code is wrong is refused, and what it says does not reach the terminal."""
+    bits = Image.fromarray((scene(48, 80)[:, :, 0] // 20 % 2 * 255).astype(np.uint8)).convert("1")
+    data = saved(bits, "TIFF", compression="group4")
+    header = Image.open(io.BytesIO(data))
+    start, size = header.tag_v2[273][0], header.tag_v2[279][0]
+    said = []
+    for bit in range(0, size * 8, 5):
+        flipped = bytearray(data)
+        flipped[start + bit // 8] ^= 1 << bit % 8
+        try:
+            read_picture(bytes(flipped))
+        except ImageError as error:
+            said.append(str(error))
+    assert any("is damaged (Fax4Decode" in text for text in said)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("url", ["file://{}", "file://localhost{}", "file:{}"])
+def test_file_urls(tmp_path, url):
+    """Percent escapes of a file URL are undone, also of names that are no ASCII."""
+    path = tmp_path / "red cup ü 100%.png"
+    path.write_bytes(saved(scene(), "PNG"))
+    text = url.format(urllib.parse.quote(str(path)))
+    np.testing.assert_array_equal(read_picture(text).image * 255, scene())
+
+
+def test_file_url_of_another_host():
+    """A file of another host is refused by its name."""
+    with pytest.raises(ImageError, match="names a file of the host 'nas'"):
+        read_picture("file://nas/a.png")

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from bgkit.errors import ImageError
-from bgkit.imagefile import _boxes, _signals
+from bgkit.imagefile import _boxes
 from bgkit.imagefile._formats import Format, load_plugin
 from bgkit.imagefile._noise import heard
-from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, choose_page, dpi_of, unmultiplied
+from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_floats, choose_page, dpi_of, unmultiplied
 
 __all__ = ["GRAY_16", "apart", "orientation", "read", "read_memory", "split", "through_opencv"]
 
@@ -40,8 +40,10 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     space: Any = picture.info.get("icc_profile") or None
     depth = 8
     if form.name == "PNM" and picture.mode in ("F", "I"):
-        color, depth = _pnm(picture, data)
-        alpha = None
+        picture.load()
+        color, alpha, depth = np.asarray(picture).astype(np.uint16), None, 16  # Pillow scales white to 65535
+        if picture.mode == "F":
+            (color, notes), depth = checked_floats(np.asarray(picture), False), 32
     elif form.name == "JPEG 2000" and _bits_of_jpeg2000(data) > 8:
         color, alpha, depth = *_jpeg2000(picture, data), 16
     else:
@@ -53,8 +55,6 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         alpha, notes = None, ("its fourth channel is not declared as alpha, or clear everywhere, and is left out",)
     if form.name == "PSD":
         color, alpha = _flat(data, color, alpha)
-    if form.name == "QOI" and len(data) > 13 and data[13] == 1:
-        space = _signals.of_linear("QOI, linear")
     if form.name in ("AVIF", "JPEG 2000"):
         space = space or _boxes.space_of(data)
     turn = orientation(picture)
@@ -134,14 +134,6 @@ def orientation(picture: Any) -> int:
     except Exception:
         return 1
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
-
-
-def _pnm(picture: Any, data: bytes) -> tuple[Array, int]:
-    """Return gray of more than 8 bits, which Pillow scales to 65535, or floats (PFM)."""
-    picture.load()
-    if picture.mode == "F":
-        return np.asarray(picture, np.float32), 32
-    return np.asarray(picture).astype(np.uint16), 16
 
 
 def _maximum_of_pnm(data: bytes) -> int:

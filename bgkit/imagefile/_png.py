@@ -79,7 +79,7 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         # Pillow compares the clear gray, as stored, with grays that it has spread to 0..255.
         (key,) = struct.unpack_from(">H", chunks.others[b"tRNS"])
         color = color if color.ndim == 2 else color[:, :, 0]
-        alpha = np.where(color == key * 255 // (2**chunks.depth - 1), 0, 255).astype(np.uint8)
+        alpha = np.where(color == key % 2**chunks.depth * 255 // (2**chunks.depth - 1), 0, 255).astype(np.uint8)
     info = picture.info
     return Stored(
         color,
@@ -99,7 +99,7 @@ def _space(chunks: Chunks, info: dict[Any, Any]) -> bytes | _signals.Space | Non
     """Return the color space that counts: cICP before iCCP before sRGB before gAMA and cHRM (PNG 3rd edition, 4.3)."""
     told = chunks.others.get(b"cICP", b"")
     if len(told) == 4:
-        found = _signals.of_code_points(told[0], told[1], bool(told[3]))
+        found = _signals.of_code_points(told[0], told[1], bool(told[3]), chunks.depth)
         if found is not None:
             return found
     profile: bytes | None = info.get("icc_profile")

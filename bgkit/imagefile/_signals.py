@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bgkit.imagefile._profile import Curves
 
-__all__ = ["SRGB", "Space", "adobe_rgb", "of_chunks", "of_code_points", "of_linear"]
+__all__ = ["SRGB", "Space", "adobe_rgb", "of_chunks", "of_code_points"]
 
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _XYZ_FROM_SRGB = np.array(
@@ -54,7 +54,7 @@ class Space(NamedTuple):
 SRGB = Space("sRGB")
 
 
-def of_code_points(primaries: int, transfer: int, full_range: bool = True) -> Space | None:
+def of_code_points(primaries: int, transfer: int, full_range: bool = True, depth: int = 8) -> Space | None:
     """Return what the code points of H.273 mean, or None where they say nothing.
 
     The curves of television (1, 6, 7, 11, 14, 15) are those of cameras; displays show such pictures by a curve
@@ -63,8 +63,8 @@ def of_code_points(primaries: int, transfer: int, full_range: bool = True) -> Sp
     if primaries == 2 and transfer == 2:
         return None
     x = np.linspace(0, 1, _STEPS)
-    if not full_range:  # 16..235 of 255, with as many times 256 at 16 bits (H.273, 8.3)
-        x = np.clip((x * 65535 - 4096) / 56064, 0, 1)
+    if not full_range:  # 16..235 of 255; of 16 bits 256 times that of 65535 (H.273, 8.3)
+        x = np.clip((x * (255 if depth <= 8 else 65535 / 256) - 16) / 219, 0, 1)
     note, exponent = "", 1.0
     if transfer in (1, 2, 6, 7, 11, 13, 14, 15):
         curve, what = _srgb_light(x), "sRGB"
@@ -157,11 +157,6 @@ def of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None) -> 
     if plain or gamma is None:
         return Space("PNG primaries", Curves((_srgb_light(x).astype(np.float32),) * 3, matrix))
     return Space(f"PNG gamma {gamma:g}", Curves(((x ** (1 / gamma)).astype(np.float32),) * 3, matrix))
-
-
-def of_linear(name: str) -> Space:
-    """Return sRGB's primaries with samples proportional to light."""
-    return Space(name, Curves((np.linspace(0, 1, _STEPS, dtype=np.float32),) * 3, np.eye(3, dtype=np.float32)))
 
 
 def adobe_rgb() -> Space:

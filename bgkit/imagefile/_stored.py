@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bgkit.errors import ImageError
 from bgkit.imagefile._signals import Space
 
-__all__ = ["Array", "Stored", "Wanted", "check_size", "choose_page", "dpi_of", "opaque", "unmultiplied"]
+__all__ = ["Array", "Stored", "Wanted", "check_size", "checked_floats", "choose_page", "dpi_of", "unmultiplied"]
 
 Array = NDArray[Any]
 
@@ -84,9 +84,26 @@ def unmultiplied(color: Array, alpha: Array) -> Array:
     return share if top == 1 else np.rint(share * np.float32(top)).astype(color.dtype)
 
 
-def opaque(alpha: Array) -> bool:
-    """Tell whether an alpha is full everywhere."""
-    return bool((alpha == (1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max)).all())
+def checked_floats(samples: Array, has_profile: bool) -> tuple[Array, tuple[str, ...]]:
+    """Return floats as float32 in 0..1; what is beyond is clipped where a profile says what 1 means, else refused.
+
+    Raises
+    ------
+    ImageError
+        If they are NaN or infinite, or nothing says what is white.
+    """
+    low, high = float(samples.min()), float(samples.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ImageError("has floating-point samples that are NaN or infinite; expected 0..1")
+    share = samples.astype(np.float32)
+    if low >= 0 and high <= 1:
+        return share, ()
+    if not has_profile and not (low >= -0.1 and high <= 1.1):
+        raise ImageError(
+            f"has floating-point samples of {low:g}..{high:g} and no profile, so nothing says what is white; "
+            "expected 0..1: divide by its white, or save it with 8 or 16 bits"
+        )
+    return np.clip(share, 0, 1), (f"floating-point samples of {low:g}..{high:g} are clipped to 0..1",)
 
 
 def dpi_of(info: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -24,7 +24,7 @@ from bgkit.imagefile._formats import Format
 from bgkit.imagefile._noise import heard
 from bgkit.imagefile._pillow import GRAY_16, open_header, split
 from bgkit.imagefile._signals import Space
-from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, choose_page, dpi_of, unmultiplied
+from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_floats, choose_page, dpi_of, unmultiplied
 
 __all__ = ["Directory", "full_pictures", "read", "size_of"]
 
@@ -244,7 +244,7 @@ def _layout(file: _File, directory: Directory) -> tuple[tuple[int, ...], int, in
     bits = directory.values(file, BITS, (1,))
     return (
         bits * samples if len(bits) == 1 else bits,
-        directory.number(file, PHOTOMETRIC, -1),
+        directory.number(file, PHOTOMETRIC, _BLACK_IS_ZERO if samples < 3 else _RGB),
         samples,
         directory.number(file, FORMAT, 1),
         directory.number(file, COMPRESSION, 1),
@@ -284,8 +284,8 @@ def _by_samples(file: _File, directory: Directory) -> Stored:
     alpha = next((pixels[:, :, count + k] for k, each in enumerate(extra[: samples - count]) if each in (1, 2)), None)
     notes: tuple[str, ...] = ()
     if kind == 3:
-        color, notes = _checked(color, PROFILE in directory.entries)
-        alpha = None if alpha is None else _checked(alpha, False)[0]
+        color, notes = checked_floats(color, PROFILE in directory.entries)
+        alpha = None if alpha is None else checked_floats(alpha, False)[0]
     if photometric == _WHITE_IS_ZERO:
         color = (1 if kind == 3 else np.iinfo(color.dtype).max) - color
     if alpha is not None and 1 in extra:
@@ -306,22 +306,6 @@ def _by_samples(file: _File, directory: Directory) -> Stored:
         inks = Image.frombytes("CMYK", (width, height), np.ascontiguousarray(color).tobytes())
         return Stored(inks, alpha, depth, turn)
     return Stored(color[:, :, 0] if count == 1 else color, alpha, depth, turn, notes=notes)
-
-
-def _checked(samples: Array, has_profile: bool) -> tuple[Array, tuple[str, ...]]:
-    """Return floats as float32 in 0..1; what is beyond is clipped where a profile says what 1 means, else refused."""
-    low, high = float(samples.min()), float(samples.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ImageError("has floating-point samples that are NaN or infinite; expected 0..1")
-    share = samples.astype(np.float32)
-    if low >= 0 and high <= 1:
-        return share, ()
-    if not has_profile and not (low >= -0.1 and high <= 1.1):
-        raise ImageError(
-            f"has floating-point samples of {low:g}..{high:g} and no profile, so nothing says what is white; "
-            "expected 0..1: divide by its white, or save it with 8 or 16 bits"
-        )
-    return np.clip(share, 0, 1), (f"floating-point samples of {low:g}..{high:g} are clipped to 0..1",)
 
 
 def _from_lab(color: Array, photometric: int) -> Array:

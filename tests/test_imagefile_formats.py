@@ -1,0 +1,486 @@
+"""The table of docs/formats.md, cell by cell: what is read of depth, color, alpha, orientation and profile."""
+
+# ruff: noqa: E501 (a cell, a line)
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from picture_files import (
+    adobe_rgb,
+    chunk,
+    encode,
+    levels,
+    needs_avif,
+    png,
+    saved,
+    scene,
+    srgb_of_adobe,
+    stored_for,
+    tiff,
+    veil,
+    wide,
+)
+from PIL import Image
+
+from bgkit.errors import ImageError
+from bgkit.files import CAMERA_RAW, READABLE
+from bgkit.imagefile import Picture, read_picture
+from bgkit.imagefile._formats import FORMATS
+
+COLUMNS = ("depth", "color", "alpha", "orientation", "profile")
+RGBA = np.dstack([scene(), veil()])
+GRAY = scene()[:, :, 0]
+PLAIN = np.full((24, 40, 3), (200, 100, 50), np.uint8)  # for colors
+
+
+def close(picture: Picture, samples: np.ndarray, tolerance: float = 0.01, alpha: np.ndarray | None = None) -> None:
+    """See that a picture shows 8-bit samples, and an alpha or none."""
+    shown = samples if samples.ndim == 3 else samples[:, :, None]
+    assert picture.image.shape[:2] == shown.shape[:2]
+    assert np.abs(levels(picture.image) - shown).max() <= tolerance
+    assert (picture.alpha is None) == (alpha is None)
+    if alpha is not None:
+        assert np.abs(picture.alpha * 255 - alpha).max() <= max(tolerance, 0.01)
+
+
+def turned(form: str, turn: int, **options) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    return saved(stored_for(scene(), turn), form, exif=exif, **options)
+
+
+def uncalibrated(form: str, **options) -> bytes:
+    """A picture whose EXIF says Adobe RGB: an uncalibrated color space, interoperability R03."""
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 65535, 0xA005: {1: "R03"}}
+    return saved(PLAIN, form, exif=exif, **options)
+
+
+def is_adobe(picture: Picture, tolerance: float = 1.5) -> None:
+    close(picture, np.broadcast_to(srgb_of_adobe(PLAIN[:1, :1] / 255) * 255, PLAIN.shape), tolerance)
+    assert picture.profile
+
+
+def heic(samples: np.ndarray, mode: str = "", **options) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    memory = io.BytesIO()
+    mode = mode or {2: "L", 3: "RGB", 4: "RGBA"}[samples.ndim if samples.ndim == 2 else samples.shape[2]]
+    file = pillow_heif.from_bytes(mode, samples.shape[1::-1], samples.tobytes())
+    file.save(memory, quality=-1, chroma=444, **options)
+    return memory.getvalue()
+
+
+def jxl(samples: np.ndarray, **options) -> bytes:
+    pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
+    return saved(samples, "JXL", lossless=True, **options)
+
+
+def code_points(data: bytes, primaries: int, transfer: int) -> bytes:
+    """The file with other code points in its box nclx."""
+    at = data.index(b"colrnclx") + 8
+    return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
+
+
+def jp2_with_profile(profile: bytes) -> bytes:
+    """A JP2 whose box of color says an ICC profile."""
+    data = saved(PLAIN, "JPEG2000")
+    at = data.index(b"colr") - 4
+    (size,) = struct.unpack_from(">I", data, at)
+    box = struct.pack(">I", 11 + len(profile)) + b"colr\2\0\0" + profile
+    head = data.index(b"jp2h") - 4
+    (outer,) = struct.unpack_from(">I", data, head)
+    grown = struct.pack(">I", outer + len(box) - size)
+    return data[:head] + grown + data[head + 4 : at] + box + data[at + size :]
+
+
+def psd(samples: np.ndarray, mode: int, *, layers: int = 0, resources: bytes = b"") -> bytes:
+    """A PSD of one flat picture, not packed; ``layers`` as the count in its layer section."""
+    planes = np.moveaxis(samples.reshape(*samples.shape[:2], -1), -1, 0)
+    head = b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", len(planes), *samples.shape[:2], 8, mode)
+    info = struct.pack(">Ih", 2, layers) if layers else b""
+    section = struct.pack(">I", len(info)) + info
+    return head + bytes(4) + struct.pack(">I", len(resources)) + resources + section + b"\0\0" + planes.tobytes()
+
+
+def resource(number: int, body: bytes) -> bytes:
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(body)) + body + bytes(len(body) % 2)
+
+
+def bayer_dng(turn: int = 1) -> bytes:
+    """A camera raw file drawn by hand: gray light behind an RGGB filter, and a thumbnail that lies."""
+    pytest.importorskip("rawpy", reason="the extra raw is not installed")
+    import tifffile
+
+    rational = [value for number in (1, 0, 0, 0, 1, 0, 0, 0, 1) for value in (number, 1)]
+    mosaic = np.full((64, 96), 16383, np.uint16)
+    mosaic[:, 48:] = 4096
+    memory = io.BytesIO()
+    with tifffile.TiffWriter(memory, byteorder="<") as writer:
+        tags = [
+            (50706, 1, 4, b"\1\4\0\0", True),
+            (50708, 2, 6, "drawn", True),
+            (50721, 10, 9, tuple(rational), True),
+            (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),
+            (274, 3, 1, turn, True),
+        ]
+        writer.write(np.zeros((8, 12, 3), np.uint8), photometric="rgb", subfiletype=1, subifds=1, metadata=None,
+                     extratags=tags)  # fmt: skip
+        filters = [(33421, 3, 2, (2, 2), True), (33422, 1, 4, b"\0\1\1\2", True), (50717, 4, 1, 16383, True)]
+        writer.write(mosaic, photometric=32803, metadata=None, extratags=filters)
+    return memory.getvalue()
+
+
+def check_developed(picture: Picture, shape: tuple[int, int]) -> None:
+    assert picture.image.shape[:2] == shape
+    assert (picture.depth, picture.alpha) == (16, None)
+
+
+CELLS = {
+    ("JPEG", "depth"): ("8", lambda: close(read_picture(saved(scene(), "JPEG", quality=97, subsampling=0)), scene(), 4)),
+    ("JPEG", "color"): (
+        "gray, RGB, CMYK",
+        lambda: [
+            close(read_picture(saved(GRAY, "JPEG", quality=97)), GRAY, 3),
+            close(read_picture(saved(Image.new("CMYK", (16, 16), (0, 255, 0, 0)), "JPEG")), np.full((16, 16, 3), (255, 0, 255)), 3),
+        ],
+    ),
+    ("JPEG", "orientation"): ("EXIF", lambda: close(read_picture(turned("JPEG", 6, quality=97, subsampling=0)), scene(), 4)),
+    ("JPEG", "profile"): (
+        "ICC, else EXIF",
+        lambda: [
+            is_adobe(read_picture(saved(PLAIN, "JPEG", quality=100, subsampling=0, icc_profile=adobe_rgb())), 3),
+            is_adobe(read_picture(uncalibrated("JPEG", quality=100, subsampling=0)), 3),
+        ],
+    ),
+    ("PNG", "depth"): (
+        "1, 2, 4, 8, 16",
+        lambda: [
+            close(read_picture(png_of_bits(np.arange(2**bits)[None], bits)), (np.arange(2**bits)[None] * 255 / (2**bits - 1)))
+            for bits in (1, 2, 4)
+        ]
+        + [close(read_picture(png(scene(), 2, depth=8)), scene()), close(read_picture(png(wide(3), 2)), wide(3) / 257)],
+    ),
+    ("PNG", "color"): (
+        "gray, RGB, palette",
+        lambda: [
+            close(read_picture(saved(GRAY, "PNG")), GRAY),
+            close(read_picture(saved(Image.fromarray(PLAIN).quantize(4), "PNG")), PLAIN),
+        ],
+    ),
+    ("PNG", "alpha"): (
+        "channel, clear color or gray of any depth",
+        lambda: [
+            close(read_picture(saved(RGBA, "PNG")), scene(), alpha=veil()),
+            *(
+                close(
+                    read_picture(png_of_bits(np.arange(2**bits)[None], bits, chunk(b"tRNS", b"\0\1"))),
+                    np.arange(2**bits)[None] * 255 / (2**bits - 1),
+                    alpha=np.where(np.arange(2**bits)[None] == 1, 0, 255),
+                )
+                for bits in (1, 2, 4)
+            ),
+        ],
+    ),
+    ("PNG", "orientation"): ("EXIF", lambda: close(read_picture(turned("PNG", 8)), scene())),
+    ("PNG", "profile"): (
+        "cICP, else ICC, else sRGB, else gAMA and cHRM, else EXIF",
+        lambda: [
+            # each outranks what stands behind it: linear light by cICP, Adobe RGB by ICC, sRGB, gamma 1
+            close(read_picture(png(PLAIN, 2, cicp(1, 8), iccp(), srgb(), gama(0.5), depth=8)), linear(PLAIN), 0.6),
+            is_adobe(read_picture(png(PLAIN, 2, iccp(), gama(1.0), depth=8))),
+            close(read_picture(png(PLAIN, 2, srgb(), gama(1.0), depth=8)), PLAIN),
+            close(read_picture(png(PLAIN, 2, gama(1.0), depth=8)), linear(PLAIN), 0.6),
+            is_adobe(read_picture(uncalibrated("PNG"))),
+        ],
+    ),
+    ("WEBP", "depth"): ("8", lambda: close(read_picture(saved(scene(), "WEBP", lossless=True)), scene())),
+    ("WEBP", "color"): ("RGB", lambda: close(read_picture(saved(GRAY, "WEBP", lossless=True)), GRAY)),
+    ("WEBP", "alpha"): ("channel", lambda: close(read_picture(saved(RGBA, "WEBP", lossless=True, exact=True)), scene(), alpha=veil())),
+    ("WEBP", "orientation"): ("EXIF", lambda: close(read_picture(turned("WEBP", 5, lossless=True)), scene())),
+    ("WEBP", "profile"): (
+        "ICC, else EXIF",
+        lambda: [
+            is_adobe(read_picture(saved(PLAIN, "WEBP", lossless=True, icc_profile=adobe_rgb()))),
+            is_adobe(read_picture(uncalibrated("WEBP", lossless=True))),
+        ],
+    ),
+    ("TIFF", "depth"): (
+        "1 to 8, 12 (gray), 16, floats of 16, 32 and 64 (0..1)",
+        lambda: [
+            close(read_picture(tiff((GRAY > 128), photometric="minisblack")), np.where(GRAY > 128, 255, 0)),
+            close(read_picture(tiff(wide(3), photometric="rgb")), wide(3) / 257),
+            *(close(read_picture(tiff((scene() / 255).astype(kind), photometric="rgb")), scene(), 0.2) for kind in "efd"),
+        ],
+    ),
+    ("TIFF", "color"): (
+        "gray, RGB, palette, CMYK, YCbCr, CIELAB",
+        lambda: [
+            close(read_picture(saved(Image.fromarray(PLAIN).quantize(4), "TIFF")), PLAIN),
+            close(read_picture(saved(Image.new("CMYK", (4, 4), (0, 255, 0, 0)), "TIFF")), np.full((4, 4, 3), (255, 0, 255)), 1.01),
+            close(read_picture(saved(Image.fromarray(PLAIN).convert("YCbCr"), "TIFF")), PLAIN, 3),
+            close(read_picture(tiff(np.full((4, 4, 3), (128, 0, 0), np.uint8), photometric="cielab")), np.full((4, 4, 3), 119), 1),
+        ],
+    ),
+    ("TIFF", "alpha"): (
+        "channel, divided out where it was multiplied",
+        lambda: [
+            close(read_picture(saved(RGBA, "TIFF")), scene(), alpha=veil()),
+            close(
+                read_picture(tiff(np.full((4, 4, 4), (100, 50, 25, 128), np.uint8), photometric="rgb", extrasamples=["assocalpha"])),
+                np.full((4, 4, 3), (199, 100, 50)),
+                1,
+                alpha=np.full((4, 4), 128),
+            ),
+        ],
+    ),
+    ("TIFF", "orientation"): ("its own", lambda: close(read_picture(tiff(stored_for(scene(), 7), photometric="rgb", extratags=[(274, 3, 1, 7, True)])), scene())),
+    ("TIFF", "profile"): ("ICC", lambda: is_adobe(read_picture(tiff(PLAIN, photometric="rgb", iccprofile=adobe_rgb())))),
+    ("BMP", "depth"): ("8", lambda: close(read_picture(saved(scene(), "BMP")), scene())),
+    ("BMP", "color"): (
+        "gray, RGB, palette",
+        lambda: [close(read_picture(saved(GRAY, "BMP")), GRAY), close(read_picture(saved(Image.fromarray(PLAIN).quantize(4), "BMP")), PLAIN)],
+    ),
+    ("GIF", "depth"): ("8", lambda: close(read_picture(saved(GRAY, "GIF")), GRAY)),
+    ("GIF", "color"): ("palette", lambda: close(read_picture(saved(Image.fromarray(PLAIN).quantize(4), "GIF")), PLAIN)),
+    ("GIF", "alpha"): ("clear color", lambda: check_gif()),
+    ("AVIF", "depth"): ("8, more as 8", lambda: close(read_picture(avif(scene())), scene(), 4)),
+    ("AVIF", "color"): ("gray, RGB", lambda: close(read_picture(avif(GRAY)), GRAY, 4)),
+    ("AVIF", "alpha"): ("channel", lambda: close(read_picture(avif(np.dstack([PLAIN, veil()]))), PLAIN, 4, alpha=veil())),
+    ("AVIF", "orientation"): ("its own", lambda: close(read_picture(turned("AVIF", 6, quality=100, subsampling="4:4:4")), scene(), 5)),
+    ("AVIF", "profile"): (
+        "ICC, else nclx, else EXIF",
+        lambda: [
+            is_adobe(read_picture(avif(PLAIN, icc_profile=adobe_rgb())), 3),
+            close(read_picture(code_points(avif(PLAIN), 1, 8)), linear(PLAIN), 3),
+        ],
+    ),
+    ("HEIC", "depth"): (
+        "8, 10 and 12 as 16",
+        lambda: [
+            close(read_picture(heic(scene())), scene(), 6),
+            close(read_picture(heic((scene().astype(np.uint16) * 257), "RGB;16")), scene(), 6),
+        ],
+    ),
+    ("HEIC", "color"): ("gray, RGB", lambda: close(read_picture(heic(GRAY)), GRAY, 6)),
+    ("HEIC", "alpha"): ("channel", lambda: close(read_picture(heic(np.dstack([PLAIN, veil()]))), PLAIN, 6, alpha=veil())),
+    ("HEIC", "orientation"): ("its own; EXIF's is ignored", lambda: check_heic_turn()),
+    ("HEIC", "profile"): ("ICC, else nclx, else EXIF", lambda: close(read_picture(code_points(heic(PLAIN), 1, 8)), linear(PLAIN), 6)),
+    ("JPEG XL", "depth"): (
+        "8, 16",
+        lambda: [close(read_picture(jxl(scene())), scene()), close(read_picture(jxl(wide(1)[:, :, 0])), encode(wide(1)[:, :, 0] / 65535) * 255, 0.05)],
+    ),
+    ("JPEG XL", "color"): ("gray, RGB", lambda: close(read_picture(jxl(GRAY)), GRAY)),
+    ("JPEG XL", "alpha"): ("channel", lambda: close(read_picture(jxl(np.dstack([PLAIN, veil()]))), PLAIN, alpha=veil())),
+    ("JPEG XL", "profile"): ("its own, as ICC", lambda: close(read_picture(jxl(PLAIN)), PLAIN)),
+    ("JPEG 2000", "depth"): (
+        "8, 16",
+        lambda: [close(read_picture(saved(scene(), "JPEG2000")), scene()), close(read_picture(saved(wide(1)[:, :, 0], "JPEG2000")), wide(1)[:, :, 0] / 257)],
+    ),
+    ("JPEG 2000", "color"): ("gray, RGB", lambda: close(read_picture(saved(GRAY, "JPEG2000")), GRAY)),
+    ("JPEG 2000", "alpha"): ("channel", lambda: close(read_picture(saved(RGBA, "JPEG2000")), scene(), alpha=veil())),
+    ("JPEG 2000", "profile"): ("ICC", lambda: is_adobe(read_picture(jp2_with_profile(adobe_rgb())))),
+    ("PSD", "depth"): ("8", lambda: close(read_picture(psd(scene(), 3)), scene())),
+    ("PSD", "color"): (
+        "gray, RGB, CMYK",
+        lambda: [
+            close(read_picture(psd(GRAY, 1)), GRAY),
+            close(read_picture(psd(np.full((4, 4, 4), (255, 0, 255, 255), np.uint8), 4)), np.full((4, 4, 3), (255, 0, 255)), 1.01),
+        ],
+    ),
+    ("PSD", "alpha"): (
+        "of the whole, its white taken out; a saved selection is none",
+        lambda: [
+            close(read_picture(psd(np.full((4, 4, 4), (227, 177, 152, 128), np.uint8), 3, layers=-1)), np.full((4, 4, 3), (199, 100, 50)), 1, alpha=np.full((4, 4), 128)),
+            close(read_picture(psd(RGBA, 3, layers=1)), scene()),
+        ],
+    ),
+    ("PSD", "profile"): ("ICC", lambda: is_adobe(read_picture(psd(PLAIN, 3, resources=resource(1039, adobe_rgb()))))),
+    ("PNM", "depth"): (
+        "1, 8, 16, floats (0..1)",
+        lambda: [
+            close(read_picture(b"P4 8 1\n\xa5"), np.array([[0, 255, 0, 255, 255, 0, 255, 0]])),
+            close(read_picture(b"P6 13 11 65535\n" + wide(3).astype(">u2").tobytes()), wide(3) / 257),
+            close(read_picture(b"P5 13 11 1023\n" + (wide(1) >> 6).astype(">u2").tobytes()), (wide(1) >> 6) / 1023 * 255, 0.01),
+            close(read_picture(b"Pf 4 1 -1.0\n" + np.array([0, 0.2, 0.5, 1], "<f4").tobytes()), np.array([[0, 51, 127.5, 255]])),
+        ],
+    ),
+    ("PNM", "color"): ("gray, RGB", lambda: close(read_picture(b"P6 40 24 255\n" + scene().tobytes()), scene())),
+    ("QOI", "depth"): ("8", lambda: close(read_picture(saved(scene(), "QOI")), scene())),
+    ("QOI", "color"): ("RGB", lambda: close(read_picture(saved(PLAIN, "QOI")), PLAIN)),
+    ("QOI", "alpha"): ("channel", lambda: close(read_picture(saved(RGBA, "QOI")), scene(), alpha=veil())),
+    ("ICO", "depth"): ("8", lambda: close(read_picture(saved(PLAIN[:24, :24], "ICO", sizes=[(16, 16), (24, 24)])), PLAIN[:24, :24])),
+    ("ICO", "color"): ("RGB", lambda: close(read_picture(saved(PLAIN[:16, :16], "ICO", sizes=[(16, 16)])), PLAIN[:16, :16])),
+    ("ICO", "alpha"): ("channel", lambda: close(read_picture(saved(RGBA[:16, :16], "ICO", sizes=[(16, 16)])), scene()[:16, :16], alpha=veil()[:16, :16])),
+    ("TGA", "depth"): ("8", lambda: close(read_picture(saved(scene(), "TGA")), scene())),
+    ("TGA", "color"): (
+        "gray, RGB, palette",
+        lambda: [close(read_picture(saved(GRAY, "TGA")), GRAY), close(read_picture(saved(Image.fromarray(PLAIN).quantize(4), "TGA")), PLAIN)],
+    ),
+    ("TGA", "alpha"): ("channel, where it is declared", lambda: check_tga()),
+    ("TGA", "orientation"): ("its own", lambda: close(read_picture(saved(scene(), "TGA", orientation=1)), scene())),
+    ("camera raw", "depth"): ("16", lambda: check_developed(read_picture(bayer_dng()), (64, 96))),
+    ("camera raw", "color"): ("developed to sRGB", lambda: check_gray_light(read_picture(bayer_dng()))),
+    ("camera raw", "orientation"): ("its own", lambda: check_developed(read_picture(bayer_dng(6)), (96, 64))),
+}  # fmt: skip
+NONE = "–"
+
+
+def plain_file(form: str) -> bytes:
+    """A file of the format with nothing but its pixels."""
+    makers = {
+        "JPEG": lambda: saved(PLAIN, "JPEG", quality=100, subsampling=0),
+        "JPEG XL": lambda: jxl(PLAIN),
+        "JPEG 2000": lambda: saved(PLAIN, "JPEG2000"),
+        "PSD": lambda: psd(PLAIN, 3),
+        "PNM": lambda: b"P6 40 24 255\n" + PLAIN.tobytes(),
+        "GIF": lambda: saved(Image.fromarray(PLAIN).quantize(4), "GIF"),
+        "ICO": lambda: saved(PLAIN[:24, :24], "ICO", sizes=[(24, 24)]),
+        "camera raw": bayer_dng,
+    }
+    return makers.get(form, lambda: saved(PLAIN, form))()
+
+
+def gama(value: float) -> bytes:
+    return chunk(b"gAMA", struct.pack(">I", round(value * 100000)))
+
+
+def cicp(primaries: int, transfer: int, full: int = 1) -> bytes:
+    return chunk(b"cICP", bytes([primaries, transfer, 0, full]))
+
+
+def iccp() -> bytes:
+    return chunk(b"iCCP", b"x\0\0" + zlib.compress(adobe_rgb()))
+
+
+def srgb() -> bytes:
+    return chunk(b"sRGB", b"\0")
+
+
+def linear(samples: np.ndarray) -> np.ndarray:
+    return encode(samples / 255) * 255
+
+
+def avif(samples: np.ndarray, **options) -> bytes:
+    return saved(samples, "AVIF", quality=100, subsampling="4:4:4", **options)
+
+
+def png_of_bits(values: np.ndarray, bits: int, *extra: bytes) -> bytes:
+    """A gray PNG of one row of 1, 2 or 4 bits."""
+    text = "".join(f"{value:0{bits}b}" for value in values[0])
+    text += "0" * (-len(text) % 8)
+    row = b"\0" + bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
+    header = struct.pack(">IIBBBBB", values.shape[1], 1, bits, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), *extra, chunk(b"IDAT", zlib.compress(row)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def check_gif() -> None:
+    indices = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    palette = Image.fromarray(indices)
+    palette.putpalette([value for index in range(20) for value in (index * 12, 255 - index, 7)])
+    np.testing.assert_array_equal(read_picture(saved(palette, "GIF", transparency=3)).alpha, indices != 3)
+
+
+def check_heic_turn() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    pillow_heif.register_heif_opener()
+    picture = read_picture(turned("HEIF", 6, quality=-1, chroma=444))
+    close(picture, stored_for(scene(), 6), 6)  # a HEIC's own boxes turn it, which libheif obeys; EXIF has no say
+
+
+def check_tga() -> None:
+    data = bytearray(saved(RGBA, "TGA"))
+    close(read_picture(bytes(data)), scene(), alpha=veil())
+    data[17] &= 0xF0  # says that no bits are alpha
+    with pytest.warns(UserWarning, match="not declared as alpha"):
+        close(read_picture(bytes(data)), scene())
+
+
+def check_gray_light(picture: Picture) -> None:
+    """White is white, a quarter of its light is what sRGB's curve makes of it; gray stays gray."""
+    image = levels(picture.image)
+    assert np.abs(image[32, 20] - 255).max() <= 3
+    assert np.ptp(image[32, 80]) <= 3
+    assert np.abs(image[32, 80].mean() - encode(0.25) * 255) <= 4
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("form", [form.name for form in FORMATS])
+def test_cell(form, column):
+    """What the cell says is so; a dash says that the file has no such thing and is read without."""
+    if form == "AVIF":
+        needs_avif.args[0] and pytest.skip("this Pillow has no AVIF")
+    if (form, column) in CELLS:
+        CELLS[form, column][1]()
+        return
+    picture = read_picture(plain_file(form))
+    if column == "alpha":
+        assert picture.alpha is None
+    elif column == "profile":
+        assert picture.profile is None
+    else:
+        assert picture.image.shape[1] > picture.image.shape[0] or form == "ICO"
+
+
+def test_table_in_the_docs():
+    """The table of docs/formats.md has these cells."""
+    page = (ROOT / "docs" / "formats.md").read_text()
+    rows = [line.strip("| \n").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    table = {row[0]: row[1:] for row in rows if len(row) == 6 and row[0] in {form.name for form in FORMATS}}
+    expected = {form.name: [CELLS.get((form.name, column), (NONE, None))[0] for column in COLUMNS] for form in FORMATS}
+    assert table == expected
+
+
+def test_endings():
+    """The endings of the formats are those that folders are searched for."""
+    endings = [ending for form in FORMATS for ending in form.endings]
+    assert sorted(endings) == sorted(READABLE)
+    assert set(CAMERA_RAW) == set(next(form.endings for form in FORMATS if form.name == "camera raw"))
+
+
+def test_psd_without_a_flat_picture():
+    """A PSD that was saved without one is refused; its layers are not guessed at."""
+    missing = resource(1057, struct.pack(">IB", 1, 0) + bytes(8))
+    with pytest.raises(ImageError, match="has no flat picture"):
+        read_picture(psd(PLAIN, 3, resources=missing))
+
+
+def test_targa_needs_its_name(tmp_path):
+    """Targa has no signature, so under another name it is no picture."""
+    (tmp_path / "a.tga").write_bytes(saved(scene(), "TGA"))
+    (tmp_path / "a.png").write_bytes(saved(scene(), "TGA"))
+    close(read_picture(tmp_path / "a.tga"), scene())
+    with pytest.raises(ImageError, match="is not a picture"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_raw_without_known_filters():
+    """A raw file whose color filters are not known is refused: no mosaic and no thumbnail is cut out in its place."""
+    pytest.importorskip("rawpy", reason="the extra raw is not installed")
+    import tifffile
+
+    memory = io.BytesIO()
+    with tifffile.TiffWriter(memory) as writer:
+        writer.write(np.zeros((8, 12, 3), np.uint8), photometric="rgb", subifds=1, metadata=None,
+                     extratags=[(50706, 1, 4, b"\1\4\0\0", True)])  # fmt: skip
+        writer.write(np.full((64, 96), 3840, np.uint16), photometric=32803, metadata=None)
+    with pytest.raises(ImageError, match="camera raw file"):
+        read_picture(memory.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("module", "make"), [("rawpy", bayer_dng), ("pillow_heif", lambda: heic(PLAIN)), ("pillow_jxl", lambda: jxl(PLAIN))]
+)
+def test_extra_that_is_not_installed(monkeypatch, module, make):
+    """Without its extra a format is refused by its name, with what to install."""
+    data = make()
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    extra = {"rawpy": "raw", "pillow_heif": "heic", "pillow_jxl": "jxl"}[module]
+    with pytest.raises(ImageError, match=rf'pip install "bgkit\[{extra}\]"'):
+        read_picture(data)
