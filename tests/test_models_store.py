@@ -20,7 +20,7 @@ from onnx import helper
 from onnx_files import card_text, red_channel, value, write
 
 from bgkit.errors import ModelError
-from bgkit.models import add, fetch, fetching, find, list_cards, remove, show, store, verify
+from bgkit.models import add, fetch, fetching, list_cards, remove, resolve, show, store, verify
 from bgkit.stages import cnn_mask
 
 DATA = bytes(range(256)) * 1200  # 307,200 bytes
@@ -417,7 +417,7 @@ def test_terms_are_asked_for_once(known):
 def test_find_names_the_remedy(known):
     """A network that is not here says how to get it, and how large it is."""
     with pytest.raises(ModelError, match=r"not here yet: bgkit models fetch net \(0 MB\)"):
-        find("net")
+        resolve("net")
 
 
 def test_show_names_the_nearest(known):
@@ -437,7 +437,7 @@ def own(tmp_path):
 def test_added_network_is_found_by_name(own):
     """After add, the network runs by its name, and its card is listed."""
     add(*own)
-    card, path = find("mine")
+    card, path = resolve("mine")
     assert path.read_bytes() == own[0].read_bytes()
     assert card.sha256 == hashlib.sha256(own[0].read_bytes()).hexdigest()
     assert "mine" in [card.name for card in list_cards()]
@@ -471,7 +471,7 @@ def test_add_takes_a_known_card_by_name(known, tmp_path):
     file = red_channel(tmp_path / "download.onnx")
     known(sha256=hashlib.sha256(file.read_bytes()).hexdigest(), size=None)
     add(file, "net")
-    assert find("net")[1].name == "net.onnx"
+    assert resolve("net")[1].name == "net.onnx"
 
 
 def test_added_file_keeps_its_checksum_where_the_card_has_none(known, tmp_path):
@@ -481,7 +481,7 @@ def test_added_file_keeps_its_checksum_where_the_card_has_none(known, tmp_path):
     text = (store.CARDS / "net.toml").read_text()
     (store.CARDS / "net.toml").write_text(text.replace('url = ""', ""))
     add(file, "net")
-    assert find("net")[0].sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert resolve("net")[0].sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_verify_tells_what_was_checked(own):
@@ -494,7 +494,7 @@ def test_verify_tells_what_was_checked(own):
 def test_verify_finds_damage(own):
     """One flipped byte is found."""
     add(*own)
-    path = find("mine")[1]
+    path = resolve("mine")[1]
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
@@ -516,7 +516,7 @@ def test_another_file_is_told_by_its_checksum_first(known, tmp_path):
 def test_another_file_in_the_store_is_told_before_a_run(own):
     """Nor does the check of a pipeline speak of a graph that is another file's."""
     add(*own)
-    red_channel(find("mine")[1], (1, 3, 9, 9))
+    red_channel(resolve("mine")[1], (1, 3, 9, 9))
     with pytest.raises(ModelError, match="expected sha256"):
         cnn_mask.stage.check({"model": "mine"})
 
@@ -527,7 +527,7 @@ def test_consent_to_the_terms_of_an_added_network(own):
     with pytest.raises(ModelError, match=r"allow: bgkit models add \S+mine.onnx --card \S+mine.toml --accept-license"):
         add(*own)
     add(*own, accept_license=True)
-    assert find("mine")[1].is_file()
+    assert resolve("mine")[1].is_file()
 
 
 def test_the_card_beside_a_file_is_its_card(own):
@@ -542,7 +542,7 @@ def test_a_card_with_a_byte_order_mark_is_added(own):
     """What lies in the store is plain UTF-8."""
     own[1].write_text(own[1].read_text(), "utf-8-sig")
     add(*own)
-    assert not find("mine")[1].with_name("card.toml").read_bytes().startswith(b"\xef")
+    assert not resolve("mine")[1].with_name("card.toml").read_bytes().startswith(b"\xef")
 
 
 def test_replacing_leaves_nothing_of_the_old(parted, home):
@@ -557,7 +557,7 @@ def test_replacing_leaves_nothing_of_the_old(parted, home):
         "one.onnx",
         "sha256",
     }
-    assert find("parted")[1].read_bytes() == file.read_bytes()
+    assert resolve("parted")[1].read_bytes() == file.read_bytes()
 
 
 def test_removed_network_is_gone(own, home):
@@ -598,7 +598,7 @@ def test_what_cannot_be_removed(name, message):
     """The embedded networks, unknown ones, and anything outside the store."""
     with pytest.raises(ModelError, match=message):
         remove(name)
-    assert find("coarse")[1].is_file()
+    assert resolve("coarse")[1].is_file()
 
 
 def test_listing_is_light():
@@ -668,7 +668,7 @@ def test_missing_weights_are_told_before_anything_is_stored(parted):
 def test_damaged_weights_are_never_run(parted):
     """One flipped byte in the second file is found, by verify and by a run."""
     add(*parted)
-    beside = find("parted")[1].with_name("parted.data")
+    beside = resolve("parted")[1].with_name("parted.data")
     data = bytearray(beside.read_bytes())
     data[-1] ^= 1
     beside.write_bytes(data)
