@@ -643,3 +643,30 @@ def test_page_is_small_and_asks_nobody():
         assert not re.search(r"https?://", text), path.name
         if path.suffix == ".html":
             assert not re.search(r"<style|<script(?![^>]* src=)|\son\w+=|\sstyle=", text), path.name
+
+
+def test_wall_of_a_watched_folder(browser, tmp_path):
+    """Shots appear by themselves, flagged ones first with their finding, with thumbnails and the series' charts."""
+    incoming = tmp_path / "in"
+    incoming.mkdir()
+    with Server("--watch", str(incoming), "-o", str(tmp_path / "out"), "-p", "product") as server:
+        tab = browser.new_page(viewport={"width": 1280, "height": 820})
+        tab.goto(server.url.rstrip("/") + "/watch")
+        tab.locator("#link[data-state=live]").wait_for()
+        for name, centers in (("one", ((90, 120),)), ("two", ((90, 70), (90, 170))), ("three", ((90, 118),))):
+            (incoming / f"{name}.png").write_bytes(picture_file(scene(centers=centers)))
+        tab.locator("#flagged li h3").nth(2).wait_for(timeout=60_000)  # all are too small for a shop
+        tab.locator("#charts svg").first.wait_for()
+        two = tab.locator("#flagged > li").filter(has=tab.get_by_role("heading", name="two.png"))
+        assert "Subjects: 2 pieces, where at most 1 is asked for." in two.text_content()
+        assert tab.locator("#counts dd").all_text_contents()[:2] == ["3", "3"]
+        two.locator("img[src^=blob]").wait_for()
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core checks for access").Axe()
+        found = axe.run(tab).response["violations"]
+        assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        tab.screenshot(path=SCREENS / "wall-desktop.png")
+        tab.set_viewport_size({"width": 390, "height": 844})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        tab.screenshot(path=SCREENS / "wall-phone.png")
+        tab.close()

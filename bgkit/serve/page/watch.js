@@ -100,7 +100,7 @@ function chart(title, values) {
   picture.append(svg("polyline", { points: values.map(({ value }, index) => `${x(index)},${y(value)}`).join(" ") }));
   values.forEach(({ value, bad, name }, index) => {
     if (!bad) return;
-    const dot = svg("circle", { cx: x(index), cy: y(value), r: 1.6 });
+    const dot = svg("path", { d: `M${x(index)} ${y(value)}h0` });
     dot.append(svg("title", {}));
     dot.firstChild.textContent = `${name}: ${figure(value)}`;
     picture.append(dot);
