@@ -19,13 +19,35 @@ import numpy as np
 
 from bgkit.errors import PipelineError, did_you_mean
 from bgkit.layers import Array, Layers
+from bgkit.logistic import Logistic
 from bgkit.params import Param, Range
 
-__all__ = ["FINDINGS", "Finding", "check_thresholds", "flag_lines", "measure", "read_threshold"]
+__all__ = [
+    "FINDINGS",
+    "TRUST",
+    "Finding",
+    "check_thresholds",
+    "flag_lines",
+    "flagged",
+    "measure",
+    "read_threshold",
+    "trust_signs",
+]
 
 Measure = Callable[[Array, Layers], float | None]
 SURE, FAINT = 0.9, 0.1  # of alpha
+PLAIN = 2.5  # dE*uv of noise; a busier backdrop tells nothing of missing parts
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
+
+# Fitted by benchmarks/findings.py; see docs/findings.md for what it was fitted on.
+TRUST = Logistic(
+    3.362,
+    {
+        "disagreement": -0.13,
+        "missing": -0.367,
+        "small": -1.854,
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -72,17 +94,31 @@ def measure(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict
 
 
 def flag_lines(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return a line for each finding that is flagged.
+    """Return a line for each finding that is flagged, the most severe first.
 
     >>> flag_lines({"subjects": {"value": 2.0, "limit": "at most 1", "unit": "pieces", "flagged": True, "do": "look"}})
     ['subjects 2 pieces (at most 1): look']
     """
     lines = []
-    for name, each in findings.items():
-        if each["flagged"]:
-            value = f"{each['value']:.3g} {each['unit']}".rstrip()
-            lines.append(f"{name} {value} ({each['limit']}): {each['do']}")
+    for name in flagged(findings):
+        each = findings[name]
+        value = f"{_figure(each['value'])} {each['unit']}".rstrip()
+        lines.append(f"{name} {value} ({each['limit']}): {each['do']}")
     return lines
+
+
+def flagged(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the names of the findings that are flagged, the most severe first: the order of :data:`FINDINGS`."""
+    return [name for name in FINDINGS if name in findings and findings[name]["flagged"]]
+
+
+def _figure(value: float) -> str:
+    """Return a figure as people write it.
+
+    >>> _figure(1361.0), _figure(0.0625)
+    ('1,361', '0.0625')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def check_thresholds(checks: Mapping[str, Any]) -> dict[str, float]:
@@ -137,6 +173,62 @@ def _burnt(picture: Array, where: Array, channels: int) -> float:
 
 def _subject_share(picture: Array, layers: Layers) -> float | None:
     return None if layers.alpha is None else 100 * float(layers.alpha.mean(dtype=np.float64))
+
+
+def _missing(picture: Array, layers: Layers) -> float | None:
+    """Return what differs clearly from a plain backdrop and was left out, in percent of the subject; None if busy.
+
+    Clearly: by 15 dE*uv and five times the backdrop's noise, from its color in any light above two thirds. Pieces
+    narrower than three of 256 pixels do not count: contours are soft.
+    """
+    import cv2
+
+    from bgkit.backdrop import estimate_backdrop
+    from bgkit.color import luv_from_srgb
+
+    if layers.alpha is None:
+        return None
+    backdrop = estimate_backdrop(picture)
+    if backdrop.noise > PLAIN or backdrop.border_share < 0.25:
+        return None
+    scale = min(1.0, 256 / int(max(picture.shape[:2])))
+    rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
+    small, alpha = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (picture, layers.alpha))
+    color, behind = luv_from_srgb(small), backdrop.luv((rows, cols))
+    lit = np.clip((color * behind).sum(-1) / np.maximum((behind * behind).sum(-1), 1), 0.67, 1)
+    differs: Array = np.sqrt(((color - lit[..., None] * behind) ** 2).sum(-1)) > max(15.0, 5 * backdrop.noise)
+    left_out = (differs & (alpha < FAINT)).astype(np.uint8)
+    left_out = cv2.morphologyEx(left_out, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    return float(100 * left_out.sum() / max(float((alpha > 0.5).sum()), 0.01 * alpha.size))
+
+
+def _unsolved(picture: Array, layers: Layers) -> float | None:
+    """Return the largest error of opacity that a solver says is left."""
+    left = [float(facts["error"]) for facts in layers.facts.values() if "error" in facts]
+    return 100 * max(left) if left else None
+
+
+def trust_signs(picture: Array, layers: Layers) -> dict[str, float]:
+    """Return the signs of which ``trust`` is made; larger is worse.
+
+    ``disagreement`` of key and network (0..1), ``undecided`` between them (0..1), parts ``missing`` and ``doubt``
+    (logarithms of 1 + percent), and how far the subject is below a tenth of the picture (``small``) or above two
+    thirds (``large``), in powers of ten.
+    """
+    chances = [float(facts["chance"]) for facts in layers.facts.values() if "chance" in facts]
+    share = (_subject_share(picture, layers) or 0.0) / 100
+    return {
+        "disagreement": (_disagreement(picture, layers) or 0.0) / 100,
+        "undecided": max((1 - abs(2 * chance - 1) for chance in chances), default=0.0),
+        "missing": math.log1p(_missing(picture, layers) or 0.0),
+        "doubt": math.log1p(_doubt(picture, layers) or 0.0),
+        "small": max(0.0, math.log10(0.1 / max(share, 1e-4))),
+        "large": max(0.0, math.log10(max(share, 1e-4) / 0.67)),
+    }
+
+
+def _trust(picture: Array, layers: Layers) -> float | None:
+    return None if layers.alpha is None else 100 * TRUST.chance(trust_signs(picture, layers))
 
 
 def _touching(picture: Array, layers: Layers) -> float | None:
@@ -217,16 +309,20 @@ _PERCENT = Range(0, 100, "%")
 FINDINGS: Mapping[str, Finding] = {
     each.name: each
     for each in (
-        Finding("backdrop", "at least", _PERCENT, "border that shows an even backdrop",
-                "widen the backdrop or the shot", _ground_share),
-        Finding("unevenness", "at most", Range(0, 100, "L*"), "light and dark of the backdrop, shadows left out",
-                "even out the lamps, or use flat_field", _unevenness),
-        Finding("backdrop_clipping", "at most", _PERCENT, "background at full white as it was shot",
-                "expose less: light edges of the subject may be gone", _ground_cut),
-        Finding("subject_clipping", "at most", _PERCENT, "subject with two channels at full as it was shot",
-                "expose less: its highlights are gone", _subject_cut),
         Finding("subject", "at least", _PERCENT, "picture that the subject takes; next to 0, nothing was found",
                 "see whether there is a subject, and go nearer", _subject_share),
+        Finding("covered", "at most", _PERCENT, "picture that the subject takes; near 100, the backdrop was kept",
+                "see whether the background is still there", _subject_share),
+        Finding("missing", "at most", Range(0, math.inf, "%"),
+                "what differs clearly from the backdrop and was left out, in percent of the subject",
+                "see whether a part of the subject is gone", _missing),
+        Finding("trust", "at least", _PERCENT, "chance that the result is no failure, from signs in picture and result",
+                "look at it: it may be wrong altogether", _trust),
+        Finding("unsolved", "at most", _PERCENT, "error of opacity left when matting gave up",
+                "raise max_iterations, or narrow the unknown band", _unsolved),
+        Finding("disagreement", "at most", Range(0, 100, "%"),
+                "subject of which two masks that merge (a color key, a network) hold opposite views",
+                "see which of the two is right", _disagreement),
         Finding("touching", "at most", _PERCENT, "border of the picture that the subject lies on",
                 "shoot again with room around it, if it is cut off", _touching),
         Finding("subjects", "at most", Range(0, math.inf, "pieces"), "separate pieces larger than a speck",
@@ -235,9 +331,14 @@ FINDINGS: Mapping[str, Finding] = {
                 "see whether they belong to it; fill_holes closes them", _holes),
         Finding("doubt", "at most", Range(0, 200, "%"), "opacity that is neither 0 nor 1, in percent of the subject",
                 "look at the edge", _doubt),
-        Finding("disagreement", "at most", Range(0, 100, "%"),
-                "subject of which two masks that merge (a color key, a network) hold opposite views",
-                "see which of the two is right", _disagreement),
+        Finding("backdrop", "at least", _PERCENT, "border that shows an even backdrop",
+                "widen the backdrop or the shot", _ground_share),
+        Finding("unevenness", "at most", Range(0, 100, "L*"), "light and dark of the backdrop, shadows left out",
+                "even out the lamps, or use flat_field", _unevenness),
+        Finding("backdrop_clipping", "at most", _PERCENT, "background at full white as it was shot",
+                "expose less: light edges of the subject may be gone", _ground_cut),
+        Finding("subject_clipping", "at most", _PERCENT, "subject with two channels at full as it was shot",
+                "expose less: its highlights are gone", _subject_cut),
         Finding("blur", "at most", Range(0, 1), "unsharpness of the subject, 0 sharp to 1",
                 "focus, and shoot again", _blur),
         Finding("filled", "at least", _PERCENT, "frame that the subject takes", "raise frame.fill",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bgkit import deadline, findings, stages
+from bgkit import deadline, evidence, findings, stages
 from bgkit.deadline import limited
 from bgkit.errors import BgkitError, PipelineError, did_you_mean
 from bgkit.layers import LAYERS, Array, Layers, check_layer
@@ -43,6 +43,7 @@ MERGES: Mapping[str, Callable[[Array, Array], Array]] = {
     "product": np.multiply,
     "odds": _odds,
 }
+EVIDENCE = "evidence"  # the merge that looks at the picture, too: the new mask is a key, the one so far a network's
 
 
 def _disagreement(new: Array, old: Array) -> float:
@@ -90,7 +91,7 @@ class Step:
                 check_layer(info.gives, array, layers.image)  # before a merge, which would get the blame
                 if self.merges and layers.mask is not None:
                     facts["disagreement"] = _disagreement(array, layers.mask)
-                    array = MERGES[self.values["merge"]](array, layers.mask)
+                    array = self._merged(array, layers, facts)
                 # A stage that refines alpha has the opacity in it already: twice would be its square.
                 if info.gives == "alpha" and "alpha" not in info.needs and layers.opacity is not None:
                     array = array * layers.opacity
@@ -102,6 +103,16 @@ class Step:
             except BgkitError as error:
                 raise error.at(self.name) from None
         return replace(made, facts={**made.facts, info.name: facts}) if facts else made
+
+    def _merged(self, array: Array, layers: Layers, facts: dict[str, Any]) -> Array:
+        """Let a mask meet the mask so far."""
+        assert layers.mask is not None
+        if self.values["merge"] != EVIDENCE:
+            return MERGES[self.values["merge"]](array, layers.mask)
+        signs = evidence.read_signs(layers.image, array, layers.mask)
+        facts["evidence"] = signs
+        facts["chance"] = evidence.chance_of_key(signs)
+        return evidence.pool(array, layers.mask, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:
         """Do to the plate or the second shot what was done to the picture, so that both can still be compared."""

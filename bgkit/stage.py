@@ -32,9 +32,10 @@ GROUP = "bgkit.stages"
 
 MERGE = Param(
     "merge",
-    Literal["replace", "min", "max", "mean", "product", "odds"],
+    Literal["replace", "min", "max", "mean", "product", "odds", "evidence"],
     "replace",
-    doc="How the new mask meets the mask so far: mean and odds show contradiction as 0.5; in odds 0.5 has no effect.",
+    doc="How the new mask meets the mask so far: mean and odds show contradiction as 0.5; in odds 0.5 has no effect; "
+    "evidence takes a color key as far as the picture shows a plain backdrop, and else the mask so far.",
 )
 
 

@@ -164,6 +164,42 @@ def test_rows_of_a_large_picture_are_passed_over_at_no_cost(monkeypatch):
     assert part.border_share == pytest.approx(every.border_share, abs=0.01)
 
 
+def horizon(rows=90, cols=120, row=60, soft=4.0):
+    """A gray wall above a brown table, a soft line between."""
+    share = np.clip((np.arange(rows)[:, None, None] - row) / soft + 0.5, 0, 1)
+    return np.broadcast_to((1 - share) * [0.85, 0.85, 0.84] + share * [0.6, 0.55, 0.5], (rows, cols, 3))
+
+
+def test_wall_and_table_are_two_surfaces():
+    """The line between them is found to half a pixel, behind a subject that stands across it."""
+    backdrop = estimate_backdrop(paint(horizon(), disk()))
+    assert backdrop.line is not None
+    assert abs(backdrop.line.normal[0]) == pytest.approx(1, abs=1e-3)
+    share = backdrop.line.beyond((90, 120))[:, 60]
+    assert np.interp(0.5, share, np.arange(90)) == pytest.approx(60, abs=0.5)
+    assert np.abs(backdrop.plate((90, 120)) - horizon()).mean() < 2 / 255
+
+
+def test_a_subject_across_the_bottom_is_no_table():
+    """Two surfaces that explain the whole picture are a backdrop and a subject."""
+    where = np.zeros((90, 120), bool)
+    where[45:] = True
+    assert estimate_backdrop(paint(plate_of((0.9, 0.9, 0.9)), where)).line is None
+
+
+def test_a_box_in_the_picture_is_no_table():
+    """A smooth box at the lower border has backdrop on both its sides."""
+    where = np.zeros((90, 120), bool)
+    where[50:, 40:80] = True
+    assert estimate_backdrop(paint(plate_of((0.9, 0.9, 0.9)), where)).line is None
+
+
+def test_backdrop_of_a_pale_subject_is_the_ground_alone():
+    """A subject 6 dE*uv off white, over half of the picture, is not taken in: the noise stays that of the ground."""
+    image = paint(plate_of((0.95, 0.95, 0.95)), disk(radius=42), color=(0.89, 0.88, 0.87), noise=0.002)
+    assert estimate_backdrop(image).noise < 1
+
+
 # --- luv_threshold ---------------------------------------------------------------------------------
 
 
@@ -234,6 +270,25 @@ def test_shadow_is_backdrop_up_to_its_depth():
     image = srgb_from_linear(linear_from_srgb([0.75, 0.8, 0.7]) * light[None, :, None])
     mask = luv_threshold(np.repeat(image, 4, 0), key="color", colors=("#bfccb3",), shadow=0.3, softness=5)
     assert (mask[0] == [0, 0, 1]).all()
+
+
+def test_a_pale_mug_on_white_is_no_shadow():
+    """What is a little darker than the ground with a sharp contour is subject, also where a shadow would be allowed."""
+    image = paint(plate_of((0.95, 0.95, 0.95)), disk(), color=(0.86, 0.86, 0.86), noise=0.002)
+    assert wrong(luv_threshold(image, tolerance=2, softness=5, shadow=0.15), disk()) < 0.01
+
+
+def test_a_soft_shadow_is_backdrop():
+    """A shadow of the same depth that fades over 20 px is backdrop."""
+    row, col = np.mgrid[:90, :120]
+    depth = 0.12 * np.exp(-(((row - 45) / 20) ** 2 + ((col - 60) / 20) ** 2) / 2)
+    image = plate_of((0.95, 0.95, 0.95)) * (1 - depth[..., None])
+    assert luv_threshold(np.float32(image), tolerance=2, softness=5, shadow=0.2).max() < 0.1
+
+
+def test_wall_and_table_are_both_background():
+    """A subject that stands across the line is found whole, and nothing of the table."""
+    assert wrong(luv_threshold(paint(horizon(), disk())), disk()) < 0.002
 
 
 def test_connected_keeps_an_enclosed_patch():

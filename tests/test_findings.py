@@ -7,7 +7,7 @@ import pytest
 from conftest import disk_scene
 
 from bgkit.errors import ParamError, PipelineError
-from bgkit.findings import FINDINGS, flag_lines, measure
+from bgkit.findings import FINDINGS, TRUST, flag_lines, measure, trust_signs
 from bgkit.layers import Layers
 from bgkit.pipelinefile import file_schema, read_pipeline
 
@@ -27,6 +27,46 @@ def test_a_good_shot_has_no_fault():
     found = measure(checks, IMAGE, Layers(IMAGE, alpha=ALPHA))
     assert set(found) == set(checks)
     assert flag_lines(found) == []
+
+
+def test_missing_is_what_differs_and_was_left_out():
+    """Half of the disk dropped is as much missing as is there; a shadow is not, and nothing is on a busy ground."""
+    half = ALPHA.copy()
+    half[:, : half.shape[1] // 2] = 0
+    quiet = np.where(ALPHA[..., None] > 0.5, [0.5, 0.2, 0.2], 0.9)
+    assert value("missing", quiet, half) == pytest.approx(100, abs=15)
+    assert value("missing", quiet) < 1
+    noise = np.random.default_rng(0).random(IMAGE.shape)
+    assert value("missing", np.where(ALPHA[..., None] > 0.5, IMAGE, noise), half) is None
+
+
+def test_covered_is_the_share_of_the_picture():
+    """A picture that was kept whole is covered."""
+    assert value("covered", alpha=np.ones_like(ALPHA)) == 100
+
+
+def test_unsolved_is_the_largest_error_a_solver_left():
+    """In percent of opacity, over all stages that say one."""
+    assert value("unsolved", closed_form_matting={"error": 0.02}, other={"error": 1e-5}) == pytest.approx(2)
+    assert value("unsolved") is None
+
+
+def test_missing_parts_are_a_sign_against_trust():
+    """Half of the subject lost shows among the signs of trust, and no sign praises."""
+    half = ALPHA.copy()
+    half[:, : half.shape[1] // 2] = 0
+    quiet = np.where(ALPHA[..., None] > 0.5, [0.5, 0.2, 0.2], 0.9)
+    assert trust_signs(quiet.astype(np.float32), Layers(np.float32(quiet), alpha=half))["missing"] > 4
+    assert trust_signs(quiet.astype(np.float32), Layers(np.float32(quiet), alpha=ALPHA))["missing"] < 1
+    assert TRUST.weights.get("missing", 0) <= 0
+
+
+def test_the_most_severe_comes_first():
+    """Lines come in the order of FINDINGS, whatever order the pipeline file has; large figures have no exponent."""
+    one = {"value": 1361.0, "limit": "at least 1600", "unit": "px", "flagged": True, "do": "shoot larger"}
+    lines = flag_lines({"pixels": one, "subject": one | {"value": 0.0, "unit": "%"}})
+    assert [line.split()[0] for line in lines] == ["subject", "pixels"]
+    assert "1,361 px" in lines[1]
 
 
 def test_unevenness_sees_light_and_not_a_shadow():

@@ -1,20 +1,25 @@
-"""The backdrop of a studio shot as a smooth surface: what the picture would be without its subject.
+"""The backdrop of a studio shot as one or two smooth surfaces: what the picture would be without its subject.
 
 A backdrop has one color and smooth light, so in CIELUV it is close to a quadratic polynomial of row
 and column, one per channel: vignetting and falloff of a lamp leave less than 0.7 dE*uv of rest on
 our studio pictures, where a constant leaves 0.7 to 5. The fit is robust in the manner of region
 growing: it starts on smooth pieces of the border, takes in what lies near the surface and is
 connected to it, refits, and goes on inwards, so that a subject across half of the border does no
-harm. It works on a thumbnail; its cost hardly depends on the picture's size.
+harm. How far off the surface a pixel may lie is tried at several scales, for a pale subject on white
+differs less from it than one end of a crumpled paper from the other; the scale that describes the
+border in the fewest bits is taken. A wall and the table before it are two surfaces with a straight, soft
+line between. It works on a thumbnail; its cost hardly depends on the picture's size.
 
 References: P. J. Besl and R. C. Jain, "Segmentation through variable-order surface fitting", IEEE
-PAMI 10(2), 1988 (growing and fitting in turn); J. W. Tukey's biweight for the weights.
+PAMI 10(2), 1988 (growing and fitting in turn); J. W. Tukey's biweight for the weights; J. Rissanen,
+"Modeling by shortest data description", Automatica 14, 1978.
 """
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,38 +37,75 @@ THUMBNAIL = 96
 # Rows of a picture that make one of the thumbnail; of more, some are passed over. Of 12 MP a fifth is read, in 4 ms
 # in place of 33 (all else that an estimate does takes 11), and the surface moves by 0.05 dE*uv at most.
 ENOUGH = 8
-GROWTH = (14.0, 10.0, 8.0, 6.0, 6.0)  # dE*uv a pixel may lie off the surface, from the first fit to the last
+# dE*uv a pixel may lie off the surface, from the first fit to the last: uneven, even, and very even backdrops.
+GROWTH = ((14.0, 10.0, 8.0, 6.0, 6.0), (8.0, 6.0, 4.0, 4.0, 4.0), (5.0, 4.0, 3.0, 2.5, 2.5), (3.0, 2.5, 2.0, 1.5, 1.5))
+ANYWHERE = 100.0  # dE*uv: the spread of colors that no backdrop explains
+FINEST = 0.2  # dE*uv, the steps of 8 bits: no noise is believed to be less
+SECOND = 0.03  # of the border, by weight: a second surface shows at least there
+ROUGHER = (
+    2.0  # dE*uv that its noise may be above the first one's; on horizons 1 at most, on subjects taken for tables 3
+)
+STRAIGHT = 0.02  # of the pixels of both surfaces that may lie beyond the line between them
+NOTHING_LEFT = 0.97  # of the picture: two surfaces that explain more leave no subject
+CONTACT = 0.03  # of the longer side: they meet along at least so much of it
+LINE = 384  # px, long side of the copy on which that line is found
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight, soft line between two surfaces, in the coordinates of :func:`terms`.
+
+    ``normal``: unit vector (row, column) that points from the first surface to the second; ``offset``: distance of
+    the line's middle from the picture's center along it; ``width``: over which one turns into the other.
+    """
+
+    normal: tuple[float, float]
+    offset: float
+    width: float
+
+    def beyond(self, shape: tuple[int, ...]) -> Floats:
+        """Return how much of the second surface each pixel shows, 0..1, float32 (M, N)."""
+        r, c = _coordinates(shape)
+        along = np.float32(self.normal[0]) * r[:, None] + np.float32(self.normal[1]) * c
+        share: Floats = np.clip((along - np.float32(self.offset)) / np.float32(self.width) + np.float32(0.5), 0, 1)
+        return share
 
 
 @dataclass(frozen=True, eq=False)
 class Backdrop:
-    """A backdrop's surface in CIELUV.
+    """A backdrop in CIELUV.
 
     ``coefficients``, float64 (3, 6): L*, u*, v* as polynomials of :func:`terms`. ``noise``: the
-    root mean square distance of single backdrop pixels from
-    it, dE*uv. ``border_share``: how much of the picture's
-    border shows the backdrop, 0..1.
+    root mean square distance of single backdrop pixels from it, dE*uv. ``border_share``: how much of the
+    picture's border shows the backdrop, 0..1. ``second`` and ``line``: where there are two surfaces, the
+    coefficients of the other one, and the line beyond which it shows.
     """
 
     coefficients: Floats
     noise: float
     border_share: float
+    second: Floats | None = None
+    line: Line | None = None
 
     def luv(self, shape: tuple[int, ...]) -> Floats:
-        """Return the surface for a picture of ``shape``, CIELUV, float64 (M, N, 3)."""
-        return terms(shape) @ self.coefficients.T
+        """Return the backdrop for a picture of ``shape``, CIELUV, float64 (M, N, 3)."""
+        basis = terms(shape)
+        surface: Floats = basis @ self.coefficients.T
+        if self.second is not None and self.line is not None:
+            surface += self.line.beyond(shape)[..., None] * (basis @ self.second.T - surface)
+        return surface
 
     def plate(self, shape: tuple[int, ...]) -> Floats:
-        """Return the surface as a picture, sRGB, float32 (M, N, 3)."""
-        rows, cols = shape[:2]
-        coarse = max(1, max(rows, cols) // 128)  # evaluated on a grid: a quadratic needs no more
-        small = srgb_from_luv(self.luv((-(-rows // coarse), -(-cols // coarse)))).astype(np.float32)
-        return cv2.resize(small, (cols, rows), interpolation=cv2.INTER_LINEAR)
+        """Return the backdrop as a picture, sRGB, float32 (M, N, 3)."""
+        plate = _picture(self.coefficients, shape)
+        if self.second is not None and self.line is not None:
+            plate += self.line.beyond(shape)[..., None] * (_picture(self.second, shape) - plate)
+        return plate
 
     def excess(self, shape: tuple[int, ...], screen: Literal["green", "blue"]) -> Floats:
         """Return by how much the screen's primary exceeds the other channels, as a surface of :func:`terms`, (6,)."""
         coarse = tuple(max(1, 48 * side // max(shape[:2])) for side in shape[:2])
-        rgb, primary = srgb_from_luv(self.luv(coarse)), 1 if screen == "green" else 2
+        rgb, primary = srgb_from_luv(terms(coarse) @ self.coefficients.T), 1 if screen == "green" else 2
         over = rgb[..., primary] - np.delete(rgb, primary, -1).max(-1)
         return np.linalg.lstsq(terms(coarse).reshape(-1, 6), over.ravel(), rcond=None)[0]
 
@@ -87,18 +129,23 @@ def estimate_backdrop(image: Floats, witnesses: Literal["border", "corners"] = "
     -------
     Backdrop
     """
-    scale = THUMBNAIL / max(image.shape[:2])
-    rows, cols = (max(1, round(side * scale)) for side in image.shape[:2])
-    every = max(1, image.shape[0] // rows // ENOUGH)
-    part = image[every // 2 :: every]
-    small = cv2.resize(part, (cols, rows), interpolation=cv2.INTER_AREA) if scale < 1 else image
-    luv = luv_from_srgb(small)
-    basis = terms(luv.shape)
-    border = _witness_weights(luv.shape[:2], witnesses)
-    grown = [_grow(luv, basis, seed) for seed in _seeds(luv, border)]
-    coefficients, inside = max(grown, key=lambda fit: float(border[fit[1]].sum()))
-    share = float((border * inside).sum() / border.sum())
-    return Backdrop(coefficients, _noise(image, coefficients, inside), share)
+    global _last
+    if _last is not None and _last[0]() is image and _last[1] == witnesses:
+        return _last[2]
+    backdrop = _estimate(image, witnesses)
+    if not image.flags.writeable:  # as stages get it: what was estimated stays as it was
+        _last = (weakref.ref(image, _forget), witnesses, backdrop)
+    return backdrop
+
+
+# Key, matting and findings of one chain ask for the same backdrop; gone with its picture.
+_last: tuple[weakref.ref[Floats], str, Backdrop] | None = None
+
+
+def _forget(gone: weakref.ref[Floats]) -> None:
+    global _last
+    if _last is not None and gone is _last[0]:
+        _last = None
 
 
 def estimate_plate(image: Floats) -> Floats:
@@ -113,6 +160,84 @@ def terms(shape: tuple[int, ...]) -> Floats:
     r = ((np.arange(rows) + 0.5 - rows / 2) / half)[:, None] + np.zeros(cols)
     c = ((np.arange(cols) + 0.5 - cols / 2) / half) + np.zeros((rows, 1))
     return np.stack([np.ones_like(r), r, c, r * r, r * c, c * c], -1)
+
+
+def _coordinates(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Return r of every row and c of every column, float32: -1..1 along the longer side."""
+    half = max(shape[:2]) / 2
+    r, c = (((np.arange(side) + 0.5 - side / 2) / half).astype(np.float32) for side in shape[:2])
+    return r, c
+
+
+def _picture(coefficients: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return one surface as a picture, sRGB, float32 (M, N, 3); evaluated on a grid: a quadratic needs no more."""
+    rows, cols = shape[:2]
+    coarse = max(1, max(rows, cols) // 128)
+    small = srgb_from_luv(terms((-(-rows // coarse), -(-cols // coarse))) @ coefficients.T).astype(np.float32)
+    plate: Floats = cv2.resize(small, (cols, rows), interpolation=cv2.INTER_LINEAR)
+    return plate
+
+
+def _estimate(image: Floats, witnesses: str) -> Backdrop:
+    small = _thumbnail(image, THUMBNAIL)
+    luv = luv_from_srgb(small)
+    basis = terms(luv.shape)
+    border = _witness_weights(luv.shape[:2], witnesses)
+    first = _fit_surface(image, luv, basis, border)
+    left = border * ~first.inside
+    if left.sum() > SECOND * border.sum():
+        elsewhere = np.where(first.inside[..., None], 1e3, luv)  # farther off than any color
+        second = _fit_surface(image, elsewhere, basis, left)
+        line = _line_between(image, border, first, second)
+        if line is not None:
+            share = float((border * (first.inside | second.inside)).sum() / border.sum())
+            noise = float(
+                np.average([first.noise, second.noise], weights=[each.inside.sum() for each in (first, second)])
+            )
+            return Backdrop(first.coefficients, noise, share, second.coefficients, line)
+    share = float((border * first.inside).sum() / border.sum())
+    return Backdrop(first.coefficients, first.noise, share)
+
+
+def _thumbnail(image: Floats, side: int) -> Floats:
+    """Return a copy of at most ``side`` px, by areas."""
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    rows, cols = (max(1, round(length * scale)) for length in image.shape[:2])
+    every = max(1, image.shape[0] // rows // ENOUGH)
+    part = image[every // 2 :: every]
+    small: Floats = cv2.resize(part, (cols, rows), interpolation=cv2.INTER_AREA)
+    return small
+
+
+class _Surface(NamedTuple):
+    coefficients: Floats  # (3, 6)
+    inside: NDArray[np.bool_]  # where the thumbnail shows it
+    noise: float  # dE*uv
+
+
+def _fit_surface(image: Floats, luv: Floats, basis: Floats, border: Floats) -> _Surface:
+    """Return the surface that describes the ``border``, a weight for each pixel, in the fewest bits.
+
+    A pixel on the surface costs the logarithm of the noise around it, one off it the logarithm of ``ANYWHERE``.
+    """
+    best, most = None, -np.inf
+    seeds = _seeds(luv, border)
+    for growth in GROWTH:
+        grown: list[tuple[Floats, NDArray[np.bool_]]] = []
+        for seed in seeds:  # one that another has grown over would grow to the same
+            if not any(np.count_nonzero(seed & inside) > 0.5 * np.count_nonzero(seed) for _, inside in grown):
+                grown.append(_grow(luv, basis, seed, growth))
+        coefficients, inside = max(grown, key=lambda fit: float(border[fit[1]].sum()))
+        noise = _noise(image, coefficients, inside)
+        saved = float(border[inside].sum()) * np.log(ANYWHERE / max(noise, FINEST))
+        if saved > most:
+            best, most = _Surface(coefficients, inside, noise), saved
+        if noise <= FINEST:
+            break
+    assert best is not None
+    return best
 
 
 def _witness_weights(shape: tuple[int, ...], witnesses: str) -> Floats:
@@ -144,11 +269,14 @@ def _seeds(luv: Floats, border: Floats) -> list[NDArray[np.bool_]]:
     return [label == piece for piece in best] or [border > 0]
 
 
-def _grow(luv: Floats, basis: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
+def _grow(
+    luv: Floats, basis: Floats, inside: NDArray[np.bool_], growth: tuple[float, ...]
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Fit a surface to ``inside`` and grow it: fit, take what lies near, refit."""
     seed = inside
-    for reach in GROWTH:
-        coefficients = _fit(luv, basis, inside, reach)
+    coefficients = _fit(luv[inside], basis[inside], growth[0], None)
+    for reach in growth:
+        coefficients = _fit(luv[inside], basis[inside], reach, coefficients)
         distance = np.sqrt(((luv - basis @ coefficients.T) ** 2).sum(-1))
         near = (distance < reach).astype(np.uint8)
         count, label = cv2.connectedComponents(near, connectivity=8)
@@ -158,23 +286,31 @@ def _grow(luv: Floats, basis: Floats, inside: NDArray[np.bool_]) -> tuple[Floats
         kept[0] = False
         if not kept.any():  # noise lies farther off than the reach: the last surface is all there is
             break
+        if np.array_equal(inside, kept[label]) and reach == growth[-1]:
+            break
         inside = kept[label]
     return coefficients, inside
 
 
-def _fit(luv: Floats, basis: Floats, inside: NDArray[np.bool_], reach: float) -> Floats:
-    """Return the coefficients of the biweight fit to the pixels ``inside``, (3, 6)."""
-    design, target = basis[inside], luv[inside]
+def _fit(target: Floats, design: Floats, reach: float, start: Floats | None) -> Floats:
+    """Return the coefficients of the biweight fit to the pixels ``target``, (3, 6), going on from ``start``.
+
+    At most some 1000 of the pixels are looked at.
+    """
+    step = max(1, len(target) // 1000)
+    target, design = target[::step], design[::step]
     # The light's slope and curvature are drawn to 0 where few pixels tell: bounded extrapolation.
-    ridge = np.diag([0, 1, 1, 4, 4, 4]) * 2e-3
-    weight = np.ones(len(design))
-    for _ in range(4):
-        normal = (design * weight[:, None]).T @ design / max(weight.sum(), 1e-9)
-        right = (design * weight[:, None]).T @ target / max(weight.sum(), 1e-9)
-        coefficients = np.linalg.solve(normal + ridge + 1e-9 * np.eye(6), right)
-        distance = np.sqrt(((target - design @ coefficients) ** 2).sum(-1))
-        weight = np.maximum(1 - (distance / max(reach, 1.5 * np.median(distance))) ** 2, 0) ** 2
-    return coefficients.T
+    ridge = np.diag([0, 1, 1, 4, 4, 4]) * 2e-3 + 1e-9 * np.eye(6)
+    coefficients = start
+    for _ in range(3 if start is None else 2):
+        weight = np.ones(len(design))
+        if coefficients is not None:
+            distance = np.sqrt(((target - design @ coefficients.T) ** 2).sum(-1))
+            weight = np.maximum(1 - (distance / max(reach, 1.5 * np.median(distance))) ** 2, 0) ** 2
+        weighted = design * weight[:, None] / max(weight.sum(), 1e-9)
+        coefficients = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target).T
+    assert coefficients is not None
+    return coefficients
 
 
 def _noise(image: Floats, coefficients: Floats, inside: NDArray[np.bool_]) -> float:
@@ -186,3 +322,72 @@ def _noise(image: Floats, coefficients: Floats, inside: NDArray[np.bool_]) -> fl
     sample = luv_from_srgb(image[np.ix_(rows.astype(int), cols.astype(int))][inside])
     distance = np.sqrt(((sample - (terms(inside.shape) @ coefficients.T)[inside]) ** 2).sum(-1))
     return 1.13 * float(np.median(distance)) if distance.size else 0.0  # chi with 3 degrees: rms / median
+
+
+def _line_between(image: Floats, border: Floats, first: _Surface, second: _Surface) -> Line | None:
+    """Return the straight line between two surfaces, or None if they are not two parts of one backdrop.
+
+    They are if the second one shows at the border too, and hardly any pixel of either lies beyond the line on which
+    they meet: a box that stands in the picture has backdrop on both its sides. Where the two explain the whole
+    picture, one of them is the subject.
+    """
+    if border[second.inside].sum() < SECOND * border.sum() or (first.inside | second.inside).mean() > NOTHING_LEFT:
+        return None
+    if second.noise > first.noise + ROUGHER:
+        return None
+    small = _thumbnail(image, LINE)
+    luv = cv2.cvtColor(np.ascontiguousarray(small, np.float32), cv2.COLOR_RGB2Luv)
+    basis = terms(luv.shape).astype(np.float32)
+    start, end = (basis @ each.coefficients.T.astype(np.float32) for each in (first, second))
+    step = end - start
+    length = (step * step).sum(-1)
+    share = ((luv - start) * step).sum(-1) / np.maximum(length, 1e-3)
+    off = np.sqrt(((luv - start - np.clip(share, 0, 1)[..., None] * step) ** 2).sum(-1))
+    limit = max(3.0, 3 * max(first.noise, second.noise))
+    if float(np.median(length)) < (2 * limit) ** 2:
+        return None
+    line = _meet(_opened(off < limit), np.clip(share, 0, 1))
+    if line is None:
+        return None
+    beyond = line.beyond(first.inside.shape) > 0.5
+    one, other = _opened(first.inside), _opened(second.inside)
+    wrong = np.count_nonzero(one & beyond) + np.count_nonzero(other & ~beyond)
+    return line if wrong <= STRAIGHT * (np.count_nonzero(one) + np.count_nonzero(other)) else None
+
+
+def _opened(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return ``where`` without what is narrower than 3 px: mixtures along hair have any color between."""
+    opened: NDArray[np.bool_] = cv2.morphologyEx(where.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    return opened
+
+
+def _meet(explained: NDArray[np.bool_], share: Floats) -> Line | None:
+    """Return the line on which two surfaces meet, from how much of the second one the ``explained`` pixels show.
+
+    A plane is fitted to ``share`` over narrower and narrower bands around where it is one half; None if the
+    surfaces do not meet along ``CONTACT``.
+    """
+    r, c = _coordinates(share.shape)
+    place = np.stack(np.broadcast_arrays(r[:, None], c), -1)[explained]
+    target, pixel = share[explained], 2 / max(share.shape)
+    distance, normal, offset = np.zeros(len(place)), np.zeros(2), 0.0
+    for band in (4.0, 1.0, 0.5, 0.25, 0.12, 0.12):
+        near = np.abs(distance) < band
+        if not near.any() or np.ptp(target[near]) < 0.9:  # one surface alone
+            return None
+        design = np.column_stack([place[near], np.ones(near.sum())])
+        plane = np.linalg.lstsq(design.T @ design, design.T @ target[near], rcond=None)[0]
+        slope = float(np.hypot(*plane[:2]))
+        if slope < 1e-6:
+            return None
+        normal, offset = plane[:2] / slope, (0.5 - plane[2]) / slope
+        distance = place @ normal - offset
+    bins = np.arange(-0.12, 0.12 + pixel, pixel)
+    count, total = (np.histogram(distance, bins, weights=weight)[0] for weight in (None, target))
+    if count[np.abs(bins[:-1] + pixel / 2) < 2 * pixel].sum() < 4 * CONTACT * max(share.shape) or not count.all():
+        return None
+    profile, middle = np.maximum.accumulate(total / count), bins[:-1] + pixel / 2
+    if profile[0] > 0.1 or profile[-1] < 0.9:
+        return None
+    low, half, high = np.interp([0.15, 0.5, 0.85], profile, middle)
+    return Line((float(normal[0]), float(normal[1])), float(offset + half), float(max((high - low) / 0.7, pixel / 2)))

@@ -32,6 +32,7 @@ class Progress(Events):
         self.counts: Counter[str] = Counter()
         self.failed: list[str] = []
         self.flagged: list[str] = []
+        self.reasons: dict[str, list[str]] = {}  # finding -> pictures
         self.status = 0  # to end the process with
 
     def begin(self, count: int, steps: Sequence[str]) -> None:
@@ -63,6 +64,10 @@ class Progress(Events):
             self.line(f"look: {name}: {text}", "bold yellow")
         if outcome.flags:
             self.flagged.append(name)
+            from bgkit.findings import flagged  # loads NumPy, which the command line's help does without
+
+            for finding in flagged(outcome.facts["findings"]):
+                self.reasons.setdefault(finding, []).append(name)
             self.status = max(self.status, int(self.strict))
         if outcome.status == "failed":
             error = shown(outcome.error)
@@ -87,7 +92,12 @@ class Progress(Events):
             parts.append(f"{self.count - self.counts.total()} not begun or given up")
         self.line(f"{', '.join(parts)}, in {seconds:.1f} s")
         if self.flagged:
-            self.line(f"{len(self.flagged)} to look at: {', '.join(self.flagged)}", "bold yellow")
+            from bgkit.findings import FINDINGS
+
+            self.line(f"{len(self.flagged)} to look at:", "bold yellow")
+            for finding in (name for name in FINDINGS if name in self.reasons):  # the most severe first
+                names = self.reasons[finding]
+                self.line(f"  {finding} ({FINDINGS[finding].advice}): {', '.join(names)}", "bold yellow")
         if self.counts["skipped"]:
             self.line("skipped were pictures whose output exists; --if-exists overwrite does them again")
         for text in self.failed if self.count > 1 else []:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from typing import Annotated
 
+import cv2
 import numpy as np
 
 from bgkit.backdrop import estimate_plate
@@ -23,6 +24,8 @@ from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
 from bgkit.stage import note, stage
 from bgkit.threads import threads
+
+UNEXPLAINED = 0.03  # rms difference of an estimated background from the true one at which it is hardly believed
 
 
 @stage(gives="alpha")
@@ -121,7 +124,8 @@ def plate_matting(
         0 background, 128 unknown, 255 foreground.
     plate : float32 array of shape (M, N, 3), optional
         The same scene without its subject, sRGB-encoded. By default the smooth backdrop that the picture itself
-        shows: for white and green screens.
+        shows: for white and green screens. It counts as far as it explains the known background nearby, so that
+        before a busy background this is closed-form matting.
     trust : float
         Weight of what the known background says of single pixels, against the matting Laplacian; larger follows
         fine hair more closely, and noise too. 0 is closed-form matting.
@@ -172,11 +176,31 @@ def plate_matting(
         return alpha
     behind = estimate_plate(image) if plate is None else match_plate(image, plate).plate
     behind = local_background(image, behind, trimap == BACKGROUND)
-    likely, confidence = sample_alpha(image, behind, subject, unknown)
-    prior = likely, trust * confidence
+    known: Array | np.float32 = np.float32(1)
+    if plate is None:
+        known = _explained(image, behind, trimap == BACKGROUND)[unknown]
+        note(plain=float(known.mean()))
+    prior = None
+    if np.max(known) > 0.05:
+        likely, confidence = sample_alpha(image, behind, subject, unknown)
+        prior = likely, trust * confidence * known
     solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
     alpha[unknown] = solved
     return alpha
+
+
+def _explained(image: Array, behind: Array, background: Array) -> Array:
+    """Return how far an estimated background is to be believed, 0..1, float32 (M, N).
+
+    By the difference from the picture where the picture surely shows the background, within 3 % of the diagonal.
+    """
+    side = 2 * max(1, round(0.03 * float(np.hypot(*background.shape)))) + 1
+    shown = background.astype(np.float32)
+    wrong = ((image - behind) ** 2).mean(-1) * shown
+    seen, missed = (cv2.blur(each, (side, side), borderType=cv2.BORDER_CONSTANT) for each in (shown, wrong))
+    everywhere = float(wrong.sum(dtype=np.float64) / max(1, np.count_nonzero(background)))
+    mean = (missed + 0.01 * everywhere) / (seen + 0.01)
+    return np.exp(-mean / np.float32(2 * UNEXPLAINED**2))
 
 
 def _solve(

@@ -1,0 +1,140 @@
+"""Which results the findings of a pipeline flag, and the fit of ``trust`` that ``bgkit.findings`` holds.
+
+    python benchmarks/findings.py --write
+
+Runs ``auto`` over the studio shots (``test/studio``, every fourth), the hard ones (``test/studio-hard``) and ECSSD
+(every second) under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout). A result is good where the
+error is below a tenth of the subject's area, and a catastrophe above half of it. Studio shots are halved. ``trust`` is
+fitted to tell catastrophes from all else and cross-validated: no shot is judged by a fit that has seen its subject,
+no picture of ECSSD by one that has seen its fold; its threshold is the highest at which at most 5 % of the good
+results are flagged. Prints what each finding flags at the threshold that ``auto`` has. ``--write`` puts fit, threshold
+and table where they are kept: do so after ``benchmarks/evidence.py``, whenever the embedded network changed.
+``--cache`` keeps what was measured; it is measured anew when network, pipeline or the fit of ``evidence`` changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2
+import numpy as np
+
+import bgkit
+from benchmarks.evidence import group_of, samples
+from benchmarks.pages import fill
+from bgkit import evidence
+from bgkit.evaluate.samples import Sample
+from bgkit.files import digest_of
+from bgkit.findings import FINDINGS, trust_signs
+from bgkit.logistic import Logistic, auc, crossed, fit_logistic
+from bgkit.models.store import resolve
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, CODE = ROOT / "docs" / "findings.md", ROOT / "bgkit" / "findings.py"
+PIPELINES = ROOT / "bgkit" / "pipelines"
+GOOD, CATASTROPHE = 0.1, 0.5  # error, in shares of the subject's area
+ALLOWED = 0.05  # of the good results may be flagged
+
+
+def measure(dataset: str, sample: Sample) -> dict[str, Any]:
+    image, truth = np.float32(sample.read_image()), np.float32(sample.read_truth())
+    if dataset != "ecssd":
+        size = image.shape[1] // 2, image.shape[0] // 2
+        image, truth = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, truth))
+    layers = bgkit.load_pipeline("auto").run(image)
+    picture = layers.image
+    values = {name: finding.measure(picture, layers) for name, finding in FINDINGS.items() if name != "trust"}
+    return {
+        "set": dataset,
+        "picture": sample.name,
+        "kind": sample.kind or dataset,
+        "error": float(np.abs(layers.alpha - truth).sum() / max(float(truth.sum()), 1.0)),
+        "values": values,
+        "signs": trust_signs(picture, layers),
+    }
+
+
+def measured(cache: Path, every: int) -> list[dict[str, Any]]:
+    chain = bgkit.load_pipeline("auto")
+    chain = bgkit.Pipeline("auto", chain.steps)
+    stamp = digest_of(f"{digest_of(resolve('coarse')[1])} {chain.digest()} {evidence.FIT}".encode())
+    rows = [json.loads(line) for line in cache.read_text().splitlines()] if cache.exists() else []
+    rows = [row for row in rows if row["stamp"] == stamp]
+    have = {(row["set"], row["picture"]) for row in rows}
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with cache.open("a") as file:
+        for dataset, sample in samples()[::every]:
+            if (dataset, sample.name) not in have:
+                rows.append({**measure(dataset, sample), "stamp": stamp})
+                file.write(json.dumps(rows[-1]) + "\n")
+                file.flush()
+    return rows
+
+
+def calibrated(rows: list[dict[str, Any]]) -> tuple[dict[str, str], Logistic, float]:
+    """Return the page's parts, the fit of ``trust`` and its threshold in percent."""
+    error = np.array([row["error"] for row in rows])
+    good, bad = error < GOOD, error > CATASTROPHE
+    signs = [row["signs"] for row in rows]
+    fitted = fit_logistic(signs, list(~bad), strength=1.0)
+    unseen = np.array(crossed(signs, list(~bad), [group_of(row) for row in rows], strength=1.0))
+    seen = np.array([fitted.chance(each) for each in signs])
+    threshold = round(100 * float(np.quantile(seen[good], ALLOWED)), 1)
+    lines = ["| finding | threshold | good flagged | between flagged | catastrophes flagged |", "|---|---|---|---|---|"]
+    checks = {**bgkit.load_pipeline("auto").checks, "trust": threshold}
+    hits = {}
+    for name, limit in checks.items():
+        if name == "trust":
+            hits["trust"], hits["trust, cross-validated"] = 100 * seen < limit, 100 * unseen < limit
+            continue
+        values = [row["values"][name] for row in rows]
+        hits[name] = np.array([value is not None and FINDINGS[name].flags(value, limit) for value in values])
+    some = [each for name, each in hits.items() if name != "trust, cross-validated"]
+    hits["any of these"] = np.any(some, axis=0)
+    crossed_hits = [each for name, each in hits.items() if name not in ("trust", "any of these")]
+    hits["any of these, cross-validated"] = np.any(crossed_hits, axis=0)
+    for name, hit in hits.items():
+        limit = f"{checks[name.partition(',')[0]]:g}" if name.partition(",")[0] in checks else ""
+        shares = [f"{np.count_nonzero(hit & at)} of {np.count_nonzero(at)}" for at in (good, ~good & ~bad, bad)]
+        lines.append(f"| {name} | {limit} | {' | '.join(shares)} |")
+    missed = [row["picture"] for row, hit, at in zip(rows, hits["any of these"], bad, strict=True) if at and not hit]
+    weights = ", ".join(f"`{name}` {weight:.2f}" for name, weight in fitted.weights.items())
+    work = (
+        f"{len(rows)} results of `auto`: {np.count_nonzero(good)} good, {np.count_nonzero(bad)} catastrophes. AUC of "
+        f"`trust` for catastrophes {auc(list(seen), list(~bad)):.3f}, cross-validated "
+        f"{auc(list(unseen), list(~bad)):.3f}. Its weights: start {fitted.start:.2f}, {weights}. "
+        f"Catastrophes without a finding: {', '.join(missed) or 'none'}."
+    )
+    return {"work": work, "table": "\n".join(lines)}, fitted, threshold
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--every", type=int, default=1, help="one picture in so many, for a quick look")
+    parser.add_argument("--write", action="store_true", help="put fit, threshold and table where they are kept")
+    parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "findings.jsonl")
+    options = parser.parse_args()
+    parts, fitted, threshold = calibrated(measured(options.cache, options.every))
+    print(*parts.values(), fitted.source("TRUST"), f"threshold: {threshold:g}", sep="\n\n")
+    if options.write:
+        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+        code, count = re.subn(
+            r"^TRUST = Logistic\(\n.*?^\)$", fitted.source("TRUST"), CODE.read_text(encoding="utf-8"), flags=re.S | re.M
+        )
+        assert count == 1, f"expected one TRUST = Logistic( in {CODE}"
+        CODE.write_text(code, encoding="utf-8")
+        for path in sorted(PIPELINES.glob("*.yaml")):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(re.sub(r"^  trust: .*$", f"  trust: {threshold:g}", text, flags=re.M), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

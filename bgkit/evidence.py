@@ -1,0 +1,128 @@
+"""Key or network: which of two masks a picture gives reason to trust.
+
+A color key is right wherever there is a plain backdrop, to the single hair, and worthless elsewhere; a network is
+roughly right nearly everywhere. Which case a picture is shows in itself: a plain backdrop lies close to one or two
+smooth surfaces, has no texture, shows on several sides and is no small part of the picture; the key is undecided along
+contours only, and takes little for backdrop that the network is sure is subject. Six such signs make, in a logistic
+regression, the chance that the key is the better mask. ``python benchmarks/evidence.py --write`` fits it and fills
+``docs/evidence.md``. All is computed on a copy of at most 256 px, in about 2 ms beside the backdrop's fit, which
+the key has paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.backdrop import estimate_backdrop
+from bgkit.logistic import Logistic
+
+__all__ = ["FIT", "SIGNS", "chance_of_key", "pool", "read_signs"]
+
+Floats = NDArray[Any]
+
+SIDE = 256  # px
+SURE = 0.9  # of a mask, and 1 - SURE of its other end
+DECIDED = 0.95  # a chance beyond it leaves the other mask no say
+
+SIGNS: Mapping[str, str] = MappingProxyType(
+    {
+        "noise": "distance of the backdrop's pixels from its smooth surfaces, dE*uv, natural logarithm",
+        "texture": "slope of the picture where the key sees backdrop, levels of 255 per px, natural logarithm",
+        "little": "share of the picture that the key calls backdrop, natural logarithm, negative",
+        "sides": "share of the four sides of which less than a twentieth shows backdrop",
+        "ambiguous": "share of what is not clearly backdrop to the key that is not clearly subject either",
+        "swallowed": "share of what the network is sure is subject that the key calls backdrop",
+    }
+)
+
+# Fitted by benchmarks/evidence.py; see docs/evidence.md for what it was fitted on.
+FIT = Logistic(
+    3.463,
+    {
+        "noise": -1.436,
+        "texture": -1.71,
+        "little": -1.577,
+        "sides": -12.454,
+        "ambiguous": -6.343,
+        "swallowed": -19.624,
+    },
+)
+
+
+def read_signs(image: Floats, key: Floats, network: Floats) -> dict[str, float]:
+    """Return the signs that tell which mask to trust, each by its name in :data:`SIGNS`; larger speaks against the key.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB, 0..1.
+    key, network : float32 array of shape (M, N)
+        The masks of a color key and of a network, 0..1.
+    """
+    noise = estimate_backdrop(image).noise
+    image, key, network = (_small(each) for each in (image, key, network))
+    backdrop, subject, sure = key < 1 - SURE, key > SURE, network > SURE
+    shown = [side.mean() > 0.05 for side in (backdrop[0], backdrop[-1], backdrop[:, 0], backdrop[:, -1])]
+    return {
+        "noise": float(np.log(max(noise, 0.2))),
+        "texture": float(np.log(_slope(image, backdrop) + 0.2)),
+        "little": -float(np.log(max(backdrop.mean(), 0.01))),
+        "sides": 1 - float(np.mean(shown)),
+        "ambiguous": _share(~backdrop & ~subject, ~backdrop),
+        "swallowed": _share(backdrop & sure, sure),
+    }
+
+
+def chance_of_key(signs: Mapping[str, float], fit: Logistic | None = None) -> float:
+    """Return the chance, 0..1, that the key is the better mask of a picture with such signs.
+
+    >>> round(chance_of_key({"sides": 0.5}, Logistic(2.0, {"sides": -2.0})), 2)
+    0.73
+    """
+    return (fit or FIT).chance(signs)
+
+
+def pool(key: Floats, network: Floats, chance: float) -> Floats:
+    """Return one mask of two: their log odds, weighed by how far each is to be trusted.
+
+    References
+    ----------
+    C. Genest and J. V. Zidek, "Combining probability distributions", Statistical Science 1(1), 1986: the logarithmic
+    opinion pool.
+    """
+    if chance > DECIDED:
+        return key
+    if chance < 1 - DECIDED:
+        return network
+    odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
+    pooled: Floats = (1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))).astype(np.float32)
+    return pooled
+
+
+def _small(array: Floats) -> Floats:
+    scale = SIDE / int(max(array.shape[:2]))
+    if scale >= 1:
+        return array
+    rows, cols = (max(1, round(side * scale)) for side in array.shape[:2])
+    small: Floats = cv2.resize(array, (cols, rows), interpolation=cv2.INTER_AREA)
+    return small
+
+
+def _share(part: Floats, whole: Floats) -> float:
+    return float(part.sum()) / max(1.0, float(whole.sum()))
+
+
+def _slope(image: Floats, where: Floats) -> float:
+    """Return the root mean square slope of the picture well inside ``where``, 20 at most and where there is none."""
+    inside = cv2.erode(where.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    if inside.mean() < 0.005:
+        return 20.0
+    gray = np.ascontiguousarray(image.mean(-1), np.float32)
+    slope = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 0, 1), cv2.Sobel(gray, cv2.CV_32F, 1, 0)) / 8
+    return min(20.0, 255 * float(np.sqrt((slope[inside] ** 2).mean())))

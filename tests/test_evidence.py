@@ -1,0 +1,89 @@
+"""Which of two masks to trust: signs on drawn scenes, the pool of both, the regression, and the merge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import disk_scene
+
+from bgkit import load_pipeline
+from bgkit.evidence import FIT, SIGNS, chance_of_key, pool, read_signs
+from bgkit.logistic import Logistic, auc, crossed, fit_logistic
+from bgkit.pipelinefile import read_pipeline
+from bgkit.stages import luv_threshold
+
+IMAGE, ALPHA = disk_scene()
+IMAGE = np.float32(IMAGE)
+BUSY = np.float32(np.random.default_rng(0).random(IMAGE.shape))
+CHAIN = "bgkit: 1\nstages:\n  - luv_threshold\n  - luv_threshold: {softness: 20, merge: evidence}\n"
+
+
+def test_a_plain_backdrop_speaks_for_the_key():
+    """On an even ground the chance is above one half, though the network found nothing."""
+    key = luv_threshold(IMAGE)
+    assert chance_of_key(read_signs(IMAGE, key, np.zeros_like(key))) > 0.5
+
+
+def test_a_busy_background_speaks_for_the_network():
+    """On noise of full range the chance is next to nothing."""
+    key = luv_threshold(BUSY)
+    assert chance_of_key(read_signs(BUSY, key, np.float32(ALPHA))) < 0.05
+
+
+def test_every_sign_is_in_the_fit_and_speaks_against_the_key():
+    """The fit has no sign that cannot be read, and none that praises."""
+    assert set(FIT.weights) <= set(SIGNS)
+    assert max(FIT.weights.values()) <= 0
+
+
+def test_pool_takes_the_mask_that_is_surely_better():
+    """At a chance of 1 the key's mask is the result bit for bit, at 0 the network's."""
+    key, network = np.float32([[0.2, 1.0]]), np.float32([[0.9, 0.0]])
+    assert pool(key, network, 1.0) is key
+    assert pool(key, network, 0.0) is network
+
+
+def test_pool_shows_contradiction_where_nothing_is_decided():
+    """At even chances 0 against 1 gives one half; what both say stays."""
+    assert pool(np.float32([[1, 1]]), np.float32([[0, 1]]), 0.5)[0] == pytest.approx([0.5, 1], abs=0.01)
+
+
+def test_the_merge_notes_signs_and_chance():
+    """What decided can be read from the facts of the stage that merged."""
+    facts = read_pipeline(CHAIN).run(IMAGE).facts["luv_threshold"]
+    assert set(facts["evidence"]) == set(SIGNS)
+    assert 0 <= facts["chance"] <= 1
+
+
+def test_auto_leaves_a_mask_of_the_users_own_alone():
+    """The key is a source: where a mask is brought it does not run."""
+    steps = load_pipeline("auto").plan({"image", "mask"})
+    assert "luv_threshold" not in [step.name for step in steps]
+
+
+def test_regression_finds_the_sign_that_matters():
+    """Of two signs the one that goes with the truth gets the weight, and cross-validation agrees."""
+    rng = np.random.default_rng(1)
+    rows = [{"matters": value, "chance": rng.random()} for value in rng.random(200)]
+    true = [row["matters"] < 0.5 for row in rows]
+    fitted = fit_logistic(rows, true)
+    assert fitted.weights["matters"] < -10
+    assert abs(fitted.weights.get("chance", 0)) < 2
+    assert auc(crossed(rows, true, [str(index % 5) for index in range(200)]), true) > 0.98
+
+
+def test_regression_never_praises_a_sign():
+    """A sign that is larger where all is well has no weight."""
+    assert fit_logistic([{"sign": 1.0}, {"sign": 0.0}] * 10, [True, False] * 10).weights == {}
+
+
+def test_cases_that_count_more_decide():
+    """Of two cases that contradict each other the heavier one is believed."""
+    rows, true = [{"sign": 0.0}, {"sign": 0.0}], [True, False]
+    assert fit_logistic(rows, true, [9.0, 1.0]).chance({"sign": 0.0}) == pytest.approx(0.9, abs=0.01)
+
+
+def test_source_can_be_read_back():
+    """The text that the command writes into the code is the fit."""
+    fit = Logistic(1.5, {"a": -2.0})
+    assert eval(fit.source("FIT").partition("= ")[2], {"Logistic": Logistic}) == fit
