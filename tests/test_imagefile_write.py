@@ -142,7 +142,7 @@ def test_profile_is_written(form):
     assert "icc_profile" not in Image.open(io.BytesIO(written(np.full((4, 5), 0.5, np.float32), "png"))).info
 
 
-@pytest.mark.parametrize("form", ["png", "tif", "jpg", "bmp"])
+@pytest.mark.parametrize("form", ["png", "tif", "jpg", "bmp", "webp", pytest.param("avif", marks=needs_avif)])
 def test_dpi_is_written(form):
     """The input's resolution carries over."""
     like = read_picture(saved(scene(), "JPEG", dpi=(300, 150))).like

@@ -65,7 +65,7 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         depth,
         turn,
         space,
-        dpi_of(picture.info),
+        dpi_of(picture.info) or _dpi_of_exif(exif),
         exif,
         picture.info.get("xmp"),
         page=page,
@@ -134,6 +134,15 @@ def orientation(picture: Any) -> int:
     except Exception:
         return 1
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+
+
+def _dpi_of_exif(exif: Any) -> tuple[float, float] | None:
+    """Return what EXIF says of the resolution, for formats that have no other place for it."""
+    unit = {2: 1.0, 3: 2.54}.get(exif.get(0x0128, 2)) if exif else None
+    if unit is None or 0x011A not in exif or 0x011B not in exif:
+        return None
+    found = dpi_of({"dpi": (exif[0x011A], exif[0x011B])})
+    return None if found is None else (found[0] * unit, found[1] * unit)
 
 
 def _maximum_of_pnm(data: bytes) -> int:
