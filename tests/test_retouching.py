@@ -117,8 +117,7 @@ def test_what_is_around_enters_as_it_is():
 def test_shipped_pipelines_take_strokes(name):
     """Every shipped pipeline corrects by strokes; an alpha that is brought is the one they correct."""
     pipeline = load_pipeline(name)
-    given = {"image", "strokes", "plate"} if "plate" in pipeline.needs() else {"image", "strokes"}
-    assert "retouch" in [step.name for step in pipeline.plan(given)]
+    assert "retouch" in [step.name for step in pipeline.plan({"image", "strokes", *pipeline.needs()})]
     steps = [step.name for step in pipeline.plan({"image", "strokes", "alpha"})]
     assert "retouch" in steps
     assert not {"cnn_mask", "closed_form_matting", "plate_matting"} & set(steps)
