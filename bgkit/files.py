@@ -20,9 +20,9 @@ import secrets
 import stat
 import sys
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -43,6 +43,7 @@ __all__ = [
     "JsonLines",
     "Lock",
     "digest_of",
+    "files_allowed",
     "home",
     "local_path",
     "mismatch",
@@ -52,6 +53,7 @@ __all__ = [
     "read_text",
     "reason_of",
     "replacing",
+    "without_files",
     "write_whole",
 ]
 
@@ -159,8 +161,28 @@ def local_path(text: str) -> str:
             raise ValueError(f"{text}: names a file of the host {host!r}; expected file:/// and a path of this machine")
         rest = slash + path
     if os.name == "nt":
-        return urllib.request.url2pathname(rest)
+        from urllib.request import url2pathname  # loads an HTTP client
+
+        return url2pathname(rest)
     return urllib.parse.unquote(rest, errors="surrogateescape")
+
+
+_files: ContextVar[bool] = ContextVar("bgkit_files", default=True)
+
+
+def files_allowed() -> bool:
+    """Whether a value may name a file here; constraints that open files ask before they look."""
+    return _files.get()
+
+
+@contextmanager
+def without_files() -> Iterator[None]:
+    """Refuse, inside the block, values that name files: they come from someone who may not know what lies here."""
+    token = _files.set(False)
+    try:
+        yield
+    finally:
+        _files.reset(token)
 
 
 def part_name() -> str:

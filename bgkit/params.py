@@ -11,15 +11,14 @@ import inspect
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
 
 from bgkit.color import NAMES, parse_color
 from bgkit.errors import ParamError, brief, cut, did_you_mean
+from bgkit.files import files_allowed
 
 __all__ = [
     "Color",
@@ -28,27 +27,8 @@ __all__ = [
     "Range",
     "as_text",
     "check_values",
-    "files_allowed",
     "read_params",
-    "without_files",
 ]
-
-_files: ContextVar[bool] = ContextVar("bgkit_files", default=True)
-
-
-def files_allowed() -> bool:
-    """Whether a value may name a file here; constraints that open files ask before they look."""
-    return _files.get()
-
-
-@contextmanager
-def without_files() -> Iterator[None]:
-    """Refuse, inside the block, values that name files: they come from someone who may not know what lies here."""
-    token = _files.set(False)
-    try:
-        yield
-    finally:
-        _files.reset(token)
 
 
 class Constraint(Protocol):

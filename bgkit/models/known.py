@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bgkit.errors import ModelError
+from bgkit.files import files_allowed
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
 from bgkit.models.store import check_external_data, is_path, resolve, shipped_cards, verify
-from bgkit.params import files_allowed
 
 __all__ = ["KnownModel"]
 

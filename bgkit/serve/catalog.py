@@ -9,7 +9,7 @@ from typing import Any
 
 from bgkit import stages
 from bgkit.errors import ParamError, PipelineError, did_you_mean
-from bgkit.params import without_files
+from bgkit.files import without_files
 from bgkit.pipeline import Pipeline, Step
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
 
