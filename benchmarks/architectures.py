@@ -1,16 +1,17 @@
 """Every architecture under one equal small budget: the same pictures, steps and size.
 
     python -m benchmarks.architectures                              all that are not done yet, then the table
-    python -m benchmarks.architectures --only coarse,unet           some of them
+    python -m benchmarks.architectures --only "coarse;unet"         some of them
     python -m benchmarks.architectures --steps 0 --times            measure the times anew, on an idle machine
     python -m benchmarks.architectures --steps 0 --write            only the table, into docs/architectures-compared.md
 
-Each network starts from random weights, sees each picture of the budget once, is exported and judged on ECSSD through
-the stage ``cnn_mask``. Those that see a plate, a trimap or a mask beside the picture are judged on the same pictures,
-at the budget's size, given what training gave them, which is made of the truth; so they stand in a table of their own,
-beside what the trimap or the mask is worth by itself. Results lie in ``runs/architectures/results.json``, one network
-after the other, so that a run that was stopped goes on; a network that was in the middle goes on from its checkpoint.
-The budget is small: the table says which network learns most from little, not which is best in the end.
+Each network starts from random weights, and once more from ImageNet's where its encoder has such. It sees each picture
+of the budget once, is exported and judged on ECSSD through the stage ``cnn_mask``. Those that see a plate, a trimap or
+a mask beside the picture are judged on the same pictures, at the budget's size, given what training gave them, which is
+made of the truth; so they stand in a table of their own, beside what the trimap or the mask is worth by itself. Results
+lie in ``runs/architectures/results.json``, one network after the other, so that a run that was stopped goes on; a
+network that was in the middle goes on from its checkpoint. The budget is small: the table says which network learns
+most from little, not which is best in the end.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from bgkit.train.export import export
 from bgkit.train.loop import train
 from bgkit.train.networks import NETWORKS, build
 from bgkit.train.pictures import Pictures, read_grounds, read_pictures
-from bgkit.train.recipe import Data
+from bgkit.train.recipe import Data, Recipe
 from bgkit.train.recipefile import read_recipe
 from bgkit.train.scoring import MEASURED
 
@@ -56,7 +57,8 @@ HELD = 8  # pictures to validate with; they choose nothing, as there is one epoc
 
 RECIPE = """
 bgkit: 1
-network: {name}
+network: {network}
+start: {start}
 epochs: 1
 batch: {batch}
 sizes: [{side}]
@@ -68,9 +70,28 @@ split: {{validation: {share}, test: 0}}
 """
 
 
+# A row for each network, and a second for those whose encoder ImageNet has taught.
+TAUGHT = ", ImageNet's weights"
+ROWS = [*NETWORKS, *(name + TAUGHT for name, entry in NETWORKS.items() if entry.encoder)]
+
+
+def recipe_of(row: str, **budget: float) -> Recipe:
+    """Return the recipe of a row of the table."""
+    name = network_of(row)
+    taught = row != name
+    text = RECIPE.format(
+        network=f"{{{name}: {{frozen: true}}}}" if taught else name, start="imagenet" if taught else '""', **budget
+    )
+    return read_recipe(text, "benchmark")
+
+
+def network_of(row: str) -> str:
+    return row.removesuffix(TAUGHT)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="names, by comma; default: every network")
+    parser.add_argument("--only", help="rows, by semicolon; default: all")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=128)
@@ -83,7 +104,7 @@ def main() -> int:
     if options.quick:
         options.only, options.steps, options.limit = options.only or "coarse", 3, 4
         options.output = options.output.with_name("architectures-quick")
-    names = options.only.split(",") if options.only else list(NETWORKS)
+    names = options.only.split(";") if options.only else ROWS
     options.output.mkdir(parents=True, exist_ok=True)
     results = Results(options.output / "results.json")
     if options.steps:
@@ -97,7 +118,7 @@ def main() -> int:
     if options.times:
         for name, row in results.found.items():
             budget = row["budget"]
-            row["onnx_ms"] = run_time(name, options.output / f"{name}.onnx", budget["side"])
+            row["onnx_ms"] = run_time(name, options.output / f"{file_name(name)}.onnx", budget["side"])
             row["training_s"] = step_time(name, budget["side"], budget["batch"]) / budget["batch"]
             results.put(name, row)
             print(f"{name}: {row['training_s']:.3f} s, {row['onnx_ms']:.1f} ms", file=sys.stderr, flush=True)
@@ -122,7 +143,7 @@ class Results:
         """Return the networks that see the picture alone, best first."""
         return _table(
             ("network", *FIGURES, *COSTS),
-            [(f"`{name}`", *_figures(row), *_costs(row)) for name, row in self._best_first() if "given" not in row],
+            [(_title(name), *_figures(row), *_costs(row)) for name, row in self._best_first() if "given" not in row],
         )
 
     def table_of_two(self) -> str:
@@ -132,7 +153,7 @@ class Results:
             ("network", "given too", "its own MAE", "its own IoU", *FIGURES, *COSTS),
             [
                 (
-                    f"`{name}`",
+                    _title(name),
                     row["given"],
                     *(f"{row[key]:.3f}" if key in row else "" for key in ("given_mae", "given_iou")),
                     *_figures(row),
@@ -144,6 +165,14 @@ class Results:
 
     def _best_first(self) -> list[tuple[str, dict]]:
         return sorted(self.found.items(), key=lambda item: -item[1]["f_max"])
+
+
+def _title(row: str) -> str:
+    return f"`{network_of(row)}`{row.removeprefix(network_of(row))}"
+
+
+def file_name(row: str) -> str:
+    return row.replace(TAUGHT, "-imagenet")
 
 
 def _figures(row: dict) -> list[str]:
@@ -186,9 +215,8 @@ def read_budget(wanted: int, output: Path) -> tuple[Pictures, list]:
 def measure(name: str, budget: dict, output: Path, given: tuple[Pictures, list]) -> dict:
     """Train, export and judge one network."""
     side, batch = budget["side"], budget["batch"]
-    run = output / f"{name}-{budget['steps']}x{batch}x{side}"
-    text = RECIPE.format(name=name, batch=batch, side=side, share=100 * HELD / len(given[0]))
-    recipe = read_recipe(text, "benchmark")
+    run = output / f"{file_name(name)}-{budget['steps']}x{batch}x{side}"
+    recipe = recipe_of(name, batch=batch, side=side, share=100 * HELD / len(given[0]))
     seconds: list[float] = []
     last = time.perf_counter()
 
@@ -205,11 +233,13 @@ def measure(name: str, budget: dict, output: Path, given: tuple[Pictures, list])
     finally:
         if run.is_dir():
             kept.write_text(json.dumps(before + seconds[1:]))  # the first one holds the start too
-    path = output / f"{name}.onnx"
+    path = output / f"{file_name(name)}.onnx"
+    path.with_suffix(".toml").unlink(missing_ok=True)
     export(run / "last.pt", path)
-    parameters, work = count(build(name), side, NETWORKS[name].inputs)
+    entry = NETWORKS[network_of(name)]
+    parameters, work = count(build(network_of(name)), side, entry.inputs)
     samples = spread(open_dataset("ecssd", data_folder() / "test/ecssd"), budget["pictures"])
-    alone = NETWORKS[name].inputs == ("image",)
+    alone = entry.inputs == ("image",)
     return {
         **(judge(path, samples) if alone else judge_given(name, run / "last.pt", samples, given[1], side)),
         "parameters": parameters,
@@ -252,7 +282,9 @@ def judge_given(name: str, checkpoint: Path, samples: list[Sample], grounds: lis
 def run_time(name: str, path: Path, side: int) -> float:
     """Return the median time of one picture in ONNX Runtime, in milliseconds."""
     session = start(path, "cpu")
-    feed = {layer: np.zeros((1, CHANNELS[layer], side, side), np.float32) for layer in NETWORKS[name].inputs}
+    feed = {
+        layer: np.zeros((1, CHANNELS[layer], side, side), np.float32) for layer in NETWORKS[network_of(name)].inputs
+    }
     times = []
     for _ in range(12):
         started = time.perf_counter()
@@ -263,7 +295,7 @@ def run_time(name: str, path: Path, side: int) -> float:
 
 def step_time(name: str, side: int, batch: int) -> float:
     """Return the median time of a step of training on noise, in seconds."""
-    recipe = read_recipe(RECIPE.format(name=name, batch=batch, side=side, share=50), "benchmark")
+    recipe = recipe_of(name, batch=batch, side=side, share=50)
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (side, side, 3), np.uint8) for _ in range(10 * batch)]
     masks = [np.pad(np.full((side // 2, side // 2), 255, np.uint8), side // 4) for _ in images]
@@ -283,7 +315,8 @@ def page(results: Results) -> str:
     )
     return f"""# The architectures under one small budget
 
-Every network of `bgkit/train/networks`, from random weights, on the same pictures in the same order: {each}.
+Every network of `bgkit/train/networks`, on the same pictures in the same order: {each}.
+The first weights are random unless a row says otherwise.
 AdamW 1e-3 with cosine decay, bfloat16, cross entropy and soft IoU, or the paper's own loss where it has one.
 **This is a small budget**: each picture is seen once, a thousandth of what the papers train.
 It shows which network learns most from little and what each costs, not which is best in the end.

@@ -612,7 +612,7 @@ def test_training_is_handed_on(monkeypatch):
     assert bgkit("train", "data", "-o", "run", "--sizes", "50", status=2).stderr.startswith(
         "error: sizes: coarse expects"
     )
-    assert bgkit("train", "data").stdout.startswith(f"data {Path('runs/data')} coarse 40")
+    assert bgkit("train", "data").stdout.startswith(f"data {Path('runs/data')} coarse 12")
     assert bgkit("train", "no", "-o", "run", status=2).stderr.startswith("error: no recipe named 'no'")
     assert bgkit("train", "data", "-o", "run", "--set", "epochs", status=2).stderr.startswith(
         "error: --set epochs: expected"

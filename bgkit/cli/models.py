@@ -40,20 +40,21 @@ def command() -> None:
 def list_networks() -> int:
     """List the networks.
 
-    Name, whether it is here, is fetched (bgkit models fetch NAME) or brought by you (bgkit models show NAME says how),
-    size, and what it may be used for.
+    Name and version, whether it is here, is fetched (bgkit models fetch NAME) or brought by you (bgkit models show
+    NAME says how), size, and what it may be used for.
     """
     from bgkit.models import list_cards
     from bgkit.models.store import path_of
 
     broken: list[ModelError] = []
     cards = list_cards(broken.append)
-    width, terms = (max(map(len, column), default=0) for column in zip(*((c.name, c.use) for c in cards), strict=True))
-    for card in cards:
+    titles = [f"{card.name} {printable(card.version)}".rstrip() for card in cards]
+    width, terms = (max(map(len, column), default=0) for column in (titles, [card.use for card in cards]))
+    for title, card in zip(titles, cards, strict=True):
         here = "here" if path_of(card).is_file() else "fetch" if card.url else "bring"
         count = path_of(card).stat().st_size if here == "here" else card.bytes
         size = f"{count / 1e6:.1f} MB" if count else "?"
-        click.echo(f"{card.name:{width}}  {here:5}  {size:>9}  {card.use:{terms}}  {printable(card.summary)}")
+        click.echo(f"{title:{width}}  {here:5}  {size:>9}  {card.use:{terms}}  {printable(card.summary)}")
     for error in broken:
         click.echo(f"error: {error}", err=True)
     return int(bool(broken))
@@ -72,6 +73,7 @@ def show_network(name: str) -> int:
     card, path = locate(name)
     here = path.is_file()
     facts = {
+        "version": printable(card.version),
         "for": f"{card.task} (needs {', '.join(card.layers)})",
         "license": f"{card.license}: {card.use}",
         "terms": card.terms,

@@ -120,6 +120,7 @@ class Card:
     closer: float | None = None  # the largest window, as a share of the picture, that is looked at again
     tile: int | None = None
     inferred: tuple[str, ...] = ()  # for a bare file: what was read from the graph or assumed
+    version: str = ""  # of the weights, as whoever trained them counts
     place: str = ""  # the user's file that says all this, for messages
 
     @property
@@ -174,7 +175,7 @@ def parse_card(text: str, place: str) -> Card:
     if version != 1:
         raise top.wrong("bgkit", "the card version 1", brief(version))
     name, summary = top.take("name", _name), top.take("summary", _text)
-    sources = top.take("sources", _texts)
+    sources, edition = top.take("sources", _texts), top.take("version", _text, "")
     file, license_, put, out = (top.table(key) for key in ("file", "license", "input", "output"))
     top.finish()
     layout = put.take("layout", _choice(*LAYOUTS), "NCHW")
@@ -182,6 +183,7 @@ def parse_card(text: str, place: str) -> Card:
         name=name,
         summary=summary,
         sources=sources,
+        version=edition,
         file=file.take("name", _file_name),
         url=file.take("url", _url, ""),
         sha256=file.take("sha256", _digest(64), ""),

@@ -118,6 +118,7 @@ class Network:
         """What a report should say of a run with this network."""
         return {
             "model": self.card.name,
+            **({"version": self.card.version} if self.card.version else {}),
             "sha256": self.sha256,
             "license": self.card.license,
             "use": self.card.use,

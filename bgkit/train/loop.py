@@ -22,10 +22,11 @@ from bgkit.errors import ModelError, RecipeError
 from bgkit.threads import threads
 from bgkit.train.data import batches
 from bgkit.train.losses import deep_supervision
-from bgkit.train.networks import Entry, build, entry_of
+from bgkit.train.networks import NETWORKS, Entry, build, entry_of
+from bgkit.train.networks.blocks import keep_statistics
 from bgkit.train.optimizing import make_optimizers, rate
 from bgkit.train.pictures import Bytes, Pictures, layout_of, read_grounds, read_pictures, split
-from bgkit.train.recipe import Recipe
+from bgkit.train.recipe import EMBEDDED, IMAGENET, Recipe
 from bgkit.train.recipefile import dump_recipe, read_recipe
 from bgkit.train.record import begin, draw_curves, draw_samples, save_checkpoint, write_line
 from bgkit.train.scoring import measure
@@ -33,6 +34,7 @@ from bgkit.train.weights import mean_weights
 
 __all__ = ["Progress", "train"]
 
+FEW_STEPS = 1000  # docs/training.md has the figures
 SAVE_SECONDS = 180  # between checkpoints within an epoch
 
 
@@ -90,7 +92,7 @@ def train(
     torch.manual_seed(course.seed)
     network = build(recipe.network, **recipe.options)
     if course.start:
-        _begin_with(network, recipe, [Path(checkpoint) for checkpoint in course.start])
+        _begin_with(network, recipe)
     if given is None:
         say(f"reading {recipe.data.folder}")
         given = read_pictures(recipe.data), read_grounds(recipe.data)
@@ -108,6 +110,11 @@ def train(
         f"{len(kept)} pictures to train, {len(held)} to validate, {len(tested)} to test, {len(grounds)} grounds"
         + (f"; resumed at step {state.step} of {state.steps}" if state.step else "")
     )
+    if state.steps < FEW_STEPS and not course.start:
+        say(
+            f"{state.steps} steps from random weights teach little (expect masks of no use below some {FEW_STEPS}); "
+            "more epochs, or start: embedded, which goes on from the network that bgkit ships"
+        )
     began = state.step
     clock = _Clock(recipe, state)
     try:
@@ -119,6 +126,8 @@ def train(
             epoch = state.step // state.per_epoch
             size = _size(recipe, epoch)
             state.network.train()
+            if course.statistics == "kept":
+                keep_statistics(state.network)
             for inputs, truth in batches(
                 kept,
                 grounds,
@@ -151,7 +160,31 @@ def train(
     return run / "best.pt"
 
 
-def _begin_with(network: nn.Module, recipe: Recipe, checkpoints: Sequence[Path]) -> None:
+def _begin_with(network: nn.Module, recipe: Recipe) -> None:
+    """Give a new network the weights that ``start`` names."""
+    words = recipe.course.start
+    if words == (EMBEDDED,):
+        from bgkit.train.embedded import load_embedded
+
+        load_embedded(network)
+    elif len(words) == 1 and words[0].endswith(".onnx"):
+        from bgkit.train.embedded import load_exported
+
+        if not Path(words[0]).is_file():
+            raise RecipeError(f"start: no such file: {words[0]}; --start names another")
+        load_exported(network, Path(words[0]))
+    elif words == (IMAGENET,):
+        if not entry_of(recipe.network).encoder:
+            raise RecipeError(
+                f"start: {recipe.network} has no encoder that ImageNet taught; expected a checkpoint, or a network "
+                f"that has one ({', '.join(name for name, entry in NETWORKS.items() if entry.encoder)})"
+            )
+        network.load_imagenet()
+    else:
+        _begin_with_checkpoints(network, recipe, [Path(checkpoint) for checkpoint in words])
+
+
+def _begin_with_checkpoints(network: nn.Module, recipe: Recipe, checkpoints: Sequence[Path]) -> None:
     """Give a new network the averaged weights of a checkpoint, or the mean of several."""
     weights = []
     for checkpoint in checkpoints:
@@ -183,7 +216,10 @@ class _State:
         self.steps = per_epoch * course.epochs
         self.network = network.to(course.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval()
-        self.optimizers = make_optimizers(self.network, recipe.optimizer)
+        encoder = entry_of(recipe.network).encoder
+        self.optimizers = make_optimizers(
+            self.network, recipe.optimizer, self.network.get_submodule(encoder) if encoder else None
+        )
         self.step, self.best, self.whole = 0, 0.0, True  # not whole within a step
         self.losses: list[float] = []  # of the epoch so far
         if (run / "last.pt").exists():

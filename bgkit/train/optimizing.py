@@ -23,7 +23,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self, params: list[nn.Parameter], lr: float, weight_decay: float = 0.0, momentum: float = 0.95
     ) -> None:
-        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "share": 1.0})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -62,7 +62,7 @@ class Optimizers:
     def set_rate(self, learning_rate: float) -> None:
         for part in self.parts:
             for group in part.param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * group["share"]
 
     def zero_grad(self) -> None:
         for part in self.parts:
@@ -80,16 +80,32 @@ class Optimizers:
             part.load_state_dict(state)
 
 
-def make_optimizers(network: nn.Module, wish: Optimizer) -> Optimizers:
-    """Return what steps the weights of ``network``; biases and the like are never decayed."""
+def make_optimizers(network: nn.Module, wish: Optimizer, encoder: nn.Module | None = None) -> Optimizers:
+    """Return what steps the weights of ``network``; biases and the like are never decayed.
+
+    ``encoder`` is the part of it that was trained before: it moves at ``wish.encoder`` times the rate, by AdamW where
+    the rest is stepped by Muon, whose steps of full rank would undo what the weights hold.
+    """
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    turned = [w for w in weights if wish.kind == "muon" and w.ndim > 1 and w.shape[0] > 1 and w.shape[1] > 3]
+    before = set() if encoder is None else {id(weight) for weight in encoder.parameters()}
+    turned = [
+        weight
+        for weight in weights
+        if wish.kind == "muon"
+        and id(weight) not in before
+        and weight.ndim > 1
+        and min(weight.shape[0], weight.shape[1] - 2) > 1
+    ]
     others = {id(weight) for weight in weights} - {id(weight) for weight in turned}
     rest = [weight for weight in weights if id(weight) in others]
-    groups = [
-        {"params": [weight for weight in rest if weight.ndim > 1], "weight_decay": wish.weight_decay},
-        {"params": [weight for weight in rest if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = []
+    for share, part in (
+        (1.0, [weight for weight in rest if id(weight) not in before]),
+        (wish.encoder, [weight for weight in rest if id(weight) in before]),
+    ):
+        groups.append({"params": [w for w in part if w.ndim > 1], "weight_decay": wish.weight_decay, "share": share})
+        groups.append({"params": [w for w in part if w.ndim <= 1], "weight_decay": 0.0, "share": share})
+    groups = [group for group in groups if group["params"]]
     rate, momentum = wish.learning_rate, wish.momentum
     if wish.kind == "rmsprop":
         return Optimizers([torch.optim.RMSprop(groups, lr=rate, momentum=momentum)])

@@ -12,7 +12,23 @@ from typing import Annotated, Any, Literal
 
 from bgkit.params import Range
 
-__all__ = ["SECTIONS", "Augmentation", "Course", "Data", "Loss", "Optimizer", "Recipe", "Schedule", "Split"]
+__all__ = [
+    "EMBEDDED",
+    "IMAGENET",
+    "SECTIONS",
+    "Augmentation",
+    "Course",
+    "Data",
+    "Loss",
+    "Optimizer",
+    "Recipe",
+    "Schedule",
+    "Split",
+]
+
+# Words that `start` takes instead of a checkpoint.
+IMAGENET = "imagenet"  # an encoder's weights as ImageNet taught them
+EMBEDDED = "embedded"  # those of the network that bgkit ships
 
 Probability = Annotated[float, Range(0, 1, "of the samples")]
 
@@ -42,8 +58,13 @@ class Course:
     threads : int
         Cores to use; 0 is all. The same recipe gives the same bits for the same number only.
     start : tuple of str
-        A checkpoint whose averaged weights the run begins with, instead of random ones; of several, the mean of their
-        weights. In a file of yours, paths are relative to it.
+        What the run begins with instead of random weights. ``embedded``: the weights of the network that bgkit ships,
+        for the architecture it has. ``imagenet``: what ImageNet taught the encoder, for an architecture with one.
+        Otherwise an ONNX file that ``bgkit export`` wrote, or a checkpoint, whose averaged weights are taken; of
+        several checkpoints the mean of their weights. In a file of yours, paths are relative to it.
+    statistics : str
+        Of batch normalization: ``batch`` takes those of each batch, ``kept`` leaves them as they came with ``start``,
+        which is better for few pictures or small batches.
     """
 
     epochs: Annotated[int, Range(1, 100_000, "epochs")] = 30
@@ -55,6 +76,7 @@ class Course:
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, Range(0, 1024, "cores")] = 0
     start: tuple[str, ...] = ()
+    statistics: Literal["batch", "kept"] = "batch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +146,8 @@ class Optimizer:
         Of sgd, muon and rmsprop. More follows the mean of more steps.
     clip : float
         Longer gradients are cut to this length; 0 cuts none.
+    encoder : float
+        Share of the learning rate at which an encoder moves that ImageNet taught. Less keeps more of what it knows.
     """
 
     kind: Literal["adamw", "rmsprop", "sgd", "muon"] = "adamw"
@@ -131,6 +155,7 @@ class Optimizer:
     weight_decay: Annotated[float, Range(0, 1)] = 0.01
     momentum: Annotated[float, Range(0, 0.999)] = 0.9
     clip: Annotated[float, Range(0, 1e6)] = 5.0
+    encoder: Annotated[float, Range(0, 1, "of the rate")] = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)

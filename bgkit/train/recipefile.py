@@ -25,7 +25,7 @@ from bgkit.errors import BgkitError, RecipeError, brief, cut, did_you_mean
 from bgkit.evaluate.datasets import LAYOUTS
 from bgkit.params import Param, as_text, check_values, read_params
 from bgkit.train.networks import NETWORKS, build, made_by
-from bgkit.train.recipe import SECTIONS, Course, Recipe
+from bgkit.train.recipe import EMBEDDED, IMAGENET, SECTIONS, Course, Recipe
 from bgkit.yamlfile import Node, dump, load, parse
 
 __all__ = ["differences", "dump_recipe", "load_recipe", "read_recipe", "shipped_recipes"]
@@ -110,7 +110,7 @@ def _from(recipe: Recipe, folder: Path | None) -> Recipe:
         return str((folder or Path()).joinpath(Path(text).expanduser()).absolute()) if text else ""
 
     data = replace(recipe.data, folder=absolute(recipe.data.folder), grounds=absolute(recipe.data.grounds))
-    start = tuple(absolute(checkpoint) for checkpoint in recipe.course.start if checkpoint)
+    start = tuple(each if each in (EMBEDDED, IMAGENET) else absolute(each) for each in recipe.course.start if each)
     return replace(recipe, data=data, course=replace(recipe.course, start=start))
 
 

@@ -41,10 +41,22 @@ class Entry:
     activation: Literal["sigmoid", "none"] = "sigmoid"  # what makes the answer, 0..1, of the output
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    encoder: str = ""  # the part that ``load_imagenet`` fills, and that then moves at a rate of its own
 
 
 NETWORKS: dict[str, Entry] = {
     "coarse": Entry("coarse:CoarseNet", "bgkit's own"),
+    **{
+        f"pyramid-lite{variant}": Entry(
+            "pyramid:PyramidNet",
+            "bgkit's own, over Tan and Le 2019",
+            {"variant": variant},
+            mean=(127 / 255,) * 3,
+            deviation=(128 / 255,) * 3,
+            encoder="encoder",
+        )
+        for variant in (0, 2)
+    },
     "u2net": Entry("u2net:U2Net", "Qin et al. 2020", parameters=44.0),
     "u2netp": Entry("u2net:U2Net", "Qin et al. 2020", {"lite": True}, parameters=1.13),
     "basnet": Entry("basnet:BASNet", "Qin et al. 2019", parameters=87.1),

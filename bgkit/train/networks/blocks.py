@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from torch import nn
 
-__all__ = ["convolution", "initialize", "separable"]
+__all__ = ["convolution", "initialize", "keep_statistics", "separable"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def convolution(
@@ -51,3 +55,14 @@ def initialize(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def keep_statistics(network: Network) -> Network:
+    """Put every batch normalization into evaluation mode: its statistics stay, its factors are still trained.
+
+    Statistics of a small batch, or of a few pictures, are worse than those the weights were trained with.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    return network

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["CoarseNet"]
+__all__ = ["AtrousPooling", "CoarseNet"]
 
 
 def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -39,7 +39,7 @@ class _Residual(nn.Module):
         return F.relu(x + self.second(self.first(x)), inplace=True)
 
 
-class _AtrousPooling(nn.Module):
+class AtrousPooling(nn.Module):
     """Atrous spatial pyramid pooling (Chen et al. 2017): parallel dilations and the frame's mean."""
 
     def __init__(self, channels: int, branch: int, rates: tuple[int, ...] = (1, 2, 4)) -> None:
@@ -69,7 +69,7 @@ class CoarseNet(nn.Module):
         for width, count in zip(widths, blocks, strict=True):
             self.down.append(nn.Sequential(_conv(inputs, width, stride=2), *[_Residual(width) for _ in range(count)]))
             inputs = width
-        self.context = _AtrousPooling(widths[-1], widths[-1] // 2)
+        self.context = AtrousPooling(widths[-1], widths[-1] // 2)
         self.up = nn.ModuleList()
         self.heads = nn.ModuleList([nn.Conv2d(widths[-1], 1, 3, padding=1)])
         for width in reversed(widths[:-1]):

@@ -1,0 +1,124 @@
+"""The weights of an exported network, the shipped one's above all, as something to begin a run with.
+
+An ONNX file holds convolutions into which batch normalization was multiplied, without the names they had in training.
+They stand in the order in which the network uses them, which is the order that is read here. A normalization that
+changes nothing but adds the offset takes the place of the one that was multiplied in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import nn
+
+from bgkit.errors import RecipeError
+from bgkit.models.store import locate
+
+__all__ = ["load_embedded", "load_exported"]
+
+SHIPPED = "coarse"  # its name among the cards
+
+
+def load_embedded(network: nn.Module) -> None:
+    """Give a network the weights of the shipped one; of an ensemble, the first network's.
+
+    Raises
+    ------
+    RecipeError
+        If the network is of another architecture.
+    """
+    load_exported(network, locate(SHIPPED)[1])
+
+
+def load_exported(network: nn.Module, path: Path, side: int = 64) -> None:
+    """Give a network the weights of an ONNX file that ``bgkit export`` wrote; of an ensemble, the first network's.
+
+    Parameters
+    ----------
+    network : Module
+        Of the architecture that was exported.
+    path : Path
+        The ONNX file.
+    side : int
+        Of the square that is shown to the network once, to see the order of its convolutions.
+
+    Raises
+    ------
+    RecipeError
+        If the network is of another architecture.
+    """
+    held = _convolutions(path)
+    places = _order(network, side)
+    if len(held) < len(places) or any(
+        weight.shape != tuple(part.weight.shape) for (part, _), (weight, _) in zip(places, held, strict=False)
+    ):
+        raise RecipeError(
+            f"start: {path.name} holds a network of another architecture; expected one whose {len(places)} "
+            f"convolutions have the shapes of the recipe's network, got {len(held)}"
+        )
+    with torch.no_grad():
+        for (part, norm), (weight, offset) in zip(places, held, strict=False):
+            part.weight.copy_(torch.from_numpy(weight))
+            if norm is None:
+                part.bias.copy_(torch.from_numpy(offset))
+                continue
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1 - norm.eps)
+            norm.weight.fill_(1)
+            norm.bias.copy_(torch.from_numpy(offset))
+
+
+def _convolutions(path: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return weight and offset of each convolution of an ONNX file, in the graph's order."""
+    graph = onnx.load(path).graph
+    values = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    made = {node.output[0]: node for node in graph.node}
+
+    def value(name: str) -> NDArray[np.float32]:
+        """A stored array, or what casts and factors make of one."""
+        if name in values:
+            return values[name]
+        node = made[name]
+        if node.op_type == "Mul":
+            return value(node.input[0]) * value(node.input[1])
+        if node.op_type == "Constant":
+            return numpy_helper.to_array(node.attribute[0].t)
+        return value(node.input[0]).astype(np.float32)
+
+    found = []
+    for node in graph.node:
+        if node.op_type == "Conv":
+            weight = np.asarray(value(node.input[1]), np.float32)
+            offset = value(node.input[2]) if len(node.input) > 2 else np.zeros(len(weight))
+            found.append((weight.copy(), np.asarray(offset, np.float32).copy()))
+    return found
+
+
+def _order(network: nn.Module, side: int) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
+    """Return the convolutions of a network in the order of their use, each with the normalization after it."""
+    used: list[tuple[nn.Conv2d, nn.BatchNorm2d | None]] = []
+
+    def see(module: nn.Module, *_: object) -> None:
+        if isinstance(module, nn.Conv2d):
+            used.append((module, getattr(module, "norm", None)))
+        else:
+            used[-1] = (used[-1][0], module)
+
+    inside = {id(module.norm) for module in network.modules() if hasattr(module, "norm")}
+    hooks = [
+        module.register_forward_hook(see)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d) and id(module) not in inside
+    ]
+    training = network.training
+    with torch.inference_mode():
+        network.eval()(torch.zeros(1, 3, side, side))
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return used
