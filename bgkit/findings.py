@@ -275,6 +275,11 @@ def _disagreement(picture: Array, layers: Layers) -> float | None:
     return 100 * max(seen) if seen else None
 
 
+def _unexplained(picture: Array, layers: Layers) -> float | None:
+    facts = layers.facts.get("clean_plate")
+    return None if facts is None else 100 * facts["unexplained"] if facts["fits"] else 100.0
+
+
 def _blur(picture: Array, layers: Layers) -> float | None:
     """Return how little a blur changes the subject, 0 sharp to 1 blurred (Crete et al., SPIE 6492, 2007)."""
     import cv2
@@ -339,6 +344,8 @@ FINDINGS: Mapping[str, Finding] = {
                 "expose less: light edges of the subject may be gone", _ground_cut),
         Finding("subject_clipping", "at most", _PERCENT, "subject with two channels at full as it was shot",
                 "expose less: its highlights are gone", _subject_cut),
+        Finding("plate", "at most", _PERCENT, "border that the plate does not explain; 100 where it did not fit",
+                "see whether the plate is of this scene; shoot it again", _unexplained),
         Finding("blur", "at most", Range(0, 1), "unsharpness of the subject, 0 sharp to 1",
                 "focus, and shoot again", _blur),
         Finding("filled", "at least", _PERCENT, "frame that the subject takes", "raise frame.fill",

@@ -11,6 +11,7 @@ the unknown by push and pull (Gortler et al. 1996). Works on sRGB-encoded color.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -22,7 +23,7 @@ from bgkit._ext.sampling import choose_samples
 from bgkit.extent import subject_box
 from bgkit.threads import threads
 
-__all__ = ["local_background", "ramp", "sample_alpha"]
+__all__ = ["WITNESSES", "local_background", "opacity", "push_pull", "ramp", "sample_alpha", "witnesses"]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -33,6 +34,7 @@ MISFIT = 0.05  # residual at which a sample is no longer believed
 CONTRAST = 0.15  # distance of F from B at which half is believed
 TEXTURE = 0.02  # distance from a sample at which a pixel may still be all subject, rms
 MIXED = 1.5  # cost of being a mixture: most pixels are none
+DARK = 0.15  # code of a background before which shades pass for mixtures
 BACKDROP = 0.06  # distance from B within which nothing speaks for subject
 
 DIAGONAL = 1000  # px, to which the subject is reduced before its greatest differences are looked for
@@ -105,6 +107,94 @@ def _from_backdrop(backdrop: Bools, speck: float) -> Floats:
     return cv2.distanceTransform((~kept[label]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
 
 
+# What speaks for an opaque pixel and against one, and the weight of each: a logistic model of alpha, fitted by
+# benchmarks/plate_key.py, whose table also gives each weight's range when one subject is left out.
+WITNESSES = {
+    "1": -1.04,
+    "log lit": 0.50,
+    "log lit * log difference": 0.22,
+    "log lit * near": 0.34,
+    "log greatest": -0.80,
+    "(share of the greatest)^2": 1.01,
+    "(least / difference)^2": 0.55,
+    "near": -0.19,
+    "deep": 1.24,
+    "share * near": 0.96,
+    "share * middle": 1.26,
+    "least * middle": 0.66,
+    "mean * middle": 0.76,
+    "log difference * middle": -0.67,
+}
+
+
+def opacity(difference: Floats, unshaded: Floats, tolerance: float) -> Floats:
+    """Return the alpha to be expected where a picture differs from its known background.
+
+    Opaque is the rule and transparency needs a witness: backdrop close by, a difference that falls to nothing within
+    a few pixels, larger differences around. A white thread before white, inside a scarf or four pixels wide at its
+    edge, is opaque: nothing around it is still less different.
+
+    Parameters
+    ----------
+    difference : float32 array of shape (M, N)
+        From the background, dE*uv.
+    unshaded : float32 array of shape (M, N)
+        The same when any shadow is granted: at most ``difference``.
+    tolerance : float
+        Difference up to which a pixel is background.
+
+    Returns
+    -------
+    float32 array of shape (M, N)
+        0..1; 0 where the difference is within the tolerance.
+    """
+    total = np.zeros(difference.shape, np.float32)
+    for witness, weight in zip(witnesses(difference, unshaded, tolerance), WITNESSES.values(), strict=True):
+        total += np.float32(weight) * witness
+    alpha: Floats = np.where(difference > tolerance, 1 / (1 + np.exp(-total)), np.float32(0))
+    return alpha
+
+
+def witnesses(difference: Floats, unshaded: Floats, tolerance: float) -> Iterator[Floats]:
+    """Yield the witnesses of :data:`WITNESSES`, float32 (M, N) or a number, in their order.
+
+    Lengths are in per mille of 1.2 times the diagonal of the subject: the greatest difference within 6, the mean within
+    8, the least
+    within 2.5; depth is the distance to the nearest backdrop, up to 4, 12 and 40.
+    """
+    unit = 1.2 * math.hypot(*subject_box(difference > tolerance)) / 1000
+    around, beside = max(1, round(6 * unit)), max(1, round(2.5 * unit))
+    floor = np.float32(tolerance)
+    here = np.maximum(difference, floor)
+    greatest = np.maximum(cv2.dilate(cv2.blur(difference, (3, 3)), _disk(around)), floor)
+    side = 2 * max(1, round(8 * unit)) + 1
+    share = np.minimum(here / greatest, 1)
+    least = np.minimum(cv2.erode(difference, _disk(beside), borderType=cv2.BORDER_REPLICATE) / here, 1)
+    mean = np.minimum(cv2.blur(difference, (side, side)) / greatest, 1)
+    depth = np.minimum(_from_backdrop(difference <= tolerance, 10 * unit**2), 1e6) / np.float32(unit)
+    near, middle, deep = (np.minimum(depth, np.float32(reach)) / np.float32(reach) for reach in (4, 12, 40))
+    clear, lit = np.log(here / floor), np.log(np.maximum(cv2.blur(unshaded, (3, 3)) / floor, np.float32(0.3)))
+    yield np.ones_like(here)
+    yield lit
+    yield lit * clear
+    yield lit * near
+    yield np.log(greatest / floor)
+    yield share**2
+    yield least**2
+    yield near
+    yield deep
+    yield share * near
+    yield share * middle
+    yield least * middle
+    yield mean * middle
+    yield clear * middle
+
+
+def _disk(reach: int) -> NDArray[np.uint8]:
+    disk: NDArray[np.uint8] = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return disk
+
+
 def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
     """Return the plate in the light that falls on it in the picture, float32 (M, N, 3).
 
@@ -122,24 +212,38 @@ def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
     if not background.any():
         return plate
     ratio = image.sum(-1) / np.maximum(plate.sum(-1), 0.06)
-    light = _push_pull(np.clip(ratio, 0.2, 1.2).astype(np.float32), background.astype(np.float32))
+    light = push_pull(np.clip(ratio, 0.2, 1.2).astype(np.float32), background.astype(np.float32))
     return np.clip(plate * light[..., None], 0, 1)
 
 
-def _push_pull(values: Floats, weight: Floats) -> Floats:
-    """Return ``values`` where ``weight`` is 1, smoothly carried on to where it is 0."""
-    if max(values.shape) <= 2:
+def push_pull(values: Floats, weight: Floats) -> Floats:
+    """Return ``values`` where ``weight`` is 1, smoothly carried on to where it is 0.
+
+    Parameters
+    ----------
+    values : float32 array of shape (M, N) or (M, N, C)
+    weight : float32 array of shape (M, N)
+        0..1, somewhere above 0.
+    """
+    share = weight if values.ndim == 2 else weight[..., None]
+    if max(weight.shape) <= 2:
         total = float(weight.sum())
-        mean = float((values * weight).sum() / total) if total > 0 else 1.0
-        return np.where(weight > 0, weight * values + (1 - weight) * mean, mean).astype(np.float32)
+        mean = (values * share).sum((0, 1)) / total if total > 0 else np.float32(1)
+        return np.where(share > 0, share * values + (1 - share) * mean, mean).astype(np.float32)
     below = cv2.pyrDown(weight, borderType=cv2.BORDER_REFLECT_101)
-    coarse = cv2.pyrDown(values * weight, borderType=cv2.BORDER_REFLECT_101) / np.maximum(below, 1e-6)
-    filled = _push_pull(coarse, np.minimum(4 * below, 1))
-    smooth = cv2.pyrUp(filled, dstsize=values.shape[::-1])
-    return weight * values + (1 - weight) * smooth
+    least = np.maximum(below, 1e-6)
+    coarse = cv2.pyrDown(values * share, borderType=cv2.BORDER_REFLECT_101) / (
+        least if values.ndim == 2 else least[..., None]
+    )
+    filled = push_pull(coarse, np.minimum(4 * below, 1))
+    smooth = cv2.pyrUp(filled, dstsize=weight.shape[::-1])
+    carried: Floats = share * values + (1 - share) * smooth
+    return carried
 
 
-def sample_alpha(image: Floats, background: Floats, subject: Bools, unknown: Bools) -> tuple[Floats, Floats]:
+def sample_alpha(
+    image: Floats, background: Floats, subject: Bools, unknown: Bools, expected: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Estimate alpha of the unknown pixels, one by one, from foreground samples and the known background.
 
     Parameters
@@ -148,6 +252,9 @@ def sample_alpha(image: Floats, background: Floats, subject: Bools, unknown: Boo
         sRGB-encoded, 0..1.
     subject, unknown : bool array of shape (M, N)
         Sure foreground, at least one pixel; the pixels asked for, at least one.
+    expected : float32 array of shape (M, N), optional
+        The key's alpha, 0..1: the odds with which a pixel is taken for all subject, where both are possible, and what
+        is believed where samples say nothing, for subjects next to the color of the background.
 
     Returns
     -------
@@ -168,8 +275,18 @@ def sample_alpha(image: Floats, background: Floats, subject: Bools, unknown: Boo
     smooth = _smooth(chosen, confidence, image, subject, unknown)
     alpha, _ = _project(difference, smooth - behind)
     # Logistic in twice the difference of both costs: the odds of all subject against a mix of a darker sample.
-    odds = 1 / (1 + np.exp(np.clip(2 * (solid - mixed - MIXED), -30, 30)))
-    alpha += (1 - alpha) * odds * ((difference**2).sum(-1) > BACKDROP**2)
+    odds = 2 * (mixed - solid + MIXED)
+    differs = (difference**2).sum(-1) > BACKDROP**2
+    if expected is not None:
+        key = np.clip(expected[unknown], 0.01, 0.99)
+        # Before black every darker shade of a sample is also a mixture of it: there a mixture that fits says nothing.
+        odds = np.where(behind.mean(-1) < DARK, np.maximum(odds, 0), odds) + np.log(key / (1 - key))
+        differs |= key > 0.1
+    alpha += (1 - alpha) * differs / (1 + np.exp(-np.clip(odds, -30, 30)))
+    if expected is not None:  # near the background's own color samples say nothing, and a clear key does
+        clear = (2 * key - 1) ** 2
+        confidence, sampled = np.maximum(confidence, clear), confidence
+        alpha = (sampled * alpha + clear * key) / np.maximum(sampled + clear, 1e-6)
     return alpha, confidence
 
 

@@ -18,6 +18,7 @@ from bgkit.stage import Stage
 if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
     from bgkit.stages.classical import grabcut as grabcut
     from bgkit.stages.classical import saliency as saliency
+    from bgkit.stages.clean_plate_key import backdrop_key as backdrop_key
     from bgkit.stages.clean_plate_key import clean_plate as clean_plate
     from bgkit.stages.closed_form import closed_form_matting as closed_form_matting
     from bgkit.stages.closed_form import plate_matting as plate_matting
@@ -60,7 +61,7 @@ P = ParamSpec("P")
 FILES: dict[str, tuple[str, ...]] = {
     "light": ("flat_field", "white_balance"),
     "color_key": ("luv_threshold", "chroma_key"),
-    "clean_plate_key": ("clean_plate",),
+    "clean_plate_key": ("backdrop_key", "clean_plate"),
     "classical": ("grabcut", "saliency"),
     "network": ("cnn_mask", "cascade_refine"),
     "crf": ("dense_crf",),

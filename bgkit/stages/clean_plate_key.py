@@ -1,8 +1,10 @@
-"""The key from the empty plate: what differs from it is the subject.
+"""The keys from a known background: what differs from the empty plate, or from a smooth backdrop, is the subject.
 
-The plate is first brought to the picture's exposure and position (:mod:`bgkit.backdrop.plate`). The difference
-is measured in CIELUV from the line of the plate's own color towards black: a shadow moves a color along
-that line, and is no subject. Two conversions to CIELUV and one pass.
+The plate is first brought to the picture's exposure and position (:mod:`bgkit.backdrop.plate`). The difference is
+measured in CIELUV. Where it is no more than a lack of light with soft contours that reaches backdrop in full light, it
+is a shadow: a shadow moves a color towards black and has no edges. How opaque a pixel is that differs, its surroundings
+tell (:func:`bgkit.backdrop.sampling.opacity`). The work is done on a picture of at most 1600 px diagonal; two
+conversions to CIELUV and about forty passes over that.
 """
 
 from __future__ import annotations
@@ -13,24 +15,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.plate import match_plate
-from bgkit.backdrop.sampling import ramp
+from bgkit.backdrop.sampling import opacity
 from bgkit.params import Range
 from bgkit.stage import note, stage
 
 Floats = NDArray[Any]
+Bools = NDArray[np.bool_]
+
+LARGEST = 1600  # px, diagonal of the picture that is worked on
+SMOOTH = 0.8  # px, before a difference is held against the tolerance
+TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
+SOLID = 0.8  # mask from which on nothing is missing
+STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
+
+Tolerance = Annotated[float, Range(0.1, 200, "dE*uv", ui=(1, 20))]
+Shadow = Annotated[float, Range(0, 1, ui=(0, 0.6))]
 
 
 @stage(gives="mask")
-def clean_plate(
-    image: Floats,
-    plate: Floats,
-    *,
-    tolerance: Annotated[float, Range(0, 200, "dE*uv", ui=(0, 60))] = 5.0,
-    softness: Annotated[float, Range(0, 200, "dE*uv", ui=(0, 100))] = 50.0,
-    contrast: Annotated[float, Range(0, 1, "of the greatest difference nearby", ui=(0.3, 1))] = 0.6,
-    shadow: Annotated[float, Range(0, 1, ui=(0, 0.6))] = 0.15,
-) -> Floats:
+def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, shadow: Shadow = 0.15) -> Floats:
     """Mark as foreground what differs from the same scene photographed empty.
 
     Parameters
@@ -38,19 +43,13 @@ def clean_plate(
     image : float32 array of shape (M, N, 3)
         sRGB, 0..1.
     plate : float32 array of shape (M, N, 3)
-        The same scene without its subject; exposure may differ by a third, position by 2 % of the diagonal.
+        The same scene without its subject. Exposure may differ by a factor of 4, position as by a hand-held camera.
     tolerance : float
         Difference up to which a pixel is background; larger swallows more noise and dirt, and more of a subject
-        that resembles what is behind it. It is raised to ``sqrt(tolerance² + (2 noise)²)``.
-    softness : float
-        Beyond the tolerance, the difference over which the mask rises to 1; larger gives softer hair and grayer
-        doubtful parts.
-    contrast : float
-        The rise takes no more than this share of the greatest difference nearby, so that a light subject on white
-        is as solid as a dark one; larger leaves more of it soft. 0: the same rise everywhere.
+        that resembles what is behind it. It is raised to ``sqrt(tolerance² + (0.9 noise)²)``.
     shadow : float
-        How much darker than the plate, as a share of its lightness, still counts as plate; larger removes deeper
-        shadows, and subjects that are merely a darker color of what is behind them.
+        How much darker than the plate, as a share of its lightness, a soft shadow may be; larger removes deeper ones,
+        and soft subjects that are merely a darker color of what is behind them.
 
     Returns
     -------
@@ -59,10 +58,9 @@ def clean_plate(
 
     Notes
     -----
-    ``mask = clip((d - tolerance) / rise, 0, 1)``, with d the distance in CIELUV to the nearest point of the
-    line from the plate's color p to ``(1 - shadow) p``, and ``rise = min(softness, contrast * d_max)`` with d_max
-    the greatest d within 7 per mille of the subject's diagonal. Nothing is filled: backdrop that the subject encloses
-    is backdrop, and a part of the subject in the plate's very color is a hole.
+    Nothing is filled: backdrop that the subject encloses is backdrop, and a part of the subject in the plate's very
+    color is a hole. A plate that explains much less of the border than a smooth surface does is another scene's, and
+    the surface takes its place; ``facts`` have ``fits`` False then.
 
     References
     ----------
@@ -73,19 +71,156 @@ def clean_plate(
     Examples
     --------
     >>> plate = np.full((1, 4, 3), 0.8)
-    >>> picture = plate * [[[1.0], [0.9], [1.0], [1.0]]]  # the second pixel lies in shadow
+    >>> picture = plate.copy()
     >>> picture[0, 3] = [1, 0, 0]
-    >>> clean_plate(picture, plate, shadow=0.2)
+    >>> clean_plate(picture, plate).round()
     array([[0., 0., 0., 1.]], dtype=float32)
     """
     match = match_plate(image, plate)
-    color, behind = (cv2.cvtColor(each, cv2.COLOR_RGB2Luv) for each in (image, match.plate))
-    noise = _noise(color - behind)
-    note(gain=match.gain, shift=match.shift, noise=noise)
-    length = np.maximum((behind * behind).sum(-1), 1)
-    lit = np.clip((color * behind).sum(-1) / length, 1 - shadow, 1)
-    distance = np.sqrt(((color - lit[..., None] * behind) ** 2).sum(-1))
-    return ramp(distance, float(np.hypot(tolerance, 2 * noise)), softness, contrast)
+    note(gain=match.gain, shift=match.shift, flow=match.flow, unexplained=match.unexplained, fits=match.fits)
+    mask = _key(image, match.plate, tolerance, shadow, match.misplaced)
+    return mask if match.seen.all() else _beyond(mask, match.seen)
+
+
+@stage(gives="mask")
+def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 0.15) -> Floats:
+    """Mark as foreground what differs from the smooth backdrop that the picture itself shows.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB, 0..1.
+    tolerance : float
+        Difference up to which a pixel is background; larger swallows more noise and dirt, and more of a subject
+        that resembles the backdrop. It is raised to ``sqrt(tolerance² + (0.9 noise)²)``.
+    shadow : float
+        How much darker than the backdrop, as a share of its lightness, a soft shadow may be; larger removes deeper
+        ones, and soft subjects that are merely a darker color of the backdrop.
+
+    Returns
+    -------
+    float32 array of shape (M, N)
+        0 background to 1 foreground.
+
+    Notes
+    -----
+    ``clean_plate`` with :func:`bgkit.backdrop.estimate_backdrop` for a plate.
+
+    Examples
+    --------
+    >>> picture = np.ones((9, 9, 3))
+    >>> picture[3:6, 3:6] = [1, 0, 0]
+    >>> backdrop_key(picture)[4].round()
+    array([0., 0., 0., 1., 1., 1., 0., 0., 0.], dtype=float32)
+    """
+    backdrop = estimate_backdrop(image)
+    note(border_share=backdrop.border_share)
+    return _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0)
+
+
+def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float) -> Floats:
+    factor = max(1.0, float(np.hypot(*image.shape[:2])) / LARGEST)
+    if factor > 1:
+        size = tuple(max(1, round(side / factor)) for side in image.shape[1::-1])
+        image, plate, shape = (
+            *(cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, plate)),
+            image.shape,
+        )
+    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor)
+    mask = opacity(difference, unshaded, reach)
+    mask[_coincidence(mask < SOLID, image.mean(-1), plate.mean(-1), reach / 100)] = 1
+    if factor > 1:
+        mask = cv2.resize(mask, shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return mask
+
+
+def differences(
+    image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float
+) -> tuple[Floats, Floats, float]:
+    """Return the difference from the plate, the same with any shadow granted, dE*uv (M, N), and the tolerance raised.
+
+    The first is the second where a soft shadow falls.
+    """
+    color, behind = (cv2.cvtColor(each, cv2.COLOR_RGB2Luv) for each in (image, plate))
+    difference = color - behind
+    noise = _noise(difference)
+    note(noise=noise)
+    reach = float(np.hypot(tolerance, 0.9 * noise))
+    square = np.maximum((behind * behind).sum(-1), 1)
+    smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH)
+    light = np.clip((smooth * behind).sum(-1) / square, -shadow, 0)
+    whole, unshaded = (np.sqrt((each**2).sum(-1)) for each in (smooth, smooth - light[..., None] * behind))
+    if misplaced > 0:
+        wobble = np.float32(3 * misplaced) * _slope(behind[..., 0])
+        whole, unshaded = (np.maximum(each - wobble, 0) for each in (whole, unshaded))
+    shaded = _shadow(difference, behind, square, whole <= reach, reach, shadow) & (light < 0)
+    return np.where(shaded, unshaded, whole), unshaded, reach
+
+
+def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float) -> Bools:
+    """Return where the picture lacks light only, softly, up to the backdrop in full light."""
+    wide = cv2.GaussianBlur(difference, (0, 0), 3)
+    light = (wide * behind).sum(-1) / square
+    tint = np.sqrt(np.maximum((wide * wide).sum(-1) - light**2 * square, 0))
+    lack = (difference * behind).sum(-1) / np.sqrt(square)
+    steepest = STEEPEST * 1000 / float(np.hypot(*backdrop.shape))
+    soft = (
+        (tint < TINT * reach) & (light > -shadow) & (light < 0) & (_slope(cv2.GaussianBlur(lack, (0, 0), 1)) < steepest)
+    )
+    # Ways narrower than five pixels are gaps in a contour, not shadows that reach the backdrop.
+    wide_enough = cv2.erode((backdrop | soft).view(np.uint8), np.ones((5, 5), np.uint8))
+    count, label = cv2.connectedComponents(wide_enough, connectivity=4)
+    reached = np.zeros(count, bool)
+    reached[label[backdrop & (wide_enough > 0)]] = True
+    reached[0] = False
+    grown: Bools = cv2.dilate(reached[label].view(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    return grown
+
+
+def _coincidence(faint: Bools, light: Floats, behind: Floats, reach: float) -> Bools:
+    """Return what is enclosed by the subject and has the plate's color by chance, before a plate of many colors.
+
+    Behind a real gap the picture shows the plate's structure, so that both correlate there; a cheek before a roof of
+    its color does not. Before a plain plate nothing is a coincidence.
+    """
+    # Gaps in the contour of up to four pixels do not join what is enclosed to the outside.
+    faint = cv2.erode(faint.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    count, label, stats, _ = cv2.connectedComponentsWithStats(faint.view(np.uint8), connectivity=4)
+    chance = np.zeros(count, bool)
+    rows, cols = faint.shape
+    around = round(0.01 * float(np.hypot(rows, cols)))
+    for piece in range(1, count):
+        left, top, width, height, area = stats[piece]
+        if area > 0.02 * rows * cols or left == 0 or top == 0 or left + width == cols or top + height == rows:
+            continue
+        near = np.s_[max(0, top - around) : top + height + around, max(0, left - around) : left + width + around]
+        if behind[near].std() > 2 * reach:
+            inside = label[near] == piece
+            one, other = (each[near][inside] - each[near][inside].mean() for each in (light, behind))
+            shown = (one @ other) / np.sqrt(max(float((one @ one) * (other @ other)), 1e-9))
+            chance[piece] = shown < 0.95 or area < 30 or other.std() < reach
+    found: Bools = cv2.dilate(chance[label].view(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    return found
+
+
+def _slope(values: Floats) -> Floats:
+    """Return the length of the gradient, per pixel."""
+    if min(values.shape) < 2:
+        return np.zeros_like(values)
+    slope: Floats = np.hypot(*np.gradient(values))
+    return slope
+
+
+def _beyond(mask: Floats, seen: Bools) -> Floats:
+    """Return the mask with what lay beyond the plate's frame decided as the nearest pixel within it."""
+    if not seen.any():
+        return np.full_like(mask, 0.5)
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~seen).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    value = np.zeros(int(nearest.max()) + 1, np.float32)
+    value[nearest[seen]] = mask[seen]
+    return value[nearest]
 
 
 def _noise(difference: Floats) -> float:

@@ -107,12 +107,14 @@ def plate_matting(
     image: Array,
     trimap: Array,
     plate: Array | None = None,
+    mask: Array | None = None,
     *,
     trust: Annotated[float, Range(0.0, 10.0, ui=(1e-4, 0.1))] = 0.01,
     epsilon: Annotated[float, Range(1e-10, 10.0, ui=(1e-8, 1e-3))] = 1e-7,
     tolerance: Annotated[float, Range(1e-12, 0.1, ui=(1e-8, 1e-3))] = 1e-4,
     max_iterations: Annotated[int, Range(1, 100_000, ui=(10, 1000))] = 1000,
     max_memory: Annotated[float, Range(0.001, 10_000, "GB", ui=(0.5, 64))] = 16.0,
+    key: bool = False,
 ) -> Array:
     """Solve for alpha where the trimap is unknown, the background's color being known.
 
@@ -126,6 +128,8 @@ def plate_matting(
         The same scene without its subject, sRGB-encoded. By default the smooth backdrop that the picture itself
         shows: for white and green screens. It counts as far as it explains the known background nearby, so that
         before a busy background this is closed-form matting.
+    mask : float32 array of shape (M, N), optional
+        The key that the trimap was made from, 0..1; see ``key``.
     trust : float
         Weight of what the known background says of single pixels, against the matting Laplacian; larger follows
         fine hair more closely, and noise too. 0 is closed-form matting.
@@ -137,6 +141,9 @@ def plate_matting(
         Iterations after which the solve gives up with a warning.
     max_memory : float
         Memory that the solve may take; more allows wider unknown regions.
+    key : bool
+        Whether the mask is a key from this background and says what alpha is to be expected where samples leave it
+        open. Off for masks of networks, which know no transparency.
 
     Returns
     -------
@@ -182,7 +189,7 @@ def plate_matting(
         note(plain=float(known.mean()))
     prior = None
     if np.max(known) > 0.05:
-        likely, confidence = sample_alpha(image, behind, subject, unknown)
+        likely, confidence = sample_alpha(image, behind, subject, unknown, mask if key else None)
         prior = likely, trust * confidence * known
     solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
     alpha[unknown] = solved
