@@ -194,6 +194,7 @@ def test_wrong_urls(args, message):
     """Each is told before the first picture."""
     upload("shop://in/a.png")
     upload("memory://in/a.png")
+    upload("memory://in/b.png")  # a single picture would be done in this process
     draw(Path("in2/a.png"))
     assert remove(*args, status=2).stderr.startswith(f"error: {message}")
 
