@@ -37,6 +37,7 @@ __all__ = [
     "CAMERA_RAW",
     "LEFT_BEHIND",
     "LINE_LIMIT",
+    "METADATA",
     "OPAQUE",
     "READABLE",
     "WRITABLE",
@@ -84,6 +85,7 @@ WRITABLE: Mapping[str, str] = MappingProxyType(
     }
 )
 
+METADATA = ("none", "credit", "all")  # what of EXIF, XMP and IPTC goes along into a result
 OPAQUE = ("jpeg", "bmp")  # formats that hold no transparency
 
 LEFT_BEHIND = ".bgkit-*.part"  # every name that part_name() gives: what a killed process may leave behind

@@ -176,7 +176,9 @@ class Layers:
             arrays[name] = array
         return type(self)(**arrays, facts=self.facts)
 
-    def to_bytes(self, format: str = "png", layer: str = "result", *, depth: int | None = None) -> bytes:
+    def to_bytes(
+        self, format: str = "png", layer: str = "result", *, depth: int | None = None, metadata: str = "credit"
+    ) -> bytes:
         """Return one layer as the content of a picture file: what :meth:`save` writes.
 
         Raises
@@ -187,7 +189,8 @@ class Layers:
         from bgkit.imagefile import write_picture
 
         content = io.BytesIO()
-        write_picture(content, self._made(layer), format=format, depth=depth, like=self.facts.get("input", {}))
+        like = self.facts.get("input", {})
+        write_picture(content, self._made(layer), format=format, depth=depth, like=like, metadata=metadata)
         return content.getvalue()
 
     def to_pil(self, layer: str = "result") -> Image:
@@ -233,7 +236,14 @@ class Layers:
             )
         return array
 
-    def save(self, target: str | PathLike[str], layer: str = "result", *, depth: int | None = None) -> None:
+    def save(
+        self,
+        target: str | PathLike[str],
+        layer: str = "result",
+        *,
+        depth: int | None = None,
+        metadata: str = "credit",
+    ) -> None:
         """Write one layer to a picture file, whole or not at all.
 
         Parameters
@@ -244,6 +254,9 @@ class Layers:
             Any layer that is there.
         depth : {8, 16}, optional
             Bits per channel, 16 for png and tif only; by default as the input had.
+        metadata : {"credit", "none", "all"}
+            What of the input file's EXIF, XMP and IPTC is written: artist, copyright, description and time of
+            capture; or nothing; or all that holds for the result, places (GPS) included.
 
         Raises
         ------
@@ -254,7 +267,8 @@ class Layers:
         """
         from bgkit.imagefile import write_picture
 
-        write_picture(target, self._made(layer), depth=depth, like=self.facts.get("input", {}))
+        like = self.facts.get("input", {})
+        write_picture(target, self._made(layer), depth=depth, like=like, metadata=metadata)
 
 
 def as_layer(name: str, value: ArrayLike) -> Array:

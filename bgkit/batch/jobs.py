@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bgkit.batch.places import Place, Url, place_of, stat_of
-from bgkit.errors import ModelError, PipelineError, PlanError
-from bgkit.files import OPAQUE, WRITABLE
+from bgkit.errors import ModelError, ParamError, PipelineError, PlanError
+from bgkit.files import METADATA, OPAQUE, WRITABLE
 
 if TYPE_CHECKING:
     from bgkit.layers import Layers
@@ -47,7 +47,8 @@ class Work:
     must be able to go to another process); what it returns becomes ``Outcome.found``. With ``sidecar`` a
     file of all that a repeat needs is written beside the result (:mod:`bgkit.batch.sidecar`). Where ``layer`` is
     :data:`NOTHING` no file is written and ``examine`` is all there is. With ``pixels`` the picture and what comes with
-    it are reduced to so many first, for a preview. ``timeout`` is the seconds that a picture may take.
+    it are reduced to so many first, for a preview. ``timeout`` is the seconds that a picture may take. ``metadata``
+    is what of the picture's goes along: ``credit``, ``none`` or ``all``.
     """
 
     pipeline: Pipeline
@@ -57,6 +58,7 @@ class Work:
     sidecar: bool = False
     pixels: int = 0
     timeout: float | None = None
+    metadata: str = "credit"
 
     def steps(self, brought: Iterable[str] = ()) -> list[str]:
         """Return the names of all that happens to a picture, in order."""
@@ -67,11 +69,15 @@ class Work:
 
         Raises
         ------
+        ParamError
+            If ``metadata`` is none of its choices.
         PipelineError
             If it does not, or if the files' format has no transparency and the result needs it.
         ModelError
             If a network or its weights are not here.
         """
+        if self.metadata not in METADATA:
+            raise ParamError(f"metadata: expected one of {', '.join(METADATA)}, got {self.metadata!r}")
         steps = self.pipeline.plan({"image", *brought})
         for step in steps:
             step.stage.check(step.values)  # defaults too: a network that nobody named may have lost its weights

@@ -1,10 +1,10 @@
 """The journal of an output folder: what each result was made from and how, so that a batch can go on.
 
 A hidden file of JSON lines, appended to after each picture. A line holds the output's name and size, the
-picture's size and time of change, the pipeline's digest and the layer. A result is whole or not there at
-all (it is written beside its place and renamed), so the journal is not needed to know what is done; it
-tells what stands there *rightly*: a picture that was changed since is done again, and so is a result of
-another size than was written (a power cut). Results made with other settings are kept, and counted.
+picture's size and time of change, the pipeline's digest, the layer and what metadata went along. A result
+is whole or not there at all (it is written beside its place and renamed), so the journal is not needed to know
+what is done; it tells what stands there *rightly*: a picture that was changed since is done again, and so is a result
+of another size than was written (a power cut). Results made with other settings are kept, and counted.
 
 Of results in a store, whose objects cannot be appended to, the journal lies on this machine, where networks lie, too
 (:func:`bgkit.files.home`), below ``journals``.
@@ -42,8 +42,11 @@ class Journal:
     ``places`` are the folders that results go to, ``folder`` itself and some below it.
     """
 
-    def __init__(self, folder: Place, digest: str, layer: str, places: Iterable[Place] = ()) -> None:
+    def __init__(
+        self, folder: Place, digest: str, layer: str, places: Iterable[Place] = (), metadata: str = "credit"
+    ) -> None:
         self.folder, self.digest, self.layer, self.places = folder, digest, layer, set(places)
+        self.metadata = metadata
         self.path = folder / NAME if isinstance(folder, Path) else _path_of(folder)
         self.records: dict[str, dict[str, Any]] = {}
         self.file: JsonLines | None = None
@@ -69,8 +72,8 @@ class Journal:
         stamp = stamp_of(job)
         if record["bytes"] != size or (stamp and list(stamp) != record["stamp"]):
             return "stale"
-        made = record["digest"], record["layer"], record.get("page")
-        return "good" if made == (self.digest, self.layer, job.page) else "other"
+        made = record["digest"], record["layer"], record.get("page"), record.get("metadata", "none")
+        return "good" if made == (self.digest, self.layer, job.page, self.metadata) else "other"
 
     def add(self, outcome: Outcome) -> None:
         """Take in what became of a job."""
@@ -83,6 +86,7 @@ class Journal:
             "stamp": outcome.stamp,
             "digest": self.digest,
             "layer": self.layer,
+            "metadata": self.metadata,
             "page": outcome.job.page,
         }
         with suppress(OSError):  # the disk is full: the result itself counts

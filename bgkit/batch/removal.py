@@ -84,6 +84,7 @@ def remove_many(
     steps: PathOrUrl | None = None,
     sidecar: bool = False,
     timeout: float | None = None,
+    metadata: Literal["none", "credit", "all"] = "credit",
     events: Events | None = None,
     plate: PathOrUrl | None = None,
     second: PathOrUrl | None = None,
@@ -133,6 +134,9 @@ def remove_many(
     timeout : float, optional
         Seconds that a picture may take, from reading to writing; one that takes longer fails, with the step's name.
         The local engine ends its worker where it does not stop by itself.
+    metadata : {"credit", "none", "all"}
+        What of a picture's EXIF, XMP and IPTC goes along: artist, copyright, description and time of capture; or
+        nothing; or all that holds for the result, places (GPS) included.
     events : Events, optional
         Hears each outcome as it comes (:class:`bgkit.batch.events.Events`).
     plate, second, mask, trimap, strokes, alpha : path, optional
@@ -156,7 +160,7 @@ def remove_many(
     brought = {"plate": plate, "second": second, "mask": mask, "trimap": trimap, "strokes": strokes, "alpha": alpha}
     given = {name: fspath(path) for name, path in brought.items() if path is not None}
     chain = with_background(chain.giving(layer).with_values(values or {}), background)
-    work = Work(chain, layer, Path(steps) if steps else None, sidecar=sidecar, timeout=timeout)
+    work = Work(chain, layer, Path(steps) if steps else None, sidecar=sidecar, timeout=timeout, metadata=metadata)
     work.check(given, ending or _ending_of(target) or "png")
     suffix = "-cutout" if layer == "result" else f"-{layer}"
     planned = plan(names, target, ending=ending, suffix=suffix, brought=given, page=page)
@@ -205,7 +209,8 @@ def _run(
     folder = planned.folder
     journal = None
     if folder is not None:
-        journal = Journal(folder, work.pipeline.digest(), work.layer, {job.output.parent for job in planned.jobs})
+        places = {job.output.parent for job in planned.jobs}
+        journal = Journal(folder, work.pipeline.digest(), work.layer, places, work.metadata)
     todo, standing, notes = part(planned, if_exists, journal, work.sidecar)
     running = engine.run(todo, work, events)  # checks what it needs to; no job is begun yet
     folders = [folder] if folder else [job.output.parent for job in todo]

@@ -4,7 +4,7 @@ A report is appended to: what an earlier run, or one that was killed, wrote ther
 ``page`` (null where none was asked for), ``output``, ``status`` (done, skipped, failed), ``error``, ``seconds`` by
 step, ``size`` (rows, columns), ``memory`` (the process's peak in bytes), ``facts`` by stage, ``warnings``, ``flags``
 (findings on the wrong side of their threshold), ``pipeline``, ``digest`` of the pipeline with all its values,
-``layer``, ``bgkit`` (the version) and ``time`` (UTC).
+``layer``, ``metadata`` (what of it went along), ``bgkit`` (the version) and ``time`` (UTC).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def as_record(outcome: Outcome, work: Work, digest: str) -> dict[str, Any]:
         "pipeline": work.pipeline.name,
         "digest": digest,
         "layer": work.layer,
+        "metadata": work.metadata,
         "bgkit": __version__,
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
     }

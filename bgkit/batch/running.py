@@ -55,7 +55,9 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
             folder = work.steps_folder / job.key
             folder.mkdir(parents=True, exist_ok=True)
             number = len(seconds) - 1  # reading came first
-            made.save(folder / f"{number:02d}-{step.name}-{step.stage.gives}.png", step.stage.gives)
+            made.save(
+                folder / f"{number:02d}-{step.name}-{step.stage.gives}.png", step.stage.gives, metadata=work.metadata
+            )
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
@@ -76,7 +78,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
                 memory = peak()
                 started = time.perf_counter()
                 if work.layer != NOTHING:
-                    content = _write(job.output, layers, work.layer)
+                    content = _write(job.output, layers, work)
                     written = len(content) if isinstance(content, bytes) else size_of(content)
                     if work.sidecar:
                         hashes["output_sha256"] = digest_of(content)
@@ -134,18 +136,18 @@ def _open(place: Any) -> Any:
     return content
 
 
-def _write(output: Place, layers: Layers, layer: str) -> Path | bytes:
+def _write(output: Place, layers: Layers, work: Work) -> Path | bytes:
     """Write the result, whole or not at all, and return its file, or its content that went to a URL."""
-    like = layers.facts.get("input", {})
+    like, layer, metadata = layers.facts.get("input", {}), work.layer, work.metadata
     if isinstance(output, Url):
         content = io.BytesIO()
         array = strip(layers) if layer == STRIP else getattr(layers, layer)
-        write_picture(content, array, like=like, format=output.suffix)
+        write_picture(content, array, like=like, format=output.suffix, metadata=metadata)
         write_bytes(output, content.getvalue())
         return content.getvalue()
     output.parent.mkdir(parents=True, exist_ok=True)
     if layer == STRIP:
-        write_picture(output, strip(layers), like=like)
+        write_picture(output, strip(layers), like=like, metadata=metadata)
     else:
-        layers.save(output, layer)
+        layers.save(output, layer, metadata=metadata)
     return output

@@ -28,7 +28,7 @@ from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import read_pipeline
 from bgkit.threads import threads
 
-__all__ = ["digests", "pipeline_of", "sidecar_of", "write_sidecar"]
+__all__ = ["digests", "metadata_of", "pipeline_of", "sidecar_of", "write_sidecar"]
 
 
 def sidecar_of(output: Place) -> Place:
@@ -44,13 +44,28 @@ def pipeline_of(sidecar: Path) -> Pipeline:
     PipelineError
         If the file cannot be read or is no sidecar.
     """
+    name, text, _ = _read(sidecar)
+    return read_pipeline(text, str(sidecar), name)
+
+
+def metadata_of(sidecar: Path) -> str:
+    """Return what metadata went along into the result of a sidecar.
+
+    Raises
+    ------
+    PipelineError
+        If the file cannot be read or is no sidecar.
+    """
+    return _read(sidecar)[2]
+
+
+def _read(sidecar: Path) -> tuple[str, str, str]:
     content = read_text(sidecar, "a sidecar in JSON", PipelineError, LINE_LIMIT)
     try:
         told = json.loads(content)
-        name, text = str(told["pipeline"]), str(told["pipeline_yaml"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return str(told["pipeline"]), str(told["pipeline_yaml"]), str(told.get("metadata", "none"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PipelineError(f"{shown(sidecar)}: expected a sidecar, as --sidecar writes them") from error
-    return read_pipeline(text, str(sidecar), name)
 
 
 def digests(job: Job, picture: Path | bytes | BytesIO, brought: Mapping[str, Path | BytesIO]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class Watch:
         self._close()
 
     def _open(self) -> None:
-        journal = Journal(self.out, self.digest, self.work.layer, [self.out])
+        journal = Journal(self.out, self.digest, self.work.layer, [self.out], self.work.metadata)
         self.journal = journal.__enter__()
         if journal.shared:
             self._close()
@@ -204,6 +204,7 @@ class Watch:
         self.journal.records[output] = {
             "output": output, "bytes": outcome.written, "input": outcome.job.name,
             "stamp": stamp, "digest": self.digest, "layer": self.work.layer,
+            "metadata": self.work.metadata,
         }  # fmt: skip
 
     def _pictures(self) -> Iterator[tuple[Path, Stamp]]:

@@ -17,6 +17,7 @@ from bgkit.batch.jobs import STRIP, Job, Outcome, Work, shown
 from bgkit.cli.options import FORMATS, load_chain
 from bgkit.cli.progress import Progress, open_progress
 from bgkit.errors import ImageError, ParamError, PlanError
+from bgkit.files import METADATA
 
 LAYERS = ("result", "alpha", "mask", "trimap", "foreground", "background")
 BROUGHT = {
@@ -115,6 +116,12 @@ Examples:
     type=click.Path(path_type=Path, file_okay=False),
     help="Write every layer as it is made, to DIR/NAME/.",
 )
+@click.option(
+    "--metadata",
+    type=click.Choice(METADATA),
+    help="What of the picture's EXIF, XMP and IPTC goes along: credit (default): artist, copyright, description, time "
+    "of capture; none; or all, places (GPS) included.",
+)
 @click.option("--sidecar", is_flag=True, help="Write a JSON file of all that a repeat needs beside each result.")
 @click.option("--strict", is_flag=True, help="Exit status 1 also when a picture is flagged by the pipeline's checks.")
 @click.option(
@@ -140,6 +147,7 @@ def command(
     timeout: float | None,
     report: Path | None,
     archive: Path | None,
+    metadata: Literal["none", "credit", "all"] | None,
     save_steps: Path | None,
     quiet: bool,
     sidecar: bool,
@@ -162,11 +170,13 @@ def command(
     Everything is checked before the first picture. A picture that fails does not stop the others.
     """
     from bgkit.batch.removal import remove_many
+    from bgkit.batch.sidecar import metadata_of
 
     if strip and layer != "result":
         raise ParamError(f"--strip: shows picture, subject and matte together; leave out --layer {layer}")
     layer = STRIP if strip else layer
     chain = load_chain(pipeline, settings, background, layer)
+    kept: Any = metadata or (metadata_of(Path(pipeline)) if pipeline.lower().endswith(".json") else "credit")
     given = {name: path for name, path in brought.items() if path is not None}
     debug = click.get_current_context().find_root().params["debug"]
     with open_progress(quiet, strict=strict, debug=debug) as progress:
@@ -175,7 +185,7 @@ def command(
                 raise PlanError("--zip: a pipe takes one picture, which needs no zip file")
             if page == "all":
                 raise PlanError("--page all: a pipe takes one picture; name its number, as in --page 2")
-            work = Work(chain, layer, save_steps, sidecar=sidecar, timeout=timeout)
+            work = Work(chain, layer, save_steps, sidecar=sidecar, timeout=timeout, metadata=kept)
             _pipe(inputs, output, work, progress, ending=ending, page=page, given=given, report=report, review=review)
             return progress.status
         try:
@@ -197,6 +207,7 @@ def command(
                 steps=save_steps,
                 sidecar=sidecar,
                 timeout=timeout,
+                metadata=kept,
                 events=progress,
                 plate=given.get("plate"),
                 mask=given.get("mask"),

@@ -14,6 +14,7 @@ import click
 from bgkit.batch.jobs import shown
 from bgkit.cli.options import FORMATS
 from bgkit.errors import MissingPartError
+from bgkit.files import METADATA
 
 if TYPE_CHECKING:
     from bgkit.batch.jobs import Outcome
@@ -34,6 +35,13 @@ Examples:
 @click.option("--set", "settings", metavar="STAGE.PARAM=VALUE", multiple=True, help="Change a value; repeatable.")
 @click.option("--background", metavar="WHAT", help="A color, a picture, blur, or none: sets composite.background.")
 @click.option("--format", "ending", type=click.Choice(FORMATS), default="png", show_default=True)
+@click.option(
+    "--metadata",
+    type=click.Choice(METADATA),
+    default="credit",
+    show_default=True,
+    help="What of the pictures' EXIF, XMP and IPTC goes along; all has places (GPS), credit has none.",
+)
 @click.option("--settle", type=click.FloatRange(0), default=2.0, show_default=True, help="Seconds a file stands still.")
 @click.option("--every", type=click.FloatRange(0.02), default=1.0, show_default=True, help="Seconds between two looks.")
 @click.option("--page", metavar="PORT", type=click.IntRange(0, 65535), help="Show it at http://127.0.0.1:PORT/watch.")
@@ -47,6 +55,7 @@ def command(
     settings: tuple[str, ...],
     background: str | None,
     ending: str,
+    metadata: str,
     settle: float,
     every: float,
     page: int | None,
@@ -66,7 +75,7 @@ def command(
     from bgkit.batch.watching import Watch
     from bgkit.cli.options import load_chain
 
-    work = Work(load_chain(pipeline, settings, background))
+    work = Work(load_chain(pipeline, settings, background), metadata=metadata)
     work.check((), ending)
     work.start_networks()
     watch = Watch(folder, output, work, ending, settle)

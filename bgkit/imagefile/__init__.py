@@ -7,15 +7,16 @@ file beside the target that then takes its place.
 
 ``_formats`` tells formats apart, ``_source`` gets the bytes, ``_decode`` hands them to the reader of their format and
 turns what it gives upright and into sRGB; ``_profile`` and ``_signals`` know colors, ``_gray`` what a mask or a trimap
-means, ``_write`` all outputs. Pillow and the other decoders load on first use. ``docs/formats.md`` says what is read,
+means, ``_metadata`` what goes along beside the pixels, ``_write`` all outputs.
+Pillow and the other decoders load on first use. ``docs/formats.md`` says what is read,
 cell by cell.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,10 +61,11 @@ class Picture:
     page: int = 1  # which of the file's pictures it is
     pages: int = 1
     notes: tuple[str, ...] = ()  # what was done that the user may not expect; each was also given as a warning
+    metadata: Mapping[str, bytes] = field(default_factory=dict)  # exif, xmp and iptc, what holds for another picture
 
     @property
     def like(self) -> dict[str, Any]:
-        """Plain values for ``Layers.facts["input"]``, which :func:`write_picture` takes as ``like``."""
+        """What :func:`write_picture` takes as ``like``, kept in ``Layers.facts["input"]``: plain values, and bytes."""
         return {
             "path": self.path,
             "format": self.format,
@@ -74,6 +76,7 @@ class Picture:
             "page": self.page,
             "pages": self.pages,
             "notes": list(self.notes),
+            "metadata": dict(self.metadata),
         }
 
 
@@ -123,6 +126,7 @@ def read_picture(source: Source, *, max_pixels: int | None = None, page: int | N
         raw.page,
         raw.pages,
         raw.notes,
+        raw.metadata,
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bgkit.errors import ImageError, ParamError
-from bgkit.imagefile import _heic, _jpeg, _jxl, _pillow, _png, _profile, _raw, _signals, _tiff
+from bgkit.imagefile import _heic, _jpeg, _jxl, _metadata, _pillow, _png, _profile, _raw, _signals, _tiff
 from bgkit.imagefile._formats import HEAD, Format, format_of, load_plugin
 from bgkit.imagefile._source import Source, take
 from bgkit.imagefile._stored import Array, Stored, Wanted
@@ -51,6 +51,7 @@ class Raw(NamedTuple):
     page: int
     pages: int
     notes: tuple[str, ...]
+    metadata: dict[str, bytes]  # exif, xmp and iptc, where colors count
 
 
 def decode(source: Source, max_pixels: int | None, *, color_managed: bool, page: int | None = None) -> Raw:
@@ -162,6 +163,7 @@ def _finished(stored: Stored, form: str, path: str | None, managed: bool, chosen
         stored.page,
         stored.pages,
         tuple(notes),
+        _metadata.gather(stored) if managed else {},
     )
 
 

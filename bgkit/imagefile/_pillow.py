@@ -66,7 +66,7 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         turn,
         space,
         dpi_of(picture.info) or _dpi_of_exif(exif),
-        exif,
+        picture.info.get("exif") or exif,
         picture.info.get("xmp"),
         page=page,
         pages=count,
@@ -84,8 +84,8 @@ def read_memory(picture: Any, wanted: Wanted) -> Stored:
     turn = orientation(picture)
     color, alpha = split(picture)
     depth = 16 if picture.mode in GRAY_16 else 8
-    exif = picture.getexif() if turn is not None else None
     info = picture.info
+    exif = info.get("exif") or picture.getexif()
     return Stored(color, alpha, depth, turn, info.get("icc_profile") or None, dpi_of(info), exif, info.get("xmp"))
 
 

@@ -88,7 +88,7 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         orientation(picture),
         _space(chunks, info),
         dpi_of(info),
-        picture.getexif(),
+        info.get("exif") or picture.getexif(),
         info.get("xmp"),
         page=page,
         pages=count,
@@ -197,6 +197,8 @@ def write_png(
     depth: int,
     profile: bytes | None,
     dpi: tuple[float, float] | None,
+    exif: bytes = b"",
+    xmp: bytes = b"",
 ) -> None:
     """Write rows, brought as bands of shape (rows, N[, channels]) in uint8 or uint16, as a PNG."""
     from isal import isal_zlib
@@ -213,6 +215,10 @@ def write_png(
         chunk(b"iCCP", b"sRGB\0\0" + isal_zlib.compress(profile, 1))
     if dpi is not None:
         chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in dpi), 1))
+    if exif:
+        chunk(b"eXIf", exif)
+    if xmp:
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
     deflate = isal_zlib.compressobj(1)
     above: NDArray[np.uint8] = np.zeros(shape[1] * channels * depth // 8, np.uint8)
     for band in bands:

@@ -38,7 +38,8 @@ class Stored(NamedTuple):
     dpi: tuple[float, float] | None = None
     exif: Any = None  # Pillow's reading of it, or its bytes
     xmp: bytes | None = None
-    iptc: bytes | None = None
+    iptc: bytes | None = None  # its records, or the JPEG segment around them
+    tags: Any = None  # of EXIF, where the reader took them from the file itself
     page: int = 1
     pages: int = 1
     notes: tuple[str, ...] = ()

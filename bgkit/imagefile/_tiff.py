@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,22 +27,27 @@ from bgkit.imagefile._pillow import GRAY_16, open_header, split
 from bgkit.imagefile._signals import Space
 from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_floats, choose_page, dpi_of, unmultiplied
 
-__all__ = ["Directory", "full_pictures", "read", "size_of"]
+__all__ = ["EXIF", "GPS", "SIZES", "Directory", "Tags", "full_pictures", "read", "size_of", "tags_of_block"]
 
 # Tags of TIFF 6.0, its supplements, and DNG.
 SUBFILE, OLD_SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 266, 273, 274, 277, 278, 279
 X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, PREDICTOR = 282, 283, 284, 296, 317
 TILE_WIDTH, TILE_LENGTH, TILES, TILE_BYTES, SUB_IFDS, INK_SET, EXTRA, FORMAT = 322, 323, 324, 325, 330, 332, 338, 339
-XMP, IPTC, PROFILE = 700, 33723, 34675
+XMP, IPTC, PROFILE, EXIF, GPS = 700, 33723, 34675, 34665, 34853
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS, _CIELAB, _ICCLAB = 0, 1, 2, 5, 8, 9
 _COLORS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _INKS: 4, _CIELAB: 3, _ICCLAB: 3}
 _FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 _BYTEWISE = (1, 5, 8, 32773, 32946, 34925, 50000)  # none, LZW, deflate, PackBits, the old deflate, LZMA, Zstandard
 _FAX = (2, 3, 4, 32771)
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _MOST_PAGES, _MOST_ENTRIES = 10_000, 4096
+_UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes of what an order turns
+_LONGEST_TAG = 1 << 16  # bytes of a value that is text or numbers about a picture, not part of it
+
+# Of directory 0 (the first), EXIF and GPS: tag, type, and the values in little-endian order.
+Tags = dict[int, dict[int, tuple[int, bytes]]]
 
 
 class Directory(NamedTuple):
@@ -54,7 +60,7 @@ class Directory(NamedTuple):
         """Return the values of a tag, or ``default`` where it is absent or of a strange type."""
         kind, count, at = self.entries.get(tag, (0, 0, 0))
         code = _CODES.get(kind)
-        if code is None or at + count * _SIZES[kind] > len(file.data):
+        if code is None or at + count * SIZES[kind] > len(file.data):
             return default
         return struct.unpack_from(f"{file.order}{count}{code}", file.data, at) or default
 
@@ -64,7 +70,7 @@ class Directory(NamedTuple):
 
     def content(self, file: _File, tag: int) -> bytes | None:
         kind, count, at = self.entries.get(tag, (0, 0, 0))
-        return bytes(file.data[at : at + count * _SIZES.get(kind, 0)]) or None
+        return bytes(file.data[at : at + count * SIZES.get(kind, 0)]) or None
 
     def ratio(self, file: _File, tag: int) -> float | None:
         kind, count, at = self.entries.get(tag, (0, 0, 0))
@@ -104,7 +110,7 @@ class _File:
             tag, kind = self.unpack("H", start), self.unpack("H", start + 2)
             number = self.unpack(self.wide, start + 4)
             value = start + (12 if self.big else 8)
-            if number * _SIZES.get(kind, 1) > (8 if self.big else 4):
+            if number * SIZES.get(kind, 1) > (8 if self.big else 4):
                 value = self.unpack(self.wide, value)
             entries[tag] = kind, number, value
         return Directory(at, entries), self.unpack(self.wide, at + head + count * size)
@@ -185,6 +191,7 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         pages=len(pages),
         space=stored.space or directory.content(file, PROFILE),
         exif=_exif(file, directory),
+        tags=_tags_of(file, directory),
         dpi=_dpi(file, directory),
         xmp=directory.content(file, XMP),
         iptc=directory.content(file, IPTC),
@@ -200,6 +207,38 @@ def _exif(file: _File, directory: Directory) -> Any:
     except Exception:  # a broken block costs itself alone
         return None
     return exif
+
+
+def tags_of_block(block: bytes) -> Tags:
+    """Return the tags of EXIF, which is built as a TIFF; none where it cannot be read."""
+    file = _File(block)
+    try:
+        return _tags_of(file, file.directory(file.unpack("I", 4))[0]) if block[:2] in (b"II", b"MM") else {}
+    except ImageError:
+        return {}
+
+
+def _tags_of(file: _File, directory: Directory) -> Tags:
+    found = {0: directory}
+    for pointer in (EXIF, GPS):
+        at = directory.number(file, pointer, 0)
+        try:
+            found |= {pointer: file.directory(at)[0]} if at else {}
+        except ImageError:
+            continue  # a broken directory costs itself alone
+    return {name: dict(_values_of(file, each)) for name, each in found.items()}
+
+
+def _values_of(file: _File, directory: Directory) -> Iterator[tuple[int, tuple[int, bytes]]]:
+    for tag, (kind, count, at) in directory.entries.items():
+        size = count * SIZES.get(kind, 0)
+        content = bytes(file.data[at : at + size])
+        if kind > 12 or not 0 < size <= _LONGEST_TAG or len(content) != size:
+            continue
+        unit = _UNITS.get(kind, 1)
+        if file.order == ">" and unit > 1:
+            content = np.frombuffer(content, f">u{unit}").astype(f"<u{unit}").tobytes()
+        yield tag, (kind, content)
 
 
 def _dpi(file: _File, directory: Directory) -> tuple[float, float] | None:

@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, LayerError, ParamError
 from bgkit.files import OPAQUE, WRITABLE, replacing
+from bgkit.imagefile import _metadata
+from bgkit.imagefile._metadata import Blocks
 from bgkit.imagefile._source import why
 from bgkit.imagefile._stored import dpi_of
+from bgkit.imagefile._tiff import EXIF, GPS, IPTC, SIZES, XMP
 
 __all__ = ["as_pil", "write_picture"]
 
@@ -28,6 +31,7 @@ Array = NDArray[Any]
 # Rows and columns that a format can hold: WebP's header has 14 bits for each, libjpeg stops at 65500.
 LONGEST: Mapping[str, int] = MappingProxyType({".webp": 16383, ".jpg": 65500, ".jpeg": 65500})
 _WIDE = ("png", "tiff")  # formats that hold 16 bits
+_OF_TIFF = (0x011A, 0x011B, 0x0128)  # tags of EXIF that a TIFF has by itself: resolution
 _MARGIN = 8  # px of color kept around what is visible
 _BAND = 1 << 18  # samples converted at once: 1 MB of float32 stays in the second-level cache
 
@@ -40,6 +44,7 @@ def write_picture(
     like: Mapping[str, Any] | None = None,
     format: str | None = None,
     quality: int | None = None,
+    metadata: str = "credit",
 ) -> None:
     """Write an array as a picture file, whole or not at all.
 
@@ -52,11 +57,14 @@ def write_picture(
     depth : {8, 16}, optional
         Bits per sample; by default as in ``like`` where the format can, else 8.
     like : mapping, optional
-        ``Picture.like`` of the input: its depth and dpi carry over.
+        ``Picture.like`` of the input: its depth, dpi and metadata carry over.
     format : str, optional
         Instead of the ending; a file object without it gets png.
     quality : int, optional
         1..100 for jpeg (92), webp (90; 100 is lossless) and avif (80); more is finer and larger.
+    metadata : {"credit", "none", "all"}
+        What of the EXIF, XMP and IPTC in ``like`` is written: artist, copyright, description and time of capture; or
+        nothing; or all but thumbnail, sizes and the maker's notes, places (GPS) included. BMP holds none of it.
 
     Raises
     ------
@@ -80,12 +88,13 @@ def write_picture(
         if quality is not None and not 1 <= quality <= 100:
             raise ParamError(f"quality: expected 1..100, got {quality}")
         dpi = dpi_of(like)
+        blocks = _metadata.choose(like.get("metadata") or {}, metadata, dpi, form in ("webp", "avif"))
         if isinstance(target, (str, PathLike)):
             with _beside(Path(target)) as file:
-                _encode(file, array, form, depth=depth, dpi=dpi, quality=quality)
+                _encode(file, array, form, depth=depth, dpi=dpi, quality=quality, blocks=blocks)
         else:
             memory = io.BytesIO()
-            _encode(memory, array, form, depth=depth, dpi=dpi, quality=quality)
+            _encode(memory, array, form, depth=depth, dpi=dpi, quality=quality, blocks=blocks)
             target.write(memory.getvalue())
     except (ImageError, LayerError) as error:
         raise error.at(place) from error.__cause__
@@ -160,21 +169,30 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
         raise ImageError("cannot be written: it is a folder")
     if not path.parent.is_dir():
         raise ImageError("cannot be written: its folder does not exist")
-    with replacing(path) as part, part.open("xb") as file:
+    with replacing(path) as part, part.open("x+b") as file:
         yield file
 
 
 def _encode(
-    file: IO[bytes], array: Array, form: str, *, depth: int, dpi: tuple[float, float] | None, quality: int | None
+    file: IO[bytes],
+    array: Array,
+    form: str,
+    *,
+    depth: int,
+    dpi: tuple[float, float] | None,
+    quality: int | None,
+    blocks: Blocks,
 ) -> None:
     from bgkit.imagefile import _png, _profile
 
     profile = _profile.srgb_profile() if array.ndim == 3 else None
     if form == "png":
-        _png.write_png(file, array.shape, _bands(array, depth), depth=depth, profile=profile, dpi=dpi)
+        bands = _bands(array, depth)
+        exif, xmp = blocks.exif, blocks.xmp
+        _png.write_png(file, array.shape, bands, depth=depth, profile=profile, dpi=dpi, exif=exif, xmp=xmp)
         return
     if form == "tiff":
-        _write_tiff(file, array, depth, profile, dpi)
+        _write_tiff(file, array, depth, profile, dpi, blocks)
         return
     from PIL import Image, features
 
@@ -182,10 +200,12 @@ def _encode(
         raise ImageError(f"this Pillow was built without {form}; use png")
     picture = Image.fromarray(np.concatenate(list(_bands(array, 8))))
     options: dict[str, Any] = {"dpi": dpi} if dpi and form in ("jpeg", "bmp") else {}
-    if dpi and form in ("webp", "avif"):  # which hold a resolution in EXIF alone (EXIF 2.32, 4.6.4 A)
-        exif = Image.Exif()
-        exif[0x011A], exif[0x011B], exif[0x0128] = *dpi, 2
-        options["exif"] = exif.tobytes()
+    if form != "bmp":
+        blocks = _metadata.fitting(blocks) if form == "jpeg" else blocks
+        options |= {"exif": b"Exif\0\0" + blocks.exif} if blocks.exif else {}
+        options |= {"xmp": blocks.xmp} if blocks.xmp else {}
+    if form == "jpeg" and blocks.iptc:
+        options["extra"] = _metadata.app13(blocks.iptc)
     if profile is not None and form != "bmp":
         options["icc_profile"] = profile
     if form == "jpeg":
@@ -229,7 +249,12 @@ def _near_visible(array: Array, depth: int) -> NDArray[np.uint8]:
 
 
 def _write_tiff(
-    file: IO[bytes], array: Array, depth: int, profile: bytes | None, dpi: tuple[float, float] | None
+    file: IO[bytes],
+    array: Array,
+    depth: int,
+    profile: bytes | None,
+    dpi: tuple[float, float] | None,
+    blocks: Blocks,
 ) -> None:
     """Write strips deflated by ISA-L after horizontal differences (TIFF 6.0, section 14)."""
     import tifffile
@@ -244,6 +269,12 @@ def _write_tiff(
             yield isal_zlib.compress(steps.astype(steps.dtype.newbyteorder("<"), copy=False), 1)
 
     alpha = array.ndim == 3 and array.shape[2] == 4
+    below = [pointer for pointer in (EXIF, GPS) if blocks.tags.get(pointer)]
+    plain = {tag: value for tag, value in blocks.tags.get(0, {}).items() if tag not in _OF_TIFF}
+    plain |= {XMP: (1, blocks.xmp)} if blocks.xmp else {}
+    plain |= {IPTC: (7, blocks.iptc)} if blocks.iptc else {}
+    plain |= {pointer - 1: (4, bytes(4)) for pointer in below}  # tifffile drops the tags themselves
+    extra = [(tag, kind, len(content) // SIZES[kind], content, True) for tag, (kind, content) in plain.items()]
     with tifffile.TiffWriter(file, byteorder="<") as writer:
         writer.write(
             strips(),
@@ -259,4 +290,24 @@ def _write_tiff(
             iccprofile=profile,
             software=False,
             metadata=None,
+            extratags=extra,
         )
+    for pointer in below:
+        _hang_below(file, pointer, blocks.tags[pointer])
+
+
+def _hang_below(file: IO[bytes], pointer: int, entries: Mapping[int, tuple[int, bytes]]) -> None:
+    """Append a directory to a little-endian TIFF, and name it in the first one, where ``pointer - 1`` keeps room."""
+    end = file.seek(0, os.SEEK_END)
+    file.write(bytes(end % 2) + _metadata.directory(entries, end + end % 2))
+    file.seek(4)
+    (first,) = struct.unpack("<I", file.read(4))
+    file.seek(first)
+    (count,) = struct.unpack("<H", file.read(2))
+    for at in range(first + 2, first + 2 + 12 * count, 12):
+        file.seek(at)
+        if struct.unpack("<H", file.read(2))[0] == pointer - 1:
+            file.seek(at)
+            file.write(struct.pack("<H", pointer))
+            file.seek(at + 8)
+            file.write(struct.pack("<I", end + end % 2))
