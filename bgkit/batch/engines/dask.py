@@ -127,7 +127,7 @@ class Dask:
         # Dask gives up all that was on its way to a process which died too often, guilty or not: at the end each of
         # these is tried with nothing beside it.
         accused, alone = deque[Job](), None
-        processes, counted, lost = 0, 0.0, 0.0
+        processes, counted, lost, empty = 0, 0.0, 0.0, 0.0
         try:
             while waiting or flying or accused:
                 now = time.monotonic()
@@ -142,6 +142,16 @@ class Dask:
                         )
                     if processes == 0 and before:
                         events.note("all workers are gone; waiting for others")
+                    empty = 0.0 if processes else (empty or now)
+                    if self.own is not None and empty and now > empty + PATIENCE:
+                        # Now and then Dask does not replace a process that dies while it starts.
+                        events.note("no worker came back; starting others")
+                        waiting.extend(flying.values())
+                        flying.clear()
+                        alone, empty = None, 0.0
+                        self.__exit__(None, None, None)
+                        self._connect(self.workers or default_workers(len(jobs)))
+                        processes = self._count()
                 while waiting and not lost and len(flying) < AHEAD * max(1, processes):
                     job = waiting.popleft()
                     flying[self.client.submit(_do, data, _absolute(job), pure=False)] = job
