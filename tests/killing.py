@@ -38,7 +38,8 @@ def run() -> None:
 
 
 def main() -> None:
-    from bgkit.batch import engine, journal, planning, report, running, workers  # noqa: F401
+    from bgkit.batch import engines, journal, planning, removal, report, running  # noqa: F401
+    from bgkit.batch.engines import local  # noqa: F401
     from bgkit.cli import remove  # noqa: F401
     from bgkit.pipelinefile import load_pipeline
     from bgkit.stages import find

@@ -274,7 +274,8 @@ def test_journal_survives_torn_lines(work):
     draw(Path("a.png"))
     Path("out").mkdir()
     job = plan(["a.png"], "out").jobs[0]
-    Path("out", NAME).write_text('{"output": "b.png"}\n{"output": "a.p')
+    other = {"output": "b.png", "bytes": 1, "input": "b.png", "stamp": [1, 2], "digest": "", "layer": "result"}
+    Path("out", NAME).write_text(json.dumps(other) + '\n{"output": "a.p')
     with Journal(Path("out"), "digest", "result") as journal:
         for outcome in Local(1).run([job], work):
             journal.add(outcome)

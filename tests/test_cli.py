@@ -689,7 +689,7 @@ def test_documented_commands_plan(line, monkeypatch):
     known = shlex.split(line)[1:]
     known = [word.replace("u2net", "coarse") for word in known]
     monkeypatch.setattr("bgkit.batch.running.run_job", lambda job, *_: Outcome(job, "failed", "not really done"))
-    result = bgkit(*known, status=1, input=b"")
+    result = bgkit(*known, status=1, input=Path("photo.jpg").read_bytes())
     assert "error: " in result.stderr and "not really done" in result.stderr
 
 
@@ -705,7 +705,7 @@ def test_flagged_pictures_are_told_reported_copied_and_counted():
     assert "look: in/x/a.png: subject 6" not in told
     assert told.count("look: ") == 1
     assert "(at least 50): see whether there is a subject" in told
-    assert "1 to look at: " in told
+    assert "1 to look at:\n  subject (" in told
     flags = {record["input"]: record["flags"] for record in map(json.loads, Path("log.jsonl").read_text().splitlines())}
     assert sorted(map(len, flags.values())) == [0, 1]
     assert len(list(Path("see").rglob("*.png"))) == 1

@@ -320,7 +320,7 @@ def param(page: Page, stage: str, name: str):
 def test_every_parameter_has_a_control_with_its_text(page):
     """Each word of each stage of the pipeline stands in the form with range, unit and help of its schema."""
     for step in load_pipeline("auto").steps:
-        for word, each in step.stage.words.items():
+        for word, each in step.stage.settings.items():
             row = page.tab.locator(f".param[data-name='{step.name}.{word}']")
             assert row.locator("input, select").count() >= 1
             assert each.doc.replace("`", "")[:40] in row.locator(".help").text_content()

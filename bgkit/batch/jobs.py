@@ -105,13 +105,20 @@ class Work:
         ModelError
             If ONNX Runtime cannot load it: weights that are missing or cut, operators that it does not know.
         """
-        from bgkit.models.session import network  # loads ONNX Runtime, which checking alone does without
+        from bgkit.models.session import network, start  # loads ONNX Runtime, which checking alone does without
         from bgkit.models.store import WEIGHTS, locate
 
         for step in self.pipeline.steps:
-            if "model" in step.values and locate(str(step.values["model"]))[1].parent != WEIGHTS:
+            if "model" not in step.values:
+                continue
+            model, provider = str(step.values["model"]), str(step.values.get("provider", "cpu"))
+            card, path = locate(model)
+            if path.parent != WEIGHTS:
                 try:
-                    network(str(step.values["model"]), provider=str(step.values.get("provider", "cpu")))
+                    if card.inferred:  # what was assumed of a bare file is a warning of the first picture
+                        start(path, provider)
+                    else:
+                        network(model, provider=provider)
                 except ModelError as error:
                     raise error.at(f"{step.name}.model") from None
 
