@@ -185,9 +185,9 @@ def test_stage_answers_as_torch(trained, tmp_path):
     }
     found = cnn_mask(**layers, model=model)
     difference = np.abs(found - expected)
-    if "plate" in entry.inputs:  # which patches are refined is a choice by rank: ties fall otherwise on some processors
-        difference = np.sort(difference, axis=None)[: int(0.98 * difference.size)]
-    assert difference.max() < 1e-3
+    # Which patches are refined is a choice by rank: where expected errors tie, processors choose otherwise.
+    assert difference.max() < (1e-2 if "plate" in entry.inputs else 1e-3)
+    assert difference.mean() < 1e-3
     assert np.ptp(expected) > 1e-2  # a constant would prove little
 
 

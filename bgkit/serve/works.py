@@ -100,6 +100,7 @@ async def perform(
     finally:
         gone.cancel()
         if not done.done():
+            done.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # or asyncio complains of it
             ticket.abandon()
     metrics = request.app.state.metrics
     for name, took in outcome.seconds.items():
