@@ -18,7 +18,7 @@ from bgkit.pipelinefile import load_pipeline
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["read_layers", "remove", "with_background"]
+__all__ = ["BROUGHT", "read_layers", "remove", "with_background"]
 
 BROUGHT = ("plate", "second", "strokes", "mask", "trimap", "alpha")
 

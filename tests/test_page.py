@@ -31,10 +31,16 @@ STATIC = ROOT / "bgkit" / "serve" / "page"
 SCREENS = Path(os.environ.get("BGKIT_SCREENSHOTS", ROOT / "build" / "screenshots"))
 
 
-def scene(rows=180, cols=240, centers=((90, 70), (90, 170)), colors=((0.8, 0.1, 0.15), (0.1, 0.25, 0.7))):
-    """Disks of radius 36 on a light, slightly noisy ground."""
+def scene(
+    rows=180,
+    cols=240,
+    centers=((90, 70), (90, 170)),
+    colors=((0.8, 0.1, 0.15), (0.1, 0.25, 0.7)),
+    ground=(0.93, 0.93, 0.93),
+):
+    """Disks of radius 36 on an even, slightly noisy ground, a light one if nothing else is said."""
     row, col = np.mgrid[:rows, :cols]
-    image = np.full((rows, cols, 3), 0.93, np.float32)
+    image = np.full((rows, cols, 3), ground, np.float32)
     for (top, left), color in zip(centers, colors, strict=False):
         alpha = np.clip(36.5 - np.hypot(row - top, col - left), 0, 1)[..., None]
         image = image * (1 - alpha) + np.float32(color) * alpha
@@ -456,6 +462,19 @@ def test_plate_and_background(page):
     page.tab.get_by_role("button", name="Leave the background out").click()
     page.settled()
     assert page.shown()[5, 5, 3] == 0
+
+
+def test_second_shot(page):
+    """The field for a second shot is there for two-grounds alone; with it the alpha of the drawn disks comes out."""
+    assert page.tab.locator("#second").is_hidden()
+    page.pipeline("two-grounds")
+    page.tab.set_input_files("#files", [SCENE])
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    assert "needs the second shot" in page.text("#problem")
+    page.tab.set_input_files("#second input", [upload(scene(ground=(0.1, 0.4, 0.2)), "second.png")])
+    page.done()
+    assert page.shown()[90, 70, 3] > 0.99
+    assert page.shown()[5, 5, 3] < 0.01
 
 
 # --- the brush ---------------------------------------------------------------------------------

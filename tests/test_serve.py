@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -66,10 +69,12 @@ def test_layers_as_json(client):
         ("pipeline=classical&make_trimap.width=900", 422, "make_trimap.width: expected 0..200"),
         ("pipeline=classical&pipelin=x", 422, "pipelin: no such field; did you mean 'pipeline'?"),
         ("pipeline=classical&layer=all", 422, "layer: expected result or alpha"),
+        ("pipeline=classical&preview=0.5", 422, "preview: expected 0..2.5e+07, got '0.5'"),
         ("pipeline=classical&format=jpg", 409, "a jpg has no transparency"),
         ("pipeline=classical&composite.background=/etc/hostname", 422, "expected a color"),
         ("pipeline=deep&cnn_mask.model=/etc/hostname", 422, "expected the name of a network"),
         ("pipeline=clean-plate", 409, "needs the layer 'plate'"),
+        ("pipeline=two-grounds", 409, "needs the layer 'second'"),
     ],
 )
 def test_wrong_fields(client, query, status, sentence):
@@ -108,6 +113,24 @@ def test_brought_mask(client):
     assert read_gray(io.BytesIO(answer.content)).max() == 0
 
 
+def test_second_shot(client):
+    """A second shot before another ground makes two-grounds run: alpha is that of the drawn disk."""
+    row, col = np.mgrid[:64, :64]
+    disk = np.clip(16.5 - np.hypot(row - 32, col - 32), 0, 1).astype(np.float32)
+    grounds = np.float32([0.9, 0.9, 0.9]), np.float32([0.1, 0.4, 0.2])
+    shots = [disk[..., None] * np.float32([0.7, 0.2, 0.1]) + (1 - disk[..., None]) * ground for ground in grounds]
+    files = {"file": picture_file(shots[0]), "second": picture_file(shots[1])}
+    answer = client.post("/v1/remove?pipeline=two-grounds&layer=alpha", files=files)
+    assert answer.status_code == 200
+    assert np.abs(read_gray(io.BytesIO(answer.content)) - disk).max() < 0.1  # the stage levels stretches the edge
+
+
+def test_wrong_method(client):
+    """The answer to a wrong method names all methods of the address, also where two functions share it."""
+    answer = client.put("/api/remove")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, GET")
+
+
 @pytest.mark.parametrize(
     "path",
     ["/v1/stages", "/v1/pipelines", "/v1/models", "/v1/schema", "/health", "/metrics", "/", "/docs", "/openapi.json"],
@@ -134,6 +157,28 @@ def test_watched_folder(tmp_path):
         assert max(read_picture(io.BytesIO(client.get(told["thumbnail"]).content)).image.shape) == 48
         assert client.get("/v1/watch").json()["counts"] == {"done": 1, "failed": 0, "flagged": 0}
         assert (done / "shoe.png").is_file()
+
+
+def test_page_of_a_watch(tmp_path):
+    """bgkit watch --page shows what is done, takes no pictures of others, and Ctrl-C ends both."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "shoe.png").write_bytes(picture_file())
+    options = ["-o", "out", "-p", "classical", "--settle", "0", "--every", "0.1", "--page", "0"]
+    command = [sys.executable, "-m", "bgkit", "watch", "in", *options]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            url = next(line for line in process.stderr if "the page is at" in line).split()[-1]
+            assert next(line for line in process.stderr if "shoe.png" in line)
+            with httpx.Client(base_url=url.removesuffix("watch"), timeout=30) as client:
+                assert client.get("/watch").status_code == 200
+                assert client.get("/v1/watch").json()["pictures"][0]["name"] == "shoe.png"
+                answer = client.post("/v1/remove", content=picture_file())
+                assert (answer.status_code, "bgkit serve" in answer.text) == (503, True)
+            process.send_signal(signal.SIGINT)
+            assert "1 done" in process.stderr.read()
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 def test_nothing_watched(client):

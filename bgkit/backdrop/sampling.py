@@ -17,7 +17,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from bgkit._ext.sampling import choose_samples
 from bgkit.extent import subject_box
@@ -294,6 +293,8 @@ def _choose(
     place: Floats, colors: Floats, unknown: Bools, pixel: Floats, behind: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Return for each unknown pixel the sample's color that mixes best, and the costs as a mixture and as subject."""
+    from scipy.spatial import cKDTree  # loading it takes 0.3 s of every start where it stands above
+
     rows, cols = np.nonzero(unknown)
     blocks, block = np.unique((rows // BLOCK) * unknown.shape[1] + cols // BLOCK, return_inverse=True)
     center = (np.stack(np.divmod(blocks, unknown.shape[1]), -1) + 0.5) * BLOCK

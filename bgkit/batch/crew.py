@@ -66,7 +66,7 @@ class Crew:
     Parameters
     ----------
     workers : int
-        Processes, among which the threads of this machine are shared out.
+        Processes, among which the threads of this machine are shared out; with none, no job is taken.
     waiting : int
         Jobs that may wait while all processes are at work.
     warm : (Work, Job), optional
@@ -82,7 +82,7 @@ class Crew:
         self.workers, self.limit = workers, waiting
         self._memory = memory // workers if memory else None
         self._warm = (pickle.dumps(warm[0]), warm[1]) if warm else None
-        self._share = max(1, threads() // workers)
+        self._share = max(1, threads() // max(1, workers))
         self._waiting: deque[Ticket] = deque()
         self._changed = threading.Condition()
         self.closing = False

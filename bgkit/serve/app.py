@@ -128,6 +128,11 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def wrong(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 405:  # the framework names only the methods of the first function at this path
+            path = getattr(request.scope.get("route"), "path", "")
+            methods = app.openapi()["paths"].get(path)
+            if methods:
+                error.headers = {"Allow": ", ".join(method.upper() for method in methods)}
         return tell(request, error.status_code, str(error.detail), error)
 
     @app.exception_handler(Exception)

@@ -22,7 +22,7 @@ from bgkit.imagefile import header_size
 
 __all__ = ["Intake", "lying", "read_request", "size_of"]
 
-FILES, FIELDS, FIELD_BYTES = 8, 100, 1 << 16  # of one form
+FILES, FIELDS, FIELD_BYTES = 9, 100, 1 << 16  # of one form
 MEMORY = 1 << 20  # bytes of an upload that stay in memory
 HELD = 256_000_000  # bytes of pictures that come inside JSON or a form's text, all requests together
 MULTIPART, URLENCODED = "multipart/form-data", "application/x-www-form-urlencoded"

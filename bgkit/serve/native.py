@@ -16,6 +16,7 @@ from bgkit.batch.crew import StoppedError
 from bgkit.batch.jobs import Outcome
 from bgkit.errors import ParamError, did_you_mean
 from bgkit.pipeline import Pipeline
+from bgkit.removal import BROUGHT
 from bgkit.serve import spec
 from bgkit.serve.catalog import with_background
 from bgkit.serve.intake import Intake, lying, read_request
@@ -25,7 +26,6 @@ __all__ = ["describe", "headers_of", "router"]
 
 router = APIRouter(prefix="/v1", tags=["native"])
 
-BROUGHT = ("plate", "mask", "trimap", "strokes", "alpha")
 WORDS = ("pipeline", "yaml", "layer", "format", "background", "preview", "seconds")
 LAYERS = ("result", "alpha", "mask", "trimap", "foreground", "image")
 
@@ -112,7 +112,7 @@ async def _do(
     brought = _brought(intake)
     wanted = tuple(dict.fromkeys(_list(intake, "layer", "result", LAYERS)))
     (ending,) = _list(intake, "format", "png", tuple(MEDIA))[-1:]
-    pixels = _number(intake, "preview", 0, 0, state.settings.max_pixels)
+    pixels = _number(intake, "preview", 0, 0, state.settings.max_pixels, int)
     seconds = _number(intake, "seconds", state.settings.seconds, 0.1, state.settings.seconds)
     with ExitStack() as stack:
         pipeline, chosen = await asyncio.to_thread(_pipeline, state, intake, name, only_there, stack)
@@ -171,10 +171,10 @@ def _list(intake: Intake, name: str, default: str, known: tuple[str, ...]) -> li
     return given or [default]
 
 
-def _number(intake: Intake, name: str, default: float, low: float, high: float) -> float:
+def _number(intake: Intake, name: str, default: float, low: float, high: float, read: type = float) -> float:
     text = intake.one(name)
     try:
-        value = float(text) if text else default
+        value = read(text) if text else default
     except ValueError:
         value = -1.0
     if not low <= value <= high:

@@ -70,7 +70,7 @@ def show_page(host: str, port: int, watch: Watch, say: Callable[[str], None]) ->
     """Serve the page of a folder that this process watches itself, in a thread; return its wall."""
     settings = Settings(host=host, port=port, queue=0)
     wall, sockets = make_wall(watch), [_listen(host, port)]
-    crew = Crew(1, 0)  # never started: this server does no pictures of others
+    crew = Crew(0, 0)  # this server does no pictures of others
     threading.Thread(target=_run, args=(settings, crew, sockets, say, wall), daemon=True).start()
     return wall
 
@@ -110,7 +110,7 @@ def _run(settings: Settings, crew: Crew, sockets: list[socket.socket], say: Call
     for name in ("bgkit.serve", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO)
+        logger.setLevel(logging.INFO if crew.workers else logging.WARNING)  # a watch has the terminal for itself
     config = uvicorn.Config(
         create_app(settings, crew, wall),
         http=Patient,

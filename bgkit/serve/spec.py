@@ -31,7 +31,7 @@ MEANINGS = {
     429: "The queue is full; Retry-After says when to try again.",
     500: "An internal error, or a worker died.",
     501: "An optional part is not installed.",
-    503: "A network is not here, or the server is ending.",
+    503: "A network is not here, the server is ending, or it takes no pictures.",
     504: "The work took too long.",
 }
 EVERYWHERE = (401, 403, 421)

@@ -88,6 +88,8 @@ async def perform(
     HTTPException
         With the status that fits what went wrong.
     """
+    if not crew.workers:
+        raise HTTPException(503, "this server only shows a watched folder; bgkit serve takes pictures")
     job = Job(picture, Path(), "picture", brought=dict(brought))
     ticket = crew.submit(work, job, seconds)
     done = asyncio.wrap_future(ticket.future)

@@ -17,12 +17,13 @@ const AT_ONCE = 2; // pictures at the server
 
 const viewer = new Viewer($("stage"));
 const pictures = [];
-const beside = { plate: null, background: null };
+const beside = { plate: null, second: null, background: null };
 let current = null;
 let rows = [], stages = {}, checks = {};
 let chain = null;
 let view = "result";
 
+const besides = () => Object.values(beside).map((each) => each?.id);
 const say = (text) => ($("status").textContent = text);
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
 const megapixels = (picture) => (picture.width ?? 1) * (picture.height ?? 1);
@@ -33,12 +34,12 @@ const megapixels = (picture) => (picture.width ?? 1) * (picture.height ?? 1);
 function settings() {
   const copy = chain.copy();
   copy.steps = copy.steps.filter(({ stage }) => stage !== "retouch");
-  return JSON.stringify([copy.yaml(), beside.plate?.id, beside.background?.id]);
+  return JSON.stringify([copy.yaml(), ...besides()]);
 }
 
 function parts(picture, from) {
   const found = { ...from.fields(), file: picture.file, layer: picture.foreign ? "result,alpha,image" : "result,alpha" };
-  if (beside.plate && from.takes("plate")) found.plate = beside.plate.file;
+  for (const layer of ["plate", "second"]) if (beside[layer] && from.takes(layer)) found[layer] = beside[layer].file;
   if (beside.background && from.has("composite")) found.background = beside.background.file;
   return found;
 }
@@ -46,9 +47,11 @@ function parts(picture, from) {
 const lacks = (from, picture) =>
   from.needs("plate") && !beside.plate
     ? `The pipeline ${from.name} needs the empty scene: add it on the right.`
-    : from.needs("strokes") && picture.strokes.empty
-      ? "Paint with the brush: some of the subject and some of the background."
-      : "";
+    : from.needs("second") && !beside.second
+      ? `The pipeline ${from.name} needs the second shot, before another ground: add it on the right.`
+      : from.needs("strokes") && picture.strokes.empty
+        ? "Paint with the brush: some of the subject and some of the background."
+        : "";
 
 async function automatic(picture, from, preview = 0) {
   const asked = parts(picture, from);
@@ -422,7 +425,7 @@ function change(how) {
 async function compare() {
   const picture = current, row = rows.find(({ name }) => name === $("other").value);
   if (!picture || !row) return;
-  const key = JSON.stringify([row.name, beside.plate?.id, beside.background?.id]);
+  const key = JSON.stringify([row.name, ...besides()]);
   if (picture.other?.key !== key) {
     picture.other = { key, name: row.name };
     const other = new Chain(row, stages);
@@ -534,10 +537,11 @@ function settled() {
   if (!$("yaml").matches(":focus")) $("yaml").value = chain.yaml();
   $("about").textContent = chain.description;
   $("pipeline").value = chain.untouched ? chain.name : "";
-  const taken = { plate: chain.takes("plate"), background: chain.has("composite") };
+  const taken = { plate: chain.takes("plate"), second: chain.takes("second"), background: chain.has("composite") };
+  $("second").hidden = !taken.second && !beside.second; // few pipelines take one
   for (const [name, used] of Object.entries(taken)) {
     $(name).classList.toggle("unused", !used);
-    const told = { plate: "Without the subject: drop it or", background: "To put behind: drop it or" };
+    const told = { plate: "Without the subject: drop it or", second: "Before another ground: drop it or", background: "To put behind: drop it or" };
     $(name).querySelector(".told").textContent = beside[name] ? beside[name].file.name : used ? told[name] : "This pipeline makes no use of it.";
   }
 }
@@ -676,7 +680,7 @@ function wire() {
     dropping(false);
     if (event.dataTransfer.files.length) add(event.dataTransfer.files);
   });
-  for (const name of ["plate", "background"]) besideWell(name);
+  for (const name of ["plate", "second", "background"]) besideWell(name);
 
   $("views").addEventListener("change", () => setView(chosen("view")));
   const ground = () => {
