@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -165,7 +167,10 @@ def test_page_of_a_watch(tmp_path):
     (tmp_path / "in" / "shoe.png").write_bytes(picture_file())
     options = ["-o", "out", "-p", "classical", "--settle", "0", "--every", "0.1", "--page", "0"]
     command = [sys.executable, "-m", "bgkit", "watch", "in", *options]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    hear = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=hear) as process:
+        late = threading.Timer(120, process.kill)  # ends the reading below, whatever happens
+        late.start()
         try:
             url = next(line for line in process.stderr if "the page is at" in line).split()[-1]
             assert next(line for line in process.stderr if "shoe.png" in line)
@@ -178,6 +183,7 @@ def test_page_of_a_watch(tmp_path):
             assert "1 done" in process.stderr.read()
             assert process.wait(30) == 0
         finally:
+            late.cancel()
             process.kill()
 
 

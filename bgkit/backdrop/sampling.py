@@ -293,7 +293,7 @@ def _choose(
     place: Floats, colors: Floats, unknown: Bools, pixel: Floats, behind: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Return for each unknown pixel the sample's color that mixes best, and the costs as a mixture and as subject."""
-    from scipy.spatial import cKDTree  # loading it takes 0.3 s of every start where it stands above
+    from scipy.spatial import cKDTree  # not at every start
 
     rows, cols = np.nonzero(unknown)
     blocks, block = np.unique((rows // BLOCK) * unknown.shape[1] + cols // BLOCK, return_inverse=True)
