@@ -22,7 +22,12 @@ from bgkit.train.losses import deep_supervision  # noqa: E402
 from bgkit.train.networks import NETWORKS, build  # noqa: E402
 
 SIDE = 64
-SIDES = {"fcn-32s": 128}  # at 64 it has four scores, which see the drawn disk alike
+SIDES = {
+    "fcn-32s": 128,  # at 64 it has four scores, which see the drawn disk alike
+    # At 64 their deepest map is one pixel: statistics of four values, which make 1e-3 of rounding.
+    "background-matting-v2-mobilenetv2": 128,
+    "background-matting-v2-resnet50": 128,
+}
 
 ENOUGH = 0.9  # of the first loss, 1.4 or so: more than dropout's noise
 
@@ -151,7 +156,8 @@ def test_stage_answers_as_torch(trained, tmp_path):
         pytest.skip(f"{name} takes {' and '.join(entry.inputs)}: another stage runs it")
     # A few steps leave the kept statistics far from the batch's, and masks all 0 or all 1; now they are the batch's.
     network = copy.deepcopy(network)
-    inputs, _ = drawn(name, SIDE, 4)
+    side = SIDES.get(name, SIDE)
+    inputs, _ = drawn(name, side, 4)
     network.train()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -167,7 +173,7 @@ def test_stage_answers_as_torch(trained, tmp_path):
         warnings.simplefilter("ignore")  # the exporter that needs no further library calls itself deprecated
         torch.onnx.export(
             network,
-            tuple(torch.zeros(2, CHANNELS[layer], SIDE, SIDE) for layer in entry.inputs),
+            tuple(torch.zeros(2, CHANNELS[layer], side, side) for layer in entry.inputs),
             str(path),
             dynamo=False,
             opset_version=17,
@@ -177,17 +183,14 @@ def test_stage_answers_as_torch(trained, tmp_path):
         )
     tensors = "".join(f'\n[[input.tensors]]\nname = "{layer}"\nlayers = ["{layer}"]\n' for layer in entry.inputs)
     norm = f"mean = {list(entry.mean)}\ndeviation = {list(entry.deviation)}"
-    model = with_card(path, f"size = {SIDE}\n{norm}\n{tensors}", f'name = "mask"\nactivation = "{entry.activation}"')
+    model = with_card(path, f"size = {side}\n{norm}\n{tensors}", f'name = "mask"\nactivation = "{entry.activation}"')
     mean, deviation = np.float32(entry.mean), np.float32(entry.deviation)
     layers = {
         layer: np.ascontiguousarray(value[0].permute(1, 2, 0).numpy() * deviation + mean)
         for layer, value in zip(entry.inputs, inputs, strict=True)
     }
     found = cnn_mask(**layers, model=model)
-    difference = np.abs(found - expected)
-    # Which patches are refined is a choice by rank: where expected errors tie, processors choose otherwise.
-    assert difference.max() < (1e-2 if "plate" in entry.inputs else 1e-3)
-    assert difference.mean() < 1e-3
+    assert np.abs(found - expected).max() < 1e-3
     assert np.ptp(expected) > 1e-2  # a constant would prove little
 
 

@@ -74,7 +74,7 @@ def luv_threshold(
         How much darker than the backdrop, as a share of its lightness, still counts as backdrop.
         Larger removes deeper shadows, and subjects that are merely a darker backdrop color. With ``key`` border or
         corners a darker color is shadow only if it is reached from the lit backdrop without crossing a contour, or
-        is faint beside a subject nearby that differs three times as much: a pale mug on white is neither.
+        is faint beside a subject nearby that differs twice as much: a pale mug on white is neither.
     connected : bool
         Whether only what is connected to the picture's border is background. On, a shirt button in
         the backdrop's color stays, and so does the backdrop seen through a handle.
@@ -95,8 +95,8 @@ def luv_threshold(
     material keeps u' and v', and so moves a color on a line to the origin of L*u*v*.
 
     Whether a darker color may be shadow at all is decided on a copy of 400 px: lightness there changes by less than
-    0.5 dE*uv from pixel to pixel, on a way that leads to the lit backdrop; or d without shadows is less than a
-    third of the greatest d within 5 % of the diagonal.
+    0.5 dE*uv from pixel to pixel, on a way that leads to the lit backdrop; or d without shadows is less than
+    half of the greatest d within 5 % of the diagonal.
 
     It cannot tell a subject of the backdrop's own color from the backdrop; skin before beige or a
     white shirt before white need ``connected``, or a network beside it (``merge: mean``).
@@ -253,7 +253,7 @@ def _shadow(distance: Floats, hue: Floats, reach: float) -> Floats:
     around = max(1, round(SHADOW_NEAR * float(np.hypot(rows, cols))))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
     greatest = cv2.dilate(cv2.blur(far, (3, 3)), disk) / np.maximum(far, 1)
-    faint = np.clip((greatest - 3) / 1.5, 0, 1)
+    faint = np.clip(greatest - 2, 0, 1)
     allowed = cv2.resize(np.maximum(faint, open_to.astype(np.float32)), distance.shape[::-1])
     blurred: Floats = cv2.GaussianBlur(allowed, (0, 0), 1)
     return blurred
