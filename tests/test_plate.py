@@ -88,7 +88,7 @@ def test_registered_plate_leaves_no_ghost():
     mask = clean_plate(image, noisy(wall, 9, 0.005))
     inner = np.s_[8:-8, 8:-8]
     assert mask[inner][alpha[inner] == 0].mean() < 0.01
-    assert mask[inner][alpha[inner] == 1].min() > 0.95
+    assert mask[inner][alpha[inner] == 1].min() == 1
 
 
 def test_shadow_is_ignored():
@@ -104,7 +104,7 @@ def test_black_subject_is_no_shadow():
     """On white, black lies on the line of darker white, and is found nevertheless."""
     image, alpha = disk_scene(color=(0.02, 0.02, 0.02))
     mask = clean_plate(image, np.full_like(image, 0.9))
-    assert mask[alpha == 1].min() > 0.95
+    assert mask[alpha == 1].min() == 1
 
 
 def test_enclosed_backdrop_is_background():
@@ -245,16 +245,16 @@ def test_trimap_without_background():
     assert np.abs(matte - alpha).mean() < 0.02
 
 
-@pytest.mark.parametrize("rows", [3, 4])
-@pytest.mark.parametrize("cols", [3, 40])
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("cols", [1, 2, 40])
 def test_tiny_pictures(rows, cols):
-    """From three pixels on, the key finds what differs; smaller pictures give an answer too."""
+    """From one pixel on: the key finds what differs."""
     plate = np.full((rows, cols, 3), 0.8, np.float32)
     image = plate.copy()
     image[0, 0] = [1, 0, 0]
     mask = clean_plate(image, plate)
-    assert mask.argmax() == 0
-    assert mask[3:].sum() + mask[:, 3:].sum() == 0
+    assert mask[0, 0] == 1
+    assert mask.sum() == 1
 
 
 def test_kept_error(data):
@@ -344,7 +344,7 @@ def test_a_pale_subject_is_found():
     alpha = soft_disk((480, 600), 240, 300, 150, 2)
     image = noisy(over(alpha, [0.87, 0.87, 0.87], plate), 5, 0.004)
     mask = clean_plate(image, noisy(plate, 6, 0.004))
-    assert mask[alpha == 1].mean() > 0.85
+    assert mask[alpha == 1].mean() > 0.9
     assert mask[alpha == 0].mean() < 0.02
 
 

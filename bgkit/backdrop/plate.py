@@ -44,6 +44,7 @@ WORKING = 960  # px, the longer side on which features and flow are found
 FEATURES = 1500  # the strongest of each picture
 FARTHEST = 0.1  # of the diagonal: a corner that moves farther is a wrong match
 PARALLAX = 0.01  # of the diagonal, up to which the flow is believed
+TELLING = 8  # px, shorter side of the smallest picture whose border can tell that a plate is another scene's
 BETTER = 0.25  # of the border, that a smooth surface explains and the plate does not: it is of another scene
 AGREEMENT = 0.5  # px of the working size, between the flow there and the flow back
 
@@ -130,7 +131,7 @@ def _match(image: Floats, plate: Floats) -> Match:
     misplaced = _misplaced(image, matched)
     unexplained = _unexplained(image, matched, misplaced, seen)
     fits = True
-    if unexplained > BETTER:
+    if unexplained > BETTER and min(gray.shape) >= TELLING:
         smooth, everywhere = estimate_plate(image), np.ones_like(seen)
         if _unexplained(image, smooth, 0.0, everywhere) < unexplained - BETTER:
             matched, misplaced, seen, fits = smooth, 0.0, everywhere, False

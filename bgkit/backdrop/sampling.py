@@ -36,6 +36,8 @@ MIXED = 1.5  # cost of being a mixture: most pixels are none
 DARK = 0.15  # code of a background before which shades pass for mixtures
 BACKDROP = 0.06  # distance from B within which nothing speaks for subject
 
+SURE = 0.88, 0.9  # expected alpha from which a pixel begins to pass for solid, and from which it is
+
 DIAGONAL = 1000  # px, to which the subject is reduced before its greatest differences are looked for
 NEAR = 0.007  # of the subject's diagonal: as far as a pixel's subject is looked for
 DEEP = 0.05  # of the subject's diagonal: so far from all backdrop is the inside of the subject
@@ -150,16 +152,17 @@ def opacity(difference: Floats, unshaded: Floats, tolerance: float) -> Floats:
     total = np.zeros(difference.shape, np.float32)
     for witness, weight in zip(witnesses(difference, unshaded, tolerance), WITNESSES.values(), strict=True):
         total += np.float32(weight) * witness
-    alpha: Floats = np.where(difference > tolerance, 1 / (1 + np.exp(-total)), np.float32(0))
+    chance = 1 / (1 + np.exp(-total))
+    solid = np.clip((chance - np.float32(SURE[0])) / np.float32(SURE[1] - SURE[0]), 0, 1)
+    alpha: Floats = np.where(difference > tolerance, chance + solid * (1 - chance), np.float32(0))
     return alpha
 
 
 def witnesses(difference: Floats, unshaded: Floats, tolerance: float) -> Iterator[Floats]:
     """Yield the witnesses of :data:`WITNESSES`, float32 (M, N) or a number, in their order.
 
-    Lengths are in per mille of 1.2 times the diagonal of the subject: the greatest difference within 6, the mean within
-    8, the least
-    within 2.5; depth is the distance to the nearest backdrop, up to 4, 12 and 40.
+    Lengths are in per mille of 1.2 times the diagonal of the subject: the greatest difference within 6, the mean
+    within 8, the least within 2.5; depth is the distance to the nearest backdrop, up to 4, 12 and 40.
     """
     unit = 1.2 * math.hypot(*subject_box(difference > tolerance)) / 1000
     around, beside = max(1, round(6 * unit)), max(1, round(2.5 * unit))

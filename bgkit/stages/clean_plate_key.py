@@ -25,7 +25,8 @@ Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
 
 LARGEST = 1600  # px, diagonal of the picture that is worked on
-SMOOTH = 0.8  # px, before a difference is held against the tolerance
+SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
+CLEAN = 0.1  # dE*uv of noise, up to which a picture is drawn rather than photographed: there is nothing to smooth
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
@@ -147,7 +148,7 @@ def differences(
     note(noise=noise)
     reach = float(np.hypot(tolerance, 0.9 * noise))
     square = np.maximum((behind * behind).sum(-1), 1)
-    smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH)
+    smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH) if noise > CLEAN else difference
     light = np.clip((smooth * behind).sum(-1) / square, -shadow, 0)
     whole, unshaded = (np.sqrt((each**2).sum(-1)) for each in (smooth, smooth - light[..., None] * behind))
     if misplaced > 0:
