@@ -222,7 +222,7 @@ def _rms(figures: list[tuple[float, ...]], column: int) -> float:
 
 def checks(samples: Sequence[Sample]) -> list[dict[str, str]]:
     """Return the rows of the table of findings: what is flagged on good shots and on spoilt ones."""
-    pipeline = load_pipeline("product")
+    pipeline = load_pipeline("product").with_values({"frame.size": 0})  # the shots are smaller than shops ask for
     pipeline = replace(pipeline, checks={name: each for name, each in pipeline.checks.items() if name != "pixels"})
     seen = [_findings(pipeline, sample.read_image()) for sample in samples]
     rows = []

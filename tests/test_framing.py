@@ -84,12 +84,22 @@ def test_the_size_is_exact(aspect, size, shape):
     assert frame(*shot(), aspect=aspect, size=size).shape[:2] == shape
 
 
-def test_a_picture_is_not_blown_up_unless_asked():
-    """Without ``enlarge`` the frame keeps the picture's scale, and both are told."""
+@pytest.mark.parametrize("align", ["center", "ground"])
+def test_a_picture_is_not_blown_up_unless_asked(align):
+    """Without ``enlarge`` a small subject keeps its pixels in a frame of the size asked, and stands where it should."""
     with collect_notes() as facts:
-        small = frame(*shot(), fill=0.5, size=1600)
-    assert small.shape == (120, 120, 3)
-    assert (facts["pixels"], facts["enlarged"]) == (120, False)
+        padded = frame(*shot(), fill=0.5, size=1600, align=align, ground=0.9)
+    assert padded.shape == (1600, 1600, 3)
+    assert (facts["pixels"], facts["scale"], facts["enlarged"]) == (1600, 1, False)
+    top, bottom, left, right = box(padded)
+    assert (bottom - top, right - left) == pytest.approx((60 / 1600, 30 / 1600))
+    assert facts["filled"] == pytest.approx(60 / 1600)
+    assert bottom == pytest.approx(0.9 if align == "ground" else 0.5 + 30 / 1600, abs=1 / 1600)
+    assert left == pytest.approx(1 - right, abs=1 / 1600)
+
+
+def test_a_picture_is_blown_up_when_asked():
+    """With ``enlarge`` the subject takes its share of a frame larger than the picture, and it is told."""
     with collect_notes() as facts:
         assert frame(*shot(), fill=0.5, size=240, enlarge=True).shape == (240, 240, 3)
     assert (facts["scale"], facts["enlarged"]) == (2.0, True)

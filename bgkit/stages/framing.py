@@ -81,9 +81,10 @@ def frame(
     ground : float
         Where that line is; larger is lower. A subject too tall for it stands lower, so that it is whole.
     size : int
-        Of the frame's longer side. 0 keeps the picture's own scale.
+        Of the frame's longer side, exactly. 0 keeps the picture's own scale.
     enlarge : bool
-        Whether the picture may be blown up to reach ``size``. If not, the frame comes out smaller than wished.
+        Whether the picture may be blown up to reach ``size``. If not, a picture that is too small for it keeps its
+        scale, and the margins around the subject become wider than ``fill`` says.
     color : str
         What fills the frame beyond the old picture's edge; in a result with alpha nothing does.
 
@@ -122,12 +123,15 @@ def frame(
     found = _subject(alpha)
     subject = found or _Box(0, 0, *alpha.shape)
     if fit == "picture":
-        longer = reach * max(alpha.shape)
-        rows, cols = longer / max(aspect, 1.0), longer * min(aspect, 1.0)
+        side = reach * max(alpha.shape)
+        rows, cols = side / max(aspect, 1.0), side * min(aspect, 1.0)
     else:
         rows, cols = _fitting(subject, fill if found else 1.0, fit, aspect)
+    longer = max(rows, cols)
+    if size > longer and not enlarge:
+        rows, cols = rows * size / longer, cols * size / longer
     window = _window(subject, rows, cols, (align, ground))
-    rows, cols, scale = _output_size(window, size, enlarge=enlarge, most=max(MOST, alpha.size))
+    rows, cols, scale = _output_size(window, size, most=max(MOST, alpha.size))
     clear = result.shape[2] == 4
     canvas = np.empty((rows, cols, result.shape[2]), np.float32)
     canvas[:] = 0 if clear else parse_color(color) or 1
@@ -338,12 +342,10 @@ def _outside(subject: _Box, window: _Box) -> float:
     return max(0.0, 1 - max(rows, 0) * max(cols, 0) / (subject.rows * subject.cols))
 
 
-def _output_size(window: _Box, size: int, *, enlarge: bool, most: int) -> tuple[int, int, float]:
+def _output_size(window: _Box, size: int, most: int) -> tuple[int, int, float]:
     """Return rows and columns of the frame, and its scale against the picture."""
     longer = max(window.rows, window.cols)
     scale = size / longer if size else min(1.0, (most / (window.rows * window.cols)) ** 0.5)
-    if not enlarge:
-        scale = min(scale, 1.0)
     rows, cols = max(1, round(window.rows * scale)), max(1, round(window.cols * scale))
     return rows, cols, scale
 
