@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import disk_scene
+from conftest import CHROMIUM, CHROMIUM_FLAGS, disk_scene
 
 from bgkit.batch import running
 from bgkit.cli import app
@@ -135,15 +135,10 @@ def test_names_never_become_markup(flawed):
     assert "<b>&" not in page
 
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
 def dom(page: Path, tmp_path: Path, address: str = "") -> str:
     """The page's elements after its script has run in a browser."""
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    flags += "--disable-component-update --disable-sync --virtual-time-budget=3000 --dump-dom"
-    profile = f"--user-data-dir={tmp_path / 'chrome'}"
-    command = [CHROMIUM, *flags.split(), profile, page.as_uri() + address]
+    flags = [*CHROMIUM_FLAGS, "--virtual-time-budget=3000", "--dump-dom", f"--user-data-dir={tmp_path / 'chrome'}"]
+    command = [str(CHROMIUM), *flags, page.as_uri() + address]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
 
 

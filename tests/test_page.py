@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import CHROMIUM, CHROMIUM_FLAGS, ROOT
 
 from bgkit.imagefile import read_picture
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
@@ -21,12 +20,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drive
 pytest.importorskip("fastapi", reason="the server is an extra")
 from serving import Server, picture_file  # noqa: E402
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the page with")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
 STATIC = ROOT / "bgkit" / "serve" / "page"
 SCREENS = Path(os.environ.get("BGKIT_SCREENSHOTS", ROOT / "build" / "screenshots"))
 
@@ -63,7 +57,7 @@ def server():
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         yield opened
         opened.close()
 

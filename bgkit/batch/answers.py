@@ -59,14 +59,21 @@ def _archive(array: Any, like: Mapping[str, Any]) -> bytes:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Make a small copy of a result where it was made."""
+    """Make a small copy of a result where it was made; with ``picture`` of the picture, too."""
+
+    side: int = SIDE
+    picture: bool = False
 
     def __call__(self, job: Job, layers: Layers) -> Mapping[str, Any]:
+        result = layers.result if layers.result is not None else layers.alpha
+        small = {"thumbnail": self._file(result)}
+        return small | {"picture": self._file(layers.image)} if self.picture else small
+
+    def _file(self, array: Any) -> bytes:
         file = io.BytesIO()
-        array = layers.result if layers.result is not None else layers.alpha
         if array is not None:
-            write_picture(file, thumbnail(array, SIDE), format="webp")
-        return {"thumbnail": file.getvalue()}
+            write_picture(file, thumbnail(array, self.side), format="webp")
+        return file.getvalue()
 
 
 def small_picture() -> bytes:

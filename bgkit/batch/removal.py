@@ -15,7 +15,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from bgkit.batch.engines import Engine, open_engine
 from bgkit.batch.events import Events
@@ -24,26 +24,18 @@ from bgkit.batch.journal import Journal
 from bgkit.batch.packing import check_target, pack
 from bgkit.batch.places import Place, place_of
 from bgkit.batch.planning import Plan, part, plan, prepare
-from bgkit.batch.report import Report
+from bgkit.batch.report import Log, open_report, thumbnails_for
 from bgkit.batch.reviewing import Review
 from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import load_pipeline
 from bgkit.removal import with_background
 
-__all__ = ["Log", "Summary", "remove_many", "write_down"]
+__all__ = ["Summary", "remove_many", "write_down"]
 
 log = logging.getLogger("bgkit")
 
 PathOrUrl = str | PathLike[str]
 IfExists = Literal["skip", "overwrite", "fail"]
-
-
-class Log(Protocol):
-    """What takes in outcomes: the journal, the report, the review folder."""
-
-    path: Path
-
-    def add(self, outcome: Outcome) -> None: ...
 
 
 @dataclass
@@ -122,7 +114,7 @@ def remove_many(
     workers, memory, scheduler : optional
         Settings of the engine: processes, bytes for all of them, and the address of a scheduler.
     report : path, optional
-        A file that gets a line of JSON for each picture.
+        A file that gets a line of JSON for each picture; or, where its name ends on .html, a contact sheet.
     archive : path, optional
         A zip file that gets all results.
     review : path, optional
@@ -160,7 +152,16 @@ def remove_many(
     brought = {"plate": plate, "second": second, "mask": mask, "trimap": trimap, "strokes": strokes, "alpha": alpha}
     given = {name: fspath(path) for name, path in brought.items() if path is not None}
     chain = with_background(chain.giving(layer).with_values(values or {}), background)
-    work = Work(chain, layer, Path(steps) if steps else None, sidecar=sidecar, timeout=timeout, metadata=metadata)
+    report_path = Path(report) if report is not None else None
+    work = Work(
+        chain,
+        layer,
+        Path(steps) if steps else None,
+        examine=thumbnails_for(report_path),
+        sidecar=sidecar,
+        timeout=timeout,
+        metadata=metadata,
+    )
     work.check(given, ending or _ending_of(target) or "png")
     suffix = "-cutout" if layer == "result" else f"-{layer}"
     planned = plan(names, target, ending=ending, suffix=suffix, brought=given, page=page)
@@ -178,7 +179,7 @@ def remove_many(
             opened,
             events,
             if_exists=if_exists or _if_exists(names, planned),
-            report=Path(report) if report is not None else None,
+            report=report_path,
             archive=zipped,
             review=Path(review) if review is not None else None,
         )
@@ -219,7 +220,7 @@ def _run(
     results: list[Place] = []
     with ExitStack() as stack:
         stack.callback(_close, running)
-        logs: list[Log] = [stack.enter_context(Report(report, work))] if report else []
+        logs: list[Log] = [stack.enter_context(open_report(report, work))] if report else []
         logs += [stack.enter_context(journal)] if journal is not None else []
         logs += [Review(review, folder)] if review else []
         if journal is not None and journal.shared:

@@ -106,7 +106,12 @@ Examples:
     metavar="SECONDS",
     help="That a picture may take; one that takes longer fails, and its step is named.",
 )
-@click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each picture.")
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Append a JSON line for each picture; FILE.html is a contact sheet.",
+)
 @click.option(
     "--zip", "archive", metavar="FILE", type=click.Path(path_type=Path), help="Also put all results into a zip file."
 )
@@ -170,6 +175,7 @@ def command(
     Everything is checked before the first picture. A picture that fails does not stop the others.
     """
     from bgkit.batch.removal import remove_many
+    from bgkit.batch.report import thumbnails_for
     from bgkit.batch.sidecar import metadata_of
 
     if strip and layer != "result":
@@ -185,7 +191,15 @@ def command(
                 raise PlanError("--zip: a pipe takes one picture, which needs no zip file")
             if page == "all":
                 raise PlanError("--page all: a pipe takes one picture; name its number, as in --page 2")
-            work = Work(chain, layer, save_steps, sidecar=sidecar, timeout=timeout, metadata=kept)
+            work = Work(
+                chain,
+                layer,
+                save_steps,
+                examine=thumbnails_for(report),
+                sidecar=sidecar,
+                timeout=timeout,
+                metadata=kept,
+            )
             _pipe(inputs, output, work, progress, ending=ending, page=page, given=given, report=report, review=review)
             return progress.status
         try:
@@ -240,8 +254,8 @@ def _pipe(
     from bgkit.batch.engines.local import Local
     from bgkit.batch.places import place_of
     from bgkit.batch.planning import find_brought, plan, prepare
-    from bgkit.batch.removal import Log, write_down
-    from bgkit.batch.report import Report
+    from bgkit.batch.removal import write_down
+    from bgkit.batch.report import Log, open_report
     from bgkit.batch.reviewing import Review
     from bgkit.imagefile import read_bytes
 
@@ -264,7 +278,7 @@ def _pipe(
             job = replace(job, key=Path(job.name).stem)
         job = replace(job, page=page)
         prepare([job.output.parent, *([work.steps_folder] if work.steps_folder else [])], report)
-        logs: list[Log] = [stack.enter_context(Report(report, work))] if report else []
+        logs: list[Log] = [stack.enter_context(open_report(report, work))] if report else []
         logs += [Review(review)] if review and not to_pipe else []
         progress.begin(1, work.steps(given))
         if inputs[0] == "-":

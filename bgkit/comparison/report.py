@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bgkit.batch.contact import STYLE, data_uri
 from bgkit.files import write_whole
 
 __all__ = ["as_json", "now", "write_page"]
@@ -29,20 +29,21 @@ def write_page(target: Path, told: Mapping[str, Any], thumbnail: Callable[[str, 
         Where a thumbnail lies; those that are there go into the page.
     """
     from jinja2 import Environment
+    from markupsafe import Markup
 
     kinds = ["picture", "truth", "disagreement", "consensus", *(variant["id"] for variant in told["pipelines"])]
     shown = {
-        kind: {picture: _data_uri(path) for picture in told["pictures"] if (path := thumbnail(kind, picture)).is_file()}
+        kind: {
+            picture: data_uri(path.read_bytes())
+            for picture in told["pictures"]
+            if (path := thumbnail(kind, picture)).is_file()
+        }
         for kind in kinds
     }
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # stages stay in the order of the chain
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    write_whole(target, page.render(told=told, shown=shown))
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode()
+    write_whole(target, page.render(told=told, shown=shown, style=Markup(STYLE.read_text(encoding="utf-8"))))
 
 
 def as_json(told: Mapping[str, Any]) -> str:
