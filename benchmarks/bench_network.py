@@ -42,7 +42,7 @@ print(*(round(1000 * (b - a)) for a, b in zip((start, imported, runtime, made), 
 def script(chosen: Network, image: np.ndarray) -> np.ndarray:
     """The usual way around the same network."""
     mean, deviation = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
-    small = (cv2.resize(image, chosen.card.size.fixed, interpolation=cv2.INTER_AREA) - mean) / deviation
+    small = (cv2.resize(image, chosen.card.input.fixed, interpolation=cv2.INTER_AREA) - mean) / deviation
     feed = np.ascontiguousarray(small.transpose(2, 0, 1)[None])
     both = chosen._call([np.concatenate([feed, feed[:, :, :, ::-1]])])[0][:, 0]
     both = 1 / (1 + np.exp(-both))

@@ -3,6 +3,9 @@
 A parameter is a keyword-only argument annotated with ``float``, ``int``, ``bool``, ``str``, a
 ``Literal`` or a ``tuple`` of those, in ``Annotated`` with a constraint where one is needed. From
 that one declaration follow the check, the reading of text (``--set``, HTTP), and the JSON Schema.
+
+The fields of a file are declared in the same way, as those of a dataclass that stands for a table of the file
+(:func:`read_fields`). A field may moreover be required, absent (``None``), of several types, or a table itself.
 """
 
 from __future__ import annotations
@@ -12,11 +15,10 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, is_dataclass
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
-from bgkit.color import NAMES, parse_color
 from bgkit.errors import ParamError, brief, cut, did_you_mean
 from bgkit.files import files_allowed
 
@@ -27,7 +29,9 @@ __all__ = [
     "Range",
     "as_text",
     "check_values",
+    "read_fields",
     "read_params",
+    "table_schema",
 ]
 
 
@@ -74,11 +78,15 @@ class Color:
     files: bool = False
 
     def accepts(self, value: str) -> bool:
+        from bgkit.color import parse_color  # brings NumPy, which listing networks does without
+
         if value in self.also or parse_color(value) is not None:
             return True
         return self.files and files_allowed() and os.path.isfile(value)  # noqa: PTH113 (Path.is_file raises where a name is too long)
 
     def __str__(self) -> str:
+        from bgkit.color import NAMES
+
         words = (f"a color (#rrggbb or one of {', '.join(sorted(NAMES))})", *self.also)
         return ", or ".join((*words, "a picture file that exists") if self.files and files_allowed() else words)
 
@@ -91,7 +99,7 @@ class Color:
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter of a stage: its type, default, constraint and the text of the docstring."""
+    """One parameter of a stage or field of a file: its type, default, constraint and the text of the docstring."""
 
     name: str
     type: Any
@@ -100,9 +108,15 @@ class Param:
     doc: str = ""
 
     @property
+    def required(self) -> bool:
+        """Whether there is no default; a list then has at least one item."""
+        return self.default is inspect.Parameter.empty
+
+    @property
     def expected(self) -> str:
         """What a value may be, in words for messages and pages."""
-        return _expected(self.type, self.constraint)
+        at_least_one = self.required and get_origin(self.type) is tuple
+        return _expected(self.type, self.constraint) + (", at least one" if at_least_one else "")
 
     def check(self, value: Any) -> Any:
         """Return ``value`` in the parameter's type.
@@ -113,7 +127,12 @@ class Param:
             If the value has another type or is out of range; the message starts with the name.
         """
         try:
-            return _convert(value, self.type, self.constraint)
+            converted = _convert(value, self.type, self.constraint)
+            if converted == () and self.required:
+                raise ValueError
+            return converted
+        except ParamError as error:  # of a field within this table
+            raise ParamError(f"{self.name}.{error}") from None
         except (TypeError, ValueError, OverflowError):  # the last: infinity as a whole number
             raise ParamError(f"{self.name}: expected {self.expected}, got {brief(value)}") from None
 
@@ -127,7 +146,12 @@ class Param:
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the value."""
-        return {**_schema(self.type, self.constraint), "default": _plain(self.default), "description": self.doc}
+        schema = _schema(self.type, self.constraint)
+        if self.required and get_origin(self.type) is tuple:
+            schema["minItems"] = 1
+        elif not self.required and self.default is not None:
+            schema["default"] = _plain(self.default)
+        return {**schema, "description": self.doc}
 
     def bad_values(self) -> list[Any]:
         """Return values that :meth:`check` must refuse."""
@@ -148,28 +172,54 @@ class Param:
 
 def read_params(function: Callable[..., Any]) -> Mapping[str, Param]:
     """Read the parameters of ``function`` from its signature and its numpydoc ``Parameters`` section."""
-    hints = get_type_hints(function, include_extras=True)
-    texts = _parameter_texts(inspect.getdoc(function) or "")
-    params = {}
-    for name, argument in inspect.signature(function).parameters.items():
-        if argument.kind is not argument.KEYWORD_ONLY:
-            continue
-        if argument.default is argument.empty:
+    params = read_fields(function)
+    for name, param in params.items():
+        if param.required:
             raise TypeError(f"{function.__name__}.{name}: a parameter needs a default")
-        kind, constraint = hints[name], None
-        if get_origin(kind) is Annotated:
-            kind, constraint = get_args(kind)[:2]
-        params[name] = Param(name, kind, argument.default, constraint, texts.get(name, ""))
-        params[name].check(argument.default)
-    return MappingProxyType(params)
+        if _is_union(param.type) or _is_table(param.type):
+            raise TypeError(f"{function.__name__}.{name}: a parameter is a number, text, a choice, or a tuple of one")
+        param.check(param.default)
+    return params
 
 
-def check_values(params: Mapping[str, Param], values: Mapping[str, Any]) -> dict[str, Any]:
+def read_fields(table: Callable[..., Any]) -> Mapping[str, Param]:
+    """Read the fields of ``table``, a dataclass, as :func:`read_params` reads parameters.
+
+    A field without a default is required; one whose default is None may be absent. Its type may be a union, another
+    dataclass (a table within this one) or a tuple of such.
+    """
+    hints = get_type_hints(table, include_extras=True)
+    texts = _parameter_texts(inspect.getdoc(table) or "")
+    return MappingProxyType(
+        {
+            name: Param(name, *_without_none(hints[name], argument.default), texts.get(name, ""))
+            for name, argument in inspect.signature(table).parameters.items()
+            if argument.kind is argument.KEYWORD_ONLY
+        }
+    )
+
+
+def table_schema(table: type) -> dict[str, Any]:
+    """Return the JSON Schema of a table that is declared by a dataclass."""
+    fields = read_fields(table)
+    return {
+        "type": "object",
+        "description": (inspect.getdoc(table) or "").partition("\n")[0],
+        "properties": {name: field.schema() for name, field in fields.items()},
+        "required": [name for name, field in fields.items() if field.required],
+        "additionalProperties": False,
+    }
+
+
+def check_values(params: Mapping[str, Param], values: Mapping[str, Any], what: str = "parameter") -> dict[str, Any]:
     """Return a value for every parameter: the checked one from ``values``, else the default."""
     for name in values:
         if name not in params:
             known = ", ".join(params) or "none"
-            raise ParamError(f"{cut(name)}: no such parameter{did_you_mean(name, params)} (there are: {known})")
+            raise ParamError(f"{cut(name)}: no such {what}{did_you_mean(name, params)} (there are: {known})")
+    for name, param in params.items():
+        if param.required and name not in values:
+            raise ParamError(f"{name}: expected {param.expected}, got nothing; add the {what}")
     return {name: param.check(values[name]) if name in values else param.default for name, param in params.items()}
 
 
@@ -183,7 +233,13 @@ def as_text(value: Any) -> str:
 
 
 def _convert(value: Any, kind: Any, constraint: Constraint | None) -> Any:
-    """Convert without loss, or raise; a tuple's constraint holds for each of its items."""
+    """Convert without loss, or raise; a tuple's constraint holds for each of its items, a union's for each number."""
+    if _is_union(kind):
+        return _first_that_fits(value, get_args(kind), constraint)
+    if _is_table(kind):
+        if not isinstance(value, Mapping):
+            raise TypeError
+        return kind(**check_values(read_fields(kind), value, "field"))
     if get_origin(kind) is tuple:
         if isinstance(value, str) or not isinstance(value, (tuple, list)):
             value = (value,)
@@ -204,6 +260,34 @@ def _convert(value: Any, kind: Any, constraint: Constraint | None) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError
     return str(value) if kind is str else value
+
+
+def _first_that_fits(value: Any, kinds: tuple[Any, ...], constraint: Constraint | None) -> Any:
+    for kind in kinds:
+        try:
+            return _convert(value, kind, constraint)
+        except (TypeError, ValueError, OverflowError):
+            continue
+    raise ValueError
+
+
+def _without_none(hint: Any, default: Any) -> tuple[Any, Any, Constraint | None]:
+    """Return a field's type, default and constraint; ``X | None`` is X that may be absent."""
+    if _is_union(hint):
+        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+        hint = Union[tuple(kinds)]  # noqa: UP007 - made at run time
+    if get_origin(hint) is Annotated:
+        kind, constraint = get_args(hint)[:2]
+        return kind, default, constraint
+    return hint, default, None
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType)
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and is_dataclass(kind)
 
 
 def _item_kinds(kind: Any, length: int) -> tuple[Any, ...]:
@@ -239,10 +323,14 @@ def _parse(text: str, kind: Any) -> Any:
 def _expected(kind: Any, constraint: Constraint | None) -> str:
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
-        item = _expected(kinds[0], constraint)
+        item = "tables" if _is_table(kinds[0]) else _expected(kinds[0], constraint)
         return f"a list of {item}" if kinds[-1] is Ellipsis else f"{len(kinds)} values, each {item}"
     if get_origin(kind) is Literal:
         return " or ".join(str(choice) for choice in get_args(kind))
+    if _is_union(kind):
+        return " or ".join(_expected(each, constraint) for each in get_args(kind))
+    if _is_table(kind):
+        return "a table"
     words = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}[kind]
     if constraint is None:
         return words
@@ -256,6 +344,10 @@ def _schema(kind: Any, constraint: Constraint | None) -> dict[str, Any]:
         return schema if kinds[-1] is Ellipsis else {**schema, "minItems": len(kinds), "maxItems": len(kinds)}
     if get_origin(kind) is Literal:
         return {"enum": list(get_args(kind))}
+    if _is_union(kind):
+        return {"anyOf": [_schema(each, constraint) for each in get_args(kind)]}
+    if _is_table(kind):
+        return table_schema(kind)
     name = {float: "number", int: "integer", bool: "boolean", str: "string"}[kind]
     return {"type": name, **(constraint.schema() if constraint else {})}
 

@@ -455,7 +455,7 @@ def network(monkeypatch):
     card = next(card for card in list_cards() if path_of(card).is_file())
     Path("mine.onnx").write_bytes(path_of(card).read_bytes())
     text = (CARDS / f"{card.name}.toml").read_text().replace(f'"{card.name}"', '"mine"')
-    Path("mine.toml").write_text(text.replace(card.file, "mine.onnx"))
+    Path("mine.toml").write_text(text.replace(card.file.name, "mine.onnx"))
     return card
 
 
@@ -465,7 +465,7 @@ def test_models_are_listed_and_shown(network):
     assert list(lines) == [card.name for card in list_cards()]
     assert " here " in lines[network.name] and network.use in lines[network.name]
     page = bgkit("models", "show", network.name).stdout
-    assert network.sha256 in page and network.license in page
+    assert network.file.sha256 in page and network.license.name in page
 
 
 def test_a_network_is_added_and_verified(network):
@@ -503,7 +503,7 @@ def test_a_card_is_shown_field_by_field():
     assert lines["size"] == "short side 64, multiples of 8, rounding down, interpolation area"
     assert (lines["order"], lines["layout"], lines["mirror"]) == ("BGR", "NCHW", "yes")
     assert lines["closer"] == "where its window covers less than 50% of the picture"
-    assert lines["image"] == "scale 255, mean 1, 2, 2, deviation 3, 3, 3"
+    assert lines["image"] == "scale 255, mean 1,2,2, deviation 3"
     assert lines["output"] == "the only one, activation softmax, classes 0, 4, layout NCHW, stretched"
     assert lines["sha256"] == sha256(Path("net.onnx").read_bytes()).hexdigest()
 

@@ -63,15 +63,15 @@ def own_networks(tmp_path, monkeypatch):
             continue
         counts = [sum(CHANNELS[layer] for layer in tensor.layers) for tensor in card.tensors]
         names = [tensor.name or "input" for tensor in card.tensors]
-        out, sides = card.output.name or "out", card.size.fixed or ("H", "W")
+        out, sides = card.output.name or "out", card.input.fixed or ("H", "W")
         write(
-            Path(card.file),
+            Path(card.file.name),
             [helper.make_node("Gather", [names[0], "last"], [out], axis=1)],
             [value(name, ["N", count, *sides]) for name, count in zip(names, counts, strict=True)],
             [value(out, ["N", 1, *sides])],
             {"last": np.array([counts[0] - 1], np.int64)},
         )
-        Path(card.file).with_suffix(".toml").write_text(text)
+        Path(card.file.name).with_suffix(".toml").write_text(text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

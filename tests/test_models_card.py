@@ -9,11 +9,13 @@ import pytest
 from onnx import helper
 from onnx_files import card_text, red_channel, value, write
 
-from bgkit.errors import ModelError
+from bgkit.errors import ModelError, ParamError
 from bgkit.models import list_cards, parse_card, read_card, show, store
+from bgkit.models.card import CardFile, File, Input, Instances, License, Normalization, Output, Tensor, card_schema
 from bgkit.models.fitting import check_card
 from bgkit.models.graph import read_graph
 from bgkit.models.store import shipped_cards
+from bgkit.params import read_fields
 from bgkit.pipelinefile import load_pipeline, shipped
 
 GOOD = """
@@ -64,71 +66,84 @@ interpolation = "bicubic"
 def test_every_field_is_read():
     """A card that uses every field means what it says."""
     card = parse_card(GOOD, "net.toml")
-    assert (card.size.fixed, card.fit, card.pad, card.order, card.tile) == ((320, 240), "letterbox", 0.5, "BGR", 900)
+    put = card.input
+    assert (put.fixed, put.fit, put.pad, put.order, put.tile) == ((320, 240), "letterbox", 0.5, "BGR", 900)
     assert card.normalizations["image"].mean == (1, 2, 3)
-    assert card.normalizations["image"].deviation == (4, 4, 4)
-    assert card.normalizations["mask"].mean == (0.5,)
+    assert card.normalizations["image"].deviation == 4
+    assert card.normalizations["mask"].mean == 0.5
     assert card.layers == ("image", "mask")
     assert card.task == "refinement"
     assert card.output.classes == (1,)
 
 
 WRONG = [
-    ("bgkit = 1", "bgkit = 2", "bgkit: expected the card version 1, got 2"),
-    ("bgkit = 1", "", "bgkit: expected a whole number, got nothing; add the field"),
+    ("bgkit = 1", "bgkit = 2", "bgkit: expected 1, got 2"),
+    ("bgkit = 1", "", "bgkit: expected 1, got nothing; add the field"),
     ('name = "net"\n', 'name = "My Net"\n', "name: expected a name of small letters, digits"),
-    ('summary = "A network."', "summary = 3", "summary: expected text in quotes, got 3"),
-    ('sources = ["https://example.org"]', "sources = []", "sources: expected a list of texts, at least one, got []"),
+    ('summary = "A network."', "summary = 3", "summary: expected text, got 3"),
+    ('sources = ["https://example.org"]', "sources = []", "sources: expected a list of text, at least one, got []"),
     ('"net.onnx"', '"../net.onnx"', "file.name: expected a file name that ends in .onnx, without folders"),
     ('url = "https', 'url = "file', "file.url: expected an address that starts with https://"),
     ("0" * 64, "0" * 63, "file.sha256: expected 64 hexadecimal digits"),
     ('sha256 = "' + "0" * 64 + '"', "", "file.sha256: expected a checksum beside the url"),
     ('sha256 = "' + "0" * 64, 'md5 = "12', "file.md5: expected 32 hexadecimal digits"),
-    ("bytes = 1000", "bytes = 0", "file.bytes: expected a whole number from 1 up, got 0"),
-    ('name = "MIT"', "", "license.name: expected text in quotes, got nothing; add the field"),
-    ("commercial = true", 'commercial = "yes"', "license.commercial: expected true, false or \"unclear\", got 'yes'"),
-    ("size = [320, 240]", "size = [320]", "input.size: expected a whole number of pixels, or two: [rows, columns]"),
-    ("size = [320, 240]", "size = 3.5", "input.size: expected a whole number of pixels"),
+    ("bytes = 1000", "bytes = 0", "file.bytes: expected a whole number in 1..1e+15 bytes, got 0"),
+    ('name = "MIT"', "", "license.name: expected text, got nothing; add the field"),
+    ("commercial = true", 'commercial = "yes"', "license.commercial: expected true or false or unclear, got 'yes'"),
+    (
+        "size = [320, 240]",
+        "size = [320]",
+        "input.size: expected a whole number in 1..100000 px or 2 values, each a whole number in 1..100000 px",
+    ),
+    ("size = [320, 240]", "size = 3.5", "input.size: expected a whole number in 1..100000 px or 2 values"),
     ("size = [320, 240]", "size = 320\nshort_side = 3", "expected one of size, short_side and long_side"),
     ("size = [320, 240]", "short_side = 320", 'input.fit: expected a fixed "size" with letterbox or corner'),
-    ("size = [320, 240]", "size = 320\nmultiple = 0", "input.multiple: expected a whole number from 1 up"),
+    ("size = [320, 240]", "size = 320\nmultiple = 0", "input.multiple: expected a whole number in 1..100000 px"),
     (
         "size = [320, 240]",
         'size = 320\nrounding = "x"',
-        'input.rounding: expected "down" or "nearest" or "up" or "pad"',
+        "input.rounding: expected down or nearest or up or pad",
     ),
-    ("size = [320, 240]", 'size = 320\nwhen = "x"', 'input.when: expected "always" or "outside"'),
-    ('fit = "letterbox"', 'fit = "crop"', 'input.fit: expected "stretch" or "letterbox" or "corner", got \'crop\''),
-    ("pad = 0.5", "pad = 128", 'input.pad: expected a number in 0..1, or "mean", got 128'),
-    ('order = "BGR"', 'order = "GBR"', 'input.order: expected "RGB" or "BGR"'),
-    ('layout = "NCHW"', 'layout = "NCWH"', 'input.layout: expected "NCHW" or "NHWC" or "CHW"'),
-    ('interpolation = "bilinear"', 'interpolation = "linear"', 'input.interpolation: expected "area" or "sparse-area"'),
+    ("size = [320, 240]", 'size = 320\nwhen = "x"', "input.when: expected always or outside"),
+    ('fit = "letterbox"', 'fit = "crop"', "input.fit: expected stretch or letterbox or corner, got 'crop'"),
+    ("pad = 0.5", "pad = 128", "input.pad: expected 0..1 or mean, got 128"),
+    ('order = "BGR"', 'order = "GBR"', "input.order: expected RGB or BGR"),
+    ('layout = "NCHW"', 'layout = "NCWH"', "input.layout: expected NCHW or NHWC or CHW"),
+    ('interpolation = "bilinear"', 'interpolation = "linear"', "input.interpolation: expected area or sparse-area"),
     ("scale = 255", "scale = 0", "input.scale: expected a number above 0, got 0"),
-    ("mean = [1, 2, 3]", "mean = [1, 2]", "input.mean: expected a number, or 3 of them, one for each channel"),
-    ("mean = [1, 2, 3]", "mean = [1, 2, nan]", "input.mean: expected a number, or 3 of them"),
-    ("deviation = 4", "deviation = [1, 0, 1]", "input.deviation: expected a number above 0, or 3 of them"),
+    ("mean = [1, 2, 3]", "mean = [1, 2]", "input.mean: expected a number or 3 values, each a number, got"),
+    ("mean = [1, 2, 3]", "mean = [1, 2, nan]", "input.mean: expected a number or 3 values, each a number, got"),
+    (
+        "deviation = 4",
+        "deviation = [1, 0, 1]",
+        "input.deviation: expected a number above 0 or 3 values, each a number above 0, got",
+    ),
     ("mirror = true", "mirror = 1", "input.mirror: expected true or false, got 1"),
-    ("mirror = true", "closer = 2", "input.closer: expected a number in 0..1, got 2"),
+    ("mirror = true", "closer = 2", "input.closer: expected 0..1, got 2"),
     ("mirror = true", "closer = 0.8", "input.closer: expected a network that answers with a mask of the whole picture"),
-    ("tile = 900", 'tile = "all"', "input.tile: expected a whole number from 1 up, got 'all'"),
+    ("tile = 900", 'tile = "all"', "input.tile: expected a whole number in 1..100000 px, got 'all'"),
     ("[input.mask]\nmean = 0.5", "[input.mask]\nmean = [1, 2]", "input.mask.mean: expected a number, got [1, 2]"),
     ("[input.mask]", "[input.trimap]", 'input.trimap: expected only layers that a tensor uses, got "trimap"'),
-    ('"image", "mask"]', '"image", "depth"]', "input.tensors.layers: expected names out of image, plate, mask, trimap"),
+    (
+        '"image", "mask"]',
+        '"image", "depth"]',
+        "input.tensors.layers: expected a list of image or plate or mask or trimap, at least one, got",
+    ),
     ('"image", "mask"]', '"mask"]', 'input.tensors: expected one that holds the layer "image"'),
-    ('name = "b"', "name = 0", "output.name: expected text in quotes, got 0"),
+    ('name = "b"', "name = 0", "output.name: expected text, got 0"),
     ('name = "b"', 'name = "b"\nindex = 1', "output.index: expected either a name or an index, got both"),
-    ('"softmax"', '"soft"', 'output.activation: expected "none" or "sigmoid" or "softmax" or "labels"'),
+    ('"softmax"', '"soft"', "output.activation: expected none or sigmoid or softmax or labels"),
     ("classes = [1]", "", "output.classes: expected the class numbers that mean foreground, with softmax"),
-    ("classes = [1]", "classes = [-1]", "output.classes: expected class numbers from 0 up, as a list"),
-    ('layout = "NHWC"', 'layout = "HWC"', 'output.layout: expected "NCHW" or "NHWC" or "CHW"'),
+    ("classes = [1]", "classes = [-1]", "output.classes: expected a list of a whole number in 0..99999, got [-1]"),
+    ('layout = "NHWC"', 'layout = "HWC"', "output.layout: expected NCHW or NHWC or CHW"),
     ("stretch = false", 'stretch = "no"', "output.stretch: expected true or false, got 'no'"),
-    ('"bicubic"', '"lanczos"', 'output.interpolation: expected "bilinear" or "bicubic" or "nearest"'),
-    ("[output]", "[outputs]", "output: expected a table [output], got nothing"),
+    ('"bicubic"', '"lanczos"', "output.interpolation: expected bilinear or bicubic or nearest"),
+    ("[output]", "[outputs]", "outputs: no such field; did you mean 'output'?"),
     ("stretch = false", "strech = false", "output.strech: no such field; did you mean 'stretch'?"),
     (
-        "stretch = false",
+        'interpolation = "bicubic"',
         "[output.instances]\nboxes = 'b'",
-        "output.instances.labels: expected text in quotes, got nothing",
+        "output.instances.labels: expected text, got nothing",
     ),
     ("scale = 255", "scale = = 255", "not valid TOML"),
 ]
@@ -142,6 +157,45 @@ def test_each_wrong_field_says_what_to_mend(old, new, message):
         parse_card(GOOD.replace(old, new, 1), "net.toml")
     assert str(caught.value).startswith("net.toml: ")
     assert message in str(caught.value)
+
+
+def test_an_absent_table_is_named():
+    """A card without one of its four tables says which."""
+    with pytest.raises(ModelError, match=r"^net.toml: output: expected a table, got nothing; add the field$"):
+        parse_card(GOOD.partition("[output]")[0], "net.toml")
+
+
+TABLES = [CardFile, File, License, Input, Normalization, Tensor, Output, Instances]
+FIELDS = [(table, name) for table in TABLES for name in read_fields(table)]
+
+
+@pytest.mark.parametrize(("table", "name"), FIELDS, ids=lambda each: getattr(each, "__name__", each))
+def test_fields_refuse_what_lies_outside_and_say_what_they_are(table, name):
+    """Every field has a text, and refuses other types and the values next to its limits."""
+    field = read_fields(table)[name]
+    assert field.doc
+    for bad in field.bad_values():
+        with pytest.raises(ParamError, match=f"^{name}[:.]"):
+            field.check(bad)
+
+
+def test_schema_of_a_card_follows_the_declaration():
+    """The JSON Schema names each table's fields, the required ones, limits, patterns and types of several kinds."""
+    schema = card_schema()
+    tables = schema["properties"]
+    assert schema["required"] == ["bgkit", "name", "summary", "sources", "file", "license", "input", "output"]
+    assert list(tables["input"]["properties"]) == list(read_fields(Input))
+    assert tables["license"]["required"] == ["name", "commercial"]
+    assert tables["license"]["properties"]["commercial"]["anyOf"] == [{"type": "boolean"}, {"enum": ["unclear"]}]
+    assert tables["input"]["properties"]["closer"] | {"description": ""} == {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "",
+    }
+    assert tables["input"]["properties"]["tensors"]["items"]["required"] == ["layers"]
+    assert re.search(tables["file"]["properties"]["name"]["pattern"], "net.onnx")
+    assert not re.search(tables["file"]["properties"]["name"]["pattern"], "../net.onnx")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +318,7 @@ def test_shipped_cards_are_whole(path):
     card = read_card(path)
     assert card.name == path.stem
     assert card.sources
-    assert not card.url or card.sha256 or card.md5
+    assert not card.file.url or card.file.sha256 or card.file.md5
 
 
 def test_field_table_has_its_cards():
@@ -272,7 +326,7 @@ def test_field_table_has_its_cards():
     names = {card.name for card in list_cards()}
     assert {"u2net", "u2netp", "u2net-human", "silueta", "isnet-general", "isnet-anime", "birefnet-general"} <= names
     assert {"birefnet-lite", "rmbg-2", "ben2", "modnet-portrait", "backgroundmattingv2", "vitmatte-small"} <= names
-    assert show("rmbg-2").commercial is False
+    assert show("rmbg-2").license.commercial is False
 
 
 def test_names_do_not_reach_out_of_the_store():
@@ -341,7 +395,7 @@ def test_license_page_names_every_network():
     assert [card.name for card in list_cards() if f"`{card.name}`" not in text] == []
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     minds = {name: row.split("|")[4].strip() for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
-    assert [card.name for card in shipped_cards() if card.terms and not minds[card.name]] == []
+    assert [card.name for card in shipped_cards() if card.license.terms and not minds[card.name]] == []
 
 
 def test_license_page_says_which_pipelines_use_a_network():

@@ -272,7 +272,7 @@ def test_output_of_another_layout(tmp_path, picture):
     with pytest.warns(UserWarning) as told:
         bare = network(str(path))
     assert "as NHWC, output mask float32[1, 1, 23, 37] as NCHW" in str(told[0].message)
-    assert bare.card.output.layout == "NCHW"
+    assert bare.card.output_layout == "NCHW"
     model = with_card(path, 'layout = "NHWC"', 'layout = "NCHW"')
     assert np.array_equal(network(model).run({"image": picture}), picture[:, :, 0])
 

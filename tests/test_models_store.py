@@ -439,7 +439,7 @@ def test_added_network_is_found_by_name(own):
     add(*own)
     card, path = resolve("mine")
     assert path.read_bytes() == own[0].read_bytes()
-    assert card.sha256 == hashlib.sha256(own[0].read_bytes()).hexdigest()
+    assert card.file.sha256 == hashlib.sha256(own[0].read_bytes()).hexdigest()
     assert "mine" in [card.name for card in list_cards()]
 
 
@@ -481,7 +481,7 @@ def test_added_file_keeps_its_checksum_where_the_card_has_none(known, tmp_path):
     text = (store.CARDS / "net.toml").read_text()
     (store.CARDS / "net.toml").write_text(text.replace('url = ""', ""))
     add(file, "net")
-    assert resolve("net")[0].sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert resolve("net")[0].file.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_verify_tells_what_was_checked(own):
@@ -617,7 +617,7 @@ def test_a_file_of_the_users_own_may_be_called_like_ours(tmp_path, monkeypatch):
     monkeypatch.setenv("BGKIT_HOME", str(tmp_path))
     ours = store.show("coarse")
     assert store.path_of(ours).is_file()
-    assert store.path_of(replace(ours, name="mine")) == tmp_path / "models" / "mine" / ours.file
+    assert store.path_of(replace(ours, name="mine")) == tmp_path / "models" / "mine" / ours.file.name
 
 
 # --- weights in files of their own -----------------------------------------------------------------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pytest
 
 from bgkit.errors import ParamError
-from bgkit.params import Color, Range, as_text, check_values, read_params
+from bgkit.params import Color, Range, as_text, check_values, read_fields, read_params, table_schema
 
 
 def declared(
@@ -126,3 +127,81 @@ def test_schema_carries_range_and_text():
     assert (schema["minimum"], schema["maximum"], schema["default"]) == (0, 200, 18.0)
     assert PARAMS["colors"].schema()["items"]["type"] == "string"
     assert PARAMS["key"].schema()["enum"] == ["border", "color"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """A leg.
+
+    Parameters
+    ----------
+    length : float
+        How long.
+    """
+
+    length: Annotated[float, Range(0, 3, "m")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of a file, with every kind of field."""
+
+    names: tuple[str, ...]
+    height: Annotated[int, Range(1, 9)] | None = None
+    size: Annotated[int | tuple[int, int], Range(1, 9)] = 3
+    allowed: bool | Literal["unclear"] = "unclear"
+    leg: Leg | None = None
+    legs: tuple[Leg, ...] = ()
+
+
+def read_table(**values):
+    return Table(**check_values(read_fields(Table), values, "field"))
+
+
+def test_fields_of_a_table_are_read():
+    """A field may be absent, of several types, a table, or a list of tables."""
+    table = read_table(names=["a"], size=[2, 3], allowed=True, leg={"length": 1}, legs=[{"length": 2}])
+    assert table == Table(names=("a",), size=(2, 3), allowed=True, leg=Leg(length=1.0), legs=(Leg(length=2.0),))
+    assert read_table(names="a").height is None
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "names: expected a list of text, at least one, got nothing; add the field"),
+        ({"names": []}, "names: expected a list of text, at least one, got []"),
+        ({"names": "a", "height": None}, "height: expected a whole number in 1..9, got None"),
+        ({"names": "a", "height": 10}, "height: expected a whole number in 1..9, got 10"),
+        ({"names": "a", "size": [2, 10]}, "size: expected a whole number in 1..9 or 2 values, each a whole number in"),
+        ({"names": "a", "allowed": "no"}, "allowed: expected true or false or unclear, got 'no'"),
+        ({"names": "a", "leg": 3}, "leg: expected a table, got 3"),
+        ({"names": "a", "leg": {}}, "leg.length: expected 0..3 m, got nothing; add the field"),
+        ({"names": "a", "leg": {"lenght": 1}}, "leg.lenght: no such field; did you mean 'length'?"),
+        ({"names": "a", "legs": [{"length": 4}]}, "legs.length: expected 0..3 m, got 4"),
+        ({"names": "a", "legs": [3]}, "legs: expected a list of tables, got [3]"),
+    ],
+)
+def test_wrong_fields_of_a_table(values, message):
+    """What is wrong within a table carries the names of the tables around it."""
+    with pytest.raises(ParamError) as caught:
+        read_table(**values)
+    assert str(caught.value).startswith(message)
+
+
+def test_schema_of_a_table():
+    """Required fields, tables within tables and several types are in the JSON Schema."""
+    schema = table_schema(Table)
+    assert schema["required"] == ["names"]
+    assert schema["properties"]["names"]["minItems"] == 1
+    assert "default" not in schema["properties"]["height"]
+    assert [kind["type"] for kind in schema["properties"]["size"]["anyOf"]] == ["integer", "array"]
+    assert schema["properties"]["legs"]["items"] == table_schema(Leg)
+
+
+def test_parameters_of_a_stage_are_not_tables_nor_of_several_types():
+    """What only a file can hold is refused where it is declared, for neither a form nor --set could give it."""
+
+    def mixed(*, size: int | tuple[int, int] = 3): ...
+
+    with pytest.raises(TypeError, match=r"mixed\.size: a parameter is a number, text, a choice, or a tuple of one"):
+        read_params(mixed)

@@ -50,7 +50,12 @@ def test_a_run_becomes_a_network_of_the_stage(tmp_path, monkeypatch):
         app.main(["export", str(tmp_path / "run"), "-o", str(target), "--license", "MIT"], standalone_mode=False) == 0
     )
     card = read_card(tmp_path / "mine.toml")
-    assert (card.name, card.license, card.commercial, card.size.fixed) == ("mine", "MIT", None, (32, 32))
+    assert (card.name, card.license.name, card.license.commercial, card.input.fixed) == (
+        "mine",
+        "MIT",
+        "unclear",
+        (32, 32),
+    )
     figures = (tmp_path / "mine.md").read_text()
     assert "| validation |" in figures and "| test |" in figures and "7 train" not in figures.split("8 train")[0]
     added = ["models", "add", str(target), "--card", str(tmp_path / "mine.toml")]
@@ -221,7 +226,7 @@ def test_a_card_of_ones_own_gets_the_checksum(tmp_path):
     card = tmp_path / "own.toml"
     card.write_text((ROOT / "bgkit" / "models" / "cards" / "coarse.toml").read_text().replace('"coarse', '"own'))
     export(checkpoint(tmp_path / "net.pt"), tmp_path / "net.onnx", card=card)
-    assert read_card(card).bytes == (tmp_path / "net.onnx").stat().st_size
+    assert read_card(card).file.bytes == (tmp_path / "net.onnx").stat().st_size
     assert not (tmp_path / "net.toml").exists()
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bgkit.errors import ModelError, printable
+from bgkit.params import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bgkit.models import Card
-    from bgkit.models.card import Output
 
 CONSENT = click.option("--accept-license", is_flag=True, help="Consent to terms that forbid commercial use.")
 
@@ -51,8 +51,8 @@ def list_networks() -> int:
     titles = [f"{card.name} {printable(card.version)}".rstrip() for card in cards]
     width, terms = (max(map(len, column), default=0) for column in (titles, [card.use for card in cards]))
     for title, card in zip(titles, cards, strict=True):
-        here = "here" if path_of(card).is_file() else "fetch" if card.url else "bring"
-        count = path_of(card).stat().st_size if here == "here" else card.bytes
+        here = "here" if path_of(card).is_file() else "fetch" if card.file.url else "bring"
+        count = path_of(card).stat().st_size if here == "here" else card.file.bytes
         size = f"{count / 1e6:.1f} MB" if count else "?"
         click.echo(f"{title:{width}}  {here:5}  {size:>9}  {card.use:{terms}}  {printable(card.summary)}")
     for error in broken:
@@ -75,16 +75,16 @@ def show_network(name: str) -> int:
     facts = {
         "version": printable(card.version),
         "for": f"{card.task} (needs {', '.join(card.layers)})",
-        "license": f"{card.license}: {card.use}",
-        "terms": card.terms,
+        "license": f"{card.license.name}: {card.use}",
+        "terms": card.license.terms,
         "sources": ", ".join(card.sources),
-        "url": card.url
-        or (not here and f"none; get {card.file} yourself (see sources), then: {how_to_get(card, path)}"),
-        "bytes": path.stat().st_size if here else card.bytes,
-        "sha256": card.sha256 or (here and digest_of(path)),
-        "md5": card.md5,
+        "url": card.file.url
+        or (not here and f"none; get {card.file.name} yourself (see sources), then: {how_to_get(card, path)}"),
+        "bytes": path.stat().st_size if here else card.file.bytes,
+        "sha256": card.file.sha256 or (here and digest_of(path)),
+        "md5": card.file.md5,
         **_input(card),
-        "output": _output(card.output),
+        "output": _output(card),
         "file": f"{path} ({'here' if here else 'not here yet'})",
     }
     facts |= dict(text.split(": ", 1) for text in card.inferred)
@@ -97,34 +97,34 @@ def show_network(name: str) -> int:
 
 def _input(card: Card) -> dict[str, str]:
     """Return the input's fields in words."""
-    size = card.size
-    sides = [f"{size.fixed[0]} rows, {size.fixed[1]} columns, fit {card.fit}"] if size.fixed else []
-    sides += [f"short side {size.short_side}"] if size.short_side else []
-    sides += [f"long side {size.long_side}"] if size.long_side else []
+    rule = card.input
+    sides = [f"{rule.fixed[0]} rows, {rule.fixed[1]} columns, fit {rule.fit}"] if rule.fixed else []
+    sides += [f"short side {rule.short_side}"] if rule.short_side else []
+    sides += [f"long side {rule.long_side}"] if rule.long_side else []
     sides = sides or ["the graph's or the picture's own"]
-    sides += [f"multiples of {size.multiple}, rounding {size.rounding}"] if size.multiple > 1 else []
+    sides += [f"multiples of {rule.multiple}, rounding {rule.rounding}"] if rule.multiple > 1 else []
     facts = {
-        "size": f"{', '.join(sides)}, interpolation {card.interpolation}",
-        "order": card.order,
-        "layout": card.layout,
-        "mirror": "yes" if card.mirror else "no",
-        "closer": f"where its window covers less than {card.closer:.0%} of the picture" if card.closer else "",
-        "tile": str(card.tile or ""),
+        "size": f"{', '.join(sides)}, interpolation {rule.interpolation}",
+        "order": rule.order,
+        "layout": rule.layout,
+        "mirror": "yes" if rule.mirror else "no",
+        "closer": f"where its window covers less than {rule.closer:.0%} of the picture" if rule.closer else "",
+        "tile": str(rule.tile or ""),
     }
-    for layer, rule in card.normalizations.items():
-        mean, deviation = (", ".join(f"{each:g}" for each in values) for values in (rule.mean, rule.deviation))
-        facts[layer] = f"scale {rule.scale:g}, mean {mean}, deviation {deviation}"
+    for layer, values in card.normalizations.items():
+        facts[layer] = f"scale {values.scale:g}, mean {as_text(values.mean)}, deviation {as_text(values.deviation)}"
     return facts
 
 
-def _output(rule: Output) -> str:
+def _output(card: Card) -> str:
     """Return the output's fields in words."""
+    rule = card.output
     which = rule.name or (f"index {rule.index}" if rule.index is not None else "the only one")
     if rule.instances is not None:
         return f"objects of the classes {', '.join(map(str, rule.instances.classes))}"
     classes = f"classes {', '.join(map(str, rule.classes))}, " if rule.classes else ""
     stretch = ", stretched" if rule.stretch else ""
-    return f"{which}, activation {rule.activation}, {classes}layout {rule.layout}{stretch}"
+    return f"{which}, activation {rule.activation}, {classes}layout {card.output_layout}{stretch}"
 
 
 @command.command("fetch")

@@ -82,7 +82,7 @@ class Variant:
         for step in self.pipeline.steps:
             if "model" in step.values:
                 card, path = resolve(str(step.values["model"]))
-                facts = {"name": card.name, "sha256": digest_of(path), "license": card.license, "use": card.use}
+                facts = {"name": card.name, "sha256": digest_of(path), "license": card.license.name, "use": card.use}
                 found.append(facts | {"stage": step.name})
         return tuple(found)
 

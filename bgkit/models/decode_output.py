@@ -47,7 +47,7 @@ def read_map(card: Card, output: Array, path: Path | str) -> Array:
 
 def _planes(card: Card, output: Array, path: Path | str) -> Array:
     """Return the output as (classes, h, w)."""
-    if card.output.layout == "NHWC" and output.ndim == 4:
+    if card.output_layout == "NHWC" and output.ndim == 4:
         output = np.moveaxis(output, 3, 1)
     if output.ndim == 4 and output.shape[0] == 1:
         output = output[0]

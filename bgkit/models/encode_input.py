@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ModelError
-from bgkit.models.card import Card, Normalization, Size
+from bgkit.models.card import Card, Input
 from bgkit.models.resampling import resample
 
 __all__ = ["Placement", "fill", "place"]
@@ -31,46 +31,47 @@ class Placement:
 
 def place(card: Card, picture: tuple[int, int], graph: tuple[int | None, int | None] = (None, None)) -> Placement:
     """Return where a picture of (rows, columns) goes; ``graph`` has the sides that are fixed by the file."""
-    fixed = card.size.fixed
+    rule = card.input
+    fixed = rule.fixed
     if fixed is None and None not in graph:
         fixed = (graph[0] or 0, graph[1] or 0)
     if fixed is not None:
-        if card.fit == "stretch":
+        if rule.fit == "stretch":
             return Placement(fixed, 0, 0, *fixed)
         scale = min(fixed[0] / picture[0], fixed[1] / picture[1])
         rows, cols = (max(1, min(limit, int(side * scale + 1e-9))) for side, limit in zip(picture, fixed, strict=True))
-        top, left = ((fixed[0] - rows) // 2, (fixed[1] - cols) // 2) if card.fit == "letterbox" else (0, 0)
+        top, left = ((fixed[0] - rows) // 2, (fixed[1] - cols) // 2) if rule.fit == "letterbox" else (0, 0)
         return Placement(fixed, top, left, rows, cols)
-    rows, cols = _free_size(card.size, picture)
-    if card.size.rounding == "pad":
-        step = card.size.multiple
+    rows, cols = _free_size(rule, picture)
+    if rule.rounding == "pad":
+        step = rule.multiple
         return Placement((-(-rows // step) * step, -(-cols // step) * step), 0, 0, rows, cols)
-    rows, cols = (_to_multiple(side, card.size) for side in (rows, cols))
+    rows, cols = (_to_multiple(side, rule) for side in (rows, cols))
     return Placement((rows, cols), 0, 0, rows, cols)
 
 
-def _free_size(size: Size, picture: tuple[int, int]) -> tuple[int, int]:
+def _free_size(rule: Input, picture: tuple[int, int]) -> tuple[int, int]:
     """Scale to the short or the long side; MODNet's ``when = "outside"`` leaves what straddles it."""
     short, long = min(picture), max(picture)
-    if size.short_side is not None:
-        if size.when == "outside" and short <= size.short_side <= long:
+    if rule.short_side is not None:
+        if rule.when == "outside" and short <= rule.short_side <= long:
             return picture
-        scale = size.short_side / short
-    elif size.long_side is not None:
-        if size.when == "outside" and long <= size.long_side:
+        scale = rule.short_side / short
+    elif rule.long_side is not None:
+        if rule.when == "outside" and long <= rule.long_side:
             return picture
-        scale = size.long_side / long
+        scale = rule.long_side / long
     else:
         return picture
     rows, cols = (max(1, int(side * scale + 1e-9)) for side in picture)
     return rows, cols
 
 
-def _to_multiple(side: int, size: Size) -> int:
-    count = {"down": side // size.multiple, "nearest": round(side / size.multiple)}.get(
-        size.rounding, -(-side // size.multiple)
+def _to_multiple(side: int, rule: Input) -> int:
+    count = {"down": side // rule.multiple, "nearest": round(side / rule.multiple)}.get(
+        rule.rounding, -(-side // rule.multiple)
     )
-    return max(1, count) * size.multiple
+    return max(1, count) * rule.multiple
 
 
 def fill(card: Card, names: tuple[str, ...], layers: Mapping[str, Array], placed: Placement) -> Array:
@@ -82,24 +83,28 @@ def fill(card: Card, names: tuple[str, ...], layers: Mapping[str, Array], placed
                 f"{card.name}: the network needs the layer {name!r}, which was not given "
                 f"(on the command line: --{name} FILE)"
             )
-        kind = "nearest" if name == "trimap" else card.interpolation
+        kind = "nearest" if name == "trimap" else card.input.interpolation
         values = resample(as_share(layers[name]), (placed.rows, placed.cols), kind)
-        rule = card.normalizations.get("image" if name == "plate" else name, Normalization())
-        scale = np.float32(rule.scale) / np.asarray(rule.deviation, np.float32)
-        shift = -np.asarray(rule.mean, np.float32) / np.asarray(rule.deviation, np.float32)
+        rule = card.normalizations[name]
         channels = [values] if values.ndim == 2 else [values[:, :, c] for c in range(3)]
-        if values.ndim == 3 and card.order == "BGR":
+        if values.ndim == 3 and card.input.order == "BGR":
             channels.reverse()
-        for channel, a, b in zip(channels, scale, shift, strict=True):
-            plane = np.full(placed.shape, 0 if card.pad is None else card.pad * a + b, np.float32)
+        mean, deviation = (_per_channel(each, len(channels)) for each in (rule.mean, rule.deviation))
+        pad = card.input.pad
+        for channel, a, b in zip(channels, np.float32(rule.scale) / deviation, -mean / deviation, strict=True):
+            plane = np.full(placed.shape, 0 if pad == "mean" else pad * a + b, np.float32)
             inside = plane[placed.top : placed.top + placed.rows, placed.left : placed.left + placed.cols]
             np.multiply(channel, a, out=inside)
             inside += b
             planes.append(plane)
     tensor = np.stack(planes)
-    if card.layout == "NHWC":
+    if card.input.layout == "NHWC":
         tensor = np.ascontiguousarray(np.moveaxis(tensor, 0, 2))
-    return tensor if card.layout == "CHW" else tensor[None]
+    return tensor if card.input.layout == "CHW" else tensor[None]
+
+
+def _per_channel(values: float | tuple[float, ...], count: int) -> Array:
+    return np.broadcast_to(np.asarray(values, np.float32), count)
 
 
 def as_share(layer: Array) -> Array:

@@ -26,8 +26,9 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
         wanted = tensor.name or (graph.inputs[0].name if len(card.tensors) == 1 == len(graph.inputs) else "")
         value = next((value for value in graph.inputs if value.name == wanted), None)
         if value is None:
+            field = "input.tensors.name" if card.input.tensors else "input.name"
             raise ModelError(
-                f"{place}: {tensor.field}: expected one of the graph's inputs ({listing}), "
+                f"{place}: {field}: expected one of the graph's inputs ({listing}), "
                 f"got {repr(tensor.name) if tensor.name else 'nothing'}"
             )
         _check_shape(card, tensor.layers, value, place)
@@ -62,22 +63,23 @@ def _check_shape(card: Card, layers: tuple[str, ...], value: Value, place: str) 
         return
     channels = sum(CHANNELS[layer] for layer in layers)
     fitting = [each for each in LAYOUTS if len(value.shape) == len(each) and value.shape[each.index("C")] == channels]
-    wrong = len(value.shape) != len(card.layout)
-    given = None if wrong else value.shape[card.layout.index("C")]
+    layout = card.input.layout
+    wrong = len(value.shape) != len(layout)
+    given = None if wrong else value.shape[layout.index("C")]
     if wrong or (fitting and given not in (None, channels)):
         expected = f'"{fitting[0]}" for' if fitting else "one that fits"
-        raise ModelError(f'{place}: input.layout: expected {expected} {value}, got "{card.layout}"')
+        raise ModelError(f'{place}: input.layout: expected {expected} {value}, got "{layout}"')
     if given is not None and given != channels:
         raise ModelError(
-            f"{place}: expected {given} channels for {value}, got {channels} ({' + '.join(layers)} in {card.layout}); "
+            f"{place}: expected {given} channels for {value}, got {channels} ({' + '.join(layers)} in {layout}); "
             "mend input.layout or the layers of input.tensors"
         )
-    fixed = spatial(value, card.layout)
-    if None not in fixed and card.size.fixed is None and (card.size.short_side or card.size.long_side):
+    fixed = spatial(value, layout)
+    if None not in fixed and card.input.fixed is None and (card.input.short_side or card.input.long_side):
         raise ModelError(
             f"{place}: input.size: the graph's input is fixed ({value}); expected size = [{fixed[0]}, {fixed[1]}]"
         )
-    for axis, (side, wish) in enumerate(zip(fixed, card.size.fixed or fixed, strict=True)):
+    for axis, (side, wish) in enumerate(zip(fixed, card.input.fixed or fixed, strict=True)):
         if side is not None and side != wish:
             raise ModelError(
                 f"{place}: input.size: expected the graph's {side} {('rows', 'columns')[axis]} ({value}), got {wish}"
@@ -110,7 +112,7 @@ def _check_activation(card: Card, graph: Graph, output: str, place: str) -> None
 
 def _check_map(card: Card, value: Value, source: Value, place: str) -> None:
     """Refuse an output that is no map, or that has not the card's classes."""
-    shape, layout = value.shape, card.output.layout
+    shape, layout = value.shape, card.output_layout
     if shape is None:
         return
     rank, whole = len(shape), "NCHW" if layout == "CHW" else layout  # a batch of one may stand before CHW
@@ -120,7 +122,7 @@ def _check_map(card: Card, value: Value, source: Value, place: str) -> None:
             f"{place}: output.name: expected a map (1, classes, rows, columns), got {value}; "
             "a network that answers one number for each class finds no place"
         )
-    other = other_layout(value, layout, spatial(source, card.layout))
+    other = other_layout(value, layout, spatial(source, card.input.layout))
     if other:
         raise ModelError(f'{place}: output.layout: expected "{other}" for {value}, got "{layout}"')
     count = {2: 1, 3: shape[0], 4: shape[whole.index("C") if rank == 4 else 0]}[rank]

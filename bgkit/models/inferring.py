@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bgkit.errors import ModelError
-from bgkit.models.card import Card, Normalization, Output, Size, Tensor
+from bgkit.models.card import Card, File, Input, License, Output
 from bgkit.models.fitting import other_layout
 from bgkit.models.graph import Graph, Value, read_graph
 
 __all__ = ["infer_card"]
 
-IMAGENET = Normalization(1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-NORMALLY = "ImageNet's mean and deviation"
-BYTES = Normalization(255.0, (0.0,) * 3, (1.0,) * 3)
+IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "deviation": (0.229, 0.224, 0.225)}
+BYTES: dict[str, Any] = {"scale": 255.0}
 
 
 def infer_card(path: Path) -> Card:
@@ -52,32 +52,29 @@ def infer_card(path: Path) -> Card:
     takes_bytes = source.dtype == "uint8"
     activation = _activation(graph.last_operator(target.name), count)
     classes = (1,) if count == 2 else (0,)
+    values = "bytes as they are" if takes_bytes else "ImageNet's mean and deviation"
     return Card(
+        bgkit=1,
         name=path.stem,
         summary="A file without a card.",
         sources=("the file's graph",),
-        file=path.name,
-        url="",
-        sha256="",
-        md5="",
-        bytes=path.stat().st_size,
-        license="unknown",
-        commercial=None,
-        terms="The file says nothing of its terms; ask where it came from.",
-        size=Size(fixed=(shape["H"], shape["W"])),
-        fit="stretch",
-        pad=0.0,
-        order="RGB",
-        layout=layout,  # type: ignore[arg-type]
-        interpolation="area",
-        normalizations={"image": BYTES if takes_bytes else IMAGENET},
-        tensors=(Tensor(source.name, ("image",)),),
+        file=File(name=path.name, bytes=path.stat().st_size),
+        license=License(
+            name="unknown",
+            commercial="unclear",
+            terms="The file says nothing of its terms; ask where it came from.",
+        ),
+        input=Input(
+            name=source.name,
+            size=(shape["H"], shape["W"]),
+            layout=layout,  # type: ignore[arg-type]
+            **BYTES if takes_bytes else IMAGENET,
+        ),
         output=Output(name=target.name, activation=activation, classes=classes, layout=out),  # type: ignore[arg-type]
         inferred=(
             f"read from the graph: input {source} as {layout}, output {target} as {out}, activation {activation}"
             + (", class 1 of 2 as the foreground" if count == 2 else ""),
-            f"assumed: RGB, {'bytes as they are' if takes_bytes else NORMALLY}, stretched to the input's size; "
-            "a card says it for sure",
+            f"assumed: RGB, {values}, stretched to the input's size; a card says it for sure",
         ),
     )
 

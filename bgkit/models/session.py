@@ -100,14 +100,14 @@ class Network:
 
     def __init__(self, card: Card, path: Path, provider: str, stamp: tuple[int, ...] = ()) -> None:
         self.card, self.path, self.provider, self.stamp = card, path, provider, stamp
-        wrong = mismatch(path, sha256=card.sha256, md5=card.md5)
+        wrong = mismatch(path, sha256=card.file.sha256, md5=card.file.md5)
         if wrong:
             raise ModelError(f"{path}: {wrong}; the file is damaged or another: {how_to_get(card, path)}")
         self.graph = read_graph(path)
         self.inputs = check_card(card, self.graph, str(path))
         self.outputs = output_names(card, self.graph, str(path))
         check_external_data(path, self.graph)
-        self.sha256 = card.sha256 or digest_of(path)
+        self.sha256 = card.file.sha256 or digest_of(path)
         for text in card.inferred:
             warnings.warn(f"{path.name}: {text}", stacklevel=2)
         self._told = False  # whether values far outside 0..1 were
@@ -120,7 +120,7 @@ class Network:
             "model": self.card.name,
             **({"version": self.card.version} if self.card.version else {}),
             "sha256": self.sha256,
-            "license": self.card.license,
+            "license": self.card.license.name,
             "use": self.card.use,
             "provider": self.provider,
         }
@@ -129,7 +129,7 @@ class Network:
     def batches(self) -> bool:
         """Whether several pictures of one size may go through at once."""
         shapes = [self.inputs[tensor].shape for tensor in range(len(self.inputs))]
-        layouts = (self.card.layout, self.card.output.layout)
+        layouts = (self.card.input.layout, self.card.output_layout)
         return "CHW" not in layouts and all(shape is not None and shape[0] is None for shape in shapes)
 
     def run(self, layers: Mapping[str, Array]) -> Array:
@@ -145,9 +145,9 @@ class Network:
     def run_batch(self, pictures: Sequence[Mapping[str, Array]]) -> list[Array]:
         """Return the maps of several pictures of one size, in one call where the graph allows, else one by one."""
         found = self._look(pictures)
-        if self.card.closer is not None:
+        if self.card.input.closer is not None:
             for layers, answer in zip(pictures, found, strict=True):
-                self._look_closer(layers, answer, self.card.closer)
+                self._look_closer(layers, answer, self.card.input.closer)
         return found
 
     def _look_closer(self, layers: Mapping[str, Array], answer: Array, share: float) -> None:
@@ -170,10 +170,10 @@ class Network:
         if self.card.output.instances is not None:
             rule = self.card.output.instances
             return [read_instances(rule, self._call(each), placed, (rows, cols)) for each in feeds]
-        if not self.card.mirror:
+        if not self.card.input.mirror:
             small = self._maps(feeds)
         else:
-            axis = {"NCHW": 3, "NHWC": 2, "CHW": 2}[self.card.layout]
+            axis = {"NCHW": 3, "NHWC": 2, "CHW": 2}[self.card.input.layout]
             turned = [[np.flip(feed, axis) for feed in each] for each in feeds]
             maps = self._maps(feeds + turned)
             both = zip(maps[: len(feeds)], maps[len(feeds) :], strict=True)
@@ -216,7 +216,7 @@ class Network:
         return found
 
     def _fixed_size(self) -> tuple[int | None, int | None]:
-        return spatial(self.inputs[0], self.card.layout)
+        return spatial(self.inputs[0], self.card.input.layout)
 
 
 def _as(feed: Array, dtype: str) -> Array:

@@ -96,9 +96,9 @@ def show(name: str) -> Card:
 
 def path_of(card: Card) -> Path:
     """Return where the file of ``card`` lies, or will when it is fetched."""
-    own = WEIGHTS / card.file
+    own = WEIGHTS / card.file.name
     shipped = (CARDS / f"{card.name}.toml").is_file()  # another's file may bear the same name
-    return own if shipped and own.is_file() else home() / "models" / card.name / card.file
+    return own if shipped and own.is_file() else home() / "models" / card.name / card.file.name
 
 
 def resolve(model: str) -> tuple[Card, Path]:
@@ -116,7 +116,7 @@ def resolve(model: str) -> tuple[Card, Path]:
     if is_path(model):
         return card, path
     if not path.is_file():
-        size = f" ({card.bytes / 1e6:.0f} MB)" if card.url and card.bytes else ""
+        size = f" ({card.file.bytes / 1e6:.0f} MB)" if card.file.url and card.file.bytes else ""
         raise ModelError(f"the network {model!r} is not here yet: {how_to_get(card, path)}{size}{_terms_of(card)}")
     _check_consent(card, path.parent, how_to_get(card, path), accept=False)
     return card, path
@@ -178,14 +178,15 @@ def fetch(
         _check_consent(card, folder, f"bgkit models fetch {card.name}", accept=accept_license)
         if path.is_file() and not _wrong(card, path):
             return path
-        if not card.url:
+        if not card.file.url:
             raise ModelError(
-                f"the network {name!r} has no address to fetch from; get {card.file} yourself "
+                f"the network {name!r} has no address to fetch from; get {card.file.name} yourself "
                 f"({card.sources[0]}), then: {how_to_get(card, path)}"
             )
         if os.environ.get("BGKIT_OFFLINE", "0") not in ("", "0"):
             raise ModelError(f"the network {name!r} is not here, and BGKIT_OFFLINE forbids to fetch it; unset it first")
-        download(card.url, path, sha256=card.sha256, md5=card.md5, size=card.bytes, on_progress=on_progress)
+        file = card.file
+        download(file.url, path, sha256=file.sha256, md5=file.md5, size=file.bytes, on_progress=on_progress)
     return path
 
 
@@ -195,10 +196,10 @@ def how_to_get(card: Card, path: Path) -> str:
         return "install bgkit again"
     if path.parent != home() / "models" / card.name:
         return "get the file again, or mend the card beside it"
-    if card.url:
+    if card.file.url:
         return f"bgkit models fetch {card.name}"
     added = (path.parent / "card.toml").is_file()
-    return f"bgkit models add {'FILE --card CARD --replace' if added else f'{card.file} --card {card.name}'}"
+    return f"bgkit models add {'FILE --card CARD --replace' if added else f'{card.file.name} --card {card.name}'}"
 
 
 def add(
@@ -249,12 +250,12 @@ def add(
             )
         _check_consent(described, folder, f"bgkit models add {file} --card {card}", accept=accept_license)
         _copy_external_data(file, graph, folder)
-        with replacing(folder / described.file) as part:
+        with replacing(folder / described.file.name) as part:
             shutil.copyfile(file, part)
             if not known:
                 write_whole(folder / "card.toml", text)
             write_whole(folder / "sha256", digest_of(part))
-        _clear(folder, {"card.toml", "sha256", CONSENT, EXTERNAL_DATA, described.file, *graph.external_data})
+        _clear(folder, {"card.toml", "sha256", CONSENT, EXTERNAL_DATA, described.file.name, *graph.external_data})
     return described
 
 
@@ -303,7 +304,7 @@ def verify(name: str) -> dict[str, str]:
     graph = read_graph(path)
     check_card(card, graph, str(path))
     check_external_data(path, graph)
-    kind = "sha256" if card.sha256 else "md5" if card.md5 else ""
+    kind = "sha256" if card.file.sha256 else "md5" if card.file.md5 else ""
     why = "there is no card" if card.inferred else "the card has no checksum"
     checked = f"{kind} and the graph" if kind else f"the graph alone; {why}"
     return {
@@ -311,7 +312,7 @@ def verify(name: str) -> dict[str, str]:
         "path": str(path),
         "sha256": digest_of(path),
         "checked": checked,
-        "license": card.license,
+        "license": card.license.name,
         "use": card.use,
     }
 
@@ -360,32 +361,33 @@ def _card_text(path: Path) -> str:
 
 
 def _wrong(card: Card, path: Path) -> str:
-    return mismatch(path, sha256=card.sha256, md5=card.md5, size=card.bytes)
+    return mismatch(path, sha256=card.file.sha256, md5=card.file.md5, size=card.file.bytes)
 
 
 def _with_checksum(card: Card, path: Path) -> Card:
     """A card without checksum has the one its file had when it was added."""
     kept = path.parent / "sha256"
-    if card.sha256 or card.md5 or not kept.is_file():
+    if card.file.sha256 or card.file.md5 or not kept.is_file():
         return card
-    return replace(card, sha256=kept.read_text("utf-8").strip())
+    return replace(card, file=replace(card.file, sha256=kept.read_text("utf-8").strip()))
 
 
 def _terms_of(card: Card) -> str:
-    return f"; {card.license}: {card.use}, needs --accept-license" if card.commercial is False else ""
+    return f"; {card.license.name}: {card.use}, needs --accept-license" if card.license.commercial is False else ""
 
 
 def _check_consent(card: Card, folder: Path, command: str, *, accept: bool) -> None:
     """Remember a consent, or ask for it where the terms forbid commercial use."""
     kept = folder / CONSENT
-    if card.commercial is not False or kept.is_file():
+    if card.license.commercial is not False or kept.is_file():
         return
     if not accept:
+        terms = f"{card.license.terms} " if card.license.terms else ""
         raise ModelError(
-            f"the network {card.name!r} is under {card.license}: {card.use}. {card.terms + ' ' if card.terms else ''}"
+            f"the network {card.name!r} is under {card.license.name}: {card.use}. {terms}"
             f"To use it for what its terms allow: {command} --accept-license"
         )
-    kept.write_text(f"{card.license}\n{card.terms}\n", "utf-8")
+    kept.write_text(f"{card.license.name}\n{card.license.terms}\n", "utf-8")
 
 
 @contextmanager

@@ -271,11 +271,11 @@ def models() -> list[dict[str, Any]]:
             "name": card.name,
             "task": card.task,
             "here": path_of(card).is_file(),
-            "license": card.license,
+            "license": card.license.name,
             "use": card.use,
-            "bytes": card.bytes,
-            "sha256": card.sha256,
-            "url": card.url,
+            "bytes": card.file.bytes,
+            "sha256": card.file.sha256,
+            "url": card.file.url,
         }
         for card in list_cards()
     ]

@@ -144,7 +144,7 @@ def cascade_refine(
     np.float32(1.0)
     """
     chosen = network(model, provider=provider)
-    side = tile or chosen.card.tile or DEFAULT_TILE
+    side = tile or chosen.card.input.tile or DEFAULT_TILE
     refined = mask
     if whole and max(mask.shape) > side:
         refined = run_shrunk(chosen, {"image": image, "mask": mask}, long_side=side)

@@ -84,7 +84,7 @@ def cnn_matting(
     array([[0., 1.]], dtype=float32)
     """
     chosen = network(model, provider=provider)
-    side = tile or chosen.card.tile or DEFAULT_TILE
+    side = tile or chosen.card.input.tile or DEFAULT_TILE
 
     def skip(part: Mapping[str, Array]) -> Array | None:
         given = part["trimap"]
