@@ -352,3 +352,27 @@ def choose_samples(pixel, behind, block, index, penalty, colors, mixed, solid):
         chosen.append(colors[index[which][best]])
         costs.append((found[best][0], min(alone for _, alone in found)))
     return np.array(chosen), np.array(costs)
+
+
+# --- pointwise -------------------------------------------------------------------------------------
+
+
+def relight(image, gain, knee):
+    """Return the picture in light multiplied by ``gain`` (of its shape), decoded and encoded again, highlights bent."""
+    from bgkit.color import linear_from_srgb, srgb_from_linear
+
+    encoded = srgb_from_linear(np.minimum(linear_from_srgb(image) * gain, 60.0))
+    peak = encoded.max(-1, keepdims=True)
+    room = max(1 - knee, 1e-12)
+    bent = knee + room * (1 - np.exp(-np.maximum(peak - knee, 0) / room))
+    return np.where(peak > knee, encoded * bent / np.maximum(peak, 1e-9), encoded)
+
+
+def draw_in(alpha, clear, solid):
+    """Return alpha with both ends drawn in, float64."""
+
+    def without_faint(share, limit):
+        t = np.clip((share - limit) / (2 * limit), 0, 1) if limit else np.ones_like(share)
+        return np.where(share < 3 * limit, share * t * t * (3 - 2 * t), share)
+
+    return 1 - without_faint(1 - without_faint(alpha.astype(np.float64), clear), solid)

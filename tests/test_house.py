@@ -21,6 +21,7 @@ LEVELS = [
         "color",
         "logistic",
         "params",
+        "resizing",
         "deadline",
         "threads",
         "yamlfile",

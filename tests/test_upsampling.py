@@ -8,7 +8,7 @@ import pytest
 import references
 
 from bgkit.stages import guided_upsample
-from bgkit.stages.upsampling import _places
+from bgkit.resizing import between
 
 
 def radius_for(shape, pixels):
@@ -74,7 +74,7 @@ def test_radius_zero_changes_nothing():
 def test_grid_places_are_those_of_opencv():
     """The coarse grid lies under the picture as cv2.resize would lay it."""
     coarse = np.random.default_rng(0).random((1, 7)).astype(np.float32)
-    before, way = _places(40, 7)
+    before, way = between(7, 40)
     after = np.minimum(before + 1, 6)
     given = coarse[0, before] * (1 - way) + coarse[0, after] * way
     np.testing.assert_allclose(given, cv2.resize(coarse, (40, 1), interpolation=cv2.INTER_LINEAR)[0], atol=1e-6)

@@ -3,7 +3,7 @@
 I = alpha F + (1 - alpha) (shadow B), on sRGB-encoded values: alpha was estimated, and matting data are made, with this
 equation on encoded values (Rhemann et al. 2009), so the same equation puts an edge pixel back together exactly;
 blending in linear light would draw light fringes around dark hair. A kept shadow is the ratio of the picture to the
-empty scene, as one gray factor. Cost: a few passes over the picture.
+empty scene, as one gray factor. Cost: one pass over the picture.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 
+from bgkit._ext.pointwise import beside, over
 from bgkit.backdrop import estimate_backdrop
 from bgkit.color import parse_color
 from bgkit.errors import LayerError
 from bgkit.layers import Array
 from bgkit.params import Color, Range
 from bgkit.stage import stage
+from bgkit.threads import threads
 
-ROWS = 64  # at a time, so that they stay in the cache: 26 ms instead of 250 for 12 MP on one core
 LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)  # ITU-R BT.709
 
 
@@ -87,22 +88,22 @@ def composite(
     subject = image if foreground is None else foreground
     shade = _shadow(image, alpha, plate) ** np.float32(shadow_strength) if shadow == "keep" else None
     if background == "none" and shade is None:
-        return np.ascontiguousarray(np.dstack([subject, alpha]))
+        return _beside(subject, alpha)
     if background == "none":
         return _on_clear(subject, alpha, shade, np.zeros((1, 1, 4), np.float32))
     behind = _background(background, image, alpha, blur)
     if behind.shape[2] == 4:
         return _on_clear(subject, alpha, shade, behind)
     result = np.empty_like(subject)
-    for top in range(0, len(alpha), ROWS):
-        part = np.s_[top : top + ROWS]
-        opacity = cv2.merge([alpha[part]] * 3)
-        np.multiply(subject[part], opacity, out=result[part])
-        np.subtract(1, opacity, out=opacity)
-        opacity *= behind if len(behind) == 1 else behind[part]
-        if shade is not None:
-            opacity *= shade[part][:, :, None]
-        result[part] += opacity
+    behind = np.ascontiguousarray(behind)
+    over(subject, alpha, behind, np.empty((0, 0), np.float32) if shade is None else shade, result, threads())
+    return result
+
+
+def _beside(color: Array, alpha: Array) -> Array:
+    """Return color and opacity as one picture of four channels."""
+    result = np.empty((*alpha.shape, 4), np.float32)
+    beside(color, alpha, result, threads())
     return result
 
 

@@ -11,9 +11,11 @@ from typing import Annotated
 
 import numpy as np
 
+from bgkit._ext.pointwise import draw_in
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.stage import stage
+from bgkit.threads import threads
 
 
 @stage(gives="alpha")
@@ -53,12 +55,6 @@ def levels(
     >>> levels([[0.0, 0.04, 0.5, 0.97, 1.0]])
     array([[0. , 0. , 0.5, 1. , 1. ]], dtype=float32)
     """
-    lower = _without_faint(alpha, clear)
-    return np.subtract(1, _without_faint(np.subtract(1, lower), solid))
-
-
-def _without_faint(share: Array, limit: float) -> Array:
-    if limit == 0:
-        return share.astype(np.float32)
-    t = np.clip((share - np.float32(limit)) / np.float32(2 * limit), 0, 1)
-    return np.where(share < 3 * limit, share * t * t * (3 - 2 * t), share).astype(np.float32)
+    drawn = np.empty_like(alpha)
+    draw_in(alpha, clear, solid, drawn, threads())
+    return drawn

@@ -15,6 +15,7 @@ import numpy as np
 from bgkit._ext.foreground import PLANES, color_sums, fit_level, mixed_tiles, spread
 from bgkit.layers import Array
 from bgkit.params import Range
+from bgkit.resizing import between
 from bgkit.stage import stage
 from bgkit.threads import threads
 
@@ -75,7 +76,7 @@ def estimate_foreground(
             fitted, foreground[:0], workers,
         )  # fmt: skip
         colors = fitted
-    (top, down), (left, along) = _between(len(colors), rows), _between(colors.shape[1], cols)
+    (top, down), (left, along) = between(len(colors), rows), between(colors.shape[1], cols)
     blended = np.empty((workers, 3 * cols + 3), np.float32)
     spread(image, alpha, colors, top, down, left, along, blended, foreground, workers)
     mixed = np.zeros((-(-rows // TILE), -(-cols // TILE)), np.uint8)
@@ -93,13 +94,6 @@ def _mean_colors(image: Array, alpha: Array) -> Array:
     color_sums(image, alpha, sums, threads())
     means = [side[:3] / (side[3] + 1e-5) for side in (sums.sum(0)[:4], sums.sum(0)[4:])]
     return np.concatenate(means, dtype=np.float32)[None, None]
-
-
-def _between(coarse: int, fine: int) -> tuple[Array, Array]:
-    """Return, for each of ``fine`` pixel centers, the coarse one before it and the way to the next, 0..1."""
-    at = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
-    before = at.astype(np.int32)
-    return before, (at - before).astype(np.float32)
 
 
 def _where(chosen: Array) -> Array:

@@ -370,7 +370,7 @@ def _place(result: Array, window: _Box, canvas: Array) -> None:
     smaller = size[0] < part.shape[1] or size[1] < part.shape[0]
     if size != part.shape[1::-1]:
         part = cv2.resize(part, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
-    part = np.clip(part, 0, 1)
+    part = np.clip(part, 0, 1, out=None if part.base is not None else part)  # what was scaled is ours
     if part.shape[2] == 4:
         color = np.divide(part[:, :, :3], part[:, :, 3:], out=np.zeros_like(part[:, :, :3]), where=part[:, :, 3:] > 0)
         part = np.concatenate([np.clip(color, 0, 1), part[:, :, 3:]], axis=2)
@@ -383,7 +383,7 @@ def _place(result: Array, window: _Box, canvas: Array) -> None:
 def _pure_rim(canvas: Array, *, clear: bool) -> float:
     """Return the share of the rim that is pure white (or clear, where the result has alpha) once written in 8 bit."""
     wide = max(1, round(0.01 * max(canvas.shape[:2])))
-    pure = canvas[:, :, 3] < 0.5 / 255 if clear else canvas.min(axis=2) >= 254.5 / 255
-    rim = np.ones(canvas.shape[:2], bool)
-    rim[wide:-wide, wide:-wide] = False
-    return float(pure[rim].mean())
+    inner, strips = canvas[wide:-wide], [canvas[:wide], canvas[wide:][-wide:]]  # these two whole, of the others the ends
+    strips += [inner[:, :wide], inner[:, wide:][:, -wide:]]
+    pure = [part[:, :, 3] < 0.5 / 255 if clear else part.min(axis=2) >= 254.5 / 255 for part in strips]
+    return sum(map(np.count_nonzero, pure)) / sum(part.size for part in pure)

@@ -18,6 +18,7 @@ import numpy as np
 from bgkit._ext.affine import apply_affine
 from bgkit.layers import Array
 from bgkit.params import Range
+from bgkit.resizing import between
 from bgkit.stage import stage
 from bgkit.threads import threads
 
@@ -113,16 +114,9 @@ def _solve(columns: list[Array], right: Array) -> Array:
 
 def _apply(image: Array, grid: Array) -> Array:
     """Evaluate the grid's functions, interpolated, at every pixel of the picture."""
-    upper, down = _places(image.shape[0], grid.shape[0])
-    left, right = _places(image.shape[1], grid.shape[1])
+    upper, down = between(grid.shape[0], image.shape[0])
+    left, right = between(grid.shape[1], image.shape[1])
     out = np.empty(image.shape[:2], np.float32)
     scratch = np.empty((image.shape[0], 4 * grid.shape[1]), np.float32)
     apply_affine(image, grid, upper, down, left, right, scratch, out, threads())
     return out
-
-
-def _places(fine: int, coarse: int) -> tuple[Array, Array]:
-    """Return, for each of ``fine`` pixels, the index before it on the coarse grid and the way to the next, 0..1."""
-    place = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
-    before = place.astype(np.int32)
-    return before, (place - before).astype(np.float32)

@@ -1,0 +1,56 @@
+"""Stages that treat each pixel by itself, in one pass. The arithmetic is in pointwise.h."""
+
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t
+
+cdef extern from "pointwise.h" nogil:
+    void spread_row(const float *above, const float *below, float down, Py_ssize_t grid_cols, const int32_t *left,
+                    const float *right, Py_ssize_t cols, float *blend, float *out)
+    void relight_row(const float *rgb, Py_ssize_t cols, const float *slope, float knee, float *out)
+    void levels_row(const float *alpha, Py_ssize_t cols, float clear, float solid, float *out)
+    void over_row(const float *subject, const float *alpha, const float *behind, Py_ssize_t step, const float *shade,
+                  Py_ssize_t cols, float *out)
+    void beside_row(const float *color, const float *alpha, Py_ssize_t cols, float *out)
+
+
+def relight(const float[:, :, ::1] image, const float[:, :, ::1] slope, const int32_t[::1] upper,
+            const float[::1] down, const int32_t[::1] left, const float[::1] right, float knee,
+            float[:, ::1] scratch, float[:, :, ::1] out, int threads):
+    """Multiply linear light by slope^2.4, the (R, C, 3) grid ``slope`` interpolated bilinearly.
+
+    ``upper`` and ``left`` are the grid's row and column before each of the picture's rows and columns, ``down`` and
+    ``right`` how far it is from there towards the next, 0..1. ``scratch`` has a row of 3 C + 3 N for each thread.
+    """
+    cdef Py_ssize_t row, low, cols = image.shape[1], grid_cols = slope.shape[1]
+    cdef int thread
+    for row in prange(image.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        thread = threadid()
+        low = min(upper[row] + 1, slope.shape[0] - 1)
+        spread_row(&slope[upper[row], 0, 0], &slope[low, 0, 0], down[row], grid_cols, &left[0], &right[0], cols,
+                   &scratch[thread, 0], &scratch[thread, 3 * grid_cols])
+        relight_row(&image[row, 0, 0], cols, &scratch[thread, 3 * grid_cols], knee, &out[row, 0, 0])
+
+
+def draw_in(const float[:, ::1] alpha, float clear, float solid, float[:, ::1] out, int threads):
+    """Take opacity up to ``clear`` to 0, and what lacks no more than ``solid`` to 1; smooth up to three times that."""
+    cdef Py_ssize_t row
+    for row in prange(alpha.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        levels_row(&alpha[row, 0], alpha.shape[1], clear, solid, &out[row, 0])
+
+
+def over(const float[:, :, ::1] subject, const float[:, ::1] alpha, const float[:, :, ::1] behind,
+         const float[:, ::1] shade, float[:, :, ::1] out, int threads):
+    """Write alpha subject + (1 - alpha) shade behind; ``behind`` is (M, N, 3) or one color, ``shade`` may be (0, 0)."""
+    cdef Py_ssize_t row, cols = alpha.shape[1]
+    cdef bint one = behind.shape[0] == 1 and behind.shape[1] == 1
+    cdef bint shaded = shade.shape[0] > 0
+    for row in prange(alpha.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        over_row(&subject[row, 0, 0], &alpha[row, 0], &behind[0, 0, 0] if one else &behind[row, 0, 0], 0 if one else 3,
+                 &shade[row, 0] if shaded else NULL, cols, &out[row, 0, 0])
+
+
+def beside(const float[:, :, ::1] color, const float[:, ::1] alpha, float[:, :, ::1] out, int threads):
+    """Write color and alpha into the four channels of ``out``."""
+    cdef Py_ssize_t row
+    for row in prange(alpha.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        beside_row(&color[row, 0, 0], &alpha[row, 0], alpha.shape[1], &out[row, 0, 0])
