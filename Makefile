@@ -2,6 +2,7 @@
 # make test   the whole test suite           make test-quick   the contracts, in a minute and without PyTorch
 # make lint   ruff, mypy, cython-lint        make bench / bench-quick   the tables of benchmarks/
 # make debug-test   the suite with bounds checked in the kernels
+# make docs   the site, in build/site; a warning is an error
 # make fuzz   hostile files for a minute each reader (SECONDS=60), guided by coverage; needs Linux or macOS
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ SOURCES := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 # The training tests want PyTorch; any CPU or CUDA build will do.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures browser npm-clients api-check clean
+.PHONY: demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures browser npm-clients api-check docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/demo.py demo
@@ -67,6 +68,11 @@ api-check: $(VENV)/.tested
 	$(BIN)/st run http://127.0.0.1:7801/openapi.json --wait-for-schema 60 --exclude-path /v1/watch/events; \
 	status=$$?; kill $$server; exit $$status
 
+docs: $(VENV)/.documented
+	$(BIN)/python docs/pages.py build/pages
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto -c docs build/pages build/site
+	@echo "open build/site/index.html"
+
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/demo.py docs/images --small
 	$(BIN)/python docs/strokes.py docs/images
@@ -86,6 +92,10 @@ $(VENV)/.quick: $(VENV)/.installed
 $(VENV)/.tested: $(VENV)/.installed
 	$(BIN)/pip install -q $(TORCH)
 	$(BIN)/pip install -qq -e ".[all,test]"
+	touch $@
+
+$(VENV)/.documented: $(VENV)/.tested
+	$(BIN)/pip install -qq -e ".[docs]"
 	touch $@
 
 clean:

@@ -3,7 +3,7 @@
     python -m benchmarks.architectures                              all that are not done yet, then the table
     python -m benchmarks.architectures --only "coarse;unet"         some of them
     python -m benchmarks.architectures --steps 0 --times            measure the times anew, on an idle machine
-    python -m benchmarks.architectures --steps 0 --write            only the table, into docs/architectures-compared.md
+    python -m benchmarks.architectures --steps 0 --write            only the table, into its page of docs/explanation
 
 Each network starts from random weights, and once more from ImageNet's where its encoder has such. It sees each picture
 of the budget once, is exported and judged on ECSSD through the stage ``cnn_mask``. Those that see a plate, a trimap or
@@ -50,7 +50,7 @@ from bgkit.train.recipefile import read_recipe
 from bgkit.train.scoring import MEASURED
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "architectures-compared.md"
+PAGE = ROOT / "docs" / "explanation" / "architectures-compared.md"
 FIGURES = ("F max", "MAE", "IoU")
 COSTS = ("parameters, M", "GMAC", "ONNX, ms", "training, s a picture")
 HELD = 8  # pictures to validate with; they choose nothing, as there is one epoch

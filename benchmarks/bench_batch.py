@@ -1,4 +1,4 @@
-"""Batches: what a second worker brings, and what a picture costs, for the sums of docs/scale.md.
+"""Batches: what a second worker brings, and what a picture costs, for the sums of docs/how-to/scale.md.
 
     python benchmarks/bench_batch.py [--quick]
 

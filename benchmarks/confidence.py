@@ -6,8 +6,9 @@ Runs pipelines over pictures with truth (``BGKIT_DATA``, by default ``../shared/
 checkout), reads the signs of each result, and fits by cross-validation: no picture's results are
 predicted by a fit that has seen that picture. Prints rank correlations, the area under the curve of
 telling good results from bad, and the risk-coverage curve; then the fit on all. ``--write`` puts the fit
-into ``bgkit/comparison/confidence.py`` and the figures into ``docs/confidence.md``: do so whenever the embedded network
-changed. ``--cache`` keeps the results, so that a stopped run goes on; results of another network are measured anew.
+into ``bgkit/comparison/confidence.py`` and the figures into ``docs/explanation/confidence.md``: do so whenever the
+embedded network changed. ``--cache`` keeps the results, so that a stopped run goes on; results of
+another network are measured anew.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from bgkit.evaluate.metrics import score
 from bgkit.removal import read_layers
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, CODE = ROOT / "docs" / "confidence.md", ROOT / "bgkit" / "comparison" / "confidence.py"
+PAGE, CODE = ROOT / "docs" / "explanation" / "confidence.md", ROOT / "bgkit" / "comparison" / "confidence.py"
 SETS = {"ecssd": "test/ecssd", "studio": "test/studio"}
 FOLDS = 5
 

@@ -7,9 +7,9 @@ under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout), the tw
 the pipeline ``auto`` would join are made and held against the truth. Studio shots are halved: it changes no sign much
 and takes a fourth of the time. Prints how well each sign tells the better mask, the fit, and its figures
 cross-validated: no shot is judged by a fit that has seen its subject, no picture of ECSSD by one that has seen its
-fold. ``--write`` puts the fit into ``bgkit/evidence.py`` and the tables into ``docs/evidence.md``: do so whenever the
-embedded network or the key changed. ``--cache`` keeps what was measured, so that a stopped run goes on; results of
-another network are measured anew, results of another key are not: remove the file.
+fold. ``--write`` puts the fit into ``bgkit/evidence.py`` and the tables into ``docs/explanation/evidence.md``: do so
+whenever the embedded network or the key changed. ``--cache`` keeps what was measured, so that a stopped run goes on;
+results of another network are measured anew, results of another key are not: remove the file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from bgkit.evidence import SIGNS, chance_of_key, pool, read_signs
 from bgkit.logistic import Logistic, auc, crossed, fit_logistic
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, CODE = ROOT / "docs" / "evidence.md", ROOT / "bgkit" / "evidence.py"
+PAGE, CODE = ROOT / "docs" / "explanation" / "evidence.md", ROOT / "bgkit" / "evidence.py"
 SETS = {"studio": 4, "studio-hard": 1, "ecssd": 2}  # one picture in so many
 FOLDS = 10  # of ECSSD
 MATTERS = (0.02, 1.0)  # how much a picture counts: the difference of both errors, in shares of the subject

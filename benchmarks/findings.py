@@ -37,7 +37,7 @@ from bgkit.logistic import Logistic, auc, crossed, fit_logistic
 from bgkit.models.store import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, CODE = ROOT / "docs" / "findings.md", ROOT / "bgkit" / "findings.py"
+PAGE, CODE = ROOT / "docs" / "reference" / "findings.md", ROOT / "bgkit" / "findings.py"
 PIPELINES = ROOT / "bgkit" / "pipelines"
 GOOD, CATASTROPHE = 0.1, 0.5  # error, in shares of the subject's area
 ALLOWED = 0.05  # of the good results may be flagged

@@ -1,6 +1,6 @@
-"""The figures and the pictures of the embedded network's model card, `docs/model-card.md`.
+"""The figures and the pictures of the embedded network's model card, `docs/reference/model-card.md`.
 
-    python benchmarks/model_card.py --write docs/model-card.md
+    python benchmarks/model_card.py --write docs/reference/model-card.md
     python benchmarks/model_card.py --pictures docs/images
 
 The table lies between two markers in the document and is put there anew. Pictures of a set are parted by rules that

@@ -44,7 +44,7 @@ SETS = {
     "studio-hard": ("studio", "test/studio-hard"),
     "matting": ("alphamatting", "test/matting"),
 }
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "quality.md"
 MEASURED = ("mae", "f_max", "f_mean", "iou", "sad", "foreground_mse")
 
 

@@ -5,8 +5,8 @@ roughly right nearly everywhere. Which case a picture is shows in itself: a plai
 smooth surfaces, has no texture, shows on several sides and is no small part of the picture; the key is undecided along
 contours only, and takes little for backdrop that the network is sure is subject. Six such signs make, in a logistic
 regression, the chance that the key is the better mask. ``python benchmarks/evidence.py --write`` fits it and fills
-``docs/evidence.md``. All is computed on a copy of at most 256 px, in about 2 ms beside the backdrop's fit, which
-the key has paid for.
+``docs/explanation/evidence.md``. All is computed on a copy of at most 256 px, in about 2 ms beside the backdrop's
+fit, which the key has paid for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SIGNS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Fitted by benchmarks/evidence.py; see docs/evidence.md for what it was fitted on.
+# Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
     3.463,
     {

@@ -39,7 +39,7 @@ SURE, FAINT = 0.9, 0.1  # of alpha
 PLAIN = 2.5  # dE*uv of noise; a busier backdrop tells nothing of missing parts
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
-# Fitted by benchmarks/findings.py; see docs/findings.md for what it was fitted on.
+# Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
 TRUST = Logistic(
     3.362,
     {

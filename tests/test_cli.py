@@ -673,7 +673,7 @@ def test_bar_says_what_lines_say(capsys):
 
 def documented() -> list[str]:
     """Every ``bgkit remove`` of the page, the README, and the commands' own examples."""
-    pages = [(ROOT / page).read_text() for page in ("README.md", "docs/command-line.md")]
+    pages = [(ROOT / page).read_text() for page in ("README.md", "docs/reference/command-line.md")]
     text = "\n".join([*pages, *(app.get_command(None, name).epilog for name in COMMANDS)])
     return sorted(set(re.findall(r"bgkit remove (?!INPUT)[^`|\n>]+?(?=`| *[|>]|  |\n|\b$)", text)))
 

@@ -1,4 +1,4 @@
-"""docs/training.md: a stranger's commands, executed one after the other on drawn pictures; its table is complete."""
+"""docs/tutorials/training.md: its commands, one after the other on drawn pictures; its table is complete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bgkit.train.recipefile import read_recipe, shipped_recipes  # noqa: E402
 
 torch.set_num_threads(1)  # networks this small wait for threads longer than they compute
 
-PAGE = ROOT / "docs" / "training.md"
+PAGE = ROOT / "docs" / "tutorials" / "training.md"
 
 
 def blocks(language: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The table of docs/formats.md, cell by cell: what is read of depth, color, alpha, orientation and profile."""
+"""The table of docs/reference/formats.md, cell by cell: what is read of depth, color, alpha, orientation and profile."""
 
 # ruff: noqa: E501 (a cell, a line)
 
@@ -429,8 +429,8 @@ def test_cell(form, column):
 
 
 def test_table_in_the_docs():
-    """The table of docs/formats.md has these cells."""
-    page = (ROOT / "docs" / "formats.md").read_text()
+    """The table of docs/reference/formats.md has these cells."""
+    page = (ROOT / "docs" / "reference" / "formats.md").read_text()
     rows = [line.strip("| \n").split(" | ") for line in page.splitlines() if line.startswith("| ")]
     table = {row[0]: row[1:] for row in rows if len(row) == 6 and row[0] in {form.name for form in FORMATS}}
     expected = {form.name: [CELLS.get((form.name, column), (NONE, None))[0] for column in COLUMNS] for form in FORMATS}

@@ -372,7 +372,7 @@ def test_foreign_portrait_networks_find_people(data, card):
 
 def test_cards_of_the_docs_are_right():
     """Every card in "Bring your own network" is one that bgkit takes."""
-    text = (Path(__file__).parent.parent / "docs" / "bring-your-own-network.md").read_text("utf-8")
+    text = (Path(__file__).parent.parent / "docs" / "how-to" / "bring-your-own-network.md").read_text("utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert {parse_card(block, "docs").task for block in blocks} == {"mask", "matting", "refinement"}
 
@@ -383,7 +383,7 @@ def test_table_of_fields_is_complete(table):
     with pytest.raises(ModelError, match="no such field") as caught:
         parse_card(GOOD.replace(table, f"{table}\nunknown = 1", 1), "net.toml")
     fields = re.search(r"there are: (.*)\)", str(caught.value))[1].split(", ")
-    text = (Path(__file__).parent.parent / "docs" / "bring-your-own-network.md").read_text("utf-8")
+    text = (Path(__file__).parent.parent / "docs" / "how-to" / "bring-your-own-network.md").read_text("utf-8")
     section = text.partition("## The fields")[2].partition("\n## ")[0]
     named = {name.strip("[]").rpartition(".")[2] for name in re.findall(r"`([^`]+)`", section)}
     assert [field for field in fields if field not in named] == []
@@ -391,7 +391,7 @@ def test_table_of_fields_is_complete(table):
 
 def test_license_page_names_every_network():
     """ "Which model may I sell with" lists every shipped card."""
-    text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
+    text = (Path(__file__).parent.parent / "docs" / "how-to" / "which-model-may-i-sell-with.md").read_text("utf-8")
     assert [card.name for card in list_cards() if f"`{card.name}`" not in text] == []
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     minds = {name: row.split("|")[4].strip() for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
@@ -400,7 +400,7 @@ def test_license_page_names_every_network():
 
 def test_license_page_says_which_pipelines_use_a_network():
     """Each shipped pipeline stands in the line that is true of it."""
-    text = (Path(__file__).parent.parent / "docs" / "which-model-may-i-sell-with.md").read_text("utf-8")
+    text = (Path(__file__).parent.parent / "docs" / "how-to" / "which-model-may-i-sell-with.md").read_text("utf-8")
     (using,) = re.findall(r"^- (.*) use `coarse`", text, re.MULTILINE)
     (without,) = re.findall(r"^- (.*) use no network", text, re.MULTILINE)
     models = {

@@ -112,8 +112,10 @@ def test_as_many_parameters_as_published(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_table_is_true(name):
-    """The row of docs/architectures.md has the paper, parameters and work that the network has."""
-    rows = re.findall(rf"^\| `{name}` \|(.*)\|.*\|$", (ROOT / "docs" / "architectures.md").read_text(), re.MULTILINE)
+    """The row of docs/reference/architectures.md has the paper, parameters and work that the network has."""
+    rows = re.findall(
+        rf"^\| `{name}` \|(.*)\|.*\|$", (ROOT / "docs" / "reference" / "architectures.md").read_text(), re.MULTILINE
+    )
     entry = NETWORKS[name]
     with torch.device("meta"):
         parameters, work = count(build(name), 224, entry.inputs)

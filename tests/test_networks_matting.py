@@ -94,7 +94,7 @@ def export(network, entry, inputs, path) -> None:
 
 
 def card(entry, path) -> str:
-    """A card as docs/bring-your-own-network.md has it for networks of two inputs."""
+    """A card as docs/how-to/bring-your-own-network.md has it for networks of two inputs."""
     lines = [f"mean = {list(entry.mean)}", f"deviation = {list(entry.deviation)}", f"multiple = {entry.multiple}"]
     lines.append('rounding = "pad"')
     lines += [f'[[input.tensors]]\nname = "{name}"\nlayers = ["{name}"]' for name in entry.inputs]

@@ -367,7 +367,7 @@ def test_wrong_workers(folders):
 def test_documentation_runs(tmp_path, monkeypatch, capsys):
     """The code of the page on metrics runs, block after block, and prints what it is about."""
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "metrics.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "reference" / "metrics.md").read_text(), re.DOTALL)
     names: dict = {}
     for block in blocks:
         exec(block, names)

@@ -15,7 +15,7 @@ from benchmarks.study.keeping import recall
 from benchmarks.study.page import blocks, difference
 from benchmarks.study.scenes import SCENES, draw
 
-PAGE = ROOT / "docs" / "study.md"
+PAGE = ROOT / "docs" / "explanation" / "study.md"
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,1 @@
-"""The study of classical, deep and joined chains: ``python -m benchmarks.study`` writes ``docs/study.md``."""
+"""Classical, deep and joined chains compared: ``python -m benchmarks.study`` writes ``docs/explanation/study.md``."""

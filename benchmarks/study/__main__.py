@@ -6,7 +6,7 @@
 
 The data lie under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout. The figures of every picture
 are kept in ``benchmarks/study/figures.json``; the page's tables and sentences are made from them, between the markers
-of ``docs/study.md``; the rest of the page is written by hand and holds no figure.
+of ``docs/explanation/study.md``; the rest of the page is written by hand and holds no figure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.study.pictures import draw_charts, draw_scenes
 from benchmarks.study.scenes import SCENES, draw
 
 FIGURES = Path(__file__).with_name("figures.json")
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "study.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "study.md"
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
         keep(options.figures, gather(limit, options.workers))
     told = recall(options.figures)
     options.output.write_text(fill(options.output.read_text(encoding="utf-8"), blocks(told)), encoding="utf-8")
-    pictures = options.output.parent / "images"
+    pictures = options.output.parents[1] / "images"
     draw_charts(told["pictures"], pictures)
     if not options.again:
         draw_scenes(pictures / "study-scenes.jpg")

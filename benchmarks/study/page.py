@@ -1,7 +1,7 @@
 """From records to the page: tables, and sentences that say no more than the tables do.
 
 Everything here is a pure function of what :mod:`benchmarks.study.measuring` noted, so that the figures of
-``docs/study.md`` can be made anew from ``figures.json`` and compared, which a test does.
+``docs/explanation/study.md`` can be made anew from ``figures.json`` and compared, which a test does.
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ def command(
 ) -> int:
     """Serve pipelines over HTTP, with a page at /.
 
-    POST /v1/remove takes a picture; clients of rembg and of remove.bg find their own interfaces (docs/serving.md).
-    Listens on this machine alone unless --host says otherwise; then it asks for a key.
+    POST /v1/remove takes a picture; clients of rembg and of remove.bg find their own interfaces
+    (docs/how-to/serving.md). Listens on this machine alone unless --host says otherwise; then it asks for a key.
     """
     from bgkit.batch.engines.local import MEMORY
     from bgkit.batch.memory import limit

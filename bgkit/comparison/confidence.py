@@ -3,7 +3,7 @@
 ``confidence`` is the chance, learned from results with known truth, that a result with such signs
 has an intersection over union of at least 0.9. It is a logistic regression over
 :mod:`bgkit.comparison.signs`; ``benchmarks/confidence.py`` fits it and measures how well it predicts, on
-pictures it was not fitted to (``docs/confidence.md``).
+pictures it was not fitted to (``docs/explanation/confidence.md``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Fit(NamedTuple):
     weights: Mapping[str, float]
 
 
-# Fitted by benchmarks/confidence.py; see docs/confidence.md for what it was fitted on.
+# Fitted by benchmarks/confidence.py; see docs/explanation/confidence.md for what it was fitted on.
 FIT = Fit(
     4.871,
     {

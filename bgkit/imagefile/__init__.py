@@ -8,7 +8,7 @@ file beside the target that then takes its place.
 ``_formats`` tells formats apart, ``_source`` gets the bytes, ``_decode`` hands them to the reader of their format and
 turns what it gives upright and into sRGB; ``_profile`` and ``_signals`` know colors, ``_gray`` what a mask or a trimap
 means, ``_metadata`` what goes along beside the pixels, ``_write`` all outputs.
-Pillow and the other decoders load on first use. ``docs/formats.md`` says what is read,
+Pillow and the other decoders load on first use. ``docs/reference/formats.md`` says what is read,
 cell by cell.
 """
 
@@ -86,7 +86,7 @@ def read_picture(source: Source, *, max_pixels: int | None = None, page: int | N
     Parameters
     ----------
     source : path, bytes, binary file or PIL.Image.Image
-        Any of the formats of ``docs/formats.md``; a ``file:`` URL is a path.
+        Any of the formats of ``docs/reference/formats.md``; a ``file:`` URL is a path.
     max_pixels : int, optional
         Rows times columns above which a picture is refused before it is decoded; by default
         ``BGKIT_MAX_PIXELS``, else 200 million.

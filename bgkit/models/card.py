@@ -4,7 +4,7 @@ A card is a small TOML file that says everything about an ONNX network that code
 hard-wire: the file and its checksum, the license of the weights, how a picture becomes its input,
 and how its output becomes a mask or an alpha. Each table of the file is a class here, and each field
 of the table a field of the class: :func:`bgkit.params.read_fields` reads types, limits, defaults and
-texts from it, as from the parameters of a stage. ``docs/bring-your-own-network.md`` explains the
+texts from it, as from the parameters of a stage. ``docs/how-to/bring-your-own-network.md`` explains the
 fields with examples.
 """
 

@@ -1,4 +1,4 @@
-"""The interface of ``rembg s``: ``/api/remove``, so that its clients work unchanged (docs/coming-from-rembg.md)."""
+"""The interface of ``rembg s``: ``/api/remove``, for its clients as they are (docs/how-to/coming-from-rembg.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of remove.bg, version 1.0, so that its clients work unchanged (docs/coming-from-removebg.md)."""
+"""The interface of remove.bg, version 1.0, so that its clients work unchanged (docs/how-to/coming-from-removebg.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The card and the figures that go with an exported network.
 
-The card is what any network needs to run here (``docs/bring-your-own-network.md``). It names no license unless one is
-told: who trains a network knows under which terms its pictures came.
+The card is what any network needs to run here (``docs/how-to/bring-your-own-network.md``). It names no license unless
+one is told: who trains a network knows under which terms its pictures came.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from bgkit.train.weights import mean_weights
 
 __all__ = ["Progress", "train"]
 
-FEW_STEPS = 1000  # docs/training.md has the figures
+FEW_STEPS = 1000  # docs/tutorials/training.md has the figures
 SAVE_SECONDS = 180  # between checkpoints within an epoch
 
 

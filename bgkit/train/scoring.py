@@ -43,7 +43,7 @@ def measure(
 ) -> dict[str, float]:
     """Return IoU at one half, MAE and F max over pictures stretched to a square, as the network sees them.
 
-    The definitions are those of ``docs/metrics.md``, without stretching the maps.
+    The definitions are those of ``docs/reference/metrics.md``, without stretching the maps.
     """
     device = next(network.parameters()).device
     scores = []

@@ -1,0 +1,27 @@
+"""Sphinx's settings for the site; ``make docs`` runs ``docs/pages.py`` first, which gathers and makes its pages."""
+
+import bgkit
+
+project = "bgkit"
+author = "The bgkit founders"
+release = version = bgkit.__version__
+
+extensions = ["myst_parser", "sphinx_copybutton"]
+source_suffix = {".md": "markdown"}
+nitpicky = True
+myst_heading_anchors = 4
+highlight_language = "none"  # blocks without a language are commands and their output
+
+html_theme = "pydata_sphinx_theme"
+html_title = "bgkit"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "show_prev_next": True,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 6,
+    "search_bar_text": "Search: hair, fringes, white on white ...",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": []}

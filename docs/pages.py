@@ -1,0 +1,42 @@
+"""Gather the site's pages: those written by hand, and those made from the code.
+
+Usage: python docs/pages.py FOLDER
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+DEPLOY = "deploy"
+
+
+def write_pages(folder: Path) -> None:
+    """Write every page of the site into a folder, which is emptied first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(ROOT / DEPLOY, folder / DEPLOY)
+    for name, page in OUTSIDE.items():
+        text = (ROOT / name).read_text("utf-8")
+        (folder / page).write_text(re.sub(r"\]\(docs/", "](", text), "utf-8")
+    for page in folder.rglob("*.md"):
+        page.write_text(
+            _lead_inside(page.read_text("utf-8"), "../" * len(page.relative_to(folder).parent.parts)), "utf-8"
+        )
+
+
+def _lead_inside(text: str, up: str) -> str:
+    """Return a page whose links to files outside of ``docs`` lead to the site's copies of them."""
+    text = re.sub(rf"\]\({up}\.\./({DEPLOY}/[^)]*)\)", rf"]({up}\1)", text)
+    for name, page in OUTSIDE.items():
+        text = text.replace(f"]({up}../{name}", f"]({up}{page}")
+    return text
+
+
+if __name__ == "__main__":
+    write_pages(Path(sys.argv[1]))
