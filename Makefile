@@ -91,7 +91,7 @@ $(VENV)/.quick: $(VENV)/.installed
 
 $(VENV)/.tested: $(VENV)/.installed
 	$(BIN)/pip install -q $(TORCH)
-	$(BIN)/pip install -qq -e ".[all,test]"
+	$(BIN)/pip install -qq -e ".[all,heic,jxl,test]"
 	touch $@
 
 $(VENV)/.documented: $(VENV)/.tested

@@ -62,7 +62,7 @@ def work_of(limit: int, quick: bool) -> list[tuple[str, str, Path, Path]]:
 def measure(job: tuple[str, str, Path, Path, list[str]]) -> list[dict]:
     """One picture through all pipelines."""
     dataset, name, image, truth, pipelines = job
-    from bgkit.evaluate.files import read_matte
+    from bgkit.evaluate.mattes import read_matte
 
     layers, true = read_layers(image), read_matte(truth)
     seen = witnesses(layers.image)

@@ -7,13 +7,33 @@ float32, and that factor preconditions conjugate gradients in float64: one itera
 however large or ill-conditioned the system. About 1 microsecond of processor time and 0.8 KB for each
 unknown pixel, next to nothing for the others. Separate pieces of the band fall apart in the
 dissection by themselves.
+
+The elimination in a sketch. A strip S of two columns (or rows) cuts the band into A and B. Pixels further apart than
+two are not tied, so A and B know nothing of each other; both are cut in the same way, down to ``LEAF`` pixels::
+
+    . A A | S S | B B .                 S            last
+    A A A | S S | B B B               /   \\
+    A A . | S S | B . .              A     B         first
+
+Strips and leaves are the *nodes* of a tree, which are eliminated from the leaves up. To eliminate a node ties all
+later pixels that its subtree touches: its *border*. Its *front* is the dense symmetric matrix over both, of which the
+node's own columns become columns of the factor, and the rest is added into the front of its parent::
+
+              own  border
+            +-----+------+
+       own  |     |      |     own columns: factored, kept
+            |     +------+
+    border  |     | rest |     rest: handed to the parent, at ``place`` in the parent's front
+            +-----+------+
+
+Subtrees of up to a 32nd of the band are each done by one thread, the nodes above them one after another by all.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,9 +44,13 @@ from bgkit.layers import UNKNOWN, Array
 __all__ = ["solve"]
 
 LEAF = 16  # pixels that are not cut further; 10 to 32 take the same time
+SUBTREES = 32  # a subtree that one thread does holds at most so small a part of the band
+SMALL = 1024  # pixels of a subtree that one thread does in any case
+BEYOND = 64  # floats behind the end of an array, which loads of the kernels may touch (ext/front.h)
 # Share of the Laplacian of infinite epsilon, whose windows know nothing of color and only ask for equal alpha. Where
 # few colors leave alpha nearly free, float32 may lose pivots, and each larger share keeps more of them.
 SMOOTHNESS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
+PLACES, MARGIN = 13, 2  # of the matrix for each pixel, and of known pixels around the box: see ext/stencil.h
 PATIENCE, LOST = 30, 1e-2  # iterations after which an error above LOST is a breakdown; one to six are usual
 
 
@@ -80,17 +104,11 @@ def solve(
     every window's form is mixed with that of a window without color, which asks its pixels for equal alpha. The share
     of it, the smallest of ``SMOOTHNESS`` that is enough, is then among the facts as ``smoothness``.
     """
-    row, col = (where.astype(np.int32) for where in np.divmod(np.flatnonzero(trimap == UNKNOWN), trimap.shape[1]))
-    top, left = int(row[0]), int(col.min())
-    row -= top
-    col -= left
-    index = np.full((row[-1] + 5, int(col.max()) + 5), -1, np.int32)  # a margin of 2, see ext/stencil.h
-    at = (row + 2) * np.int32(index.shape[1]) + col + 2
-    index.ravel()[at] = np.arange(at.size, dtype=np.int32)
+    band = _Band.of(trimap == UNKNOWN)
 
     def assemble(epsilon: float) -> tuple[Array, Array]:
-        matrix, right = np.zeros((at.size, 13)), np.zeros(at.size)
-        laplacian(image, trimap, index, top, left, epsilon, matrix, right, workers)
+        matrix, right = np.zeros((band.at.size, PLACES)), np.zeros(band.at.size)
+        laplacian(image, trimap, band.numbers, band.top, band.left, epsilon, matrix, right, workers)
         return matrix, right
 
     for smoothness in SMOOTHNESS:
@@ -102,16 +120,38 @@ def solve(
             matrix[:, 0] += prior[1]
             right += prior[1] * prior[0]
         if not right.any():  # no unknown pixel touches foreground
-            return right, {"iterations": 0, "residual": 0.0, "error": 0.0, "unknown": at.size}
-        precondition = _factor(matrix, index, at, row, col, max_memory, workers)
+            return right, {"iterations": 0, "residual": 0.0, "error": 0.0, "unknown": band.at.size}
+        precondition = _factor(matrix, band, max_memory, workers)
 
         def times(x: Array, out: Array, matrix: Array = matrix) -> None:
-            multiply(matrix, index, at, x, out, workers)
+            multiply(matrix, band.numbers, band.at, x, out, workers)
 
         alpha, facts = _conjugate_gradients(times, right, precondition, tolerance, max_iterations)
         if math.isfinite(facts["error"]) and not (facts["iterations"] >= PATIENCE and facts["error"] > LOST):
-            return alpha, facts | {"unknown": at.size} | ({"smoothness": smoothness} if smoothness else {})
+            return alpha, facts | {"unknown": band.at.size} | ({"smoothness": smoothness} if smoothness else {})
     raise LayerError("image: the matting Laplacian has no finite solution; raise epsilon")
+
+
+class _Band(NamedTuple):
+    """The unknown pixels, numbered in raster order, and the box around them."""
+
+    top: int
+    left: int  # of the box in the picture
+    row: Array  # int32 (U,): where each pixel stands in the box
+    col: Array
+    numbers: Array  # int32 (rows + 4, cols + 4): of each pixel of the box, -1 where known, and around it
+    at: Array  # int32 (U,): where in the flattened `numbers` each pixel stands
+
+    @classmethod
+    def of(cls, unknown: Array) -> _Band:
+        row, col = (where.astype(np.int32) for where in np.divmod(np.flatnonzero(unknown), unknown.shape[1]))
+        top, left = int(row[0]), int(col.min())
+        row -= top
+        col -= left
+        numbers = np.full((row[-1] + 1 + 2 * MARGIN, int(col.max()) + 1 + 2 * MARGIN), -1, np.int32)
+        at = (row + MARGIN) * np.int32(numbers.shape[1]) + col + MARGIN
+        numbers.ravel()[at] = np.arange(at.size, dtype=np.int32)
+        return cls(top, left, row, col, numbers, at)
 
 
 def _conjugate_gradients(
@@ -157,68 +197,114 @@ def _dot(one: Array, other: Array) -> float:
     return float(np.einsum("i,i->", one, other))
 
 
-def _factor(
-    matrix: Array, index: Array, at: Array, row: Array, col: Array, max_memory: float, workers: int
-) -> Callable[[Array], Array]:
+class _Nodes(NamedTuple):
+    """The tree of the dissection: int32 arrays with one entry for each node, children before their parent."""
+
+    first: Array  # the first node of the subtree
+    begin: Array  # the node's own pixels: from this place in the order of elimination
+    end: Array  # up to this one
+    left: Array  # children, or -1
+    right: Array
+
+    @property
+    def sizes(self) -> Array:
+        """How many pixels each subtree holds."""
+        return self.end - self.begin[self.first]
+
+
+class _Fronts(NamedTuple):
+    """Which pixels each node's front consists of, and where its part of the factor stands."""
+
+    order: Array  # int32 (U,): the pixels in the order of elimination
+    position: Array  # int32 (U,): where in that order each pixel stands
+    tree: Array  # int32 (5, N): what _Nodes names
+    border_at: Array  # int64 (N + 1,): where each node's border starts in `border` and `place`
+    factor_at: Array  # int64 (N + 1,): where each node's columns start in the factor
+    border: Array  # int32: positions of the border's pixels, rising
+    place: Array  # int32: where each of them stands in the front of the parent
+
+    @property
+    def nodes(self) -> _Nodes:
+        return _Nodes(*self.tree)
+
+
+def _factor(matrix: Array, band: _Band, max_memory: float, workers: int) -> Callable[[Array], Array]:
     """Factor the matrix in float32; return the function that solves with the factor."""
-    count = at.size
-    order, tree = np.arange(count, dtype=np.int32), np.empty((5, 2 * count), np.int32)
-    spare = np.empty_like(order)
-    in_row, in_col = np.zeros(index.shape[0], np.int32), np.zeros(index.shape[1], np.int32)
-    nodes = dissect(row, col, order, spare, in_row, in_col, tree, LEAF)
-    tree = tree[:, :nodes].copy()
-    position = spare
-    position[order] = np.arange(count, dtype=np.int32)
-    border_at, factor_at = np.zeros((2, nodes + 1), np.int64)
-    border, place = np.empty((2, 16 * count + 4096), np.int32)
-    mark, done = np.full(count, -1, np.int32), 0
-    while done < nodes:  # a border's length is known only once it is found
-        whole = Tree(
-            matrix, index, at, order, position, tree, border_at, factor_at, border, place, np.empty(1, np.float32)
-        )
-        done = whole.find_borders(done, nodes, mark, border.size)
-        if done < nodes:
-            border, place = (np.resize(each, 2 * each.size) for each in (border, place))
-    borders = np.diff(border_at)
-    expected = 4 * (int(factor_at[-1]) + 3 * int(borders.max()) ** 2) + matrix.nbytes
+    fronts = _find_fronts(matrix, band)
+    nodes, borders = fronts.nodes, np.diff(fronts.border_at)
+    expected = 4 * (int(fronts.factor_at[-1]) + 3 * int(borders.max()) ** 2) + matrix.nbytes
     if expected > max_memory * 1e9:
         raise LayerError(
-            f"trimap: expected an unknown region whose solve fits into max_memory = {max_memory:g} GB, got {count} "
-            f"pixels that take {expected / 1e9:.2g} GB; mark more as known, or use a smaller picture"
+            f"trimap: expected an unknown region whose solve fits into max_memory = {max_memory:g} GB, got "
+            f"{band.at.size} pixels that take {expected / 1e9:.2g} GB; mark more as known, or use a smaller picture"
         )
-    factor = np.empty(int(factor_at[-1]) + 64, np.float32)  # loads may run over the end, see ext/front.h
-    whole = Tree(matrix, index, at, order, position, tree, border_at, factor_at, border, place, factor)
-    first, begin, end, left, right = tree
-    sizes = end - begin[first]
-    roots, above, queue = [], [], [nodes - 1]
-    while queue:
-        node = queue.pop()
-        if left[node] < 0 or sizes[node] <= max(1024, count // 32):
-            roots.append(node)
-        else:
-            above.append(node)
-            queue += [left[node], right[node]]
-    below = np.array(sorted(roots, key=lambda node: -sizes[node]), np.int32)
-    over = np.array(sorted(above), np.int32)
-    rows = int((borders + end - begin).max()) + 16
-    where, least = np.empty((workers, count), np.int32), np.empty((workers, rows), np.float32)
-    room = np.empty((workers, ROOM), np.float32)
-    rest_at = np.concatenate([[0], np.cumsum(borders[below] ** 2)])
-    rests = np.empty(int(rest_at[-1]) + 64, np.float32)
-    stack = np.empty((workers, max(whole.stack_room(node) for node in below) + 64), np.float32)
-    whole.factor_subtrees(below, rests, rest_at, stack, where, least, room, workers)
-    kept = {node: rests[rest_at[k] :] for k, node in enumerate(below.tolist())}
-    del stack
-    for node in over.tolist():
-        rest = np.empty(int(borders[node]) ** 2 + 64, np.float32)
-        whole.factor_node(node, kept.pop(left[node]), kept.pop(right[node]), rest, where, least, room, workers)
-        kept[node] = rest
-    x, sums = np.empty(count, np.float32), np.empty(border_at[-1] + 1, np.float32)
-    front = np.empty((workers, rows), np.float32)
+    factor = np.empty(int(fronts.factor_at[-1]) + BEYOND, np.float32)
+    elimination = Tree(matrix, band.numbers, band.at, *fronts, factor)
+    subtrees, above = _divide(nodes)
+    tallest = int((borders + nodes.end - nodes.begin).max()) + 16  # rows of a front; 16 that loads may touch
+    _eliminate(elimination, subtrees, above, nodes, borders, tallest, workers)
+    x, sums = np.empty(band.at.size, np.float32), np.empty(fronts.border_at[-1] + 1, np.float32)
+    front = np.empty((workers, tallest), np.float32)
 
     def solve(residual: Array) -> Array:
         out = np.empty_like(residual)
-        whole.solve(below, over, residual, out, x, sums, front, workers)
+        elimination.solve(subtrees, above, residual, out, x, sums, front, workers)
         return out
 
     return solve
+
+
+def _find_fronts(matrix: Array, band: _Band) -> _Fronts:
+    """Order the pixels by nested dissection, and find which later pixels each node ties."""
+    count = band.at.size
+    order, tree = np.arange(count, dtype=np.int32), np.empty((len(_Nodes._fields), 2 * count), np.int32)
+    spare, position = np.empty_like(order), np.empty_like(order)
+    in_row, in_col = np.zeros(band.numbers.shape[0], np.int32), np.zeros(band.numbers.shape[1], np.int32)
+    nodes = dissect(band.row, band.col, order, spare, in_row, in_col, tree, LEAF)
+    tree = tree[:, :nodes].copy()
+    position[order] = np.arange(count, dtype=np.int32)
+    border_at, factor_at = np.zeros((2, nodes + 1), np.int64)
+    border, place = np.empty((2, 16 * count + 4096), np.int32)
+    mark, done = spare, 0
+    mark.fill(-1)
+    while True:  # how long a border is shows only when it is found
+        fronts = _Fronts(order, position, tree, border_at, factor_at, border, place)
+        search = Tree(matrix, band.numbers, band.at, *fronts, np.empty(1, np.float32))
+        done = search.find_borders(done, nodes, mark, border.size)
+        if done == nodes:
+            return fronts
+        border, place = (np.resize(each, 2 * each.size) for each in (border, place))
+
+
+def _divide(nodes: _Nodes) -> tuple[Array, Array]:
+    """Return the roots of the subtrees that one thread does each, largest first, and the nodes above, from below."""
+    roots, above, queue = [], [], [len(nodes.first) - 1]
+    sizes = nodes.sizes
+    most = max(SMALL, nodes.end[-1] // SUBTREES)
+    while queue:
+        node = queue.pop()
+        if nodes.left[node] < 0 or sizes[node] <= most:
+            roots.append(node)
+        else:
+            above.append(node)
+            queue += [nodes.left[node], nodes.right[node]]
+    return np.array(sorted(roots, key=lambda node: -sizes[node]), np.int32), np.array(sorted(above), np.int32)
+
+
+def _eliminate(
+    elimination: Tree, subtrees: Array, above: Array, nodes: _Nodes, borders: Array, tallest: int, workers: int
+) -> None:
+    """Compute the factor: the subtrees side by side, then the nodes above them, each from what its children left."""
+    where, least = np.empty((workers, nodes.end[-1]), np.int32), np.empty((workers, tallest), np.float32)
+    room = np.empty((workers, ROOM), np.float32)
+    rest_at = np.concatenate([[0], np.cumsum(borders[subtrees] ** 2)])
+    rests = np.empty(int(rest_at[-1]) + BEYOND, np.float32)
+    stack = np.empty((workers, max(elimination.stack_room(node) for node in subtrees) + BEYOND), np.float32)
+    elimination.factor_subtrees(subtrees, rests, rest_at, stack, where, least, room, workers)
+    del stack
+    rest_of = {node: rests[rest_at[k] :] for k, node in enumerate(subtrees.tolist())}
+    for node in above.tolist():
+        rest = np.empty(int(borders[node]) ** 2 + BEYOND, np.float32)
+        left, right = (rest_of.pop(child) for child in (nodes.left[node], nodes.right[node]))
+        elimination.factor_node(node, left, right, rest, where, least, room, workers)
+        rest_of[node] = rest

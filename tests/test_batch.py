@@ -334,6 +334,15 @@ def test_masks_of_pictures_of_equal_names():
     assert masks == ["masks/a.jpg.png", "masks/a.png"]
 
 
+def test_two_masks_for_one_picture_are_not_guessed_between():
+    """A folder with two files of a picture's name is refused with both."""
+    touch("in/a.jpg", "masks/a.png", "masks/a.jpg.png", "masks/a.tif")
+    with pytest.raises(
+        PlanError, match=r"^--mask masks: expected one file for in/a\.jpg, got masks/a\.png and masks/a"
+    ):
+        plan(["in"], "out", brought={"mask": "masks"})
+
+
 def test_missing_masks_are_told_before_the_first_picture():
     """By number and by the first names."""
     touch("in/a.jpg", "in/b.jpg", "masks/a.png")

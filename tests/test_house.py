@@ -18,6 +18,7 @@ LEVELS = [
     {
         "files",
         "machine",
+        "pairing",
         "color",
         "logistic",
         "params",

@@ -42,6 +42,7 @@ from bgkit.batch.sidecar import sidecar_of
 from bgkit.errors import PlanError
 from bgkit.files import READABLE, WRITABLE, part_name
 from bgkit.imagefile import count_pages
+from bgkit.pairing import name_of
 
 __all__ = ["Plan", "find_brought", "part", "plan", "prepare"]
 
@@ -241,7 +242,7 @@ def _with_keys(jobs: list[Job], folder: Place | None, suffix: str) -> list[Job]:
 def find_brought(jobs: Sequence[Job], brought: Mapping[str, str]) -> list[dict[str, Place]]:
     """Return the files that come with each job: one for all, or by name from a folder.
 
-    In a folder, the file for ``sub/photo.jpg`` is ``sub/photo.*`` or ``photo.*``, whichever is found first.
+    In a folder, the file for ``sub/photo.jpg`` is ``sub/photo.*``, else ``photo.*``, which may serve several pictures.
     """
     found: list[dict[str, Place]] = [{} for _ in jobs]
     for layer, text in brought.items():
@@ -249,7 +250,7 @@ def find_brought(jobs: Sequence[Job], brought: Mapping[str, str]) -> list[dict[s
         folder = _is_folder(source)
         if not folder and not exists(source):
             raise PlanError(f"--{layer} {shown(text)}: no such file or folder")
-        matches: Sequence[Place | None] = _by_name(jobs, source) if folder else [source] * len(jobs)
+        matches: Sequence[Place | None] = _matches(jobs, source, layer) if folder else [source] * len(jobs)
         missing = [job.name for job, match in zip(jobs, matches, strict=True) if match is None]
         if missing:
             some = ", ".join(map(shown, missing[:3])) + (", ..." if len(missing) > 3 else "")
@@ -260,17 +261,22 @@ def find_brought(jobs: Sequence[Job], brought: Mapping[str, str]) -> list[dict[s
     return found
 
 
-def _by_name(jobs: Sequence[Job], folder: Place) -> list[Place | None]:
-    by_key: dict[str, Place] = {}
+def _matches(jobs: Sequence[Job], folder: Place, layer: str) -> list[Place | None]:
+    """Return the file of ``folder`` for each job; its ending may be part of the name, as in ``photo.jpg.png``."""
+    named: dict[str, list[Place]] = {}
     for each in walk(folder, folder, None, []):
-        name = inner_path(each.path, folder)
-        by_key.setdefault(str(name), each.path)
-        by_key.setdefault(str(name.with_suffix("")), each.path)
-    matches = []
+        inner = inner_path(each.path, folder)
+        for name in (inner.as_posix(), name_of(inner)):
+            named.setdefault(name, []).append(each.path)
+    matches: list[Place | None] = []
     for job in jobs:
-        stem = Path(job.name).stem
-        keys = (job.key, str(Path(job.key).with_name(stem)), stem)
-        matches.append(next((by_key[key] for key in keys if key in by_key), None))
+        key, stem = PurePath(job.key), Path(job.name).stem
+        names = (key.as_posix(), key.with_name(stem).as_posix(), stem)
+        files = next((named[name] for name in names if name in named), [])
+        if len(files) > 1:
+            both = " and ".join(map(shown, files[:2]))
+            raise PlanError(f"--{layer} {shown(folder)}: expected one file for {shown(job.name)}, got {both}")
+        matches.append(files[0] if files else None)
     return matches
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from bgkit.errors import ImageError
-from bgkit.evaluate.files import by_name
 from bgkit.evaluate.samples import Sample
 from bgkit.evaluate.table import Problem
-from bgkit.files import READABLE
+from bgkit.pairing import partners, pictures_in
 
 __all__ = ["gather"]
 
@@ -45,7 +42,8 @@ def gather(
             continue
         given, odd = _named(folder, f"--{what}", problems, leave_out)
         problems += [Problem(path.stem, str(path), f"no picture by its ending, among the {what}s") for path in odd]
-        given = _meant(given, samples)
+        picture_of = partners(given, samples)
+        given = {picture_of.get(name, name): path for name, path in given.items()}
         problems += [Problem(name, str(given[name]), f"{what} without a picture") for name in given.keys() - samples]
         problems += [
             Problem(name, str(samples[name].image), f"no {what} of this name") for name in samples.keys() - given
@@ -62,34 +60,7 @@ def _named(
     folder: Path, what: str, problems: list[Problem], leave_out: Path | None
 ) -> tuple[dict[str, Path], list[Path]]:
     """Return the pictures of a folder by name, and what is no picture; names that several bear are problems."""
-    if not folder.is_dir():
-        raise ImageError(f"{what}: expected a folder, got {folder}")
-    found, others = by_name(folder, deep=True)
-    if leave_out is not None:
-        top = leave_out.resolve()
-        found = {name: [path for path in paths if top not in path.resolve().parents] for name, paths in found.items()}
-        others = [path for path in others if top not in path.resolve().parents]
-    for name, paths in found.items():
-        if len(paths) > 1:
-            problems += [Problem(name, str(path), f"one of {len(paths)} files of this name") for path in paths]
-    alone = {name: paths[0] for name, paths in found.items() if len(paths) == 1}
-    if not alone:
-        raise ImageError(f"{what}: expected pictures ({', '.join(READABLE)}) in {folder}, found none")
-    return alone, others
-
-
-def _meant(files: Mapping[str, Path], samples: Mapping[str, Sample]) -> dict[str, Path]:
-    """Give files the names of the pictures they are meant for."""
-
-    def by_stem(names: set[str]) -> dict[str, list[str]]:
-        stems: dict[str, list[str]] = {}
-        for name in names:
-            stems.setdefault(PurePosixPath(name).name, []).append(name)
-        return stems
-
-    free = by_stem(samples.keys() - files.keys())
-    homeless = by_stem(files.keys() - samples.keys())
-    moved = {
-        names[0]: free[stem][0] for stem, names in homeless.items() if len(names) == 1 and len(free.get(stem, ())) == 1
-    }
-    return {moved.get(name, name): path for name, path in files.items()}
+    given = pictures_in(folder, what, leave_out)
+    for name, paths in given.doubled.items():
+        problems += [Problem(name, str(path), f"one of {len(paths)} files of this name") for path in paths]
+    return given.files, given.others

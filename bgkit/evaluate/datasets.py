@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from bgkit.errors import ImageError, ParamError, did_you_mean
 from bgkit.evaluate.coco import open_persons
-from bgkit.evaluate.files import by_name
 from bgkit.evaluate.samples import Dataset, Sample
 from bgkit.files import READABLE
+from bgkit.pairing import by_name
 
 __all__ = ["LAYOUTS", "Layout", "open_dataset"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError
-from bgkit.evaluate.files import read_matte
+from bgkit.evaluate.mattes import read_matte
 
 __all__ = ["Dataset", "Sample"]
 

@@ -6,22 +6,21 @@ name, without folder and ending. Whatever cannot be scored is listed, never left
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from bgkit.errors import BgkitError, ImageError, ParamError
-from bgkit.evaluate.files import by_name, read_matte
+from bgkit.errors import BgkitError, ParamError
+from bgkit.evaluate.mattes import read_matte
 from bgkit.evaluate.metrics import check_names, score, summarize
 from bgkit.evaluate.samples import Dataset, Sample
 from bgkit.evaluate.table import Problem, Row, Table
-from bgkit.files import READABLE
+from bgkit.pairing import partners, pictures_in
 from bgkit.threads import threads
 
 __all__ = ["evaluate"]
@@ -135,30 +134,17 @@ def _match(
 
 def _one_each(folder: Path, what: str, problems: list[Problem]) -> dict[str, Path]:
     """Return the pictures of a folder by name; what is no picture, or shares its name, is a problem."""
-    if not folder.is_dir():
-        raise ImageError(f"{what}: expected a folder, got {folder}")
-    found, others = by_name(folder, deep=True)
-    if not found:
-        raise ImageError(f"{what}: expected pictures ({', '.join(READABLE)}) in {folder}, found none")
-    problems += [Problem(path.stem, str(path), "not a picture, by its ending") for path in others]
-    for name, paths in found.items():
-        if len(paths) > 1:
-            problems += [Problem(name, str(path), f"one of {len(paths)} {what} of this name") for path in paths]
-    return {name: paths[0] for name, paths in found.items() if len(paths) == 1}
+    given = pictures_in(folder, what)
+    problems += [Problem(path.stem, str(path), "not a picture, by its ending") for path in given.others]
+    for name, paths in given.doubled.items():
+        problems += [Problem(name, str(path), f"one of {len(paths)} {what} of this name") for path in paths]
+    return given.files
 
 
 def _renamed(files: dict[str, Path], samples: Mapping[str, Sample]) -> dict[str, Path]:
-    """Let a file that lies in another folder than its truth take the truth's name, if only one can be meant."""
-
-    def by_stem(names: Iterable[str]) -> dict[str, str]:
-        stems = [(PurePosixPath(name).name, name) for name in names]
-        count = Counter(stem for stem, _ in stems)
-        return {stem: name for stem, name in stems if count[stem] == 1}
-
-    theirs = by_stem(samples.keys() - files.keys())
-    ours = by_stem(files.keys() - samples.keys())
-    new_name = {name: theirs[stem] for stem, name in ours.items() if stem in theirs}
-    return dict(sorted((new_name.get(name, name), path) for name, path in files.items()))
+    """Give files the names of the truths they belong to."""
+    truth_of = partners(files, samples)
+    return dict(sorted((truth_of.get(name, name), path) for name, path in files.items()))
 
 
 def _alone(files: Mapping[str, Path], partners: Container[str], reason: str) -> list[Problem]:

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from bgkit.errors import BgkitError, ImageError, RecipeError
 from bgkit.evaluate.datasets import open_dataset
-from bgkit.evaluate.files import by_name
 from bgkit.evaluate.samples import Sample
-from bgkit.files import READABLE
+from bgkit.pairing import by_name, name_of
 from bgkit.train.coco import open_filtered
 from bgkit.train.recipe import Data, Split
 
@@ -118,7 +117,7 @@ def _read_shards(folder: Path, long_side: int) -> Pictures:
     files: dict[str, bytes] = {}
     for shard in _shards(folder):
         files |= _members(shard)
-    pictures = {name.rsplit(".", 1)[0]: name for name in sorted(files) if name.lower().endswith(PHOTOGRAPHS)}
+    pictures = {name_of(PurePosixPath(name)): name for name in sorted(files) if name.lower().endswith(PHOTOGRAPHS)}
     names = [name for name in pictures if f"{name}.png" in files]
     if not names:
         raise RecipeError(
@@ -198,7 +197,7 @@ def read_grounds(data: Data) -> list[Bytes]:
         return [_decode(files, name, data.long_side) for name in sorted(files)]
     if not place.is_dir():
         raise RecipeError(f"data.grounds: expected a folder or a tar file of pictures, got {place}")
-    found = [paths[0] for paths in by_name(place, READABLE)[0].values()]
+    found = [paths[0] for paths in by_name(place)[0].values()]
     if not found:
         raise RecipeError(f"data.grounds: expected pictures in {place}, found none")
     from bgkit.imagefile import read_picture
