@@ -8,6 +8,7 @@ for the Python at hand.
 """
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,15 @@ DEBUG = os.environ.get("BGKIT_DEBUG") == "1"
 SANITIZE = os.environ.get("BGKIT_SANITIZE", "")
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))  # has no stable ABI
 STABLE_ABI = "bdist_wheel" in sys.argv and not (DEBUG or SANITIZE or FREE_THREADED)
+
+
+def included(source):
+    """Return the headers in ext/ that a file includes, and those that they include."""
+    found = set()
+    for name in re.findall(r'"(\w+\.h)"', source.read_text()):
+        header = Path("ext", name)
+        found |= {header.as_posix(), *included(header)}
+    return found
 
 
 class BuildKernels(build_ext):
@@ -71,7 +81,7 @@ setup(
                 # Buffers came into the stable ABI with 3.11.
                 define_macros=[("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")] if STABLE_ABI else [],
                 py_limited_api=STABLE_ABI,
-                depends=sorted(str(header) for header in Path("ext").glob("*.h")),
+                depends=sorted(included(source)),
             )
             for source in sorted(Path("ext").glob("*.pyx"))
         ],
