@@ -24,10 +24,10 @@ QUICK := house params stage stages layers pipeline files engines color contribut
 test-quick: $(VENV)/.quick
 	$(BIN)/python -m pytest -q $(QUICK:%=tests/test_%.py)
 
-# The tests of the pages want a browser; where none can be had they skip with a reason.
+# The tests of the pages want a browser; where there is none they skip with a reason.
 browser:
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 \
-	    || echo "no Chromium to be had: the tests of the pages will skip"
+	    || echo "Chromium cannot be installed: the tests of the pages will skip"
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .

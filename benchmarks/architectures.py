@@ -323,7 +323,7 @@ It shows which network learns most from little and what each costs, not which is
 One seed: differences of a few hundredths mean little.
 Five rows made again with samples drawn in another order moved by 0.004 to 0.046 in F max.
 Times are of two cores that may have been shared.
-One command makes the table and goes on where it was stopped: `python -m benchmarks.architectures --write`.
+One command makes the table, and resumes it where it was stopped: `python -m benchmarks.architectures --write`.
 
 {results.table()}
 

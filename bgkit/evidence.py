@@ -28,7 +28,7 @@ Floats = NDArray[Any]
 
 SIDE = 256  # px
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
-DECIDED = 0.95  # a chance beyond it leaves the other mask no say
+DECIDED = 0.95  # beyond this chance the other mask has no effect
 
 SIGNS: Mapping[str, str] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Findings: what can be told of a finished picture without its truth, and when it should be looked at.
+"""Findings: what can be measured on a finished picture without its truth, and when it should be looked at.
 
 A finding is a figure with a unit; a pipeline file sets thresholds for those that count, and the runner compares::
 
@@ -36,7 +36,7 @@ __all__ = [
 
 Measure = Callable[[Array, Layers], float | None]
 SURE, FAINT = 0.9, 0.1  # of alpha
-PLAIN = 2.5  # dE*uv of noise; a busier backdrop tells nothing of missing parts
+PLAIN = 2.5  # dE*uv of noise; a busier backdrop says nothing of missing parts
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.

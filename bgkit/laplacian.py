@@ -161,7 +161,7 @@ def _conjugate_gradients(
     tolerance: float,
     max_iterations: int,
 ) -> tuple[Array, dict[str, Any]]:
-    """Solve by preconditioned conjugate gradients; an error that is not finite tells that they broke down."""
+    """Solve by preconditioned conjugate gradients; an error that is not finite means that they broke down."""
     alpha, residual, product = np.zeros_like(right), right.copy(), np.empty_like(right)
     size = math.sqrt(_dot(right, right))
     step = precondition(residual)

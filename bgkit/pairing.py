@@ -1,9 +1,9 @@
 """Files that belong together by their names: pictures with masks, trimaps, plates and truths.
 
 A file's name is its path below its folder, with slashes and without the last ending: ``clip/0001`` for
-``clip/0001.png``. Two files belong together that bear the same name. One that lies in another folder than its
-partner is matched by the last part, if only one can be meant. Of a name that several files of a folder bear, none is
-taken: whoever asks reports it.
+``clip/0001.png``. Two files of the same name belong together. One that lies in another folder than its
+partner is matched by the last part, if only one can be meant. Of several files of one name in a
+folder none is taken: whoever asks reports them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Pictures(NamedTuple):
     """What lies in a folder."""
 
     files: dict[str, Path]  # the picture of each name
-    doubled: dict[str, list[Path]]  # pictures whose name others bear, too
+    doubled: dict[str, list[Path]]  # pictures that share their name with others
     others: list[Path]  # no pictures, by their ending
 
 

@@ -18,7 +18,7 @@ from bgkit.errors import ParamError
 __all__ = ["limit_opencv", "set_threads", "threads"]
 
 _chosen: int | None = None
-_several = False  # whether this process, or the one it was forked from, was told of more than one thread
+_several = False  # whether this process, or the one it was forked from, has used more than one thread
 _forked = False  # from a process with several
 
 

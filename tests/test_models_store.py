@@ -263,7 +263,7 @@ def test_unknown_length_is_fine(known, server):
 
 
 def test_resumes_after_an_interrupted_call(known, server, home):
-    """What a stopped call left is gone on with by the next."""
+    """The next call resumes what a stopped one left."""
 
     class StopError(Exception):
         pass
@@ -583,7 +583,7 @@ def test_fetched_network_is_removed_with_its_consent(known):
 
 
 def test_a_card_that_cannot_be_read_is_removed(own, home):
-    """An added network whose card was spoiled is no burden for ever."""
+    """An added network whose card was spoiled does not stay for ever."""
     add(*own)
     (home / "models" / "mine" / "card.toml").write_text("spoiled")
     remove("mine")
@@ -609,7 +609,7 @@ def test_listing_is_light():
 
 
 def test_a_file_of_the_users_own_may_be_called_like_ours(tmp_path, monkeypatch):
-    """A card of the user's whose file bears the embedded network's name does not run the embedded network."""
+    """A card of the user's whose file has the embedded network's name does not run the embedded network."""
     from dataclasses import replace
 
     from bgkit.models import store

@@ -217,7 +217,7 @@ def _nearness_to_border(shape: tuple[int, ...]) -> Floats:
 
 
 def _shift(image: Floats, plate: Floats) -> tuple[float, float]:
-    """Return by how many rows and columns the plate has to move, 0 where nothing tells."""
+    """Return by how many rows and columns the plate has to move, 0 where nothing shows it."""
     if min(image.shape) < 16:
         return 0.0, 0.0
     if image.size > LARGEST:
@@ -337,7 +337,7 @@ def _rest(image: Floats, plate: Floats, motion: Floats, scale: float) -> Floats:
 
 
 def _parallax(image: Floats, plate: Floats, motion: Floats) -> Floats | None:
-    """Return what is left to move at each pixel, columns and rows, px, (M, N, 2); None where nothing tells.
+    """Return what is left to move at each pixel, columns and rows, px, (M, N, 2); None where nothing shows it.
 
     Found on a reduced picture. The flow is believed where it leads there and back again, is short, and the plate has
     texture; from there it is carried on smoothly, also behind the subject.

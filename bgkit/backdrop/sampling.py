@@ -55,7 +55,7 @@ def ramp(distance: Floats, tolerance: float, softness: float, contrast: float) -
     contrast : float
         Share of the greatest difference within 7 per mille of the subject that the rise takes where that is less
         than ``softness``, but 10 dE*uv at least; 0 for ``softness`` everywhere. A half covered pixel of a dark
-        subject on white differs more than a covered one of a light subject; the most different pixel nearby tells.
+        subject on white differs more than a covered one of a light subject; the most different pixel nearby decides.
         Away from all backdrop the share falls to three quarters (and 4 dE*uv), at 50 per mille of the subject: hair
         lets backdrop through somewhere near, a subject that resembles the backdrop does not.
 

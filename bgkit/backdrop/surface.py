@@ -4,7 +4,7 @@ A backdrop has one color and smooth light, so in CIELUV it is close to a quadrat
 and column, one per channel: vignetting and falloff of a lamp leave less than 0.7 dE*uv of rest on
 our studio pictures, where a constant leaves 0.7 to 5. The fit is robust in the manner of region
 growing: it starts on smooth pieces of the border, takes in what lies near the surface and is
-connected to it, refits, and goes on inwards, so that a subject across half of the border does no
+connected to it, refits, and continues inwards, so that a subject across half of the border does no
 harm. How far off the surface a pixel may lie is tried at several scales, for a pale subject on white
 differs less from it than one end of a crumpled paper from the other; the scale that describes the
 border in the fewest bits is taken. A wall and the table before it are two surfaces with a straight, soft
@@ -299,7 +299,7 @@ def _fit(target: Floats, design: Floats, reach: float, start: Floats | None) -> 
     """
     step = max(1, len(target) // 1000)
     target, design = target[::step], design[::step]
-    # The light's slope and curvature are drawn to 0 where few pixels tell: bounded extrapolation.
+    # The light's slope and curvature are drawn to 0 where few pixels count: bounded extrapolation.
     ridge = np.diag([0, 1, 1, 4, 4, 4]) * 2e-3 + 1e-9 * np.eye(6)
     coefficients = start
     for _ in range(3 if start is None else 2):

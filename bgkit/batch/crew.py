@@ -72,7 +72,7 @@ class Crew:
     warm : (Work, Job), optional
         A first job for each process, so that no caller waits for libraries and networks to load.
     memory : int, optional
-        Bytes that all processes together may take; one that wants more than its part is told there is no more. Only
+        Bytes that all processes together may take; in one that wants more than its part, allocation fails. Only
         Linux can.
     """
 

@@ -1,4 +1,4 @@
-"""What the parts of a batch tell one another: a job to do, the work on each, an outcome."""
+"""What the parts of a batch hand one another: a job to do, the work on each, an outcome."""
 
 from __future__ import annotations
 
@@ -199,9 +199,9 @@ def plain(value: Any) -> Any:
 
 
 def stamp_of(job: Job) -> tuple[int, int] | None:
-    """Return size and time of change (ns) of a job's picture, by which a change is told; None for a pipe.
+    """Return size and time of change (ns) of a job's picture, by which a change is noticed; None for a pipe.
 
-    Of a URL it is what the store told when the picture was found.
+    Of a URL it is what the store said when the folder was listed.
     """
     if isinstance(job.picture, bytes):
         return None

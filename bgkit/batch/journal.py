@@ -3,7 +3,7 @@
 A hidden file of JSON lines, appended to after each picture. A line holds the output's name and size, the
 picture's size and time of change, the pipeline's digest, the layer and what metadata went along. A result
 is whole or not there at all (it is written beside its place and renamed), so the journal is not needed to know
-what is done; it tells what stands there *rightly*: a picture that was changed since is done again, and so is a result
+what is done; it says which results are still right: a picture that was changed since is done again, and so is a result
 of another size than was written (a power cut). Results made with other settings are kept, and counted.
 
 Of results in a store, whose objects cannot be appended to, the journal lies on this machine, where networks lie, too

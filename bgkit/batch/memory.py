@@ -20,7 +20,7 @@ def forget_peak() -> None:
 
 
 def peak() -> int | None:
-    """Return the largest resident size in bytes, libraries included; None where the system does not tell."""
+    """Return the largest resident size in bytes, libraries included; None where the system does not say."""
     with suppress(OSError, ValueError, IndexError):
         for line in STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -41,7 +41,7 @@ CONTAINERS = (
 
 
 def limit() -> int | None:
-    """Return the bytes that this machine or container has; None where that is not told."""
+    """Return the bytes that this machine or container has; None where that is unknown."""
     found = [int(text) for top, _ in CONTAINERS if (text := _read(top)).isdecimal()]
     with suppress(AttributeError, ValueError, OSError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -49,7 +49,7 @@ def limit() -> int | None:
 
 
 def free() -> int | None:
-    """Return the bytes that may be taken now; None where that is not told."""
+    """Return the bytes that may be taken now; None where that is unknown."""
     found = []
     for line in _read(Path("/proc/meminfo")).splitlines():
         if line.startswith("MemAvailable:"):
@@ -79,7 +79,7 @@ class Room:
 
     BASE = 250 << 20  # bytes of a process with its libraries and a network
     RATE = 128.0  # bytes for a pixel: its layers and a solver at work; `auto` at 24 MP, with a margin
-    TELLING = 4_000_000  # pixels from which on a picture tells more of the rate than of the base
+    TELLING = 4_000_000  # pixels above which a picture says more of the rate than of the base
 
     def __init__(self, total: int | None = None) -> None:
         there = free()

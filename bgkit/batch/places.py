@@ -147,7 +147,7 @@ def _store(url: Url) -> tuple[Any, str]:
 
 
 @contextmanager
-def _told(url: Url) -> Iterator[None]:
+def _with_reason(url: Url) -> Iterator[None]:
     """Turn what drivers raise, each its own, into an OSError with the reason."""
     try:
         yield
@@ -159,7 +159,7 @@ def _told(url: Url) -> Iterator[None]:
 
 
 def _stamp(info: Mapping[str, Any]) -> Stamp:
-    """Return size and a mark of the content, or of the time it changed, from what a store tells of a file."""
+    """Return size and a mark of the content, or of the time it changed, from what a store says of a file."""
     mark = next((info[name] for name in MARKS if info.get(name)), "")
     return int(info.get("size") or 0), int.from_bytes(hashlib.sha256(str(mark).encode()).digest()[:6])
 
@@ -167,7 +167,7 @@ def _stamp(info: Mapping[str, Any]) -> Stamp:
 def list_files(folder: Url) -> dict[Url, Stamp]:
     """Return all files below a folder; none where it is not there."""
     fs, path = _store(folder)
-    with _told(folder):
+    with _with_reason(folder):
         fs.invalidate_cache()
         found = fs.find(path, detail=True)
     return _urls(folder, path, found)
@@ -176,7 +176,7 @@ def list_files(folder: Url) -> dict[Url, Stamp]:
 def match(pattern: Url, root: Url) -> dict[Url, Stamp]:
     """Return the files that fit a pattern; ``root`` is the part of it without wildcards."""
     fs, path = _store(pattern)
-    with _told(pattern):
+    with _with_reason(pattern):
         found = {name: info for name, info in fs.glob(path, detail=True).items() if info.get("type") != "directory"}
     return _urls(root, _store(root)[1], found)
 
@@ -197,7 +197,7 @@ def is_folder(place: Place) -> bool:
     if isinstance(place, Path):
         return place.is_dir()
     fs, path = _store(place)
-    with _told(place):
+    with _with_reason(place):
         return bool(fs.isdir(path))
 
 
@@ -222,7 +222,7 @@ def stat_of(place: Place) -> Stamp | None:
         return found.st_size, found.st_mtime_ns
     fs, path = _store(place)
     try:
-        with _told(place):
+        with _with_reason(place):
             return _stamp(fs.info(path))
     except FileNotFoundError:
         return None
@@ -233,7 +233,7 @@ def read_bytes(place: Place) -> bytes:
     if isinstance(place, Path):
         return place.read_bytes()
     fs, path = _store(place)
-    with _told(place):
+    with _with_reason(place):
         return bytes(fs.cat_file(path))
 
 
@@ -243,7 +243,7 @@ def write_bytes(place: Place, data: bytes) -> None:
         write_whole(place, data)
         return
     fs, path = _store(place)
-    with _told(place):
+    with _with_reason(place):
         if place.protocol in OBJECTS:
             fs.pipe_file(path, data)
             return
@@ -270,7 +270,7 @@ def delete(place: Place) -> None:
         place.unlink(missing_ok=True)
         return
     fs, path = _store(place)
-    with suppress(FileNotFoundError), _told(place):
+    with suppress(FileNotFoundError), _with_reason(place):
         fs.rm_file(path)
 
 

@@ -7,7 +7,7 @@ Everything is settled here before the first pixel. The rules:
 - Without an output folder a picture's result stands beside it as ``photo-cutout.png``, those of the
   folder ``shots`` in ``shots-cutout``.
 - Where two results would share a name, each keeps its picture's full old name (``a.jpg.png``,
-  ``a.tif.png``); where that does not tell them apart, they get the folders below their common parent.
+  ``a.tif.png``); where those are equal, too, they get the folders below their common parent.
 - No result may fall on an input.
 """
 

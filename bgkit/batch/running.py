@@ -33,7 +33,7 @@ __all__ = ["run_job"]
 
 
 def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) -> Outcome:
-    """Do one job; ``on_step`` is told the name of each step that is done, ``read`` and ``write`` among them."""
+    """Do one job; ``on_step`` receives the name of each step that is done, ``read`` and ``write`` among them."""
     seconds: dict[str, float] = {}
     stamp, layers = stamp_of(job), None
     error = trace = kind = ""

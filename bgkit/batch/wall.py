@@ -44,7 +44,7 @@ class Wall:
         number = sum(self.counts[name] for name in ("done", "failed")) + 1
         framed = outcome.facts.get("frame", {})
         name = os.path.relpath(str(outcome.job.picture), self.folder)
-        told = {
+        entry = {
             "number": number,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "name": shown(name),
@@ -58,14 +58,14 @@ class Wall:
         }
         self.thumbnails[number] = outcome.found.get("thumbnail", b"")
         self.thumbnails.pop(number - KEPT, None)
-        self.pictures.append(told)
+        self.pictures.append(entry)
         self.counts[outcome.status] += 1
         self.counts["flagged"] += bool(outcome.flags)
 
     def stand(self) -> dict[str, Any]:
         """Return how it stands: folder, counts, trouble, and the series in figures."""
         values = {
-            name: [told["series"][name] for told in list(self.pictures) if name in told["series"]] for name in SERIES
+            name: [entry["series"][name] for entry in list(self.pictures) if name in entry["series"]] for name in SERIES
         }
         return {
             "folder": self.folder,

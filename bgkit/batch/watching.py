@@ -7,10 +7,10 @@ network share, and shares are where cameras and shops put pictures; a listing of
   it can be opened. Who writes slower than that gets the picture done when it is whole: a change makes it new.
 - What was done stands in the journal (:mod:`bgkit.batch.journal`), also for results that were taken away since. A
   result without a line there was being written when the power failed, and is made again.
-- A picture that fails is told once, and tried again when it changes.
-- Where two pictures want one name, the second keeps its full old name, ``a.tif.png``; the journal tells whose is whose.
+- A picture that fails is reported once, and tried again when it changes.
+- Where two pictures want one name, the second keeps its full old name, ``a.tif.png``; the journal says whose is whose.
 - Nothing is written to an output folder that does not hold the journal: it may be a share that is away, and its mount
-  point would fill the local disk. A full disk, a folder that is away: the watch waits, and goes on when it is back.
+  point would fill the local disk. A full disk, a folder that is away: the watch waits, and resumes when it is back.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def command(
     """Compare pipelines on pictures, with or without truth.
 
     Writes report.html, which opens in any browser without a network, scores.csv, scores.json, and every
-    layer of every result. The same command goes on where it was stopped.
+    layer of every result. The same command resumes a comparison that was stopped.
 
     Files that cannot be read, matched or measured are listed, and make the exit status 1.
     """
@@ -75,7 +75,7 @@ def command(
         progress.note(f"{count} variants on each picture")
     try:
         with progress:
-            told = compare(
+            compared = compare(
                 pipelines,
                 open_dataset(dataset, images) if dataset else images,
                 output,
@@ -91,12 +91,12 @@ def command(
     except KeyboardInterrupt:
         click.echo("stopped; the same command resumes", err=True)
         return 130
-    for problem in told["problems"][:SHOWN]:
+    for problem in compared["problems"][:SHOWN]:
         click.echo(f"error: {problem['file']}: {problem['reason']}", err=True)
-    if len(told["problems"]) > SHOWN:
-        click.echo(f"error: and {len(told['problems']) - SHOWN} more; the report names every one", err=True)
-    progress.note(f"{told['verdict']}\n{output / 'report.html'}")
-    return 1 if told["problems"] else 0
+    if len(compared["problems"]) > SHOWN:
+        click.echo(f"error: and {len(compared['problems']) - SHOWN} more; the report names every one", err=True)
+    progress.note(f"{compared['verdict']}\n{output / 'report.html'}")
+    return 1 if compared["problems"] else 0
 
 
 class _Lines:

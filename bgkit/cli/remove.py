@@ -77,7 +77,7 @@ Examples:
     "--if-exists",
     type=click.Choice(["skip", "overwrite", "fail"]),
     help="What to do when the output exists; default: overwrite for one picture given by name, else skip, so that "
-    "a batch that was stopped goes on when it is started again.",
+    "a batch that was stopped is resumed when it is started again.",
 )
 @click.option(
     "--workers", type=click.IntRange(1), help="Processes; default: by the cores, for more than a few pictures."

@@ -43,7 +43,7 @@ def command(*, source: str, run: Path | None, data: str | None, values: tuple[st
 
     RECIPE is a YAML file or the name of a shipped recipe; a FOLDER of pictures is trained on by the recipe `small`. The
     folder RUN (default: runs/ and the recipe's or the folder's name) takes the recipe in full, figures, curves and
-    samples of each epoch, and checkpoints. Started again with the same RUN, the training goes on where it stopped.
+    samples of each epoch, and checkpoints. Started again with the same RUN, the training resumes where it stopped.
     """
     try:
         from bgkit.train.loop import train
@@ -73,17 +73,17 @@ def command(*, source: str, run: Path | None, data: str | None, values: tuple[st
 
 
 class _Lines:
-    """Progress as lines, for logs and pipes: one now and then, and each thing told."""
+    """Progress as lines, for logs and pipes: a step's line now and then, and every message."""
 
     def __init__(self) -> None:
-        self.told = time.monotonic()
+        self.said = time.monotonic()
 
     def say(self, text: str) -> None:
         click.echo(text)
 
     def step(self, now: Progress) -> None:
-        if time.monotonic() - self.told >= SILENCE:
-            self.told = time.monotonic()
+        if time.monotonic() - self.said >= SILENCE:
+            self.said = time.monotonic()
             self.say(f"step {now.step}/{now.steps}: {describe(now)}")
 
 

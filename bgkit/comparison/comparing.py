@@ -95,7 +95,7 @@ def compare(
             Path(images), Path(truth) if truth else None, Path(plates) if plates else None, folder
         )
     for text in (*notes, *left_out):
-        _tell(on_news, f"note: {text}")
+        _say(on_news, f"note: {text}")
     total, records = len(variants) * len(samples), []
     title = {variant.id: variant.name for variant in variants}
     running = run_variants(
@@ -104,7 +104,7 @@ def compare(
         folder,
         metrics=names,
         workers=workers,
-        on_begin=lambda variant, todo, before: _tell(
+        on_begin=lambda variant, todo, before: _say(
             on_news, f"{variant.name}: {todo} pictures{f', {before} done before' if before else ''}"
         ),
     )
@@ -143,7 +143,7 @@ def compare(
     ]
     scored = any(record["scores"] for record in records)
     metric = names[0] if scored else judging.CONFIDENCE
-    told: dict[str, Any] = {
+    compared: dict[str, Any] = {
         "bgkit": __version__,
         "time": report.now(),
         "images": source,
@@ -173,14 +173,14 @@ def compare(
         "results": records,
         "problems": [vars(problem) for problem in problems],
     }
-    told["verdict"] = _verdict(told, title)
-    write_whole(folder / "scores.json", report.as_json(told))
+    compared["verdict"] = _verdict(compared, title)
+    write_whole(folder / "scores.json", report.as_json(compared))
     write_whole(folder / "scores.csv", judging.rows_as_csv(title, records, names if scored else ()))
-    report.write_page(folder / "report.html", told, lambda kind, picture: thumbnail(folder, kind, picture))
-    return told
+    report.write_page(folder / "report.html", compared, lambda kind, picture: thumbnail(folder, kind, picture))
+    return compared
 
 
-def _tell(on_news: Callable[[str], None] | None, text: str) -> None:
+def _say(on_news: Callable[[str], None] | None, text: str) -> None:
     if on_news is not None:
         on_news(text)
 
@@ -204,16 +204,16 @@ def _heat(spread: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.clip(np.stack([3 * spread, 3 * spread - 1, 3 * spread - 2], axis=2), 0, 1), np.float32)
 
 
-def _verdict(told: dict[str, Any], title: dict[str, str]) -> str:
+def _verdict(compared: dict[str, Any], title: dict[str, str]) -> str:
     """Return the result in two sentences, no surer than the numbers are."""
-    standings = told["ranking"][told["metric"]]
+    standings = compared["ranking"][compared["metric"]]
     if not standings:
         return "No picture was done by every pipeline; there is nothing to rank."
-    metric = told["metrics"][told["metric"]]["title"]
+    metric = compared["metrics"][compared["metric"]]["title"]
     best, rest = standings[0], standings[1:]
     count = best["pictures"]
     pictures = "1 picture" if count == 1 else f"{count} pictures"
-    what = "by predicted confidence, since there is no truth" if not told["scored"] else f"by {metric}"
+    what = "by predicted confidence, since there is no truth" if not compared["scored"] else f"by {metric}"
     text = f"{title[best['name']]} comes first {what}: {best['mean']:.4g} on {pictures}."
     tied = [title[one["name"]] for one in rest if one["tied"]]
     if not rest:

@@ -39,7 +39,7 @@ def rankings(variants: Sequence[str], records: Sequence[Record], metrics: Sequen
         if record["status"] == "done":
             values = {**record["scores"], CONFIDENCE: record["confidence"]}
             by_variant[record["variant"]][record["picture"]] = values
-    told = {}
+    judged = {}
     for metric in (*metrics, CONFIDENCE):
         have = [
             {name for name, values in pictures.items() if values.get(metric) is not None}
@@ -48,13 +48,13 @@ def rankings(variants: Sequence[str], records: Sequence[Record], metrics: Sequen
         common = sorted(set.intersection(*have)) if have else []
         values = {variant: [pictures[name][metric] for name in common] for variant, pictures in by_variant.items()}
         better = METRICS[metric].better if metric in METRICS else "higher"
-        told[metric] = [asdict(standing) for standing in rank(values, better)]
-    return told
+        judged[metric] = [asdict(standing) for standing in rank(values, better)]
+    return judged
 
 
 def cost(variants: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
     """Return each variant's median seconds, in all and by stage, its largest memory, and what went wrong."""
-    told = {}
+    judged = {}
     for variant in variants:
         mine = [record for record in records if record["variant"] == variant]
         done = [record for record in mine if record["status"] == "done"]
@@ -65,14 +65,14 @@ def cost(variants: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
                     stages.setdefault(stage, []).append(seconds)
         totals = [sum(s for name, s in record["seconds"].items() if name in stages) for record in done]
         memory = [record["memory"] for record in done if record["memory"]]
-        told[variant] = {
+        judged[variant] = {
             "done": len(done),
             "failed": len(mine) - len(done),
             "seconds": statistics.median(totals) if totals else None,
             "stages": {name: statistics.median(seconds) for name, seconds in stages.items()},
             "memory": max(memory) if memory else None,
         }
-    return told
+    return judged
 
 
 def agree(
@@ -124,13 +124,13 @@ def agree(
             for b in range(a + 1, len(here))
         }
         subject = max(float(common.mean()), float(mean.mean()), 0.01)
-        told = {
+        judged = {
             "disagreement": float(spread.mean()) / subject,
             "consensus_iou": {
                 variants[index]["id"]: overlap(alpha >= 0.5, common) for index, alpha in zip(here, alphas, strict=True)
             },
         }
-        return told, pairs
+        return judged, pairs
 
     of_pictures: dict[str, Any] = {}
     sums: dict[tuple[int, int], list[tuple[float, float]]] = {}
@@ -140,7 +140,7 @@ def agree(
                 of_pictures[picture], pairs = found
                 for pair, values in pairs.items():
                     sums.setdefault(pair, []).append(values)
-    told_pairs = [
+    pair_means = [
         {
             "a": variants[a]["id"],
             "b": variants[b]["id"],
@@ -150,7 +150,7 @@ def agree(
         }
         for (a, b), values in sums.items()
     ]
-    return {"pairs": told_pairs, "pictures": of_pictures}
+    return {"pairs": pair_means, "pictures": of_pictures}
 
 
 def trust(records: Sequence[Record], metric: str) -> dict[str, Any] | None:

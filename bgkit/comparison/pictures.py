@@ -25,7 +25,7 @@ def gather(
     samples
         In the order of names; those without a truth, too.
     problems
-        Every file without a partner, and those whose name several files bear.
+        Every file without a partner, and files that share a name.
     notes
         What lies in ``images`` and is no picture by its ending.
 
@@ -59,7 +59,7 @@ def gather(
 def _named(
     folder: Path, what: str, problems: list[Problem], leave_out: Path | None
 ) -> tuple[dict[str, Path], list[Path]]:
-    """Return the pictures of a folder by name, and what is no picture; names that several bear are problems."""
+    """Return the pictures of a folder by name, and what is no picture; files that share a name are problems."""
     given = pictures_in(folder, what, leave_out)
     for name, paths in given.doubled.items():
         problems += [Problem(name, str(path), f"one of {len(paths)} files of this name") for path in paths]

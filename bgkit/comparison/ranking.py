@@ -22,7 +22,7 @@ RESAMPLES = 4000  # the ends of a 95 % interval then vary by about 2 % of its wi
 class Standing:
     """Where a method stands; ``low`` and ``high`` bound the mean with 95 % confidence.
 
-    ``behind`` is the mean difference to the best method, positive for worse. ``tied`` tells that it
+    ``behind`` is the mean difference to the best method, positive for worse. ``tied`` says that it
     could be the best: the difference's interval holds zero.
     """
 

@@ -167,7 +167,7 @@ def _read_sweep(text: str) -> tuple[str, list[str]]:
 
 
 def _told_apart(variants: list[Variant]) -> list[Variant]:
-    """Number the bases of different pipelines that bear one name (``a/mine.yaml``, ``b/mine.yaml``)."""
+    """Number the bases of different pipelines that have the same name (``a/mine.yaml``, ``b/mine.yaml``)."""
     names = [variant.name for variant in variants]
     return [
         variant
@@ -330,5 +330,5 @@ def _read_journal(path: Path) -> dict[str, Record]:
 def _record(variant: Variant, outcome: Outcome) -> Record:
     record = {name: value for name, value in asdict(outcome).items() if name not in ("job", "found", "stamp", "trace")}
     found = {"signs": {}, "confidence": None, "scores": {}, "problem": "", **outcome.found}
-    told = {"variant": variant.id, "picture": outcome.job.key, "file": outcome.job.name, **record, **found}
-    return json.loads(json.dumps(told))  # a record is the same whether it was run or read back
+    entry = {"variant": variant.id, "picture": outcome.job.key, "file": outcome.job.name, **record, **found}
+    return json.loads(json.dumps(entry))  # a record is the same whether it was run or read back

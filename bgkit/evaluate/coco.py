@@ -64,13 +64,13 @@ def open_persons(root: Path, where: str) -> Dataset:
 
 def _read(notes: Path, folder: Path) -> Dataset:
     try:
-        told = json.loads(notes.read_text())
-        persons = {kind["id"] for kind in told["categories"] if kind["name"] == "person"}
+        annotated = json.loads(notes.read_text())
+        persons = {kind["id"] for kind in annotated["categories"] if kind["name"] == "person"}
         drawn: dict[int, list[Any]] = {}
-        for one in told["annotations"]:
+        for one in annotated["annotations"]:
             if one["category_id"] in persons:
                 drawn.setdefault(one["image_id"], []).append(one["segmentation"])
-        pictures = [picture for picture in told["images"] if picture["id"] in drawn]
+        pictures = [picture for picture in annotated["images"] if picture["id"] in drawn]
         samples = [
             PersonSample(
                 Path(picture["file_name"]).stem,

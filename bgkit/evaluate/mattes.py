@@ -23,7 +23,7 @@ def read_matte(path: Path) -> NDArray[np.float32]:
     Raises
     ------
     ImageError
-        If the file cannot be read, or is a color picture without alpha, in which no mask can be told.
+        If the file cannot be read, or is a color picture without alpha, which shows no mask.
     """
     from bgkit.imagefile import read_gray, read_picture
 

@@ -48,7 +48,7 @@ def grad(alpha: Array, truth: Array, trimap: Array | None = None, *, sigma: floa
     """Return the gradient error: the sum of (|grad alpha| - |grad truth|) squared (Rhemann et al. 2009).
 
     The derivatives are those of a Gaussian of ``sigma`` px, cut off where it falls below 0.01 and
-    scaled to unit energy, as in the authors' code; beyond the border the picture goes on as at it.
+    scaled to unit energy, as in the authors' code; beyond the border the picture is continued by its outermost pixels.
     """
     check_pair(alpha, truth)
     error = (_slope(alpha, sigma) - _slope(truth, sigma)) ** 2

@@ -56,7 +56,7 @@ class Table:
 
     def json(self) -> str:
         """Return everything as one JSON object."""
-        told = {
+        document = {
             "pictures": len(self.rows),
             "figures": _plain(self.figures),
             "kinds": {kind: _plain(figures) for kind, figures in (self.kinds or {}).items()},
@@ -64,7 +64,7 @@ class Table:
             "problems": [vars(problem) for problem in self.problems],
             "metrics": {name: METRICS[name]._asdict() for name in self.metrics},
         }
-        return json.dumps(told, indent=1, allow_nan=False) + "\n"
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     def csv(self) -> str:
         """Return a line per picture, scored or not; the last column says why not."""

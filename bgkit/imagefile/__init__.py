@@ -2,7 +2,7 @@
 
 Reading gives sRGB, 0..1, upright, with the file's own alpha apart, or an
 :class:`bgkit.errors.ImageError` that says in one line what is wrong; never a picture half read.
-What a file is, is told by its first bytes, not by its name. Writing is whole or not at all: into a
+What a file is, its first bytes decide, not its name. Writing is whole or not at all: into a
 file beside the target that then takes its place.
 
 ``_formats`` tells formats apart, ``_source`` gets the bytes, ``_decode`` hands them to the reader of their format and

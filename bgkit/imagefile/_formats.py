@@ -1,4 +1,4 @@
-"""Which formats there are, how each is told by its first bytes, and who reads it.
+"""Which formats there are, how each is recognized by its first bytes, and who reads it.
 
 A name says nothing, with one exception: a Targa file of version 1 has no signature, so it is taken for
 one only where its name says so too.
@@ -26,7 +26,7 @@ __all__ = [
 HEAD = 64  # bytes that tell the format
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, in both byte orders
-_RAW = {  # camera raw files that are told by their first bytes; those that look like TIFF are told by their content
+_RAW = {  # camera raw files that their first bytes show; those that look like TIFF are recognized by their content
     b"FUJIFILMCCD-RAW": "RAF",
     b"IIRO": "ORF",
     b"IIRS": "ORF",

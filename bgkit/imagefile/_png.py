@@ -97,9 +97,9 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
 
 def _space(chunks: Chunks, info: dict[Any, Any]) -> bytes | _signals.Space | None:
     """Return the color space that counts: cICP before iCCP before sRGB before gAMA and cHRM (PNG 3rd edition, 4.3)."""
-    told = chunks.others.get(b"cICP", b"")
-    if len(told) == 4:
-        found = _signals.of_code_points(told[0], told[1], bool(told[3]), chunks.depth)
+    cicp = chunks.others.get(b"cICP", b"")
+    if len(cicp) == 4:
+        found = _signals.of_code_points(cicp[0], cicp[1], bool(cicp[3]), chunks.depth)
         if found is not None:
             return found
     profile: bytes | None = info.get("icc_profile")

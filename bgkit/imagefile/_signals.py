@@ -1,4 +1,4 @@
-"""Color spaces that are told by numbers or names instead of an ICC profile.
+"""Color spaces that are given by numbers or names instead of an ICC profile.
 
 The code points of ITU-T H.273 (cICP of PNG, nclx of HEIC and AVIF), gAMA and cHRM of PNG, and what EXIF says
 of Adobe RGB. All become a curve to linear light for each channel and a matrix to linear sRGB.

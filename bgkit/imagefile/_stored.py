@@ -34,7 +34,7 @@ class Stored(NamedTuple):
     alpha: Array | None
     depth: int = 8  # bits per sample in the file: 8, 16 or 32
     turn: int = 1  # EXIF's orientation, still to be undone
-    space: bytes | Space | None = None  # an ICC profile, or a color space told in another way; None: nothing is said
+    space: bytes | Space | None = None  # an ICC profile, or a color space given in another way; None: nothing is said
     dpi: tuple[float, float] | None = None
     exif: Any = None  # Pillow's reading of it, or its bytes
     xmp: bytes | None = None

@@ -2,7 +2,7 @@
 
 A TIFF is a chain of directories (TIFF 6.0, section 2), some of them reduced pictures, some hung below others
 (SubIFDs). The pages of a file are its full pictures; a thumbnail is none, wherever it stands. Camera raw files are
-TIFFs too, told by a color filter array or linear raw data in any directory.
+TIFFs too, recognized by a color filter array or linear raw data in any directory.
 
 Pillow decodes 1 to 8 bits. For 16 bits, floats, several extra samples, CIELAB and channels one after the other it is
 asked for *bytes*: a directory is added to the file that calls the same strips or tiles a gray picture of 8 bits, as

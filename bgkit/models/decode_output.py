@@ -34,15 +34,15 @@ def read_map(card: Card, output: Array, path: Path | str) -> Array:
     classes = classes_of(card, len(scores), card.name)
     if rule.activation == "softmax":
         powers = np.exp(scores - scores.max(0))
-        found = powers[list(classes)].sum(0) / powers.sum(0)
+        foreground = powers[list(classes)].sum(0) / powers.sum(0)
     elif rule.activation == "sigmoid":
-        found = (0.5 + 0.5 * np.tanh(0.5 * scores[list(classes)])).sum(0)  # the sigmoid, without overflow
+        foreground = (0.5 + 0.5 * np.tanh(0.5 * scores[list(classes)])).sum(0)  # the sigmoid, without overflow
     else:
-        found = scores[list(classes)].sum(0)
+        foreground = scores[list(classes)].sum(0)
     if rule.stretch:
-        low, high = float(found.min()), float(found.max())
-        found = (found - low) / (high - low) if high > low else found
-    return found.astype(np.float32, copy=False)
+        low, high = float(foreground.min()), float(foreground.max())
+        foreground = (foreground - low) / (high - low) if high > low else foreground
+    return foreground.astype(np.float32, copy=False)
 
 
 def _planes(card: Card, output: Array, path: Path | str) -> Array:

@@ -126,7 +126,7 @@ class _EndlessError(Exception):
 
 
 def _fetch_once(url: str, part: Path, start: int, size: int | None, on_progress: Progress | None) -> bool:
-    """Append to ``part`` what one answer brings; tell whether that was the end of the file."""
+    """Append to ``part`` what one answer brings; return whether that was the end of the file."""
     request = urllib.request.Request(url, headers={"User-Agent": "bgkit", "Accept-Encoding": "identity"})
     if start:
         request.add_header("Range", f"bytes={start}-")
@@ -137,8 +137,8 @@ def _fetch_once(url: str, part: Path, start: int, size: int | None, on_progress:
             return False
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise http.client.HTTPException("the server compresses what it was asked to send as it is")
-        told = answer.headers.get("Content-Length", "")
-        end = start + int(told) if re.fullmatch("[0-9]{1,15}", told) else None
+        length = answer.headers.get("Content-Length", "")
+        end = start + int(length) if re.fullmatch("[0-9]{1,15}", length) else None
         if size is None and end is not None and end > MOST:
             raise ModelError(f"{url}: the server has {end} bytes, and an ONNX file has at most {MOST}; is it the file?")
         with part.open("r+b" if part.exists() else "wb") as out:

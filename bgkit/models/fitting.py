@@ -1,4 +1,4 @@
-"""Whether a card fits the graph it is for, told before anything runs."""
+"""Whether a card fits the graph it is for, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def _check_instances(graph: Graph, outputs: list[str], place: str) -> None:
         if None not in outer:
             counts[name] = math.prod(size or 0 for size in outer)
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{count} of {name}" for name, count in counts.items())
-        raise ModelError(f"{place}: output.instances: expected as many boxes, labels, scores and masks, got {told}")
+        given = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        raise ModelError(f"{place}: output.instances: expected as many boxes, labels, scores and masks, got {given}")
 
 
 def _check_activation(card: Card, graph: Graph, output: str, place: str) -> None:
@@ -120,7 +120,7 @@ def _check_map(card: Card, value: Value, source: Value, place: str) -> None:
     if rank not in (2, 3, 4) or flat or (rank == 4 and spatial(value, whole) == (1, 1)):
         raise ModelError(
             f"{place}: output.name: expected a map (1, classes, rows, columns), got {value}; "
-            "a network that answers one number for each class finds no place"
+            "a network that answers with one number for each class cannot be used"
         )
     other = other_layout(value, layout, spatial(source, card.input.layout))
     if other:

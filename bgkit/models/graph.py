@@ -34,7 +34,7 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Value:
-    """An input or output: ``shape`` has None for a free dimension, and is None when it is not told."""
+    """An input or output: ``shape`` has None for a free dimension, and is None when the file does not say."""
 
     name: str
     dtype: str

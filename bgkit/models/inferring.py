@@ -1,4 +1,4 @@
-"""A card for an ONNX file that came without one: what the graph tells, and what is assumed aloud."""
+"""A card for an ONNX file that came without one: what the graph says, and what is assumed with a warning."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BYTES: dict[str, Any] = {"scale": 255.0}
 def infer_card(path: Path) -> Card:
     """Return a card read from the graph of ``path``.
 
-    The graph tells the names, the layout, the size and whether the output is a probability; it cannot
-    tell the channel order and the normalization: RGB and ImageNet's are assumed, and said so in
+    The graph says the names, the layout, the size and whether the output is a probability; it does not
+    say the channel order and the normalization: RGB and ImageNet's are assumed, and said so in
     :attr:`Card.inferred`.
 
     Raises

@@ -29,18 +29,18 @@ class Window:
     weights: Array
 
 
-def find_window(found: Array, share: float) -> Window | None:
+def find_window(mask: Array, share: float) -> Window | None:
     """Return the window around what is above 0.5 in a map (M, N) and three tenths of its size on each side.
 
     None if there is nothing above 0.5, or if the window covers more than ``share`` of the map.
     """
-    step = max(1, max(found.shape) // SIDE)
-    subject = found[::step, ::step] > FOUND
+    step = max(1, max(mask.shape) // SIDE)
+    subject = mask[::step, ::step] > FOUND
     if not subject.any():
         return None
-    sides = [_side(np.flatnonzero(subject.any(1 - axis)) * step, step, found.shape[axis]) for axis in (0, 1)]
+    sides = [_side(np.flatnonzero(subject.any(1 - axis)) * step, step, mask.shape[axis]) for axis in (0, 1)]
     slices = (sides[0][0], sides[1][0])
-    if np.prod([each.stop - each.start for each in slices]) > share * found.size:
+    if np.prod([each.stop - each.start for each in slices]) > share * mask.size:
         return None
     return Window(slices, sides[0][1][:, None] * sides[1][1])
 

@@ -110,7 +110,7 @@ class Network:
         self.sha256 = card.file.sha256 or digest_of(path)
         for text in card.inferred:
             warnings.warn(f"{path.name}: {text}", stacklevel=2)
-        self._told = False  # whether values far outside 0..1 were
+        self._warned = False  # of values far outside 0..1
         self._session = start(path, provider)
 
     @property
@@ -144,11 +144,11 @@ class Network:
 
     def run_batch(self, pictures: Sequence[Mapping[str, Array]]) -> list[Array]:
         """Return the maps of several pictures of one size, in one call where the graph allows, else one by one."""
-        found = self._look(pictures)
+        answers = self._look(pictures)
         if self.card.input.closer is not None:
-            for layers, answer in zip(pictures, found, strict=True):
+            for layers, answer in zip(pictures, answers, strict=True):
                 self._look_closer(layers, answer, self.card.input.closer)
-        return found
+        return answers
 
     def _look_closer(self, layers: Mapping[str, Array], answer: Array, share: float) -> None:
         """Write into a picture's map what the network makes of the window around what it found."""
@@ -188,17 +188,17 @@ class Network:
         return [self._map(out[i : i + 1]) for i in range(len(feeds))]
 
     def _map(self, output: Array) -> Array:
-        """Return the map of one picture's output, clipped to 0..1; what is far outside is told once."""
-        found = read_map(self.card, output, self.path)
-        low, high = float(found.min()), float(found.max())
-        if not self._told and not self.card.output.stretch and (low < -FAR or high > 1 + FAR):
-            self._told = True
+        """Return the map of one picture's output, clipped to 0..1; of values far outside it warns once."""
+        answer = read_map(self.card, output, self.path)
+        low, high = float(answer.min()), float(answer.max())
+        if not self._warned and not self.card.output.stretch and (low < -FAR or high > 1 + FAR):
+            self._warned = True
             warnings.warn(
                 f"{self.card.name}: expected an output of 0..1, got {low:.3g}..{high:.3g}, which was clipped; "
                 'does the card miss output.activation = "sigmoid"?',
                 stacklevel=2,
             )
-        return np.clip(found, 0, 1)
+        return np.clip(answer, 0, 1)
 
     def _call(self, feeds: list[Array]) -> list[Array]:
         named = {
@@ -238,7 +238,7 @@ def start(path: Path, provider: str) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; warnings of old exporters tell a user nothing
     # Falling back to the processor where an operator is missing is ONNX Runtime's way; a whole
-    # provider that fails to start is told below.
+    # provider that fails to start is reported below.
     names = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=names)

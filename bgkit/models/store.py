@@ -47,12 +47,12 @@ def list_cards(on_broken: Callable[[ModelError], None] | None = None) -> list[Ca
     Parameters
     ----------
     on_broken : callable, optional
-        Told of each card that was added and cannot be read; such a card is left out.
+        Receives the error of each card that was added and cannot be read; such a card is left out.
 
     Raises
     ------
     ModelError
-        If a card that was added cannot be read, and nobody is told.
+        If a card that was added cannot be read, and nothing takes the error.
     """
     shipped = shipped_cards()
     names = {card.name for card in shipped}
@@ -97,14 +97,14 @@ def show(name: str) -> Card:
 def path_of(card: Card) -> Path:
     """Return where the file of ``card`` lies, or will when it is fetched."""
     own = WEIGHTS / card.file.name
-    shipped = (CARDS / f"{card.name}.toml").is_file()  # another's file may bear the same name
+    shipped = (CARDS / f"{card.name}.toml").is_file()  # another's file may have the same name
     return own if shipped and own.is_file() else home() / "models" / card.name / card.file.name
 
 
 def resolve(model: str) -> tuple[Card, Path]:
     """Return card and file of a network by its name or by the path of an ONNX file.
 
-    A file's card is the TOML file of the same name beside it; without one, what the graph tells is
+    A file's card is the TOML file of the same name beside it; without one, what the graph says is
     taken from it and the rest assumed (:attr:`Card.inferred` says what).
 
     Raises

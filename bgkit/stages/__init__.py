@@ -1,7 +1,7 @@
 """The stages, each a function, loaded on first use.
 
 ``bgkit.stages.dense_crf`` is the function; the file it stands in is in the table below. No file
-bears the name of a stage it defines, or importing it would put the module in the function's place.
+has the name of a stage it defines, or importing it would put the module in the function's place.
 """
 
 from __future__ import annotations

@@ -219,7 +219,7 @@ def _solve(
     max_memory: float,
     prior: tuple[Array, Array] | None = None,
 ) -> Array:
-    """Return alpha of the unknown pixels, 0..1, and tell how the solve went."""
+    """Return alpha of the unknown pixels, 0..1, and note how the solve went."""
     alpha, facts = solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, threads(), prior)
     note(**facts)
     if facts["error"] > tolerance:

@@ -29,7 +29,7 @@ __all__ = ["chroma_key", "luv_threshold"]
 
 Floats = NDArray[Any]
 
-SHADOW_SIDE = 400  # px, of the copy on which shadows are told from subjects
+SHADOW_SIDE = 400  # px, of the copy on which shadows are separated from subjects
 SHADOW_NEAR = 0.05  # of its diagonal: a shadow is seen against what stands so near
 SHADOW_STEP = 0.5  # dE*uv a pixel of that copy: a steeper change of lightness is a contour
 QUIET = 3.0  # dE*uv

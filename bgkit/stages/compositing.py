@@ -176,7 +176,7 @@ def _shadow(image: Array, alpha: Array, plate: Array | None) -> Array:
     else:
         depth = 1 - ratio / np.median(ratio[weight > 0.5 * weight.max()])
     depth = _enlarge(depth, alpha)
-    # A depth of 1 % is not told from the fit's and the camera's errors, one of 3 % is a shadow; between, it fades in.
+    # A depth of 1 % may be an error of the fit or the camera, one of 3 % is a shadow; between, it fades in.
     # From 2 to 5 %, a sixth of the shadow's light is lost (plate) and the error is half as large again.
     fade = np.clip((depth - 0.01) / 0.02, 0, 1)
     return np.clip(1 - depth * fade * fade * (3 - 2 * fade), 0.1, 1)

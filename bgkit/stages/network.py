@@ -49,7 +49,7 @@ def cnn_mask(
         The empty scene, for networks whose card asks for it (BackgroundMattingV2); others ignore it.
     model : str
         A network's name, as ``bgkit models list`` shows them, or the path of an ONNX file. The card
-        of a file is the TOML file of the same name beside it; without one, what the graph tells is
+        of a file is the TOML file of the same name beside it; without one, what the graph says is
         used and the rest assumed, with a warning that says what.
     provider : str
         What ONNX Runtime runs it on. One that is not there is an error, never a silent fall-back.

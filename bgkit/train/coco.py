@@ -37,10 +37,10 @@ def open_filtered(root: Path, data: Data) -> tuple[tuple[PersonSample, ...], lis
     left_out = {ABSENT: 0, CROWD: 0, COUNT: 0, AREA: 0}
     samples = [sample for path in notes for sample in _read(path, data, left_out)]
     if not samples:
-        told = ", ".join(f"{number} for {reason}" for reason, number in left_out.items())
-        raise RecipeError(f"{root}: the filter lets no picture through (left out: {told})")
-    told = [f"{number} pictures for {reason}" for reason, number in left_out.items() if number]
-    return tuple(sorted(samples, key=lambda sample: sample.name)), told
+        counts = ", ".join(f"{number} for {reason}" for reason, number in left_out.items())
+        raise RecipeError(f"{root}: the filter lets no picture through (left out: {counts})")
+    counts = [f"{number} pictures for {reason}" for reason, number in left_out.items() if number]
+    return tuple(sorted(samples, key=lambda sample: sample.name)), counts
 
 
 def _pictures_of(notes: Path) -> Path:
@@ -49,14 +49,14 @@ def _pictures_of(notes: Path) -> Path:
 
 def _read(notes: Path, data: Data, left_out: dict[str, int]) -> list[PersonSample]:
     try:
-        told = json.loads(notes.read_text("utf-8"))
-        names = {kind["name"]: kind["id"] for kind in told["categories"]}
+        annotated = json.loads(notes.read_text("utf-8"))
+        names = {kind["name"]: kind["id"] for kind in annotated["categories"]}
         if data.category not in names:
             hint = did_you_mean(data.category, names) or f"; it has {', '.join(sorted(names))}"
             raise RecipeError(f"data.category: {notes.name} has no category {data.category!r}{hint}")
         drawn: dict[int, list[Any]] = {}
         crowds = set()
-        for one in told["annotations"]:
+        for one in annotated["annotations"]:
             if one["category_id"] != names[data.category]:
                 continue
             if one.get("iscrowd"):
@@ -64,7 +64,7 @@ def _read(notes: Path, data: Data, left_out: dict[str, int]) -> list[PersonSampl
             else:
                 drawn.setdefault(one["image_id"], []).append(one["segmentation"])
         samples = []
-        for picture in told["images"]:
+        for picture in annotated["images"]:
             objects = drawn.get(picture["id"], [])
             sample = PersonSample(
                 f"{notes.stem.removeprefix('instances_')}/{Path(picture['file_name']).stem}",

@@ -116,9 +116,9 @@ def export(
         set_checksum(card, target)
         return difference
     made_of = [len(group) for group in groups]
-    told = Exported(first.recipe, entry, target, side, free, weights, difference, made_of, first.facts, first.run)
-    write_card(told, license_name, commercial)
-    write_figures(told)
+    exported = Exported(first.recipe, entry, target, side, free, weights, difference, made_of, first.facts, first.run)
+    write_card(exported, license_name, commercial)
+    write_figures(exported)
     return difference
 
 

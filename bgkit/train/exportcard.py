@@ -1,7 +1,7 @@
 """The card and the figures that go with an exported network.
 
 The card is what any network needs to run here (``docs/how-to/bring-your-own-network.md``). It names no license unless
-one is told: who trains a network knows under which terms its pictures came.
+one is given: who trains a network knows under which terms its pictures came.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ class Exported:
         return re.sub(r"[^a-z0-9._-]+", "-", self.file.stem.lower()).strip("-._") or "network"
 
 
-def write_card(told: Exported, license_name: str, commercial: str) -> None:
+def write_card(exported: Exported, license_name: str, commercial: str) -> None:
     """Write ``NAME.toml`` beside the file; it is read once to be sure that it can be."""
-    data = told.file.read_bytes()
-    entry, recipe = told.entry, told.recipe
+    data = exported.file.read_bytes()
+    entry, recipe = exported.entry, exported.recipe
     paper = f"{recipe.network}, {entry.paper}"
     summary = recipe.description or f"Trained by bgkit train: {paper}."
     allowed = {"yes": "true", "no": "false"}.get(commercial, _quoted("unclear"))
     lines = [
         "bgkit = 1",
-        f"name = {_quoted(told.name)}",
+        f"name = {_quoted(exported.name)}",
         f"summary = {_quoted(summary)}",
         f"sources = [{_quoted(f'bgkit train: {paper}')}]",
         "",
         "[file]",
-        f"name = {_quoted(told.file.name)}",
+        f"name = {_quoted(exported.file.name)}",
         f'sha256 = "{digest_of(data)}"',
         f"bytes = {len(data)}",
         "",
@@ -72,17 +72,17 @@ def write_card(told: Exported, license_name: str, commercial: str) -> None:
         f"deviation = {list(entry.deviation)}",
     ]
     if "trimap" in entry.inputs or "mask" in entry.inputs:  # details count: tiles at full size, not a shrunk square
-        lines.append(f"tile = {told.size}")
-        lines += [f"multiple = {entry.multiple}", 'rounding = "pad"'] if told.free else [f"size = {told.size}"]
+        lines.append(f"tile = {exported.size}")
+        lines += [f"multiple = {entry.multiple}", 'rounding = "pad"'] if exported.free else [f"size = {exported.size}"]
     else:
-        lines.append(f"size = {told.size}")
+        lines.append(f"size = {exported.size}")
     if len(entry.inputs) > 1:
         for name in entry.inputs:
             lines += ["", "[[input.tensors]]", f'name = "{name}"', f'layers = ["{name}"]']
     answer = "refined" if "mask" in entry.inputs else "mask"
     lines += ["", "[output]", f'name = "{answer}"', f'activation = "{entry.activation}"']
     text = "\n".join(lines) + "\n"
-    path = told.file.with_suffix(".toml")
+    path = exported.file.with_suffix(".toml")
     parse_card(text, str(path))
     path.write_text(text, "utf-8")
 
@@ -102,41 +102,42 @@ def set_checksum(card: Path, file: Path) -> None:
     card.write_text(text, "utf-8")
 
 
-def write_figures(told: Exported) -> None:
+def write_figures(exported: Exported) -> None:
     """Write ``NAME.md`` beside the file: what it was trained on, how, and how good it is."""
-    recipe = told.recipe
-    kept = told.weights + ("" if told.weights == "float32" else ", cast to float32 when the session starts")
-    sides = f"any multiple of {told.entry.multiple}" if told.free else f"{told.size} only"
+    recipe = exported.recipe
+    kept = exported.weights + ("" if exported.weights == "float32" else ", cast to float32 when the session starts")
+    sides = f"any multiple of {exported.entry.multiple}" if exported.free else f"{exported.size} only"
     lines = [
-        f"# {told.name}",
+        f"# {exported.name}",
         "",
         recipe.description,
         "",
-        f"- Network: `{recipe.network}` ({told.entry.paper}); inputs {', '.join(told.entry.inputs)}.",
-        f"- File: `{told.file.name}`, {told.file.stat().st_size:,} bytes, weights {kept}; sides {sides}.",
-        f"- ONNX Runtime differs from torch by at most {told.difference:.1e} (0..1).",
+        f"- Network: `{recipe.network}` ({exported.entry.paper}); inputs {', '.join(exported.entry.inputs)}.",
+        f"- File: `{exported.file.name}`, {exported.file.stat().st_size:,} bytes, weights {kept}; sides {sides}.",
+        f"- ONNX Runtime differs from torch by at most {exported.difference:.1e} (0..1).",
     ]
-    if len(told.checkpoints) > 1:
-        lines.append(f"- The mean of the answers of {len(told.checkpoints)} networks; the figures are the first one's.")
-    if max(told.checkpoints) > 1:
-        counts = ", ".join(map(str, told.checkpoints))
+    if len(exported.checkpoints) > 1:
+        count = len(exported.checkpoints)
+        lines.append(f"- The mean of the answers of {count} networks; the figures are the first one's.")
+    if max(exported.checkpoints) > 1:
+        counts = ", ".join(map(str, exported.checkpoints))
         lines.append(f"- The mean of the weights of {counts} checkpoints; the figures are the first one's.")
-    facts = json.loads((told.run / "run.json").read_text("utf-8")) if told.run else {}
+    facts = json.loads((exported.run / "run.json").read_text("utf-8")) if exported.run else {}
     if facts:
         parts = ", ".join(f"{count} {name}" for name, count in facts["pictures"].items())
         lines.append(f"- Pictures: {parts}; fingerprint `{facts['fingerprint'][:16]}`.")
         lines.append(f"- Made with bgkit {facts['bgkit']}, torch {facts['torch']}.")
     rows = []
-    if "figures" in told.facts:
-        rows.append(("validation", told.facts["figures"]))
-    test = told.run / "test.json" if told.run else None
+    if "figures" in exported.facts:
+        rows.append(("validation", exported.facts["figures"]))
+    test = exported.run / "test.json" if exported.run else None
     if test is not None and test.is_file():
         rows.append(("test", json.loads(test.read_text("utf-8"))))
     if rows:
-        lines += ["", f"At {told.recipe.course.sizes[-1]} px, best epoch {told.facts.get('epoch', '?')}:", ""]
+        lines += ["", f"At {exported.recipe.course.sizes[-1]} px, best epoch {exported.facts.get('epoch', '?')}:", ""]
         lines += ["| pictures | IoU | MAE | F max |", "|---|---|---|---|"]
         lines += [f"| {name} | {row['iou']:.4f} | {row['mae']:.4f} | {row['f_max']:.4f} |" for name, row in rows]
-    log = read_log(told.run) if told.run else []
+    log = read_log(exported.run) if exported.run else []
     if log:
         lines += ["", "| epoch | side | loss | IoU | MAE | F max |", "|---|---|---|---|---|---|"]
         lines += [
@@ -145,4 +146,4 @@ def write_figures(told: Exported) -> None:
             for row in log
         ]
     lines += ["", "The recipe, every value written out:", "", "```yaml", dump_recipe(recipe).rstrip(), "```", ""]
-    told.file.with_suffix(".md").write_text("\n".join(lines), "utf-8")
+    exported.file.with_suffix(".md").write_text("\n".join(lines), "utf-8")

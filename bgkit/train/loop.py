@@ -1,4 +1,4 @@
-"""The training loop: averaged weights, and checkpoints from which a run goes on as if it had never stopped."""
+"""The training loop: averaged weights, and checkpoints from which a run resumes as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def train(
     run : Path
         Receives ``recipe.yaml`` (every value), ``run.json`` (versions, the pictures' fingerprint), ``split.json``,
         ``log.jsonl`` (a line an epoch), ``curves.png``, ``samples/epoch-NNN.png``, ``last.pt`` (to go on from),
-        ``best.pt``, and at the end ``test.json``. Called again with the same ``run``, training goes on where it
+        ``best.pt``, and at the end ``test.json``. Called again with the same ``run``, training resumes where it
         stopped, and ends with the same weights, bit for bit, as if it had never stopped.
     say : callable(text)
-        Receives what there is to tell.
+        Receives each message.
     on_step : callable(progress), optional
         Called after each step. What it raises ends the run; the state is saved first, as it is on Ctrl-C.
     given : tuple of Pictures and sequence of ndarray, optional
@@ -113,7 +113,7 @@ def train(
     if state.steps < FEW_STEPS and not course.start:
         say(
             f"{state.steps} steps from random weights teach little (expect masks of no use below some {FEW_STEPS}); "
-            "more epochs, or start: embedded, which goes on from the network that bgkit ships"
+            "more epochs, or start: embedded, which begins with the network that bgkit ships"
         )
     began = state.step
     clock = _Clock(recipe, state)
@@ -139,24 +139,24 @@ def train(
                 epoch=epoch,
                 first=state.step % state.per_epoch,
             ):
-                with _uninterrupted():  # a checkpoint of half a step would not go on as if nothing had happened
+                with _uninterrupted():  # a checkpoint of half a step would not resume as if nothing had happened
                     _step(state, recipe, inputs, truth)
-                told = clock.tick(epoch, size)
+                progress = clock.tick(epoch, size)
                 if on_step is not None:
-                    on_step(told)
+                    on_step(progress)
                 if clock.due():
                     state.save("last.pt")
     finally:
         if state.step > began and state.whole:
             state.save("last.pt")
             if state.step < state.steps:
-                say(f"saved at step {state.step} of {state.steps}; the same command goes on from there")
+                say(f"saved at step {state.step} of {state.steps}; the same command resumes there")
     if len(tested) and not (run / "test.json").exists():
         best = state.load_best()
         figures = measure(best, tested, grounds, entry, size=course.sizes[-1], seed=course.seed)
-        told = {"checkpoint": "best.pt", "pictures": len(tested), "size": course.sizes[-1], **figures}
-        (run / "test.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
-        say(f"test, once, with the best checkpoint: {_told(figures)}")
+        scored = {"checkpoint": "best.pt", "pictures": len(tested), "size": course.sizes[-1], **figures}
+        (run / "test.json").write_text(json.dumps(scored, indent=2) + "\n", "utf-8")
+        say(f"test, once, with the best checkpoint: {_in_words(figures)}")
     return run / "best.pt"
 
 
@@ -264,7 +264,7 @@ def _close_epoch(
     sheet = run / "samples" / f"epoch-{epoch:03}.png"
     draw_samples(sheet, state.average, held, grounds, entry, size=size, seed=recipe.course.seed)
     draw_curves(run)
-    say(f"epoch {epoch}/{recipe.course.epochs}: loss {line['loss']:.4f}; validation {_told(figures)}")
+    say(f"epoch {epoch}/{recipe.course.epochs}: loss {line['loss']:.4f}; validation {_in_words(figures)}")
     if not (run / "best.pt").exists() or figures["iou"] > state.best:
         state.best = figures["iou"]
         state.save("best.pt", figures)
@@ -339,7 +339,7 @@ def _size(recipe: Recipe, epoch: int) -> int:
     return sizes[epoch * len(sizes) // epochs]
 
 
-def _told(figures: dict[str, float]) -> str:
+def _in_words(figures: dict[str, float]) -> str:
     return f"IoU {figures['iou']:.4f}, MAE {figures['mae']:.4f}, F max {figures['f_max']:.4f}"
 
 

@@ -160,7 +160,7 @@ class Optimizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How the learning rate goes on.
+    """How the learning rate changes over the run.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def begin(run: Path, recipe: Recipe, fingerprint: str, parts: dict[str, Sequence
     for old in (*run.glob("samples/epoch-*.png"), run / "log.jsonl", run / "test.json", run / "curves.png"):
         old.unlink(missing_ok=True)  # a run that was stopped before its first checkpoint begins anew
     said.write_text(dump_recipe(recipe), "utf-8")
-    told = {
+    content = {
         "bgkit": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -70,7 +70,7 @@ def begin(run: Path, recipe: Recipe, fingerprint: str, parts: dict[str, Sequence
         "fingerprint": fingerprint,
         "pictures": {name: len(names) for name, names in parts.items()},
     }
-    facts.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    facts.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     (run / "split.json").write_text(json.dumps({name: list(names) for name, names in parts.items()}) + "\n", "utf-8")
 
 
@@ -83,7 +83,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         free = shutil.disk_usage(path.parent).free / 1e6
         raise RecipeError(
             f"{path}: cannot be written, {free:.0f} MB are free there ({str(error).splitlines()[0]}); "
-            "make room and start the same command again, which goes on from the checkpoint before"
+            "make room and start the same command again, which resumes from the checkpoint before"
         ) from None
 
 
@@ -93,7 +93,7 @@ def read_log(run: Path) -> list[dict[str, Any]]:
 
 
 def write_line(run: Path, line: dict[str, Any]) -> None:
-    """Add an epoch's line to the log, once: an epoch that was done again after a kill is not told twice."""
+    """Add an epoch's line to the log, once: an epoch that was done again after a kill is not listed twice."""
     kept = [old for old in read_log(run) if old["epoch"] < line["epoch"]]
     write_whole(run / "log.jsonl", "".join(json.dumps(each) + "\n" for each in [*kept, line]))
 

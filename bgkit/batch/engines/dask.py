@@ -69,7 +69,7 @@ class Dask:
         return self
 
     def _connect(self, workers: int) -> None:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told by its pictures
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is reported with its pictures
         if self.scheduler is None:
             import dask
 
@@ -212,13 +212,13 @@ class Dask:
                 proof.parent.mkdir(parents=True, exist_ok=True)
                 proof.touch()
             asked = [_root(place) for place in (*places, proof) if place is not None]
-            told = self.client.run(_greet, asked, on_error="return")
+            answers = self.client.run(_greet, asked, on_error="return")
         except Exception as error:
             raise PlanError(f"the workers cannot be asked: {error}") from error
         finally:
             if proof is not None:
                 proof.unlink(missing_ok=True)
-        for address, answer in told.items():
+        for address, answer in answers.items():
             if isinstance(answer, Exception):
                 raise PlanError(f"worker {address}: cannot run bgkit there: {answer}")
             version, missing = answer

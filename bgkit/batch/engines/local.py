@@ -156,11 +156,11 @@ def _run_in_workers(
                 job = worker.job
                 assert job is not None
                 try:
-                    told = worker.line.recv()
-                    if isinstance(told, str):
-                        worker.take(told, work, on_step)
+                    message = worker.line.recv()
+                    if isinstance(message, str):
+                        worker.take(message, work, on_step)
                         continue
-                    worker.job, outcome = None, replace(told, job=job)
+                    worker.job, outcome = None, replace(message, job=job)
                     room.learn(sizes.pop(id(job)), outcome.memory)
                     yield outcome
                 except (EOFError, OSError):
@@ -203,7 +203,7 @@ def _pixels(job: Job) -> int:
 
 
 def _serve(line: Connection, work: Work, share: int) -> None:
-    """Do jobs until the parent hangs up; it is told of each step where it has to watch the time."""
+    """Do jobs until the parent hangs up; it receives each step's name where it has to watch the time."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
     set_threads(share)
