@@ -18,7 +18,6 @@ import functools
 import json
 import multiprocessing
 import os
-import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -29,14 +28,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import bgkit
-from benchmarks.pages import fill
-from bgkit.comparison.confidence import GOOD, Fit, confidence, fit, rank_correlation, risk_coverage
+from benchmarks.pages import fill, with_fit
+from bgkit.comparison.confidence import GOOD, rank_correlation, risk_coverage
 from bgkit.comparison.signs import signs, witnesses
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import score
+from bgkit.logistic import auc, crossed, fit_logistic
 from bgkit.removal import read_layers
 
 ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = {"strength": 1.0, "least_spread": 0.05}  # of the fit
 PAGE, CODE = ROOT / "docs" / "explanation" / "confidence.md", ROOT / "bgkit" / "comparison" / "confidence.py"
 SETS = {"ecssd": "test/ecssd", "studio": "test/studio"}
 FOLDS = 5
@@ -110,23 +111,12 @@ def _each(todo: list, workers: int) -> Iterator[list[dict]]:
         yield from pool.imap_unordered(measure, todo)
 
 
-def crossed(rows: list[dict]) -> np.ndarray:
+def unseen(rows: list[dict]) -> np.ndarray:
     """The confidence of each result by a fit that has not seen its picture."""
     subjects = [row["picture"].rpartition("-")[0] if row["set"] == "studio" else row["picture"] for row in rows]
-    fold = np.array([zlib.crc32(subject.encode()) % FOLDS for subject in subjects])
-    found = np.zeros(len(rows))
-    for one in range(FOLDS):
-        seen = [row for row, where in zip(rows, fold, strict=True) if where != one]
-        fitted = fit([row["signs"] for row in seen], [row["iou"] >= GOOD for row in seen])
-        for index in np.flatnonzero(fold == one):
-            found[index] = confidence(rows[index]["signs"], fitted)
-    return found
-
-
-def auc(confidences: np.ndarray, good: np.ndarray) -> float:
-    """The chance that a good result gets more confidence than a bad one."""
-    more = confidences[good][:, None] - confidences[~good][None]
-    return float(((more > 0) + 0.5 * (more == 0)).mean()) if more.size else float("nan")
+    folds = [str(zlib.crc32(subject.encode()) % FOLDS) for subject in subjects]
+    good = [row["iou"] >= GOOD for row in rows]
+    return np.array(crossed([row["signs"] for row in rows], good, folds, **SETTINGS))
 
 
 def table(rows: list[dict], sure: np.ndarray) -> str:
@@ -177,18 +167,18 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "confidence.jsonl")
     options = parser.parse_args()
     rows = results(options)
-    sure = crossed(rows)
+    sure = unseen(rows)
     parts = {
         "work": work_done(rows),
         "table": table(rows, sure),
         "reliability": reliability(rows, sure),
         "alone": alone(rows),
     }
-    fitted = source_of(fit([row["signs"] for row in rows], [row["iou"] >= GOOD for row in rows]))
-    print(*parts.values(), fitted, sep="\n\n")
+    fitted = fit_logistic([row["signs"] for row in rows], [row["iou"] >= GOOD for row in rows], **SETTINGS)
+    print(*parts.values(), fitted.source("FIT"), sep="\n\n")
     if options.write:
         PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
-        CODE.write_text(with_fit(CODE.read_text(encoding="utf-8"), fitted), encoding="utf-8")
+        CODE.write_text(with_fit(CODE.read_text(encoding="utf-8"), "FIT", fitted), encoding="utf-8")
         print(f"written: {PAGE}, {CODE}", file=sys.stderr)
     return 0
 
@@ -210,19 +200,6 @@ def alone(rows: list[dict]) -> str:
     ordered = sorted(found.items(), key=lambda pair: -abs(np.nan_to_num(pair[1])))
     lines += [f"| `{name}` | {'never shown' if np.isnan(value) else f'{value:+.3f}'} |" for name, value in ordered]
     return "\n".join(lines)
-
-
-def source_of(fitted: Fit) -> str:
-    """The fit as it stands in the source."""
-    lines = [f'        "{name}": {round(weight, 3)},' for name, weight in fitted.weights.items()]
-    return "\n".join(["FIT = Fit(", f"    {fitted.start:.3f},", "    {", *lines, "    },", ")"])
-
-
-def with_fit(code: str, fitted: str) -> str:
-    """The source with another fit."""
-    changed, count = re.subn(r"^FIT = Fit\(\n.*?^\)$", lambda _: fitted, code, flags=re.DOTALL | re.MULTILINE)
-    assert count == 1, "expected one FIT = Fit( in bgkit/comparison/confidence.py"
-    return changed
 
 
 if __name__ == "__main__":

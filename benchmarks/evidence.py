@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 import zlib
 from pathlib import Path
@@ -29,7 +28,7 @@ import cv2
 import numpy as np
 
 import bgkit
-from benchmarks.pages import fill
+from benchmarks.pages import fill, with_fit
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.samples import Sample
 from bgkit.evidence import SIGNS, chance_of_key, pool, read_signs
@@ -157,10 +156,7 @@ def main() -> int:
     print(*parts.values(), fitted.source("FIT"), sep="\n\n")
     if options.write:
         PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
-        code, count = re.subn(
-            r"^FIT = Logistic\(\n.*?^\)$", fitted.source("FIT"), CODE.read_text(encoding="utf-8"), flags=re.S | re.M
-        )
-        assert count == 1, f"expected one FIT = Logistic( in {CODE}"
+        code = with_fit(CODE.read_text(encoding="utf-8"), "FIT", fitted)
         CODE.write_text(code, encoding="utf-8")
     return 0
 

@@ -28,7 +28,7 @@ import numpy as np
 
 import bgkit
 from benchmarks.evidence import group_of, samples
-from benchmarks.pages import fill
+from benchmarks.pages import fill, with_fit
 from bgkit import evidence
 from bgkit.evaluate.samples import Sample
 from bgkit.files import digest_of
@@ -125,10 +125,7 @@ def main() -> int:
     print(*parts.values(), fitted.source("TRUST"), f"threshold: {threshold:g}", sep="\n\n")
     if options.write:
         PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
-        code, count = re.subn(
-            r"^TRUST = Logistic\(\n.*?^\)$", fitted.source("TRUST"), CODE.read_text(encoding="utf-8"), flags=re.S | re.M
-        )
-        assert count == 1, f"expected one TRUST = Logistic( in {CODE}"
+        code = with_fit(CODE.read_text(encoding="utf-8"), "TRUST", fitted)
         CODE.write_text(code, encoding="utf-8")
         for path in sorted(PIPELINES.glob("*.yaml")):
             text = path.read_text(encoding="utf-8")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["block", "fill", "named"]
+from bgkit.logistic import Logistic
+
+__all__ = ["block", "fill", "named", "with_fit"]
 
 BLOCK = re.compile(r"(<!-- measured: (\w+) -->)\n(.*?)(<!-- /measured -->)", re.DOTALL)
 
@@ -19,6 +21,14 @@ def fill(page: str, parts: Mapping[str, str]) -> str:
     <!-- /measured -->
     """
     return BLOCK.sub(lambda match: f"{match[1]}\n{parts[match[2]].strip()}\n{match[4]}", page)
+
+
+def with_fit(code: str, name: str, fitted: Logistic) -> str:
+    """Return a source file's text with another fit under the name of the one that stands there."""
+    pattern = rf"^{name} = Logistic\(\n.*?^\)$"
+    code, count = re.subn(pattern, lambda _: fitted.source(name), code, flags=re.DOTALL | re.MULTILINE)
+    assert count == 1, f"expected one {name} = Logistic(...), found {count}"
+    return code
 
 
 def named(page: str) -> list[str]:

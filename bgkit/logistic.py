@@ -39,6 +39,7 @@ def fit_logistic(
     true: Sequence[bool],
     counts: Sequence[float] | None = None,
     strength: float = 0.3,
+    least_spread: float = 0.0,
 ) -> Logistic:
     """Fit the regression to cases known to be true or not.
 
@@ -52,12 +53,16 @@ def fit_logistic(
         How much each case matters; by default all the same.
     strength : float
         Pulls the weights, each sign taken in units of its own spread, to zero.
+    least_spread : float
+        A sign with a smaller standard deviation hardly ever shows, so there are too few cases to learn from: it gets no
+        weight.
     """
     from scipy.optimize import minimize
 
     names = list(rows[0])
     signs = np.array([[row[name] for name in names] for row in rows])
     middle, spread = signs.mean(axis=0), signs.std(axis=0) + 1e-9
+    spread[spread < least_spread] = np.inf
     units = (signs - middle) / spread
     side = np.where(np.asarray(true, bool), 1.0, -1.0)
     count = np.ones(len(side)) if counts is None else np.asarray(counts, np.float64) / np.mean(counts)
@@ -81,13 +86,15 @@ def crossed(
     groups: Sequence[str],
     counts: Sequence[float] | None = None,
     strength: float = 0.3,
+    least_spread: float = 0.0,
 ) -> list[float]:
     """Return the chance of each case by a fit that has seen no case of its group."""
     found = np.zeros(len(rows))
     for group in dict.fromkeys(groups):
         seen = [index for index, other in enumerate(groups) if other != group]
         weight = None if counts is None else [counts[index] for index in seen]
-        fitted = fit_logistic([rows[index] for index in seen], [true[index] for index in seen], weight, strength)
+        cases, outcome = [rows[index] for index in seen], [true[index] for index in seen]
+        fitted = fit_logistic(cases, outcome, weight, strength, least_spread)
         for index, other in enumerate(groups):
             if other == group:
                 found[index] = fitted.chance(rows[index])

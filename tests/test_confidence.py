@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from conftest import disk_scene
 
-from benchmarks.confidence import CODE, PAGE, source_of, with_fit
-from benchmarks.pages import named
-from bgkit.comparison.confidence import FIT, Fit, confidence, fit, rank_correlation, reasons, risk_coverage
+from benchmarks.confidence import CODE, PAGE, SETTINGS
+from benchmarks.pages import named, with_fit
+from bgkit.comparison.confidence import FIT, confidence, rank_correlation, reasons, risk_coverage
 from bgkit.comparison.signs import SIGNS, signs
 from bgkit.layers import Layers
+from bgkit.logistic import Logistic, fit_logistic
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +112,8 @@ def test_command_writes_the_fit_that_is_shipped():
     """What ``benchmarks/confidence.py --write`` would put in for the shipped fit is what stands there, so a new one
     lands in its place."""
     code = CODE.read_text(encoding="utf-8")
-    assert with_fit(code, source_of(FIT)) == code
-    assert "    1.500,\n" in with_fit(code, source_of(Fit(1.5, {"holes": -1.0})))
+    assert with_fit(code, "FIT", FIT) == code
+    assert "    1.500,\n" in with_fit(code, "FIT", Logistic(1.5, {"holes": -1.0}))
 
 
 def test_page_has_the_blocks_that_the_command_writes():
@@ -124,9 +125,9 @@ def test_fit_finds_the_chance():
     """From draws by a known law the fit returns about that law; a sign without say gets none."""
     rng = np.random.default_rng(0)
     rows = [{"holes": a, "noise": b} for a, b in rng.uniform(0, 1, (4000, 2))]
-    law = Fit(2.0, {"holes": -5.0})
-    good = [rng.uniform() < confidence(row, law) for row in rows]
-    found = fit(rows, good)
+    law = Logistic(2.0, {"holes": -5.0})
+    good = [rng.uniform() < law.chance(row) for row in rows]
+    found = fit_logistic(rows, good, **SETTINGS)
     assert found.start == pytest.approx(2, abs=0.25)
     assert found.weights["holes"] == pytest.approx(-5, abs=0.4)
     assert found.weights.get("noise", 0) > -0.4
@@ -135,7 +136,7 @@ def test_fit_finds_the_chance():
 def test_fit_praises_no_trouble():
     """A sign that goes with good results by accident gets no weight."""
     rows = [{"holes": float(value)} for value in range(10)]
-    assert fit(rows, [value >= 5 for value in range(10)]).weights == {}
+    assert fit_logistic(rows, [value >= 5 for value in range(10)], **SETTINGS).weights == {}
 
 
 def test_curve_of_a_useless_order_is_flat():
