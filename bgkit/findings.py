@@ -168,7 +168,7 @@ def _subject_cut(picture: Array, layers: Layers) -> float | None:
 def _burnt(picture: Array, where: Array, channels: int) -> float:
     """Return the percentage with so many channels at full: a ground is white, a colored highlight loses two first."""
     full = sum((picture[:, :, channel] >= 254.5 / 255).view(np.uint8) for channel in range(3))
-    return 100 * np.count_nonzero((full >= channels) & where) / max(1, np.count_nonzero(where))
+    return 100 * int(np.count_nonzero((full >= channels) & where)) / max(1, int(np.count_nonzero(where)))
 
 
 def _subject_share(picture: Array, layers: Layers) -> float | None:

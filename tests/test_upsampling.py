@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import references
 
-from bgkit.stages import guided_upsample
 from bgkit.resizing import between
+from bgkit.stages import guided_upsample
 
 
 def radius_for(shape, pixels):

@@ -383,7 +383,7 @@ def _place(result: Array, window: _Box, canvas: Array) -> None:
 def _pure_rim(canvas: Array, *, clear: bool) -> float:
     """Return the share of the rim that is pure white (or clear, where the result has alpha) once written in 8 bit."""
     wide = max(1, round(0.01 * max(canvas.shape[:2])))
-    inner, strips = canvas[wide:-wide], [canvas[:wide], canvas[wide:][-wide:]]  # these two whole, of the others the ends
+    inner, strips = canvas[wide:-wide], [canvas[:wide], canvas[wide:][-wide:]]  # the corners once
     strips += [inner[:, :wide], inner[:, wide:][:, -wide:]]
     pure = [part[:, :, 3] < 0.5 / 255 if clear else part.min(axis=2) >= 254.5 / 255 for part in strips]
     return sum(map(np.count_nonzero, pure)) / sum(part.size for part in pure)
