@@ -148,6 +148,7 @@ def write_index(titles: dict[str, str], folder: Path) -> None:
         for name in names:
             last = sorted(folder.glob(f"{name}-*.png"))[-1].name
             parts.append(f"[![{titles[name]}]({last})]({name}.md)\n\n[{titles[name]}]({name}.md)")
+    parts.append("```{toctree}\n:hidden:\n" + "\n".join(name for names in GROUPS.values() for name in names) + "\n```")
     (folder / "index.md").write_text("\n\n".join(parts) + "\n")
 
 

@@ -10,6 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import gallery_pages
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
@@ -21,6 +23,7 @@ def write_pages(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     shutil.copytree(ROOT / DEPLOY, folder / DEPLOY)
+    gallery_pages.build(folder / "gallery")
     for name, page in OUTSIDE.items():
         text = (ROOT / name).read_text("utf-8")
         (folder / page).write_text(re.sub(r"\]\(docs/", "](", text), "utf-8")

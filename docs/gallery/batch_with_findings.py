@@ -13,21 +13,21 @@ import scenes
 from show import show
 
 import bgkit
-from bgkit.imagefile import read_picture, write_picture
+from bgkit.imagefile import write_picture
 
 Path("shots").mkdir()
-paper = scenes.paper(720, 600)
-shot = scenes.photograph(scenes.vase(720, 600), paper).image
-for name, image in {
+paper = scenes.paper(480, 400)
+shot = scenes.photograph(scenes.vase(480, 400), paper).image
+shots = {
     "good": shot,
-    "empty": scenes.photograph(scenes.vase(720, 600), paper).plate,
-    "cut-off": shot[:, 260:],
-    "blurred": cv2.GaussianBlur(shot, None, 6),
-}.items():
+    "empty": scenes.photograph(scenes.vase(480, 400), paper).plate,
+    "cut_off": shot[:, 170:],
+    "blurred": cv2.GaussianBlur(shot, None, 4),
+}
+for name, image in shots.items():
     write_picture(f"shots/{name}.png", image)
-done = bgkit.remove_many("shots", "shop", "product", values={"frame.size": 500, "checks.pixels": 300}, workers=1)
+done = bgkit.remove_many("shots", "shop", "product", values={"frame.size": 400, "checks.pixels": 400}, workers=1)
 print(dict(done.counts))
 for outcome in done.flagged:
     print(Path(outcome.job.name).name, *outcome.flags, sep="\n    ")
-names = ["good", "empty", "cut-off", "blurred"]
-show(**{name: read_picture(f"shop/{name}.png").image for name in names})
+show(**shots)

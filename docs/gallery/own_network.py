@@ -4,7 +4,7 @@ Any ONNX file that answers a picture with a mask runs after a small TOML file, i
 what comes out.
 The "network" here is one convolution, drawn by the example: how much darker than light gray a pixel is, through a
 sigmoid.
-A trained one is used in the same way; see [Bring your own network](../bring-your-own-network.md).
+A trained one is used in the same way; see [Bring your own network](../how-to/bring-your-own-network.md).
 """
 
 from pathlib import Path

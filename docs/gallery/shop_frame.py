@@ -9,8 +9,8 @@ from show import show
 
 import bgkit
 
-shot = scenes.photograph(scenes.vase(720, 600), scenes.paper(720, 600, color=(0.88, 0.86, 0.80)))
-cut = bgkit.remove(shot.image, "product", values={"frame.size": 600, "checks.pixels": 600})
+shot = scenes.photograph(scenes.vase(480, 400), scenes.paper(480, 400, color=(0.88, 0.86, 0.80)))
+cut = bgkit.remove(shot.image, "product", values={"frame.size": 400, "checks.pixels": 400})
 for name in ("filled", "pure", "subjects", "touching"):
     finding = cut.facts["findings"][name]
     print(f"{name}: {finding['value']:.4g} {finding['unit']}, {finding['limit']}")
