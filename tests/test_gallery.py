@@ -50,7 +50,9 @@ def test_every_example_is_in_one_group():
 def test_a_page_has_title_code_output_and_pictures(tmp_path):
     """What an example printed and showed stands on its page, and its pictures beside it."""
     example = gallery_pages.read("white_balance")
-    made = gallery_pages.Run("printed", [{"before": np.zeros((4, 4, 3), np.float32), "after": np.ones((4, 4, 3))}])
+    made = gallery_pages.Run(
+        "printed", [{"before": np.zeros((4, 4, 3), np.float32), "after": np.ones((4, 4, 3), np.float32)}]
+    )
     gallery_pages.write_page(example, made, tmp_path)
     text = (tmp_path / "white_balance.md").read_text()
     assert text.startswith(f"# {example.title}\n") and example.code in text and "```text\nprinted\n```" in text

@@ -63,11 +63,11 @@ def draw(drawing: Drawing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     alpha = _small(cover.astype(np.float32))
     inside = _small(color * cover[..., None]) / np.maximum(alpha, 1e-3)[..., None]
     row, col = np.mgrid[:ROWS, :COLS].astype(np.float32)
-    modelled = 1.06 - 0.22 * col / COLS + 0.5 * folds
+    modeled = 1.06 - 0.22 * col / COLS + 0.5 * folds
     falloff = 1.02 - 0.10 * np.hypot((row - ROWS / 2) / ROWS, (col - COLS / 2) / COLS)
     blotches = cv2.GaussianBlur(rng.normal(0, 1, (ROWS, COLS, 3)).astype(np.float32), (0, 0), 2)
     ground = np.float32(drawing.ground) * falloff[..., None] + drawing.texture * blotches / blotches.std()
-    image = alpha[..., None] * inside * modelled[..., None] + (1 - alpha[..., None]) * ground
+    image = alpha[..., None] * inside * modeled[..., None] + (1 - alpha[..., None]) * ground
     image = image * drawing.light + rng.normal(0, drawing.grain, image.shape)
     return np.clip(image, 0, 1).astype(np.float32), alpha
 

@@ -27,18 +27,24 @@ Examples:
     "--images", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The pictures, or the set's folder."
 )
 @click.option("--dataset", metavar="NAME", help="--images is a known data set: ecssd, duts-te, studio, ...")
-@click.option("--truth", metavar="DIR", type=click.Path(path_type=Path), help="True masks or alphas, by equal names.")
-@click.option("--plates", metavar="DIR", type=click.Path(path_type=Path), help="Empty scenes, by equal names.")
+@click.option("--truth", metavar="DIR", type=click.Path(path_type=Path), help="True masks or alphas, matched by name.")
+@click.option("--plates", metavar="DIR", type=click.Path(path_type=Path), help="Empty scenes, matched by name.")
 @click.option(
     "--sweep", "sweeps", metavar="STAGE.PARAM=A,B,...", multiple=True, help="Try these values; several make a grid."
 )
-@click.option("--metrics", metavar="A,B,...", help="Of these; the first ranks. Default: mad, then the usual ones.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; default: by the cores. Times are steadiest with 1.")
+@click.option(
+    "--metrics", metavar="A,B,...", help="Metrics to compute; the first one ranks. Default: mad and the usual ones."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes; default: as many as there are cores. Times are steadiest with 1.",
+)
 @click.option(
     "-o", "--output", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The report's folder."
 )
-@click.option("--yes", is_flag=True, help="Do not ask where a sweep makes more than a thousand variants.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--yes", is_flag=True, help="Do not ask before more than a thousand variants.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
     *,
     pipelines: tuple[str, ...],

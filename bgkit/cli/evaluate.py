@@ -29,11 +29,11 @@ Examples:
 @click.option(
     "--trimaps",
     metavar="DIR|set",
-    help="Matting metrics look at the unknown pixels alone; set: of the trimaps that the data set brings.",
+    help="Compute matting metrics on the unknown pixels only; set: the trimaps of the data set.",
 )
-@click.option("--foregrounds", metavar="DIR", help="True subject colors, to compare those of cutouts with.")
+@click.option("--foregrounds", metavar="DIR", help="True subject colors, to compare with those of cutouts.")
 @click.option("--dataset", metavar="NAME", help="The truth is a known data set: ecssd, duts-te, alphamatting, ...")
-@click.option("--metrics", metavar="A,B,...", help="Only these; default all.")
+@click.option("--metrics", metavar="A,B,...", help="Metrics to compute; default: all.")
 @click.option("--no-stretch", is_flag=True, help="Do not stretch predictions to 0..1 for salient-object metrics.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with a row per picture, instead of a table.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Also write a json, csv or txt.")

@@ -24,15 +24,17 @@ Examples:
     "--weights",
     type=click.Choice(["float32", "float16", "int8"]),
     default="float32",
-    help="How they are stored: in 4, 2 or 1 bytes each, at the same speed.",
+    help="How weights are stored: in 4, 2 or 1 bytes each, at the same speed.",
 )
-@click.option("--size", type=click.IntRange(1), help="Side of the square to see; default: the recipe's last.")
-@click.option("--license", "license_name", metavar="NAME", default="unknown", help="Of the weights, for the card.")
+@click.option("--size", type=click.IntRange(1), help="Side of the input square; default: the last of the recipe.")
+@click.option(
+    "--license", "license_name", metavar="NAME", default="unknown", help="License of the weights, for the card."
+)
 @click.option(
     "--commercial",
     type=click.Choice(["yes", "no", "unclear"]),
     default="unclear",
-    help="Whether they may be sold with.",
+    help="Whether the weights may be used commercially.",
 )
 @click.option("--card", metavar="FILE", type=click.Path(path_type=Path), help="A card of yours; its checksum is set.")
 @click.option("--recipe", metavar="FILE", help="Names the network of a checkpoint that holds only weights.")

@@ -66,12 +66,12 @@ Examples:
 @click.option("--layer", type=click.Choice(LAYERS), default="result", show_default=True, help="What to write.")
 @click.option("--strip", is_flag=True, help="Write picture, subject on white and matte side by side instead.")
 @_brought_options
-@click.option("--format", "ending", type=click.Choice(FORMATS), help="Of results; default png.")
+@click.option("--format", "ending", type=click.Choice(FORMATS), help="The format of results; default: png.")
 @click.option(
     "--page",
     metavar="N|all",
     callback=_read_page,
-    help="Of a file that holds several pictures, the Nth (default: the first), or all, to numbered results.",
+    help="Which picture of a file that holds several: the Nth (default: the first), or all, with numbered results.",
 )
 @click.option(
     "--if-exists",
@@ -80,13 +80,15 @@ Examples:
     "a batch that was stopped is resumed when it is started again.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1), help="Processes; default: by the cores, for more than a few pictures."
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes; default: as many as there are cores, for four pictures or more.",
 )
 @click.option(
     "--memory",
     type=click.FloatRange(0.1),
     metavar="GB",
-    help="What all workers together may take; default: what is free.",
+    help="Memory for all workers together; default: what is free.",
 )
 @click.option(
     "--engine",
@@ -104,7 +106,7 @@ Examples:
     "--timeout",
     type=click.FloatRange(0.1),
     metavar="SECONDS",
-    help="That a picture may take; one that takes longer fails, and its step is named.",
+    help="Time limit for a picture; one that takes longer fails, and the step it was in is named.",
 )
 @click.option(
     "--report",
@@ -124,15 +126,17 @@ Examples:
 @click.option(
     "--metadata",
     type=click.Choice(METADATA),
-    help="What of the picture's EXIF, XMP and IPTC goes along: credit (default): artist, copyright, description, time "
-    "of capture; none; or all, places (GPS) included.",
+    help="Which of the picture's EXIF, XMP and IPTC fields to copy. credit (default): artist, copyright, description, "
+    "time of capture; none; or all, places (GPS) included.",
 )
-@click.option("--sidecar", is_flag=True, help="Write a JSON file of all that a repeat needs beside each result.")
+@click.option(
+    "--sidecar", is_flag=True, help="Write a JSON file beside each result, with all that is needed to make it again."
+)
 @click.option("--strict", is_flag=True, help="Exit status 1 also when a picture is flagged by the pipeline's checks.")
 @click.option(
     "--review", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Copy flagged results to DIR."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
     *,
     inputs: tuple[str, ...],

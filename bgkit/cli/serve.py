@@ -20,23 +20,30 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65535), default=7000, show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one for two cores and 3 GB.")
 @click.option(
-    "--memory", type=click.FloatRange(0.5), metavar="GB", help="For all workers together; default: nine tenths of all."
+    "--memory",
+    type=click.FloatRange(0.5),
+    metavar="GB",
+    help="Memory for all workers together; default: nine tenths of all.",
 )
-@click.option("--queue", type=click.IntRange(0), default=16, show_default=True, help="Pictures that may wait.")
-@click.option("-p", "--pipeline", default="auto", show_default=True, help="Of requests that name none.")
+@click.option("--queue", type=click.IntRange(0), default=16, show_default=True, help="How many pictures may wait.")
+@click.option("-p", "--pipeline", default="auto", show_default=True, help="For requests that name no pipeline.")
 @click.option("--pipelines", "folder", metavar="DIR", type=click.Path(path_type=Path), help="A folder of YAML files.")
 @click.option("--key", "key_file", metavar="FILE", type=click.Path(path_type=Path), help="Keys, one a line.")
 @click.option("--no-key", is_flag=True, help="Let everyone in, also on an address that others reach.")
 @click.option("--name", "names", metavar="NAME", multiple=True, help="A name of this server; repeatable.")
-@click.option("--origin", "origins", metavar="URL", multiple=True, help="A page elsewhere that may use it; repeatable.")
-@click.option("--fetch", metavar="HOST", multiple=True, help="A host to fetch pictures from; repeatable.")
-@click.option("--max-mb", type=click.FloatRange(0.001), default=30.0, show_default=True, help="Of a request.")
 @click.option(
-    "--max-mp", type=click.FloatRange(0.001), default=25.0, show_default=True, help="Megapixels of a picture."
+    "--origin", "origins", metavar="URL", multiple=True, help="Another site whose pages may use it; repeatable."
 )
-@click.option("--watch", metavar="IN", type=click.Path(path_type=Path), help="Also do what arrives in a folder.")
+@click.option("--fetch", metavar="HOST", multiple=True, help="A host to fetch pictures from; repeatable.")
+@click.option("--max-mb", type=click.FloatRange(0.001), default=30.0, show_default=True, help="Largest request.")
+@click.option(
+    "--max-mp", type=click.FloatRange(0.001), default=25.0, show_default=True, help="Megapixels of the largest picture."
+)
+@click.option(
+    "--watch", metavar="IN", type=click.Path(path_type=Path), help="Also process pictures that arrive in a folder."
+)
 @click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where its results go.")
-@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Of work on a picture.")
+@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Time limit for a picture.")
 def command(
     *,
     host: str,

@@ -29,15 +29,15 @@ Examples:
 )
 @click.argument("source", metavar="RECIPE|FOLDER")
 @click.option("-o", "--output", "run", metavar="RUN", type=click.Path(path_type=Path), help="A folder for the run.")
-@click.option("--data", metavar="FOLDER", help="The pictures, in place of the recipe's.")
+@click.option("--data", metavar="FOLDER", help="The folder of pictures, instead of the recipe's.")
 @click.option("--set", "values", metavar="KEY=VALUE", multiple=True, help="Change a value of the recipe.")
-@click.option("--epochs", metavar="N", help="Short for --set epochs=N; so are the next.")
+@click.option("--epochs", metavar="N", help="Short for --set epochs=N.")
 @click.option("--batch", metavar="N", help="Pictures in one step.")
 @click.option("--sizes", metavar="S,S,...", help="Sides of the square; the run is cut into as many equal parts.")
-@click.option("--learning-rate", metavar="RATE", help="At its highest.")
-@click.option("--start", metavar="CHECKPOINT,...", help="Weights to begin with; of several, their mean.")
-@click.option("--seed", metavar="N", help="Of the order, the split and the augmentation.")
-@click.option("--threads", metavar="N", help="Cores to use; default: all that there are.")
+@click.option("--learning-rate", metavar="RATE", help="Highest learning rate.")
+@click.option("--start", metavar="CHECKPOINT,...", help="Weights to begin with; the mean if several are given.")
+@click.option("--seed", metavar="N", help="Seed of order, split and augmentation.")
+@click.option("--threads", metavar="N", help="Cores to use; default: all.")
 def command(*, source: str, run: Path | None, data: str | None, values: tuple[str, ...], **short: str | None) -> int:
     """Train a network by a recipe.
 

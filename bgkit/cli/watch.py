@@ -40,12 +40,26 @@ Examples:
     type=click.Choice(METADATA),
     default="credit",
     show_default=True,
-    help="What of the pictures' EXIF, XMP and IPTC goes along; all has places (GPS), credit has none.",
+    help="Which of the pictures' EXIF, XMP and IPTC fields to copy; all has places (GPS), credit has none.",
 )
-@click.option("--settle", type=click.FloatRange(0), default=2.0, show_default=True, help="Seconds a file stands still.")
-@click.option("--every", type=click.FloatRange(0.02), default=1.0, show_default=True, help="Seconds between two looks.")
-@click.option("--page", metavar="PORT", type=click.IntRange(0, 65535), help="Show it at http://127.0.0.1:PORT/watch.")
-@click.option("--once", is_flag=True, help="End when all that is there is done.")
+@click.option(
+    "--settle",
+    type=click.FloatRange(0),
+    default=2.0,
+    show_default=True,
+    help="Seconds for which a file must stay unchanged.",
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(0.02),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two scans of the folder.",
+)
+@click.option(
+    "--page", metavar="PORT", type=click.IntRange(0, 65535), help="Also show it at http://127.0.0.1:PORT/watch."
+)
+@click.option("--once", is_flag=True, help="End when all pictures that are there are processed.")
 @click.option("--strict", is_flag=True, help="With --once: exit status 1 also when a picture was flagged.")
 def command(
     *,
@@ -64,7 +78,7 @@ def command(
 ) -> int:
     """Process every picture that arrives in a folder.
 
-    Pictures that arrive in the folder IN are done until Ctrl-C, each once, also after a crash or a restart, and
+    Pictures that arrive in the folder IN are processed until Ctrl-C, each once, also after a crash or a restart, and
     again when they change. Files that are still being written, locked or empty are waited for; so is a folder on a
     share that went away, and room on a full disk.
 

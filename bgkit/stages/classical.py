@@ -1,7 +1,7 @@
 """Find the subject without a network: GrabCut from the picture's border, and a saliency map.
 
-Both take what lies along the border for background, and both work on a reduced picture: regions are found at that
-size as well, and the mask's edge is a matter of later stages. They are the baselines that a network has to beat.
+Both assume that the border shows background, and both work on a reduced picture: regions are found at that size as
+well, and later stages refine the edge. They are the baselines that a network has to beat.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def saliency(
     center: bool = True,
     contrast: Annotated[float, Range(0.1, 50, "", ui=(5, 20))] = 10.0,
 ) -> Array:
-    """Mark what stands out: regions that cannot be left towards the border without a change of color.
+    """Mark what is salient: regions from which every path to the border crosses a change of color.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """The keys from a known background: what differs from the empty plate, or from a smooth backdrop, is the subject.
 
 The plate is first brought to the picture's exposure and position (:mod:`bgkit.backdrop.plate`). The difference is
-measured in CIELUV. Where it is no more than a lack of light with soft contours that reaches backdrop in full light, it
-is a shadow: a shadow moves a color towards black and has no edges. How opaque a pixel is that differs, its surroundings
-tell (:func:`bgkit.backdrop.sampling.opacity`). The work is done on a picture of at most 1600 px diagonal; two
-conversions to CIELUV and about forty passes over that.
+measured in CIELUV. A difference that is only a lack of light, has soft contours and borders on backdrop in full light
+is a shadow: a shadow moves a color towards black and has no edges. The opacity of a pixel that differs is found from
+its surroundings (:func:`bgkit.backdrop.sampling.opacity`). The work is done on a picture of at most 1600 px diagonal:
+two conversions to CIELUV and about forty passes.
 """
 
 from __future__ import annotations

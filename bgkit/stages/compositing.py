@@ -58,7 +58,7 @@ def composite(
         Standard deviation of the blur; larger is more out of focus. Only for ``background: blur``.
     shadow : {"drop", "keep"}
         Whether the subject's shadow darkens the new background. Without a plate the empty scene is estimated from
-        the picture, which wants an even backdrop.
+        the picture, which needs an even backdrop.
     shadow_strength : float
         Exponent of the kept shadow: 1 as in the picture, below fainter, above deeper.
 

@@ -1,8 +1,8 @@
 """The background without its subject: a hole where the subject was, or that hole filled.
 
 With a hole, the picture's opacity is what the subject leaves of it, and the color behind soft hair is what is left of
-the pixel when the subject's share is taken out. A filled hole is inpainted on a reduced copy, for inpainting knows
-nothing of what was there: its answer is smooth, and time grows with the hole.
+the pixel when the subject's share is taken out. A filled hole is inpainted on a reduced copy, because inpainting
+cannot know what was there: its answer is smooth, and time grows with the hole.
 """
 
 from __future__ import annotations

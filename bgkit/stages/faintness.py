@@ -1,8 +1,8 @@
-"""Faint opacity: what matting leaves of noise and of the old ground's grain, and how it is taken away.
+"""Remove faint opacity: what matting leaves of noise and of the old background's grain.
 
 A matting solver gives no exact 0 and 1: a few percent of opacity remain beside the subject, and show as a gray veil
-on a ground that shall be pure white. Both ends of the range are drawn in smoothly, everything between stays. Alpha
-only; one pass over the picture.
+on a background that is to be pure white. Both ends of the range are pulled to 0 and 1 smoothly; values between stay.
+Works on alpha only, in one pass.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Frame the finished picture: crop to the subject, margins, aspect, exact size, one ground line for a series.
 
-All is said in shares of the frame or of the picture, so that every shot of a series, cut by itself, comes out alike:
+All sizes are shares of the frame or of the picture, so that every shot of a series, cut by itself, comes out alike:
 every subject takes the same share of the frame, or every picture gets the same scale, and all stand on the same line.
 The subject is what is more than half opaque, without specks. The
 picture is cut first and scaled once, color multiplied by alpha meanwhile (Porter and Duff 1984), so that no color

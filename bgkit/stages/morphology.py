@@ -1,13 +1,13 @@
 """Open and close a mask with a disk.
 
-The disk is flat and Euclidean, the footprint of ``skimage.morphology.disk``; what lies outside the picture is left out
-of account, so that a subject that the frame cuts off is not eaten from there. Works on soft masks by least and
+The disk is flat and Euclidean, the footprint of ``skimage.morphology.disk``; what lies outside the picture is
+ignored, so that a subject that the frame cuts off is not eaten from there. Works on soft masks by least and
 greatest values, which on masks of 0 and 1 is the usual erosion and dilation. The radius is a share of the subject's
 diagonal, so that one pipeline file serves 0.3 and 24 megapixels and any canvas. Cost of an opening per pixel and
 thread: on masks of 0 and 1 from 1 ns at 2 px to 5.5 at 25, and no more however large the disk. On soft masks 2 ns at
-2 px and 12 at 25; wider disks ask two hard masks first and look closer only where these leave the answer open, which
-is little but the soft contour: 11 to 21 ns however large the disk. (OpenCV: 91 at 25 px. A mask that is soft
-everywhere, as one is of which nothing as wide as the disk is left, has no such bound.)
+2 px and 12 at 25; wider disks are applied to two hard masks first, and the soft values are visited only where these
+leave the answer open, mostly along the soft contour: 11 to 21 ns however large the disk. (OpenCV: 91 at 25 px. For a
+mask that is soft everywhere, as one that has no part as wide as the disk, there is no such bound.)
 """
 
 from __future__ import annotations

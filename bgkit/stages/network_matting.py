@@ -1,8 +1,7 @@
 """Alpha from a trimap by a network: ViTMatte, IndexNet and their like, driven by cards.
 
-Known pixels keep their alpha; of the picture only tiles that hold unknown ones are looked at, at full
-size, so that memory is that of one tile and time follows the band. Values go in as sRGB, as networks
-are trained.
+Known pixels keep their alpha. The network runs only on tiles that hold unknown pixels, at full size, so
+that memory is that of one tile and time follows the band. Values go in as sRGB, as networks are trained.
 """
 
 from __future__ import annotations

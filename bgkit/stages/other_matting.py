@@ -1,4 +1,4 @@
-"""Alpha by the other published methods, through PyMatting: for comparing, and where one suits better.
+"""Alpha by the other published methods, through PyMatting: for comparison, and for pictures that one of them suits.
 
 Each poses its own sparse system over the whole picture and solves it by conjugate gradients (shared
 matting samples colors instead). Values go in as sRGB. They take seconds at 1 MP and gigabytes at 12 MP,

@@ -1,10 +1,10 @@
 """Strokes on a finished result: the brush.
 
-A stroke says "this is subject" or "this is background" of an alpha that is right elsewhere. What a stroke means beyond
-itself is found in two steps. Along geodesic paths (Bai and Sapiro 2009) it spreads to what looks like the pixels under
-it, against all that lies farther away than ``reach``, where alpha stays as it is. Then the matting Laplacian (Levin,
-Lischinski and Weiss 2008) is solved in a band around the contour that has moved, with the strokes and the alpha around
-it as the known. Both work on a window around the strokes: the cost follows the strokes, not the picture.
+A stroke marks subject or background in an alpha that is right elsewhere. How far it reaches is found in two steps.
+Along geodesic paths (Bai and Sapiro 2009) it spreads to what looks like the pixels under it, against all that lies
+farther away than ``reach``, where alpha stays as it is. Then the matting Laplacian (Levin, Lischinski and Weiss 2008)
+is solved in a band around the contour that has moved, with the strokes and the alpha around it as known values. Both
+work on a window around the strokes: the cost follows the strokes, not the picture.
 """
 
 from __future__ import annotations

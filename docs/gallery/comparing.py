@@ -18,11 +18,11 @@ from bgkit.imagefile import read_picture, write_picture
 Path("shots").mkdir()
 Path("truth").mkdir()
 for name, subject in {
-    "vase": scenes.vase(),
-    "doll": scenes.doll(),
-    "red-vase": scenes.vase(color=(0.6, 0.1, 0.1)),
+    "vase": scenes.vase(240, 200),
+    "doll": scenes.doll(240, 200, strands=350),
+    "red-vase": scenes.vase(240, 200, color=(0.6, 0.1, 0.1)),
 }.items():
-    shot = scenes.photograph(subject, scenes.paper())
+    shot = scenes.photograph(subject, scenes.paper(*subject.alpha.shape))
     write_picture(f"shots/{name}.png", shot.image)
     write_picture(f"truth/{name}.png", shot.alpha)
 scores = compare(["studio-white", "classical", "fast"], "shots", "report", truth="truth", metrics=["mad"], workers=1)
