@@ -358,6 +358,6 @@ FINDINGS: Mapping[str, Finding] = {
         Finding("enlarged", "at most", Range(0, math.inf, "times"), "scale of the frame against the picture",
                 "shoot larger", _framed("scale")),
         Finding("pure", "at least", _PERCENT, "rim of the frame that is pure white, or clear",
-                "see what stands at the rim: a shadow, a rest of the ground", _framed("pure", 100)),
+                "see what is left at the rim: a shadow, a part of the ground", _framed("pure", 100)),
     )
 }  # fmt: skip
