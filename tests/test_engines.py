@@ -125,3 +125,17 @@ def test_remove_many_does_what_the_command_does():
     again = bgkit.remove_many(["in"], Path("out"), bgkit.load_pipeline("key.yaml"), **wanted)
     assert again.counts == {"skipped": 3, "failed": 1}
     assert any("made with another pipeline or other values: 3" in note for note in again.notes)
+
+
+def test_a_file_of_the_folder_is_an_engine(tmp_path, monkeypatch):
+    """Its name, written as a class is, is all that there is to declare."""
+    lines = [
+        "class OneByOne:",
+        "    def run(self, jobs, work, events):",
+        "        from bgkit.batch.running import run_job",
+        "        yield from (run_job(job, work) for job in jobs)",
+    ]
+    (tmp_path / "one_by_one.py").write_text("\n".join(lines))
+    monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path)])
+    assert engine_names()[:3] == ["local", "dask", "one_by_one"]
+    assert bgkit.remove_many("in", "out", "key.yaml", engine="one_by_one").counts["done"] == 3

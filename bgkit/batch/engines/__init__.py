@@ -11,14 +11,18 @@ An engine is a class whose keyword arguments are its settings, with one method::
                 yield from pool.map(lambda job: run_job(job, work), jobs)
 
 :func:`bgkit.batch.running.run_job` does one job, from file to file. :class:`bgkit.batch.jobs.Work` can be pickled, with
-all of its fields. An engine that holds something (processes, a connection) is a context manager too. Other packages
-name theirs as an entry point of the group ``bgkit.engines``.
+all of its fields. An engine that holds something (processes, a connection) is a context manager too.
+
+An engine of bgkit is a file of this folder, named for the engine, and its class is named likewise:
+``in_threads.py`` holds ``InThreads`` and is ``--engine in_threads``. Other packages name theirs as an entry point of
+the group ``bgkit.engines``.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import entry_points
@@ -32,7 +36,6 @@ from bgkit.errors import PlanError, did_you_mean
 __all__ = ["Engine", "check_shared", "engine_names", "open_engine"]
 
 GROUP = "bgkit.engines"
-OWN = {"local": "bgkit.batch.engines.local:Local", "dask": "bgkit.batch.engines.dask:Dask"}
 
 
 class Engine(Protocol):
@@ -55,7 +58,13 @@ class Engine(Protocol):
 
 def engine_names() -> list[str]:
     """Return the names of all engines, bgkit's own first."""
-    return [*OWN, *sorted(set(entry_points(group=GROUP).names) - set(OWN))]
+    own = _own()
+    return [*own, *sorted(set(entry_points(group=GROUP).names) - set(own))]
+
+
+def _own() -> list[str]:
+    """Return the names of the files of this folder, the default first."""
+    return sorted((module.name for module in pkgutil.iter_modules(__path__)), key=lambda name: (name != "local", name))
 
 
 @contextmanager
@@ -81,9 +90,8 @@ def open_engine(name: str, **settings: Any) -> Iterator[Engine]:
 
 
 def _find(name: str) -> Any:
-    if name in OWN:
-        module, _, attribute = OWN[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+    if name in _own():
+        return getattr(importlib.import_module(f"{__name__}.{name}"), name.title().replace("_", ""))
     for point in entry_points(group=GROUP, name=name):
         try:
             return point.load()
