@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bgkit._ext.closed_form import ROOM, Tree, dissect, laplacian, multiply
+from bgkit._ext.runs import AROUND, LANES, multiply_runs, unfold
 from bgkit.errors import LayerError
 from bgkit.layers import UNKNOWN, Array
 
@@ -52,6 +53,12 @@ BEYOND = 64  # floats behind the end of an array, which loads of the kernels may
 SMOOTHNESS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
 PLACES, MARGIN = 13, 2  # of the matrix for each pixel, and of known pixels around the box: see ext/stencil.h
 PATIENCE, LOST = 30, 1e-2  # iterations after which an error above LOST is a breakdown; one to six are usual
+# Pixels from which the diagonal is the quicker preconditioner where data hold them: 0.3 s either way on one core.
+MANY = 300_000
+ROUGH = 10  # times the tolerance, the root mean square of the error where the data hold: a fourth of an 8-bit step
+LOOSE, FEW = 0.1, 0.02  # of the mean weight: pixels below are not held by their data; at most so many may be loose
+ENOUGH = 300  # iterations, after which the factor must do it; 60 to 120 are usual
+FRESH = 8  # iterations over which the shrinking of the error is judged
 
 
 def solve(
@@ -90,8 +97,9 @@ def solve(
     alpha : float64 array of shape (U,)
         Of the unknown pixels in raster order, not clipped.
     facts : dict
-        ``iterations``, ``residual`` (relative), ``error`` (estimated, of alpha), ``unknown``, and ``smoothness``
-        where it was needed.
+        ``iterations``, ``residual`` (relative), ``error`` (estimated, of alpha), ``unknown``, ``smoothness`` where it
+        was needed, and ``held`` where the data held all of a large band: then the error is a root mean square of at
+        most ten times the tolerance.
 
     Raises
     ------
@@ -110,6 +118,11 @@ def solve(
         matrix, right = np.zeros((band.at.size, PLACES)), np.zeros(band.at.size)
         laplacian(image, trimap, band.numbers, band.top, band.left, epsilon, matrix, right, workers)
         return matrix, right
+
+    if prior is not None and band.at.size >= MANY and np.mean(prior[1] < LOOSE * prior[1].mean()) <= FEW:
+        held, facts = _solve_held(*assemble(epsilon), band, prior, ROUGH * tolerance, workers)
+        if facts["error"] <= ROUGH * tolerance:
+            return held, facts | {"unknown": band.at.size, "held": True}
 
     for smoothness in SMOOTHNESS:
         matrix, right = assemble(epsilon)
@@ -190,6 +203,67 @@ def _conjugate_gradients(
     alpha += step
     reached = math.sqrt(_dot(residual, residual)) / size
     return alpha, {"iterations": iterations, "residual": reached, "error": error}
+
+
+def _solve_held(
+    matrix: Array,
+    right: Array,
+    band: _Band,
+    prior: tuple[Array, Array],
+    tolerance: float,
+    workers: int,
+) -> tuple[Array, dict[str, Any]]:
+    """Solve by conjugate gradients from what the data say, with the diagonal as preconditioner, in float32.
+
+    Each step takes off its part of the error's energy e' A e (Hestenes and Stiefel 1952); what is left is judged by how
+    fast the steps of the last iterations have shrunk (Golub and Meurant 2010). Where the data hold, e' A e is at least
+    e' W e with their weights W, so the root mean square of e is at most the root of the energy by the sum of weights.
+    """
+    begins = np.flatnonzero(np.diff(band.at, prepend=-1) != 1).astype(np.int32)  # a margin divides the rows
+    place, length = band.at[begins].astype(np.int64), np.diff(begins, append=np.int32(band.at.size))
+    group = np.concatenate([[0], np.cumsum(-(-length // LANES))]).astype(np.int32)
+    lane = np.arange(band.at.size, dtype=np.int32) + np.repeat(LANES * group[:-1] - begins, length)
+    values = np.zeros((group[-1], AROUND, LANES), np.float32)
+    matrix[:, 0] += prior[1]
+    unfold(matrix, band.numbers, band.at, lane, values)
+    del matrix  # before the grid comes
+    target, alpha = np.zeros((2, LANES * group[-1]), np.float32)
+    target[lane], alpha[lane] = right + prior[1] * prior[0], np.clip(prior[0], 0, 1)
+    diagonal = values[:, AROUND // 2].ravel()
+    inverse = np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)
+    rows, cols = band.numbers.shape
+    grid, product = np.zeros((rows + 2, cols), np.float32), np.empty_like(target)  # lanes reach over the end
+
+    def times(x: Array) -> Array:
+        multiply_runs(values, place, length, group, x, product, grid, workers)
+        return product
+
+    residual = target - times(alpha)
+    step = residual * inverse
+    direction, energy, taken = step.copy(), _dot32(residual, step), []
+    error, total = math.inf, float(prior[1].sum(dtype=np.float64))
+    while energy > 0 and len(taken) < ENOUGH and error > tolerance:
+        times(direction)
+        pace = energy / _dot32(direction, product)
+        taken.append(pace * energy)
+        alpha += np.multiply(direction, np.float32(pace), out=step)
+        residual -= np.multiply(product, np.float32(pace), out=step)
+        np.multiply(residual, inverse, out=step)
+        previous, energy = energy, _dot32(residual, step)
+        direction *= np.float32(energy / previous)
+        direction += step
+        if len(taken) >= 2 * FRESH:
+            last, before = sum(taken[-FRESH:]), sum(taken[-2 * FRESH : -FRESH])
+            error = math.sqrt(last * last / max(before - last, 1e-30) / total) if last < before else math.inf
+    reached = math.sqrt(_dot32(residual, residual) / _dot32(target, target))
+    return alpha[lane], {"iterations": len(taken), "residual": reached, "error": error if energy > 0 else 0.0}
+
+
+def _dot32(one: Array, other: Array) -> float:
+    """Return the inner product of float32, summed in short pieces and these in float64."""
+    whole = one.size // 1024 * 1024
+    pieces = np.einsum("ij,ij->i", one[:whole].reshape(-1, 1024), other[:whole].reshape(-1, 1024))
+    return float(pieces.sum(dtype=np.float64)) + float(np.einsum("i,i->", one[whole:], other[whole:]))
 
 
 def _dot(one: Array, other: Array) -> float:

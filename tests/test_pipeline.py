@@ -369,3 +369,31 @@ def test_wrong_typed_values_are_refused(value):
     """With the parameter's name and what it may be."""
     with pytest.raises(ParamError, match=r"^luv_threshold\.tolerance: expected 0\.\.200"):
         read_pipeline(CHAIN).with_values({"luv_threshold.tolerance": value})
+
+
+def test_layers_nobody_reads_are_let_go():
+    """With ``keep``, each layer goes after the last step that reads it; the wanted one and the findings are the same."""
+    image = np.full((40, 50, 3), 0.95, np.float32)
+    image[10:30, 15:35] = 0.2
+    chain = load_pipeline("product")
+    seen = {}
+
+    def after(step, layers, seconds):
+        seen[step.name] = layers.given()
+
+    whole, kept = chain.run(image), chain.run(image, keep=["result"], on_step=after)
+    np.testing.assert_array_equal(whole.result, kept.result)
+    assert repr(whole.facts["findings"]) == repr(kept.facts["findings"])
+    assert kept.given() == ("image", "alpha", "result")  # the checks look at alpha
+    assert "mask" in seen["plate_matting"]
+    assert not {"mask", "trimap"} & {*seen["levels"]}
+    assert "foreground" not in seen["frame"]
+
+
+def test_a_mask_that_stands_for_alpha_is_kept():
+    """Where no step mattes, the mask is alpha to the end, and can be asked for as such."""
+    image = np.full((20, 20, 3), 0.95, np.float32)
+    image[5:15, 5:15] = 0.2
+    made = load_pipeline("fast").run(image, keep=["alpha"])
+    assert made.alpha is not None
+    assert made.result is None

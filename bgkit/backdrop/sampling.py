@@ -38,6 +38,8 @@ BACKDROP = 0.06  # distance from B within which nothing speaks for subject
 
 SURE = 0.88, 0.9  # expected alpha from which a pixel begins to pass for solid, and from which it is
 
+BAND = 256  # rows that are averaged at a time, so that what is between stays small
+
 DIAGONAL = 1000  # px, to which the subject is reduced before its greatest differences are looked for
 NEAR = 0.007  # of the subject's diagonal: as far as a pixel's subject is looked for
 DEEP = 0.05  # of the subject's diagonal: so far from all backdrop is the inside of the subject
@@ -213,9 +215,11 @@ def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
     """
     if not background.any():
         return plate
-    ratio = image.sum(-1) / np.maximum(plate.sum(-1), 0.06)
-    light = push_pull(np.clip(ratio, 0.2, 1.2).astype(np.float32), background.astype(np.float32))
-    return np.clip(plate * light[..., None], 0, 1)
+    ratio, total = (cv2.transform(each, np.ones((1, 3), np.float32)) for each in (image, plate))
+    ratio /= np.maximum(total, 0.06, out=total)
+    light = push_pull(np.clip(ratio, 0.2, 1.2, out=ratio), background.astype(np.float32))
+    lit = plate * light[..., None]
+    return np.clip(lit, 0, 1, out=lit)
 
 
 def push_pull(values: Floats, weight: Floats) -> Floats:
@@ -318,9 +322,22 @@ def _samples(image: Floats, subject: Bools, unknown: Bools) -> tuple[Floats, Flo
     rim = subject & (distance <= max(2.0, 0.01 * math.hypot(*subject_box(subject | unknown))))
     place = np.argwhere(rim if rim.any() else subject)
     place = np.random.default_rng(0).permutation(place)[:SAMPLES]
-    inside = subject.astype(np.float32)
-    mean = cv2.blur(image * inside[..., None], (3, 3)) / np.maximum(cv2.blur(inside, (3, 3)), 1e-6)[..., None]
-    return place, mean[place[:, 0], place[:, 1]]
+    return place, _color_around(image, subject, place)
+
+
+def _color_around(image: Floats, subject: Bools, place: NDArray[Any]) -> Floats:
+    """Return the mean color of the subject's pixels within 3 x 3 px of each place; a picture's edge is mirrored."""
+    color, count = np.zeros((len(place), 3), np.float32), np.zeros((len(place), 1), np.float32)
+    for down, along in np.ndindex(3, 3):
+        row, col = (
+            np.abs(side - np.maximum(2 * (side - length + 1), 0))
+            for side, length in zip((place + (down - 1, along - 1)).T, subject.shape, strict=True)
+        )
+        row, col = np.minimum(row, subject.shape[0] - 1), np.minimum(col, subject.shape[1] - 1)  # of one row or column
+        inside = subject[row, col, None]
+        color += image[row, col] * inside
+        count += inside
+    return color / np.maximum(count, 1)
 
 
 def _project(difference: Floats, line: Floats) -> tuple[Floats, Floats]:
@@ -332,9 +349,22 @@ def _project(difference: Floats, line: Floats) -> tuple[Floats, Floats]:
 
 def _smooth(chosen: Floats, confidence: Floats, image: Floats, subject: Bools, unknown: Bools) -> Floats:
     """Return the chosen colors averaged with their neighbors', each by its confidence."""
-    weight = subject.astype(np.float32)
-    weight[unknown] = confidence + np.float32(1e-4)
-    color = image * weight[..., None]
-    color[unknown] = chosen * weight[unknown][:, None]
-    mean = cv2.GaussianBlur(color, (0, 0), 2) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 2), 1e-9)[..., None]
-    return mean[unknown]
+    averaged = np.empty_like(chosen)
+    reach, done = 8, 0  # px; OpenCV's kernel of this width in float32 ends there
+    for top in range(0, len(unknown), BAND):
+        asked = unknown[top : top + BAND]
+        count = np.count_nonzero(asked)
+        if count == 0:
+            continue
+        first, last = max(0, top - reach), min(len(unknown), top + BAND + reach)
+        here = unknown[first:last]
+        before = np.count_nonzero(unknown[first:top])
+        known = slice(done - before, done - before + np.count_nonzero(here))
+        weight = subject[first:last].astype(np.float32)
+        weight[here] = confidence[known] + np.float32(1e-4)
+        color = image[first:last] * weight[..., None]
+        color[here] = chosen[known] * weight[here][:, None]
+        sums, weights = (cv2.GaussianBlur(each, (0, 0), 2)[top - first :][: len(asked)] for each in (color, weight))
+        averaged[done : done + count] = sums[asked] / np.maximum(weights[asked], 1e-9)[:, None]
+        done += count
+    return averaged

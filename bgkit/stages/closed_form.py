@@ -203,7 +203,8 @@ def _explained(image: Array, behind: Array, background: Array) -> Array:
     """
     side = 2 * max(1, round(0.03 * float(np.hypot(*background.shape)))) + 1
     shown = background.astype(np.float32)
-    wrong = ((image - behind) ** 2).mean(-1) * shown
+    wrong = cv2.subtract(image, behind)
+    wrong = cv2.transform(np.multiply(wrong, wrong, out=wrong), np.full((1, 3), 1 / 3, np.float32)) * shown
     seen, missed = (cv2.blur(each, (side, side), borderType=cv2.BORDER_CONSTANT) for each in (shown, wrong))
     everywhere = float(wrong.sum(dtype=np.float64) / max(1, np.count_nonzero(background)))
     mean = (missed + 0.01 * everywhere) / (seen + 0.01)
@@ -222,7 +223,7 @@ def _solve(
     """Return alpha of the unknown pixels, 0..1, and note how the solve went."""
     alpha, facts = solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, threads(), prior)
     note(**facts)
-    if facts["error"] > tolerance:
+    if facts["error"] > tolerance and "held" not in facts:
         warnings.warn(
             f"matting: residual {facts['residual']:.1e}, estimated error of alpha {facts['error']:.1e} "
             f"after {facts['iterations']} iterations, expected {tolerance:.1e}; raise max_iterations or epsilon",
