@@ -84,10 +84,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for name in options.pipelines.split(","):
         for stage, seconds, limit in measure(name, picture, 1 if options.quick else options.runs):
-            print(
-                f"| {name} | `{stage}` | {seconds:.3f} | {limit:.3f} | {seconds / limit:.1f} | {COMPUTE.get(stage, '')} |",
-                flush=True,
-            )
+            figures = f"{seconds:.3f} | {limit:.3f} | {seconds / limit:.1f}"
+            print(f"| {name} | `{stage}` | {figures} | {COMPUTE.get(stage, '')} |", flush=True)
 
 
 if __name__ == "__main__":

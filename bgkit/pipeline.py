@@ -169,8 +169,8 @@ class Pipeline:
         Returns
         -------
         Layers
-            Every layer that was made, or those to ``keep`` and the image. Without a matting stage ``alpha`` is the mask. Where the pipeline has
-            ``checks``, ``facts["findings"]`` holds what came of them (:mod:`bgkit.findings`).
+            Every layer that was made, or the image and those to ``keep``. Without a matting stage ``alpha`` is the
+            mask. Where the pipeline has ``checks``, ``facts["findings"]`` holds what came of them (:mod:`bgkit.findings`).
 
         Raises
         ------

@@ -331,7 +331,7 @@ def _color_around(image: Floats, subject: Bools, place: NDArray[Any]) -> Floats:
     for down, along in np.ndindex(3, 3):
         row, col = (
             np.abs(side - np.maximum(2 * (side - length + 1), 0))
-            for side, length in zip((place + (down - 1, along - 1)).T, subject.shape, strict=True)
+            for side, length in zip((place + np.array([down - 1, along - 1])).T, subject.shape, strict=True)
         )
         row, col = np.minimum(row, subject.shape[0] - 1), np.minimum(col, subject.shape[1] - 1)  # of one row or column
         inside = subject[row, col, None]
@@ -353,7 +353,7 @@ def _smooth(chosen: Floats, confidence: Floats, image: Floats, subject: Bools, u
     reach, done = 8, 0  # px; OpenCV's kernel of this width in float32 ends there
     for top in range(0, len(unknown), BAND):
         asked = unknown[top : top + BAND]
-        count = np.count_nonzero(asked)
+        count = int(np.count_nonzero(asked))
         if count == 0:
             continue
         first, last = max(0, top - reach), min(len(unknown), top + BAND + reach)
