@@ -170,7 +170,8 @@ class Pipeline:
         -------
         Layers
             Every layer that was made, or the image and those to ``keep``. Without a matting stage ``alpha`` is the
-            mask. Where the pipeline has ``checks``, ``facts["findings"]`` holds what came of them (:mod:`bgkit.findings`).
+            mask. Where the pipeline has ``checks``, ``facts["findings"]`` holds what came of them
+            (:mod:`bgkit.findings`).
 
         Raises
         ------
@@ -348,7 +349,7 @@ def _without_unread(layers: Layers, steps: Sequence[Step], kept: set[str]) -> La
         read |= {*step.stage.needs, *step.stage.uses} | ({"mask"} if step.merges else set())
     if "alpha" in read and layers.alpha is None:
         read.add("mask")  # in alpha's place
-    gone = dict.fromkeys(set(layers.given()) - read - {"image", "opacity"})
+    gone: dict[str, Any] = dict.fromkeys(set(layers.given()) - read - {"image", "opacity"})
     return replace(layers, **gone) if gone else layers
 
 
