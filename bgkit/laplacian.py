@@ -240,7 +240,8 @@ def _solve_held(
 
     residual = target - times(alpha)
     step = residual * inverse
-    direction, energy, taken = step.copy(), _dot32(residual, step), []
+    direction, energy = step.copy(), _dot32(residual, step)
+    taken: list[float] = []  # of the error's energy, by each step
     error, total = math.inf, float(prior[1].sum(dtype=np.float64))
     while energy > 0 and len(taken) < ENOUGH and error > tolerance:
         times(direction)
