@@ -6,9 +6,11 @@ project = "bgkit"
 author = "The bgkit founders"
 release = version = bgkit.__version__
 
-extensions = ["myst_parser", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx_copybutton", "sphinx.ext.autodoc", "numpydoc"]
 source_suffix = {".md": "markdown"}
-nitpicky = True
+numpydoc_show_class_members = False
+autosummary_generate = False  # numpydoc loads autosummary; no page asks for it
+autodoc_typehints = "none"  # the numpydoc sections say more
 myst_heading_anchors = 4
 highlight_language = "none"  # blocks without a language are commands and their output
 

@@ -11,6 +11,11 @@ import sys
 from pathlib import Path
 
 import gallery_pages
+from made.commands import write_commands
+from made.fields import write_fields
+from made.interfaces import write_interfaces
+from made.pipelines import write_pipelines
+from made.stages import write_stages
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -21,12 +26,18 @@ DEPLOY = "deploy"
 def write_pages(folder: Path) -> None:
     """Write every page of the site into a folder, which is emptied first."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "made"))
     shutil.copytree(ROOT / DEPLOY, folder / DEPLOY)
     gallery_pages.build(folder / "gallery")
     for name, page in OUTSIDE.items():
         text = (ROOT / name).read_text("utf-8")
         (folder / page).write_text(re.sub(r"\]\(docs/", "](", text), "utf-8")
+    reference = folder / "reference"
+    write_stages(reference / "stages")
+    write_pipelines(reference / "pipelines")
+    write_commands(reference / "commands")
+    write_fields(reference)
+    write_interfaces(reference)
     for page in folder.rglob("*.md"):
         page.write_text(
             _lead_inside(page.read_text("utf-8"), "../" * len(page.relative_to(folder).parent.parts)), "utf-8"
