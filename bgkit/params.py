@@ -31,6 +31,7 @@ __all__ = [
     "check_values",
     "read_fields",
     "read_params",
+    "schema_in_files",
     "table_schema",
 ]
 
@@ -91,7 +92,13 @@ class Color:
         return ", or ".join((*words, "a picture file that exists") if self.files and files_allowed() else words)
 
     def schema(self) -> dict[str, Any]:
-        return {"format": "color"} if not self.also else {}
+        from bgkit.color import NAMES
+
+        if self.files:
+            return {"examples": [*self.also, "white"]}  # any text may be a file's name
+        words = [*self.also, *("".join(f"[{each}{each.upper()}]" for each in name) for name in sorted(NAMES))]
+        pattern = f"^(#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}}|{'|'.join(words)})$"
+        return {"format": "color", "pattern": pattern, "patternErrorMessage": f"expected {self}"}
 
     def bad_values(self) -> list[Any]:
         return ["#12", "no such color"]
@@ -209,6 +216,26 @@ def table_schema(table: type) -> dict[str, Any]:
         "required": [name for name, field in fields.items() if field.required],
         "additionalProperties": False,
     }
+
+
+def schema_in_files(schema: Any) -> Any:
+    """Return a schema as a file's values need it: one value may stand for a list of one.
+
+    What an array may be and what another value may be are told apart by ``if``, not listed in ``anyOf``, so that a
+    wrong item is reported as that, and not as a value that fits none of several schemas.
+    """
+    if isinstance(schema, list):
+        return [schema_in_files(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: schema_in_files(value) for key, value in schema.items()}
+    rest = {key: schema.pop(key) for key in ("default", "description") if key in schema}
+    kinds = schema.get("anyOf", [])
+    if schema.get("type") == "array" and "maxItems" not in schema:
+        schema = {"if": {"type": "array"}, "then": schema, "else": schema["items"]}
+    elif len(kinds) == 2 and kinds[1].get("type") == "array":
+        schema = {"if": {"type": "array"}, "then": kinds[1], "else": kinds[0]}
+    return schema | rest
 
 
 def check_values(params: Mapping[str, Param], values: Mapping[str, Any], what: str = "parameter") -> dict[str, Any]:

@@ -28,11 +28,12 @@ from typing import Any
 from bgkit import stages
 from bgkit.errors import BgkitError, PipelineError, brief, cut, did_you_mean
 from bgkit.findings import FINDINGS, check_thresholds
+from bgkit.params import schema_in_files
 from bgkit.pipeline import FORMAT, Pipeline, Step
 from bgkit.stage import Stage
 from bgkit.yamlfile import Node, load, parse
 
-__all__ = ["file_schema", "load_pipeline", "read_pipeline", "shipped"]
+__all__ = ["load_pipeline", "pipeline_schema", "read_pipeline", "shipped"]
 
 FOLDER = Path(__file__).parent / "pipelines"
 
@@ -154,17 +155,25 @@ def _checked(info: Stage, values: Mapping[str, Any], node: Node) -> dict[str, An
     return info.check(values)
 
 
-def file_schema() -> dict[str, Any]:
+def pipeline_schema() -> dict[str, Any]:
     """Return the JSON Schema of pipeline files, with which editors complete and check them."""
-    choices: list[dict[str, Any]] = [{"enum": stages.names(), "description": "A stage with its default values."}]
-    for name in stages.names():
-        values = {**stages.find(name).schema(), "type": ["object", "null"]}
-        choices.append(
-            {"type": "object", "properties": {name: values}, "required": [name], "additionalProperties": False}
-        )
+    names = stages.names()
+    values = {name: schema_in_files(stages.find(name).schema()) | {"type": ["object", "null"]} for name in names}
     checks = {
         name: {"type": "number", **each.range.schema(), "description": f"{each.meaning}, {each.limit}"}
         for name, each in FINDINGS.items()
+    }
+    step = {
+        "description": "A stage's name, or one name with its parameters.",
+        "if": {"type": "string"},
+        "then": {"enum": names},
+        "else": {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": values,
+            "additionalProperties": False,
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -172,9 +181,14 @@ def file_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "bgkit": {"const": FORMAT, "description": "The version of the format."},
-            "description": {"type": "string"},
-            "stages": {"type": "array", "minItems": 1, "items": {"oneOf": choices}},
-            "checks": {"type": ["object", "null"], "properties": checks, "additionalProperties": False},
+            "description": {"type": "string", "description": "What the pipeline is for."},
+            "stages": {"type": "array", "description": "What is done, in this order.", "minItems": 1, "items": step},
+            "checks": {
+                "type": ["object", "null"],
+                "description": "Thresholds of findings; a picture on the wrong side of one is flagged.",
+                "properties": checks,
+                "additionalProperties": False,
+            },
         },
         "required": ["bgkit", "stages"],
         "additionalProperties": False,

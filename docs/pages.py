@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-import gallery_pages
 from made.commands import write_commands
 from made.fields import write_fields
 from made.interfaces import write_interfaces
@@ -28,7 +28,8 @@ def write_pages(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "made"))
     shutil.copytree(ROOT / DEPLOY, folder / DEPLOY)
-    gallery_pages.build(folder / "gallery")
+    # The gallery takes as long as the rest: on a core of its own.
+    gallery = subprocess.Popen([sys.executable, HERE / "gallery_pages.py", folder / "gallery"])
     for name, page in OUTSIDE.items():
         text = (ROOT / name).read_text("utf-8")
         (folder / page).write_text(re.sub(r"\]\(docs/", "](", text), "utf-8")
@@ -38,6 +39,8 @@ def write_pages(folder: Path) -> None:
     write_commands(reference / "commands")
     write_fields(reference)
     write_interfaces(reference)
+    if gallery.wait():
+        sys.exit("docs/gallery_pages.py: an example failed")
     for page in folder.rglob("*.md"):
         page.write_text(
             _lead_inside(page.read_text("utf-8"), "../" * len(page.relative_to(folder).parent.parts)), "utf-8"

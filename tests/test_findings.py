@@ -9,7 +9,7 @@ from conftest import disk_scene
 from bgkit.errors import ParamError, PipelineError
 from bgkit.findings import FINDINGS, TRUST, flag_lines, measure, trust_signs
 from bgkit.layers import Layers
-from bgkit.pipelinefile import file_schema, read_pipeline
+from bgkit.pipelinefile import pipeline_schema, read_pipeline
 
 IMAGE, ALPHA = disk_scene()
 
@@ -184,7 +184,7 @@ def test_wrong_thresholds_are_refused_with_their_line(checks, error, message):
 
 def test_the_schema_knows_every_finding():
     """Editors complete the names."""
-    assert set(file_schema()["properties"]["checks"]["properties"]) == set(FINDINGS)
+    assert set(pipeline_schema()["properties"]["checks"]["properties"]) == set(FINDINGS)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])

@@ -30,6 +30,7 @@ COMMANDS = {
     "check": "Check pipeline files.",
     "stages": "List the stages, or explain one.",
     "pipelines": "List the shipped pipelines, or print one.",
+    "schema": "Print the JSON Schema of pipelines, recipes or cards.",
     "models": "List, fetch, add, verify and remove networks.",
     "evaluate": "Score a folder of predictions against a folder of truths.",
     "serve": "Serve pipelines over HTTP, with a page at /.",

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from bgkit.errors import CONTROLS, ModelError, ParamError
 from bgkit.files import read_text, reason_of
-from bgkit.params import Range, check_values, read_fields, table_schema
+from bgkit.params import Range, check_values, read_fields, schema_in_files, table_schema
 
 __all__ = ["Card", "Input", "Instances", "Normalization", "Output", "Tensor", "card_schema", "parse_card", "read_card"]
 
@@ -396,7 +396,7 @@ def card_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A network of bgkit",
-        **table_schema(CardFile),
+        **schema_in_files(table_schema(CardFile)),
     }
 
 

@@ -284,6 +284,6 @@ def models() -> list[dict[str, Any]]:
 @router.get("/schema", responses=spec.refusals())
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a pipeline file, with which editors complete and check YAML."""
-    from bgkit.pipelinefile import file_schema
+    from bgkit.pipelinefile import pipeline_schema
 
-    return file_schema()
+    return pipeline_schema()

@@ -23,12 +23,12 @@ import torch
 
 from bgkit.errors import BgkitError, RecipeError, brief, cut, did_you_mean
 from bgkit.evaluate.datasets import LAYOUTS
-from bgkit.params import Param, as_text, check_values, read_params
+from bgkit.params import Param, as_text, check_values, read_params, schema_in_files
 from bgkit.train.networks import NETWORKS, build, made_by
 from bgkit.train.recipe import EMBEDDED, IMAGENET, SECTIONS, Course, Recipe
 from bgkit.yamlfile import Node, dump, load, parse
 
-__all__ = ["differences", "dump_recipe", "load_recipe", "read_recipe", "shipped_recipes"]
+__all__ = ["differences", "dump_recipe", "load_recipe", "read_recipe", "recipe_schema", "shipped_recipes"]
 
 FORMAT = 1
 FOLDER = Path(__file__).parent / "recipes"
@@ -244,6 +244,62 @@ def _listed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _listed(item) for key, item in value.items()}
     return [_listed(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+def recipe_schema() -> dict[str, Any]:
+    """Return the JSON Schema of recipe files, with which editors complete and check them.
+
+    A network's options are checked by name; whether it can be built with their values, only building it shows.
+    """
+    networks = {
+        name: {
+            "type": ["object", "null"],
+            "description": f"{entry.paper}.",
+            "properties": {each: {} for each in inspect.signature(made_by(name)).parameters if each != "self"},
+            "additionalProperties": False,
+        }
+        for name, entry in NETWORKS.items()
+    }
+    network = {
+        "description": "An architecture's name, or one name with its options.",
+        "if": {"type": "string"},
+        "then": {"enum": list(networks)},
+        "else": {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": networks,
+            "additionalProperties": False,
+        },
+    }
+    sections = {
+        name: {
+            "type": ["object", "null"],
+            "description": (inspect.getdoc(kind) or "").partition("\n")[0],
+            "properties": _schemas(kind),
+            "additionalProperties": False,
+        }
+        for name, kind in SECTIONS.items()
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "bgkit training recipe",
+        "type": "object",
+        "properties": {
+            "bgkit": {"const": FORMAT, "description": "The version of the format."},
+            "description": {"type": "string", "description": "What the recipe is for."},
+            "network": network,
+            **_schemas(Course),
+            **sections,
+        },
+        "required": ["bgkit"],
+        "additionalProperties": False,
+    }
+
+
+def _schemas(kind: Any) -> dict[str, Any]:
+    """Return the JSON Schemas of a section's keys."""
+    return {name: schema_in_files(param.schema()) for name, param in read_params(kind).items()}
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
