@@ -214,7 +214,8 @@ def _as_integers(array: Array) -> Array:
 def _by_exif(exif: Any) -> _signals.Space | None:
     """Return Adobe RGB where EXIF names it: an uncalibrated color space, and interoperability R03 (DCF 2.0, 3.1.3).
 
-    Where an uncalibrated space has no name, Adobe RGB is what it nearly always was, and that is said.
+    An uncalibrated space without a name is sRGB, as everywhere else, and that is said: programs write it for pictures
+    without a profile, cameras that mean Adobe RGB write the name.
     """
     from PIL import Image
 
@@ -234,8 +235,8 @@ def _by_exif(exif: Any) -> _signals.Space | None:
     if space == 2 or (space == 65535 and name == "R03"):
         return _signals.adobe_rgb()
     if space == 65535 and not name:
-        note = "its EXIF says that its colors are not sRGB, and not what they are; they are taken as Adobe RGB"
-        return _signals.adobe_rgb()._replace(note=note)
+        note = "its EXIF says that its colors are not sRGB, and not what they are; they are taken as sRGB"
+        return _signals.SRGB._replace(note=note)
     return None
 
 
