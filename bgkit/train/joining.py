@@ -1,0 +1,109 @@
+"""Several ONNX networks as one file, which gives the mean of their answers: an ensemble of what is exported already.
+
+Each network may have been trained with a normalization of its own. The joined file takes the picture as the first one
+wants it; in front of each other network one product and one sum turn that into what it wants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import compose, helper, numpy_helper
+
+from bgkit.errors import ModelError
+from bgkit.files import write_whole
+from bgkit.models.card import Card
+from bgkit.models.store import locate
+
+__all__ = ["join"]
+
+Floats = NDArray[np.float32]
+
+
+def join(models: Sequence[str | Path], target: Path) -> None:
+    """Write a file whose answer is the mean of the answers of several networks.
+
+    Parameters
+    ----------
+    models : sequence of str or Path
+        Names of known networks, or ONNX files with a card beside: each takes one RGB picture (N, 3, H, W) of the same
+        size and gives one map (N, 1, H, W).
+    target : Path
+        The ONNX file: input ``image`` as the first network's card has it, output ``mask``, 0..1, that needs no
+        activation.
+
+    Raises
+    ------
+    ModelError
+        If there are fewer than two, or one of them takes or gives something else.
+    """
+    if len(models) < 2:
+        raise ModelError("export: expected two ONNX files or more to join")
+    cards = [locate(str(model)) for model in models]
+    first = cards[0][0]
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
+    answers: list[str] = []
+    opsets: dict[str, int] = {}
+    for place, (card, path) in enumerate(cards):
+        _check(card, first)
+        model = compose.add_prefix(onnx.load(path), f"{place}/")
+        opsets |= {each.domain: max(each.version, opsets.get(each.domain, 0)) for each in model.opset_import}
+        graph = model.graph
+        factor, offset = _between(card, first)
+        values = {"factor": factor, "offset": offset}
+        weights += [numpy_helper.from_array(value, f"{place}/{name}") for name, value in values.items()]
+        nodes.append(helper.make_node("Mul", ["image", f"{place}/factor"], [f"{place}/scaled"]))
+        nodes.append(helper.make_node("Add", [f"{place}/scaled", f"{place}/offset"], [graph.input[0].name]))
+        nodes += graph.node
+        weights += graph.initializer
+        answer = graph.output[0].name
+        if card.output.activation == "sigmoid":
+            nodes.append(helper.make_node("Sigmoid", [answer], [f"{place}/answer"]))
+            answer = f"{place}/answer"
+        answers.append(answer)
+    nodes.append(helper.make_node("Mean", answers, ["mask"]))
+    picture = helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["N", 3, "H", "W"])
+    mask = helper.make_tensor_value_info("mask", onnx.TensorProto.FLOAT, ["N", 1, "H", "W"])
+    joined = helper.make_model(
+        helper.make_graph(nodes, "joined", [picture], [mask], weights),
+        opset_imports=[helper.make_opsetid(domain, version) for domain, version in sorted(opsets.items())],
+        ir_version=onnx.load(cards[0][1], load_external_data=False).ir_version,
+        producer_name="bgkit",
+    )
+    onnx.checker.check_model(joined)
+    write_whole(target, joined.SerializeToString(deterministic=True))
+
+
+def _check(card: Card, first: Card) -> None:
+    """Refuse what has no place in a mean of masks of one picture."""
+    given, taken = card.output, card.input
+    if given.activation not in ("none", "sigmoid") or given.instances or given.stretch:
+        raise ModelError(
+            f"{card.name}: expected one map with output.activation none or sigmoid, to join it with others"
+        )
+    if taken.fixed is None or taken.fixed != first.input.fixed or taken.fit != first.input.fit:
+        raise ModelError(
+            f"{card.name}: expected the same input.size and input.fit as {first.name} ({first.input.size}, "
+            f"{first.input.fit}), got {taken.size}, {taken.fit}"
+        )
+    if taken.layout != "NCHW" or taken.order != "RGB" or any(each.layers != ("image",) for each in taken.tensors):
+        raise ModelError(f"{card.name}: expected an input of one RGB picture (NCHW), to join it with others")
+
+
+def _between(card: Card, first: Card) -> tuple[Floats, Floats]:
+    """Return factor and offset, (1, 3, 1, 1), from the first network's picture to this one's.
+
+    Both are (value scale - mean) / deviation of the same value.
+    """
+    scale, mean, deviation = (
+        [np.broadcast_to(np.float64(getattr(each.input, name)), 3) for each in (card, first)]
+        for name in ("scale", "mean", "deviation")
+    )
+    factor = deviation[1] * scale[0] / (scale[1] * deviation[0])
+    offset = (mean[1] * scale[0] / scale[1] - mean[0]) / deviation[0]
+    return tuple(np.float32(each).reshape(1, 3, 1, 1) for each in (factor, offset))  # type: ignore[return-value]
