@@ -43,14 +43,14 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    3.463,
+    3.138,
     {
-        "noise": -1.436,
-        "texture": -1.71,
-        "little": -1.577,
-        "sides": -12.454,
-        "ambiguous": -6.343,
-        "swallowed": -19.624,
+        "noise": -1.48,
+        "texture": -1.624,
+        "little": -1.438,
+        "sides": -12.723,
+        "ambiguous": -5.074,
+        "swallowed": -14.322,
     },
 )
 

@@ -16,6 +16,7 @@ Examples:
   bgkit export runs/mine -o mine.onnx            also writes mine.toml, its card, and mine.md, its figures
   bgkit export runs/a,runs/b -o mean.onnx        the mean of the weights, where b began with a's
   bgkit export runs/a runs/c -o both.onnx        an ensemble: the mean of the two networks' answers
+  bgkit export a.onnx c.onnx -o both.onnx        the same of files that are exported already, with their cards
   bgkit models add mine.onnx --card mine.toml    known by its name from then on"""
 )
 @click.argument("sources", metavar="RUN|CHECKPOINT[,...]...", nargs=-1, required=True)
@@ -53,7 +54,8 @@ def command(
 
     The file is compared with the network; if they differ, nothing is written. Of checkpoints joined by commas, where
     one run began with another's weights, the mean of the weights is taken; of several networks the answers are
-    averaged, every second one's of the mirror image. A card that is there already is never written over.
+    averaged, every second one's of the mirror image. ONNX files with cards are joined as they are. A card that is there
+    already is never written over.
     """
     try:
         from bgkit.train.export import export
@@ -75,6 +77,13 @@ def command(
         raise PlanError(
             f"{beside}: is there already; --card {beside} keeps it and sets its checksum, or remove it first"
         )
+    if all(source.endswith(".onnx") for source in sources):
+        from bgkit.train.joining import join, write_joined_card
+
+        join(sources, output)
+        write_joined_card(sources, output, card, license_name, commercial)
+        click.echo(f"{output}: written, with {(card or beside).name}: the mean of {len(sources)} networks")
+        return 0
     difference = export(
         groups,
         output,

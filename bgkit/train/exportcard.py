@@ -21,7 +21,7 @@ from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import dump_recipe
 from bgkit.train.record import read_log
 
-__all__ = ["Exported", "set_checksum", "write_card", "write_figures"]
+__all__ = ["Exported", "card_name", "set_checksum", "write_card", "write_figures"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,12 @@ class Exported:
 
     @property
     def name(self) -> str:
-        """The file's name as a card may have it: small letters, digits, - _ and dots."""
-        return re.sub(r"[^a-z0-9._-]+", "-", self.file.stem.lower()).strip("-._") or "network"
+        return card_name(self.file)
+
+
+def card_name(file: Path) -> str:
+    """Return a file's name as a card may have it: small letters, digits, - _ and dots."""
+    return re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._") or "network"
 
 
 def write_card(exported: Exported, license_name: str, commercial: str) -> None:

@@ -6,6 +6,7 @@ wants it; in front of each other network one product and one sum turn that into 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper
 
 from bgkit.errors import ModelError
-from bgkit.files import write_whole
-from bgkit.models.card import Card
+from bgkit.files import digest_of, write_whole
+from bgkit.models.card import Card, parse_card
 from bgkit.models.store import locate
+from bgkit.train.exportcard import card_name, set_checksum
 
-__all__ = ["join"]
+__all__ = ["join", "write_joined_card"]
 
 Floats = NDArray[np.float32]
 
@@ -79,13 +81,42 @@ def join(models: Sequence[str | Path], target: Path) -> None:
     write_whole(target, joined.SerializeToString(deterministic=True))
 
 
+def write_joined_card(
+    models: Sequence[str | Path], target: Path, card: Path | None, license_name: str, commercial: str
+) -> None:
+    """Write the card of a joined file beside it, or set the checksum of ``card``."""
+    if card is not None:
+        set_checksum(card, target)
+        return
+    cards = [locate(str(model))[0] for model in models]
+    first = cards[0].input
+    allowed = {"yes": "true", "no": "false"}.get(commercial, '"unclear"')
+    lines = [
+        "bgkit = 1",
+        f'name = "{card_name(target)}"',
+        f'summary = "The mean of the answers of {", ".join(each.name for each in cards)}."',
+        f"sources = {json.dumps([each.name for each in cards])}",
+        f'[file]\nname = "{target.name}"\nsha256 = "{digest_of(target)}"\nbytes = {target.stat().st_size}',
+        f"[license]\nname = {json.dumps(license_name)}\ncommercial = {allowed}",
+        f'[input]\nname = "image"\nsize = {list(first.fixed or ())}\nfit = "{first.fit}"\nscale = {first.scale}',
+        f"mean = {_three(first.mean)}\ndeviation = {_three(first.deviation)}",
+        '[output]\nname = "mask"\nactivation = "none"',
+    ]
+    text = "\n".join(lines) + "\n"
+    path = target.with_suffix(".toml")
+    parse_card(text, str(path))
+    write_whole(path, text)
+
+
+def _three(value: float | tuple[float, ...]) -> list[float]:
+    return [float(each) for each in np.broadcast_to(value, 3)]
+
+
 def _check(card: Card, first: Card) -> None:
     """Refuse what has no place in a mean of masks of one picture."""
     given, taken = card.output, card.input
     if given.activation not in ("none", "sigmoid") or given.instances or given.stretch:
-        raise ModelError(
-            f"{card.name}: expected one map with output.activation none or sigmoid, to join it with others"
-        )
+        raise ModelError(f"{card.name}: expected one map, output.activation none or sigmoid, to join it with others")
     if taken.fixed is None or taken.fixed != first.input.fixed or taken.fit != first.input.fit:
         raise ModelError(
             f"{card.name}: expected the same input.size and input.fit as {first.name} ({first.input.size}, "

@@ -1,0 +1,101 @@
+"""Several ONNX networks as one file: the mean of their answers, whatever each wants to see."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT, disk_scene
+
+onnx = pytest.importorskip("onnx", reason="joining needs bgkit[train]")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from bgkit import stages  # noqa: E402
+from bgkit.cli import app  # noqa: E402
+from bgkit.errors import ModelError  # noqa: E402
+from bgkit.models.store import locate  # noqa: E402
+from bgkit.train.joining import join  # noqa: E402
+
+CARD = """
+bgkit = 1
+name = "{name}"
+summary = "Weighs the channels."
+sources = ["this test"]
+[file]
+name = "{name}.onnx"
+sha256 = "{digest}"
+bytes = {size}
+[license]
+name = "MIT"
+commercial = true
+[input]
+name = "x"
+size = {side}
+mean = {mean}
+deviation = {deviation}
+[output]
+activation = "{activation}"
+"""
+
+
+def network(folder, name, weight, *, mean=0.0, deviation=1.0, activation="sigmoid", side=32):
+    """A network that weighs the three channels; written with its card."""
+    value = np.float32(weight).reshape(1, 3, 1, 1)
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[1, 1])]
+    if activation == "none":
+        nodes.append(helper.make_node("Sigmoid", ["y"], ["z"]))
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])],
+        [helper.make_tensor_value_info("z" if activation == "none" else "y", TensorProto.FLOAT, ["N", 1, "H", "W"])],
+        [numpy_helper.from_array(value, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = folder / f"{name}.onnx"
+    path.write_bytes(model.SerializeToString())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".toml").write_text(
+        CARD.format(name=name, digest=digest, size=path.stat().st_size, side=side, mean=mean, deviation=deviation,
+                    activation=activation)
+    )  # fmt: skip
+    return path
+
+
+def test_the_answer_is_the_mean_of_the_answers(tmp_path):
+    """Networks with other normalizations and activations, joined, answer as the mean of each by its card."""
+    image, _ = disk_scene(32, 32)
+    one = network(tmp_path, "one", [1, -2, 0.5], mean=[0.4, 0.5, 0.6], deviation=[0.2, 0.3, 0.4])
+    two = network(tmp_path, "two", [-1, 0.5, 2], mean=[0.1, 0.0, 0.2], deviation=[0.5, 1.0, 0.25], activation="none")
+    joined = tmp_path / "joined.onnx"
+    told = CliRunner().invoke(app, ["export", str(one), str(two), "-o", str(joined), "--license", "MIT"])
+    assert told.exit_code == 0, told.output
+    expected = (stages.cnn_mask(image, model=str(one)) + stages.cnn_mask(image, model=str(two))) / 2
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(stages.cnn_mask(image, model=str(joined)), expected, atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused(tmp_path):
+    """One network alone, another size, another kind of answer."""
+    one, other = network(tmp_path, "one", [1, 1, 1]), network(tmp_path, "other", [1, 1, 1], side=48)
+    with pytest.raises(ModelError, match="two ONNX files or more"):
+        join([one], tmp_path / "x.onnx")
+    with pytest.raises(ModelError, match=r"other: expected the same input\.size"):
+        join([one, other], tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_the_embedded_network_is_made_of_its_halves(tmp_path):
+    """What ships is what ``benchmarks/networks/build.py`` makes, bit for bit."""
+    sys.path.insert(0, str(ROOT / "benchmarks" / "networks"))
+    try:
+        from build import build
+    finally:
+        sys.path.pop(0)
+    build(tmp_path / "coarse.onnx")
+    made, shipped = onnx.load(tmp_path / "coarse.onnx"), onnx.load(locate("coarse")[1])
+    assert made.graph == shipped.graph
