@@ -62,8 +62,8 @@ def metadata_of(sidecar: Path) -> str:
 def _read(sidecar: Path) -> tuple[str, str, str]:
     content = read_text(sidecar, "a sidecar in JSON", PipelineError, LINE_LIMIT)
     try:
-        told = json.loads(content)
-        return str(told["pipeline"]), str(told["pipeline_yaml"]), str(told.get("metadata", "none"))
+        kept = json.loads(content)
+        return str(kept["pipeline"]), str(kept["pipeline_yaml"]), str(kept.get("metadata", "none"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PipelineError(f"{shown(sidecar)}: expected a sidecar, as --sidecar writes them") from error
 
@@ -77,7 +77,7 @@ def digests(job: Job, picture: Path | bytes | BytesIO, brought: Mapping[str, Pat
 def write_sidecar(outcome: Outcome, work: Work, hashes: Mapping[str, Any]) -> None:
     """Write the sidecar of a result that is done, whole or not at all; OSError is not caught."""
     facts = outcome.facts.items()
-    models = {stage: told for stage, told in facts if isinstance(told, dict) and "sha256" in told}
+    models = {stage: noted for stage, noted in facts if isinstance(noted, dict) and "sha256" in noted}
     record = {
         **as_record(outcome, work, work.pipeline.digest()),
         **hashes,

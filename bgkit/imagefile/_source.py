@@ -64,7 +64,7 @@ def read_bytes(file: IO[bytes], path: str | None = None, max_pixels: int = 200_0
     Raises
     ------
     ImageError
-        If it does not, cannot be read, or goes on beyond what a picture of ``max_pixels`` can take.
+        If it does not, cannot be read, or is longer than what a picture of ``max_pixels`` can take.
     """
     place = path or "picture"
     most = max_pixels * _BYTES_OF_A_PIXEL + _OVERHEAD
@@ -81,7 +81,7 @@ def read_bytes(file: IO[bytes], path: str | None = None, max_pixels: int = 200_0
             count += len(piece)
             if count > most:
                 raise ImageError(
-                    f"goes on beyond {most / 1e9:.1f} GB, more than {max_pixels / 1e6:g} million pixels take"
+                    f"is longer than {most / 1e9:.1f} GB, more than {max_pixels / 1e6:g} million pixels take"
                 )
         return b"".join(pieces)
     except ImageError as error:

@@ -105,8 +105,8 @@ def _spread(image: Array, label: Array, stroke: Array, against: Array, reach: fl
     """Return the share, 0..1, by which pixels follow a stroke.
 
     ``label`` is the opacity so far as the stroke would have it (1: nothing to change). The stroke competes with the
-    strokes ``against`` it, and with what differs from it so far and lies beyond its reach. The colors it is told from
-    are those of all that differs from it: of what it should win they hold a part too, but never the larger one.
+    strokes ``against`` it, and with what differs from it so far and lies beyond its reach. The colors that compete with
+    its own are those of all that differs from it: what it should win has a part in them, but never the larger one.
     """
     followed = np.zeros(label.shape, np.float32)
     stroke = stroke & (label < SURE)  # the rest of it changes nothing
