@@ -1,4 +1,4 @@
-"""Check the built site: it asks no other host for anything, every link inside it leads somewhere, every picture is there.
+"""Check the built site: it asks no other host for anything, and every link and picture inside it exists.
 
 Usage: python docs/site_check.py FOLDER
 """
