@@ -18,7 +18,7 @@ FOLDER = ROOT / "build" / "fuzz"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz readers of text.")
-    parser.add_argument("targets", nargs="*", default=list(TARGETS), choices=[[], *TARGETS])
+    parser.add_argument("targets", nargs="*", default=[], choices=[[], *TARGETS], help="by default all")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--file", type=Path, help="read this file once instead")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -30,7 +30,7 @@ def main() -> int:
         _fuzz(options.targets[0], options.seconds)
         return 0
     faulty = []
-    for name in options.targets:  # each in a process of its own: atheris ends it
+    for name in options.targets or TARGETS:  # each in a process of its own: atheris ends it
         command = [sys.executable, __file__, "--inside", "--seconds", str(options.seconds), name]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             faulty.append(name)
@@ -64,7 +64,7 @@ def _fuzz(name: str, seconds: int) -> None:
         for seed in target.seeds():
             target.run(seed)
     places = [f"-dict={folder / 'words'}", f"-artifact_prefix={folder}/", str(corpus)]
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-timeout=30", "-max_len=20000", *places], target.run)
+    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-timeout=120", "-max_len=20000", *places], target.run)
     atheris.Fuzz()
 
 

@@ -15,10 +15,12 @@ from onnx import TensorProto, helper
 from onnx_files import value, with_card, write
 
 import bgkit
+from bgkit.batch.engines.local import Lasting
+from bgkit.batch.jobs import Job, Work
 from bgkit.cli import app
 from bgkit.deadline import check, limited
 from bgkit.errors import DeadlineError, ParamError
-from bgkit.pipelinefile import read_pipeline
+from bgkit.pipelinefile import load_pipeline, read_pipeline
 
 
 @pytest.fixture
@@ -94,6 +96,8 @@ def test_wrong_deadlines(seconds, scene):
     """No time at all is a mistake."""
     with pytest.raises(ParamError, match="timeout: expected seconds above 0"):
         bgkit.remove(scene[0], "fast", timeout=seconds)
+    with pytest.raises(ParamError, match="timeout: expected seconds above 0"):
+        Work(load_pipeline("fast"), timeout=seconds).check()
 
 
 STAGE = """
@@ -135,3 +139,41 @@ def test_a_worker_that_hangs_is_ended(sleepy, tmp_path, workers):
     assert result.exit_code == 1, result.output
     assert "in/b.png: sleepy: stopped, because the picture took longer than 2 s" in result.stderr
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a.png", "c.png"]
+
+
+def test_a_watch_does_not_hang(sleepy, tmp_path):
+    """A picture that takes too long fails with the step's name, and those before and after it are done."""
+    for name in ("a", "b", "c"):
+        picture(tmp_path / "in", f"{name}.png")
+    cv2.imwrite(str(tmp_path / "in" / "b.png"), np.zeros((16, 16, 3), np.uint8))
+    args = ["watch", "in", "-o", "out", "-p", "p.yaml", "--timeout", "5", "--once", "--settle", "0", "--every", "0.02"]
+    result = CliRunner().invoke(app, args)
+    assert result.exit_code == 1, result.output
+    assert "FAILED  b.png: sleepy: stopped, because the picture took longer than 5 s" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a.png", "c.png"]
+
+
+def test_a_comparison_does_not_hang(sleepy, tmp_path):
+    """A picture that takes too long is listed among the problems with the step's name."""
+    picture(tmp_path / "in", "a.png")
+    cv2.imwrite(str(tmp_path / "in" / "b.png"), np.zeros((16, 16, 3), np.uint8))
+    args = ["compare", "-p", "p.yaml", "--images", "in", "-o", "report", "--timeout", "5", "--workers", "1"]
+    result = CliRunner().invoke(app, args)
+    assert result.exit_code == 1, result.output
+    assert "in/b.png: sleepy: stopped, because the picture took longer than 5 s" in result.stderr
+    assert (tmp_path / "report/report.html").exists()
+
+
+def test_a_worker_that_dies_twice(sleepy, tmp_path):
+    """A lasting worker is started anew for a picture that killed it, once; the next picture finds another."""
+    (tmp_path / "site/sleepy_stage.py").write_text(
+        textwrap.dedent(STAGE).replace("time.sleep(1000)", "__import__('os')._exit(3)")
+    )
+    good = picture(tmp_path / "in", "a.png")
+    cv2.imwrite(str(tmp_path / "in/b.png"), np.zeros((16, 16, 3), np.uint8))
+    work = Work(load_pipeline("p.yaml"), timeout=60)
+    with Lasting() as worker:
+        dead = worker.run(Job(tmp_path / "in/b.png", tmp_path / "b.png", "b.png"), work)
+        done = worker.run(Job(good, tmp_path / "a.png", "a.png"), work)
+    assert "the worker process died twice (exit status 3)" in dead.error
+    assert done.status == "done"

@@ -164,14 +164,14 @@ def test_a_store_that_fails_on_the_way(monkeypatch):
     """A picture that cannot be read, or a result that cannot be written, fails alone, with the store's reason."""
     for name in "ab":
         upload(f"shop://in/{name}.png")
-    real = Shop.cat_file
+    real = Shop.open
 
     def refuse(self, path, *rest, **options):
         if path.endswith("b.png"):
             raise RuntimeError("503: slow\ndown")
         return real(self, path, *rest, **options)
 
-    monkeypatch.setattr(Shop, "cat_file", refuse)
+    monkeypatch.setattr(Shop, "open", refuse)
     told = remove("shop://in", "-o", "out", "--workers", "1", status=1).stderr
     assert "error: shop://in/b.png: cannot be read: 503: slow down" in told and "1 done, 1 failed" in told
 
@@ -243,6 +243,33 @@ def test_a_server_that_does_not_rename_onto_a_file(monkeypatch):
     write_bytes(url, b"old")
     write_bytes(url, b"new")
     assert read_bytes(url) == b"new" and list(list_files(Url("shop://out"))) == [url]
+
+
+class Zeros(io.RawIOBase):
+    """Gives zeros for ever, and counts them."""
+
+    taken = 0
+
+    def read(self, count: int = -1) -> bytes:
+        assert count > 0, "read whole"
+        Zeros.taken += count
+        return bytes(count)
+
+
+@pytest.mark.parametrize("role", ["picture", "mask"])
+def test_an_object_without_end(role, monkeypatch):
+    """What a store sends is judged by its first bytes, as picture and as mask; the rest is left where it is."""
+    upload("shop://in/a.png")
+    real = Shop.open
+    bad = {"picture": "in/", "mask": "masks/"}[role]
+    write_bytes(Url("shop://masks/a.png"), Path("drawn.png").read_bytes())
+    monkeypatch.setattr(Zeros, "taken", 0)
+    monkeypatch.setattr(
+        Shop, "open", lambda self, path, *rest, **named: Zeros() if bad in path else real(self, path, *rest, **named)
+    )
+    told = remove("shop://in/a.png", "-o", "out", "--mask", "shop://masks/a.png", "--workers", "1", status=1).stderr
+    assert "a.png: is not a picture that bgkit reads" in told
+    assert Zeros.taken == 64
 
 
 def test_a_pipe_to_a_store():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bgkit.batch.places import Place, Url, place_of, stat_of
+from bgkit.deadline import limited
 from bgkit.errors import ModelError, ParamError, PipelineError, PlanError
 from bgkit.files import METADATA, OPAQUE, WRITABLE
 
@@ -70,7 +71,7 @@ class Work:
         Raises
         ------
         ParamError
-            If ``metadata`` is none of its choices.
+            If ``metadata`` is none of its choices, or ``timeout`` no time.
         PipelineError
             If it does not, or if the files' format has no transparency and the result needs it.
         ModelError
@@ -78,7 +79,8 @@ class Work:
         """
         if self.metadata not in METADATA:
             raise ParamError(f"metadata: expected one of {', '.join(METADATA)}, got {self.metadata!r}")
-        steps = self.pipeline.plan({"image", *brought})
+        with limited(self.timeout):
+            steps = self.pipeline.plan({"image", *brought})
         for step in steps:
             step.stage.check(step.values)  # defaults too: a network that nobody named may have lost its weights
         given = {step.stage.gives for step in steps} | set(brought)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from bgkit.errors import BgkitError, MissingPartError, PlanError, did_you_mean
 from bgkit.files import local_path, part_name, write_whole
@@ -32,6 +32,7 @@ __all__ = [
     "is_folder",
     "list_files",
     "match",
+    "opened",
     "place_of",
     "read_bytes",
     "size_of",
@@ -228,8 +229,16 @@ def stat_of(place: Place) -> Stamp | None:
         return None
 
 
+@contextmanager
+def opened(url: Url) -> Iterator[IO[bytes]]:
+    """Give a file of a store to read from its beginning: who reads may stop at any byte, so it need not have an end."""
+    fs, path = _store(url)
+    with _with_reason(url), fs.open(path, "rb") as file:
+        yield file
+
+
 def read_bytes(place: Place) -> bytes:
-    """Return a file's content."""
+    """Return the content of a file of bgkit's own; what users bring may have no end (:func:`opened`)."""
     if isinstance(place, Path):
         return place.read_bytes()
     fs, path = _store(place)

@@ -18,18 +18,18 @@ from typing import Any
 from bgkit import deadline
 from bgkit.batch.jobs import NOTHING, STRIP, Job, Outcome, Work, plain, stamp_of
 from bgkit.batch.memory import forget_peak, peak
-from bgkit.batch.places import Place, Url, read_bytes, size_of, write_bytes
+from bgkit.batch.places import Place, Url, opened, size_of, write_bytes
 from bgkit.batch.sidecar import digests, write_sidecar
 from bgkit.batch.strips import strip
 from bgkit.deadline import limited
-from bgkit.errors import BgkitError, ImageError
+from bgkit.errors import BgkitError, DeadlineError, ImageError
 from bgkit.files import digest_of
-from bgkit.imagefile import write_picture
+from bgkit.imagefile import read_bytes, write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Step
 from bgkit.removal import read_layers
 
-__all__ = ["run_job"]
+__all__ = ["run_job", "source_of"]
 
 
 def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) -> Outcome:
@@ -65,7 +65,8 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         try:
             with limited(work.timeout):
                 started = time.perf_counter()
-                picture, brought = _open(job.picture), {name: _open(place) for name, place in job.brought.items()}
+                picture = source_of(job.picture)
+                brought = {name: source_of(place) for name, place in job.brought.items()}
                 layers = read_layers(picture, page=job.page, **brought)
                 hashes = digests(job, picture, brought) if work.sidecar else {}
                 if work.pixels:
@@ -73,7 +74,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
                 if hashes and stamp != stamp_of(job):
                     raise ImageError(f"{job.name}: changed while it was read")
                 took("read", time.perf_counter() - started)
-                deadline.check()
+                _check_deadline("read")
                 keep = None if work.examine is not None or work.layer == STRIP else (work.layer,)
                 layers = work.pipeline.run(layers, on_step=after, keep=keep)
                 memory = peak()
@@ -120,16 +121,24 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
     return outcome
 
 
+def _check_deadline(step: str) -> None:
+    try:
+        deadline.check()
+    except DeadlineError as error:
+        raise error.at(step) from None
+
+
 def _reason(error: OSError) -> str:
     return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
-def _open(place: Any) -> Any:
-    """Return what pictures are read from; of a URL, its content under its name."""
+def source_of(place: Any) -> Any:
+    """Return what pictures are read from; of a URL, its content under its name, if it begins as a picture and ends."""
     if not isinstance(place, Url):
         return place
     try:
-        content = io.BytesIO(read_bytes(place))
+        with opened(place) as file:
+            content = io.BytesIO(read_bytes(file, str(place)))
     except OSError as error:
         why = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
         raise ImageError(f"{place}: cannot be read: {why}") from error

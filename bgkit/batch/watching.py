@@ -7,7 +7,8 @@ network share, and shares are where cameras and shops put pictures; a listing of
   it can be opened. Who writes slower than that gets the picture done when it is whole: a change makes it new.
 - What was done stands in the journal (:mod:`bgkit.batch.journal`), also for results that were taken away since. A
   result without a line there was being written when the power failed, and is made again.
-- A picture that fails is reported once, and tried again when it changes.
+- A picture that fails is reported once, and tried again when it changes. One that takes longer than ``Work.timeout``
+  fails too: another process does the work then, and is ended.
 - Where two pictures want one name, the second keeps its full old name, ``a.tif.png``; the journal says whose is whose.
 - Nothing is written to an output folder that does not hold the journal: it may be a share that is away, and its mount
   point would fill the local disk. A full disk, a folder that is away: the watch waits, and resumes when it is back.
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bgkit.batch.engines.local import Lasting
 from bgkit.batch.jobs import Job, Outcome, Work, shown, stamp_of
 from bgkit.batch.journal import NAME, Journal
 from bgkit.batch.reviewing import Review
@@ -76,8 +78,8 @@ class Watch:
         Where pictures arrive, and where results go, the tree kept.
     settle : float
         Seconds that a file must stand still.
-    run : callable(job, work, on_step)
-        What does a picture, here or in another process.
+    run : callable(job, work, on_step), optional
+        What does a picture; by default this process, or where there is a deadline another one.
     clock : callable
         Seconds that never go back; tests bring their own.
     """
@@ -88,7 +90,7 @@ class Watch:
     ending: str = "png"
     settle: float = 2.0
     clock: Callable[[], float] = time.monotonic
-    run: Callable[[Job, Work, Callable[[str], None] | None], Outcome] = run_job
+    run: Callable[[Job, Work, Callable[[str], None] | None], Outcome] | None = None
     trouble: str = ""  # why nothing is done at the moment
     waiting: int = 0  # pictures that are not ready yet
     seen: dict[Path, _Seen] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class Watch:
     locked: dict[Path, str] = field(default_factory=dict)
     paused: _Paused | None = None  # until a picture is done
     journal: Journal | None = None
+    worker: Lasting = field(default_factory=Lasting)
 
     def __enter__(self) -> Watch:
         inner, outer = (Path(os.path.realpath(each)) for each in (self.folder, self.out))
@@ -114,6 +117,7 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.worker.__exit__()
         self._close()
 
     def _open(self) -> None:
@@ -165,7 +169,8 @@ class Watch:
         if not self._folders_there() or not self._has_room():
             return None
         job = self._job(path)
-        outcome = self.run(job, self.work, on_step)
+        run = self.run or (run_job if self.work.timeout is None else self.worker.run)
+        outcome = run(job, self.work, on_step)
         try:
             if outcome.status == "done":
                 self.review.add(outcome)

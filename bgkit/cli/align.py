@@ -70,13 +70,13 @@ def command(inputs: tuple[str, ...], pipeline: str, settings: tuple[str, ...], q
 
 def _reach(place: Place, pipeline: Pipeline, values: dict[str, Any]) -> float | None:
     """Return the reach with which the subject of one picture takes its share of the frame, or None without one."""
-    from bgkit.batch.places import Url, read_bytes
+    from bgkit.batch.running import source_of
     from bgkit.removal import read_layers
     from bgkit.stage import collect_notes
     from bgkit.stages import frame
 
     last = max(index for index, step in enumerate(pipeline.steps) if step.stage.gives in ("mask", "alpha"))
-    picture = read_layers(read_bytes(place) if isinstance(place, Url) else place)
+    picture = read_layers(source_of(place))
     layers = replace(pipeline, steps=pipeline.steps[: last + 1], checks={}).run(picture)
     assert layers.alpha is not None  # the chain ends with a mask or an alpha
     with collect_notes() as facts:

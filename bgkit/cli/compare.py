@@ -41,6 +41,12 @@ Examples:
     help="Processes; default: as many as there are cores. Times are steadiest with 1.",
 )
 @click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    metavar="SECONDS",
+    help="Time limit for a picture with one pipeline; one that takes longer fails, and the step it was in is named.",
+)
+@click.option(
     "-o", "--output", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The report's folder."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before more than a thousand variants.")
@@ -55,6 +61,7 @@ def command(
     sweeps: tuple[str, ...],
     metrics: str | None,
     workers: int | None,
+    timeout: float | None,
     output: Path,
     yes: bool,
     quiet: bool,
@@ -90,6 +97,7 @@ def command(
                 sweeps=sweeps,
                 metrics=names,
                 workers=workers,
+                timeout=timeout,
                 most=count if yes else MANY,
                 on_news=progress.note,
                 on_done=progress.done,

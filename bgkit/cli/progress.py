@@ -59,7 +59,7 @@ class Progress(Events):
         self.counts[outcome.status] += 1
         name = shown(outcome.job.name)
         for text in outcome.warnings:
-            self.line(f"warning: {name}: {text}")
+            self.line(f"warning: {text}" if text.startswith(name) else f"warning: {name}: {text}")
         for text in outcome.flags:
             self.line(f"look: {name}: {text}", "bold yellow")
         if outcome.flags:

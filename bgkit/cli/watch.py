@@ -57,6 +57,12 @@ Examples:
     help="Seconds between two scans of the folder.",
 )
 @click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    metavar="SECONDS",
+    help="Time limit for a picture; one that takes longer fails, and the step it was in is named.",
+)
+@click.option(
     "--page", metavar="PORT", type=click.IntRange(0, 65535), help="Also show it at http://127.0.0.1:PORT/watch."
 )
 @click.option("--once", is_flag=True, help="End when all pictures that are there are processed.")
@@ -72,6 +78,7 @@ def command(
     metadata: str,
     settle: float,
     every: float,
+    timeout: float | None,
     page: int | None,
     once: bool,
     strict: bool,
@@ -89,7 +96,7 @@ def command(
     from bgkit.batch.watching import Watch
     from bgkit.cli.options import load_chain
 
-    work = Work(load_chain(pipeline, settings, background), metadata=metadata)
+    work = Work(load_chain(pipeline, settings, background), timeout=timeout, metadata=metadata)
     work.check((), ending)
     work.start_networks()
     watch = Watch(folder, output, work, ending, settle)
@@ -173,7 +180,8 @@ class _Board:
             return
         self.counts[outcome.status] += 1
         if outcome.status == "failed":
-            self.say(f"FAILED  {shown(outcome.error).removeprefix(f'{shown(self.watch.folder)}/')}", BAD)
+            error = shown(outcome.error).removeprefix(f"{shown(self.watch.folder)}/")
+            self.say(f"FAILED  {error if error.startswith(self.at) else f'{self.at}: {error}'}", BAD)
         else:
             output = os.path.relpath(str(outcome.job.output), str(self.watch.out))
             took = f"{sum(outcome.seconds.values()):.1f} s"

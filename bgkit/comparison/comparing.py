@@ -39,6 +39,7 @@ def compare(
     sweeps: Sequence[str] = (),
     metrics: Sequence[str] | None = None,
     workers: int | None = None,
+    timeout: float | None = None,
     most: int = MANY,
     on_news: Callable[[str], None] | None = None,
     on_done: Callable[[int, int, str], None] | None = None,
@@ -60,6 +61,8 @@ def compare(
         Names from :data:`bgkit.evaluate.metrics.METRICS`; the first ranks.
     workers : int, optional
         Processes. Times are steadiest with 1.
+    timeout : float, optional
+        Seconds that a picture may take with one pipeline; what takes longer is listed among the problems.
     most : int
         More variants than that are refused, before anything is done.
     on_news : callable(text), optional
@@ -104,6 +107,7 @@ def compare(
         folder,
         metrics=names,
         workers=workers,
+        timeout=timeout,
         on_begin=lambda variant, todo, before: _say(
             on_news, f"{variant.name}: {todo} pictures{f', {before} done before' if before else ''}"
         ),

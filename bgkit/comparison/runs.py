@@ -240,6 +240,7 @@ def run_variants(
     *,
     metrics: Sequence[str],
     workers: int | None = None,
+    timeout: float | None = None,
     on_begin: Callable[[Variant, int, int], None] | None = None,
 ) -> Generator[Record, None, None]:
     """Run every variant over every picture and yield a record of each, those of earlier runs first.
@@ -250,6 +251,8 @@ def run_variants(
         The folder; made where it is not there.
     workers : int, optional
         Processes; by default as many as the cores and the memory allow. Times are steadiest with 1.
+    timeout : float, optional
+        Seconds that a picture may take with one pipeline; what takes longer fails, and is tried again by the next run.
     on_begin : callable(variant, to do, done before), optional
         Called before each variant.
 
@@ -269,7 +272,7 @@ def run_variants(
         needs = variant.pipeline.needs()
         if "plate" in needs and not plated:
             raise PipelineError(f"{variant.name}: needs an empty plate of each picture; give --plates DIR")
-        Work(variant.pipeline, "alpha").check([name for name in needs if name == "plate"])
+        Work(variant.pipeline, "alpha", timeout=timeout).check([name for name in needs if name == "plate"])
     known = _read_journal(report / JOURNAL)
     try:
         report.mkdir(parents=True, exist_ok=True)
@@ -299,7 +302,7 @@ def run_variants(
                 on_begin(variant, len(todo), len(before))
             yield from before
             examine = Examination(report, variant.id, tuple(metrics), {sample.name: sample for sample in samples})
-            work = Work(variant.pipeline, "alpha", examine=examine)
+            work = Work(variant.pipeline, "alpha", examine=examine, timeout=timeout)
             for outcome in Local(workers).run(todo, work):
                 record = _record(variant, outcome)
                 if outcome.status == "done":

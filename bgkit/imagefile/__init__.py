@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.errors import ImageError
-from bgkit.imagefile._decode import MAX_PIXELS, Raw, count_pages, decode, header_size
+from bgkit.imagefile._decode import Raw, count_pages, decode, header_size
 from bgkit.imagefile._gray import gray_of, mask_of, trimap_of
-from bgkit.imagefile._source import Source, read_bytes
+from bgkit.imagefile._source import MAX_PIXELS, Source, read_bytes
 from bgkit.imagefile._write import LONGEST, as_pil, write_picture
 
 __all__ = [

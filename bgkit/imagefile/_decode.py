@@ -18,15 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bgkit.errors import ImageError, ParamError
+from bgkit.errors import ImageError
 from bgkit.imagefile import _heic, _jpeg, _jxl, _metadata, _pillow, _png, _profile, _raw, _signals, _tiff
 from bgkit.imagefile._formats import HEAD, Format, format_of, load_plugin
-from bgkit.imagefile._source import Source, take
+from bgkit.imagefile._source import Source, pixel_limit, take
 from bgkit.imagefile._stored import Array, Stored, Wanted
 
-__all__ = ["MAX_PIXELS", "Raw", "count_pages", "decode", "header_size"]
-
-MAX_PIXELS = 200_000_000  # 2.4 GB as float32 RGB; BGKIT_MAX_PIXELS changes it
+__all__ = ["Raw", "count_pages", "decode", "header_size"]
 
 _READERS: dict[str, Callable[[bytes, Format, Wanted], Stored]] = {
     "JPEG": _jpeg.read,
@@ -56,7 +54,7 @@ class Raw(NamedTuple):
 
 def decode(source: Source, max_pixels: int | None, *, color_managed: bool, page: int | None = None) -> Raw:
     """Return the samples of a picture, or raise an ImageError that begins with its name."""
-    wanted = Wanted(_limit(max_pixels), page)
+    wanted = Wanted(pixel_limit(max_pixels), page)
     data, path = take(source, wanted.max_pixels)
     place = path or "picture"
     try:
@@ -110,7 +108,7 @@ def _mapped(file: Any) -> Any:
 def count_pages(path: str | PathLike[str]) -> int:
     """Return how many pictures a file holds, by its header; 1 where it cannot be read, which reading it will report."""
     try:
-        data, name = take(os.fspath(path), _limit(None))
+        data, name = take(os.fspath(path), pixel_limit())
         with _pillow.apart(0):
             assert data is not None
             form = format_of(data[:HEAD], name)
@@ -124,17 +122,6 @@ def count_pages(path: str | PathLike[str]) -> int:
     except Exception:  # hostile files: see decode()
         pass
     return 1
-
-
-def _limit(max_pixels: int | None) -> int:
-    if max_pixels is not None:
-        return max_pixels
-    wish = os.environ.get("BGKIT_MAX_PIXELS", "")
-    if not wish:
-        return MAX_PIXELS
-    if not wish.isdecimal() or int(wish) < 1:
-        raise ParamError(f"BGKIT_MAX_PIXELS: expected a whole number from 1 up, got {wish!r}")
-    return int(wish)
 
 
 def _finished(stored: Stored, form: str, path: str | None, managed: bool, chosen: bool) -> Raw:

@@ -6,6 +6,7 @@ Samples of 16 bits, which Pillow halves where there are several channels, come f
 from __future__ import annotations
 
 import io
+import re
 import struct
 import threading
 import warnings
@@ -21,7 +22,7 @@ from bgkit.imagefile._formats import Format, load_plugin
 from bgkit.imagefile._noise import heard
 from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_floats, choose_page, dpi_of, unmultiplied
 
-__all__ = ["GRAY_16", "apart", "orientation", "read", "read_memory", "split", "through_opencv"]
+__all__ = ["GRAY_16", "apart", "orientation", "read", "read_memory", "split", "through_opencv", "warnings_of_libtiff"]
 
 GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16 bits, all of them gray
 
@@ -95,6 +96,10 @@ def open_header(data: bytes, form: Format) -> Any:
     try:
         return plugin(io.BytesIO(data))
     except SyntaxError as error:
+        if found := re.search(r"cannot handle (\d+)-bit layers", str(error)):
+            raise ImageError(
+                f"has {found[1]} bits per channel, which no JPEG decoder here reads; save it with 8"
+            ) from error
         if "unknown pixel mode" in str(error):
             raise ImageError("has a layout that bgkit does not read; save it with 8 or 16 bits per channel") from error
         raise
@@ -213,14 +218,29 @@ def _flat(data: bytes, color: Any, alpha: Array | None) -> tuple[Any, Array | No
 
 def through_opencv(data: bytes) -> Any:
     """Decode as stored, without OpenCV's lines on stderr; channels come as BGR."""
+    return _opencv(data, "SILENT")[0]
+
+
+def warnings_of_libtiff(data: bytes) -> list[str]:
+    """Return what libtiff says of a TIFF's first picture: Pillow leaves its warnings out, OpenCV logs them."""
+    try:
+        said = _opencv(data, "WARNING")[1]
+    except Exception:  # a layout or a size that OpenCV does not take: nothing is said
+        return []
+    return [line.partition("TIFF_Warning ")[2] for line in said if "TIFF_Warning " in line]
+
+
+def _opencv(data: bytes, level: str) -> tuple[Any, list[str]]:
+    """Return what OpenCV decodes, and its lines of that level and above."""
     import cv2
 
     with _opencv_log:  # the log level is one for the process
         before = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        cv2.utils.logging.setLogLevel(getattr(cv2.utils.logging, f"LOG_LEVEL_{level}"))
         try:
-            with heard():
-                return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+            with heard() as said:
+                pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+            return pixels, said
         finally:
             cv2.utils.logging.setLogLevel(before)
 

@@ -11,16 +11,29 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
-from bgkit.errors import ImageError
+from bgkit.errors import ImageError, ParamError
 from bgkit.files import local_path
 from bgkit.imagefile._formats import HEAD, format_of
 
-__all__ = ["Source", "read_bytes", "take", "why"]
+__all__ = ["MAX_PIXELS", "Source", "pixel_limit", "read_bytes", "take", "why"]
 
 Source = str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Any
+MAX_PIXELS = 200_000_000  # 2.4 GB as float32 RGB; BGKIT_MAX_PIXELS changes it
 _BYTES_OF_A_PIXEL = 16  # float32 RGBA without compression; whatever is larger holds something else
 _OVERHEAD = 64 << 20  # profiles, thumbnails and other attachments
 _PIECE = 1 << 22
+
+
+def pixel_limit(max_pixels: int | None = None) -> int:
+    """Return above how many pixels a picture is refused: what is asked for, else what the environment says."""
+    if max_pixels is not None:
+        return max_pixels
+    wish = os.environ.get("BGKIT_MAX_PIXELS", "")
+    if not wish:
+        return MAX_PIXELS
+    if not wish.isdecimal() or int(wish) < 1:
+        raise ParamError(f"BGKIT_MAX_PIXELS: expected a whole number from 1 up, got {wish!r}")
+    return int(wish)
 
 
 def take(source: Source, max_pixels: int) -> tuple[bytes | None, str | None]:
@@ -52,14 +65,22 @@ def _from_path(path: str, max_pixels: int) -> tuple[bytes, str]:
         kind = Path(path).stat()
         if not stat.S_ISREG(kind.st_mode) and not stat.S_ISDIR(kind.st_mode):
             raise ImageError(f"{path}: is a device or a pipe, expected a file; give - to read from standard input")
+        _check_bytes(kind.st_size, max_pixels, path)  # also of a file with holes, which is read as zeros
         with Path(path).open("rb") as file:
             return read_bytes(file, path, max_pixels), path
     except (OSError, ValueError, MemoryError) as error:
         raise ImageError(f"{path}: {why(error)}") from error
 
 
-def read_bytes(file: IO[bytes], path: str | None = None, max_pixels: int = 200_000_000) -> bytes:
-    """Return what is left in a binary file, such as standard input, if it begins as a picture.
+def _check_bytes(count: int, max_pixels: int, place: str = "") -> None:
+    most = max_pixels * _BYTES_OF_A_PIXEL + _OVERHEAD
+    if count > most:
+        reason = f"is longer than {most / 1e9:.1f} GB, more than {max_pixels / 1e6:g} million pixels take"
+        raise ImageError(f"{place}: {reason}" if place else reason)
+
+
+def read_bytes(file: IO[bytes], path: str | None = None, max_pixels: int | None = None) -> bytes:
+    """Return what is left in a binary file, such as standard input or an object in a store, if it begins as a picture.
 
     Raises
     ------
@@ -67,7 +88,7 @@ def read_bytes(file: IO[bytes], path: str | None = None, max_pixels: int = 200_0
         If it does not, cannot be read, or is longer than what a picture of ``max_pixels`` can take.
     """
     place = path or "picture"
-    most = max_pixels * _BYTES_OF_A_PIXEL + _OVERHEAD
+    limit = pixel_limit(max_pixels)
     try:
         head = b""
         while len(head) < HEAD and (piece := file.read(HEAD - len(head))):
@@ -79,10 +100,7 @@ def read_bytes(file: IO[bytes], path: str | None = None, max_pixels: int = 200_0
         while piece := file.read(_PIECE):
             pieces.append(piece)
             count += len(piece)
-            if count > most:
-                raise ImageError(
-                    f"is longer than {most / 1e9:.1f} GB, more than {max_pixels / 1e6:g} million pixels take"
-                )
+            _check_bytes(count, limit)
         return b"".join(pieces)
     except ImageError as error:
         raise error.at(place) from None

@@ -23,7 +23,7 @@ from bgkit.errors import ImageError
 from bgkit.imagefile import _profile, _raw
 from bgkit.imagefile._formats import Format
 from bgkit.imagefile._noise import heard
-from bgkit.imagefile._pillow import GRAY_16, open_header, split
+from bgkit.imagefile._pillow import GRAY_16, open_header, split, warnings_of_libtiff
 from bgkit.imagefile._signals import Space
 from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_floats, choose_page, dpi_of, unmultiplied
 
@@ -44,6 +44,7 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _MOST_PAGES, _MOST_ENTRIES = 10_000, 4096
 _UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes of what an order turns
+_COMPRESSED = "is compressed by a method ({}) that bgkit does not read; save it with deflate, LZW or none"
 _LONGEST_TAG = 1 << 16  # bytes of a value that is text or numbers about a picture, not part of it
 
 # Of directory 0 (the first), EXIF and GPS: tag, type, and the values in little-endian order.
@@ -257,14 +258,20 @@ def _beginning_at(file: _File, offset: int, more: bytes = b"") -> io.BytesIO:
 
 def _by_pillow(file: _File, directory: Directory, form: Format) -> Stored:
     """Decode 1 to 8 bits, palettes, faxes, JPEG in TIFF: all that Pillow gives as stored."""
+    from PIL.TiffImagePlugin import COMPRESSION_INFO
+
     compression = directory.number(file, COMPRESSION, 1)
     changed = (
         _beginning_at(file, directory.offset).getvalue() if directory.offset != file.chain()[0].offset else file.data
     )
+    if compression not in COMPRESSION_INFO:
+        raise ImageError(_COMPRESSED.format(compression))
     picture = open_header(changed, form)
-    with heard() as said:
-        picture.load()  # Pillow turns it upright by itself
-    wrong = [line for line in said if "warning" not in line.lower() or compression in (*_FAX, 6, 7)]
+    # A wrong code of a fax makes a row too long or too short, of which libtiff only warns.
+    wrong = [line for line in warnings_of_libtiff(changed) if line.startswith("Fax")] if compression in _FAX else []
+    if not wrong:
+        said = _load(picture)  # Pillow turns it upright by itself
+        wrong = [line for line in said if "warning" not in line.lower() or compression in (*_FAX, 6, 7)]
     if wrong:
         raise ImageError(f"is damaged ({wrong[0]})")
     color, alpha = split(picture)
@@ -275,6 +282,20 @@ def _by_pillow(file: _File, directory: Directory, form: Format) -> Stored:
         if directory.number(file, PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
             color = 65535 - color
     return Stored(color, alpha, depth)
+
+
+def _load(picture: Any) -> list[str]:
+    """Have Pillow decode, and return what libtiff says meanwhile."""
+    try:
+        with heard() as said:
+            picture.load()
+    except OSError as error:  # "decoder error -2"; libtiff has said what is wrong
+        if said and "support is not configured" in said[0]:
+            raise ImageError(_COMPRESSED.format(said[0].partition(": ")[2].partition(" ")[0])) from error
+        if said:
+            raise ImageError(f"is damaged ({said[0]})") from error
+        raise
+    return said
 
 
 def _layout(file: _File, directory: Directory) -> tuple[tuple[int, ...], int, int, int, int]:
@@ -430,9 +451,7 @@ def _bytes_of(file: _File, directory: Directory, plane: int | None, width: int) 
     end = len(file.data) + len(file.data) % 2
     gap = bytes(end - len(file.data))
     picture = TiffImagePlugin.TiffImageFile(_beginning_at(file, end, gap + _written(file, tags, end)))
-    with heard() as said:
-        picture.load()
-    wrong = [line for line in said if "warning" not in line.lower()]
+    wrong = [line for line in _load(picture) if "warning" not in line.lower()]
     if wrong:
         raise ImageError(f"is damaged ({wrong[0]})")
     return np.asarray(picture)

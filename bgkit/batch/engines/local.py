@@ -24,7 +24,7 @@ from pathlib import Path
 from bgkit.batch import running
 from bgkit.batch.engines import check_shared
 from bgkit.batch.events import Events
-from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.batch.jobs import Job, Outcome, Work, stamp_of
 from bgkit.batch.memory import Room, limit
 from bgkit.batch.places import Url
 from bgkit.batch.processes import for_children, leave
@@ -32,7 +32,7 @@ from bgkit.deadline import late
 from bgkit.imagefile import header_size
 from bgkit.threads import set_threads, threads
 
-__all__ = ["Local", "default_workers"]
+__all__ = ["Lasting", "Local", "default_workers"]
 
 FEW = 4  # below this a second process takes longer to start than it saves
 GRACE = 2.0  # seconds for a worker to stop by itself, which keeps its networks loaded
@@ -104,6 +104,10 @@ class _Worker:
         self.steps.append(step)
         if on_step is not None:
             on_step(step)
+
+    def left(self) -> float | None:
+        """Return the seconds until it is ended; None where it has no deadline."""
+        return None if self.end_at == math.inf else max(0.0, self.end_at - time.monotonic())
 
     def end(self, *, kill: bool = False) -> str:
         """Let go of a worker that died or is no longer needed, and return how it ended."""
@@ -183,6 +187,45 @@ def _run_in_workers(
                 worker.process.kill()
                 worker.process.join()
             worker.line.close()
+
+
+class Lasting:
+    """A worker process that takes one job after another, for callers that get them one by one and set a deadline.
+
+    It starts with the first job, keeps its networks loaded, and ends with the block it is the context of. One that
+    took longer than its job may is ended, and the next job starts another.
+    """
+
+    def __init__(self) -> None:
+        self.worker: _Worker | None = None
+
+    def run(self, job: Job, work: Work, on_step: Callable[[str], None] | None = None) -> Outcome:
+        """Do a job there; one whose process dies is tried once more."""
+        how, stamp = "", stamp_of(job)
+        for _ in range(2):
+            worker = self.worker = self.worker or _Worker(work, threads())
+            worker.give(job)
+            try:
+                while worker.line.poll(worker.left()):
+                    told = worker.line.recv()
+                    if not isinstance(told, str):
+                        return replace(told, job=job)
+                    worker.take(told, work, on_step)
+            except (EOFError, OSError):
+                self.worker, how = None, worker.end()
+                continue
+            self.worker = None
+            worker.end(kill=True)
+            return replace(_late(job, work, worker.steps), stamp=stamp)
+        return Outcome(job, "failed", f"the worker process died twice ({how}); perhaps out of memory", stamp=stamp)
+
+    def __enter__(self) -> Lasting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.worker is not None:
+            self.worker.end(kill=True)
+            self.worker = None
 
 
 def _late(job: Job, work: Work, steps: list[str]) -> Outcome:
