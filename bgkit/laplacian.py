@@ -120,7 +120,7 @@ def solve(
         return matrix, right
 
     if prior is not None and band.at.size >= MANY and np.mean(prior[1] < LOOSE * prior[1].mean()) <= FEW:
-        held, facts = _solve_held(*assemble(epsilon), band, prior, ROUGH * tolerance, workers)
+        held, facts = _solve_held(lambda: assemble(epsilon), band, prior, ROUGH * tolerance, workers)
         if facts["error"] <= ROUGH * tolerance:
             return held, facts | {"unknown": band.at.size, "held": True}
 
@@ -206,8 +206,7 @@ def _conjugate_gradients(
 
 
 def _solve_held(
-    matrix: Array,
-    right: Array,
+    assemble: Callable[[], tuple[Array, Array]],
     band: _Band,
     prior: tuple[Array, Array],
     tolerance: float,
@@ -224,6 +223,7 @@ def _solve_held(
     group = np.concatenate([[0], np.cumsum(-(-length // LANES))]).astype(np.int32)
     lane = np.arange(band.at.size, dtype=np.int32) + np.repeat(LANES * group[:-1] - begins, length)
     values = np.zeros((group[-1], AROUND, LANES), np.float32)
+    matrix, right = assemble()  # here, so that no caller holds on to it
     matrix[:, 0] += prior[1]
     unfold(matrix, band.numbers, band.at, lane, values)
     del matrix  # before the grid comes

@@ -191,6 +191,7 @@ def plate_matting(
     if np.max(known) > 0.05:
         likely, confidence = sample_alpha(image, behind, subject, unknown, mask if key else None)
         prior = likely, trust * confidence * known
+    del behind  # the solve needs the room
     solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
     alpha[unknown] = solved
     return alpha
