@@ -20,12 +20,21 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
+def kernels() -> str:
+    """Which variant of the kernels the loader chooses here (``ext/multiversion.h``): by the processor's flags."""
+    info = Path("/proc/cpuinfo")
+    flags = set(info.read_text().partition("\nflags")[2].partition("\n")[0].split()) if info.exists() else set()
+    levels = {"AVX-512 (x86-64-v4)": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+              "AVX2 (x86-64-v3)": {"avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}}  # fmt: skip
+    return next((name for name, needed in levels.items() if needed <= flags), "one for any processor")
+
+
 def main() -> int:
     folder = Path(__file__).parent
     print(
         f"{processor() if Path('/proc/cpuinfo').exists() else platform.processor()}, {os.cpu_count()} cores, ", end=""
     )
-    print(f"{platform.platform()}, Python {platform.python_version()}")
+    print(f"kernels: {kernels()}, {platform.platform()}, Python {platform.python_version()}")
     failed = []
     for script in sorted(folder.glob("bench_*.py")):
         print(f"\n## {script.stem.removeprefix('bench_')}\n", flush=True)

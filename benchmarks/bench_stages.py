@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 import bgkit
-from benchmarks.__main__ import processor
+from benchmarks.__main__ import kernels, processor
 from benchmarks.bench_chain import LARGE, QUICK, shot
 from bgkit.imagefile import read_picture
 from bgkit.layers import Layers
@@ -79,7 +79,8 @@ def main() -> None:
     bgkit.set_threads(options.threads)
     cv2.setNumThreads(options.threads)
     picture = read_picture(options.picture).image if options.picture else shot(*(QUICK if options.quick else LARGE))
-    print(f"{processor()}, {options.threads} threads, {picture.shape[0] * picture.shape[1] / 1e6:.1f} MP")
+    size = picture.shape[0] * picture.shape[1] / 1e6
+    print(f"{processor()}, kernels: {kernels()}, {options.threads} threads, {size:.1f} MP")
     print("| pipeline | stage | processor s | limit s | ratio | |")
     print("|---|---|---|---|---|---|")
     for name in options.pipelines.split(","):
