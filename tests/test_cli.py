@@ -442,9 +442,9 @@ def test_schema_of_pipeline_files():
     assert step["then"]["enum"] == stages.names() == list(step["else"]["properties"])
 
 
-@pytest.mark.parametrize("kind", ["pipeline", "recipe", "card"])
-def test_schema_of_each_kind(kind):
-    """What is printed is what the package ships, where no plug-in adds to it."""
+@pytest.mark.parametrize("kind", ["recipe", "card"])
+def test_schema_of_other_files(kind):
+    """What is printed is what the package ships."""
     shipped_text = (ROOT / "bgkit" / "schemas" / f"{kind}.json").read_text()
     assert json.loads(bgkit("schema", kind).stdout) == json.loads(shipped_text)
 
