@@ -71,6 +71,7 @@ api-check: $(VENV)/.tested
 docs: $(VENV)/.documented
 	$(BIN)/python docs/pages.py build/pages
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -c docs build/pages build/site
+	$(BIN)/python docs/site_check.py build/site
 	@echo "open build/site/index.html"
 
 pictures: $(VENV)/.installed
