@@ -16,6 +16,8 @@ highlight_language = "none"  # blocks without a language are commands and their 
 
 html_theme = "pydata_sphinx_theme"
 html_title = "bgkit"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
