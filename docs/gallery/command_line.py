@@ -13,7 +13,7 @@ from show import show
 from bgkit.cli import app
 from bgkit.imagefile import read_picture, write_picture
 
-write_picture("vase.png", scenes.photograph(scenes.vase(), scenes.paper()).image)
+write_picture("vase.png", scenes.photograph(scenes.vase(), scenes.paper(), shadow=0).image)
 commands = """
 bgkit remove vase.png -p studio-white
 bgkit remove vase.png -p studio-white -o on-gray.jpg --background #dddddd
