@@ -63,6 +63,7 @@ GROUPS = {
     "Many pictures": ["command_line", "watch_folder", "zip_of_results", "dask_cluster", "server"],
     "Files and tools": ["sixteen_bit_tiff", "layered_file", "notebook"],
 }
+ACROSS = 3  # examples in a row of the index
 SUPPORT = ("show", "scenes")  # modules that examples import
 
 
@@ -140,14 +141,17 @@ def write_index(titles: dict[str, str], folder: Path) -> None:
     parts = [
         "# Gallery",
         f"{len(titles)} examples, each one file that runs in seconds: `python docs/gallery/hair.py`.\n"
-        "The pictures come with scikit-image or are drawn, and those on these pages were made by the code that stands "
-        "above them.",
+        "The pictures come with scikit-image or are drawn, and those on these pages were made by the code above "
+        "them.",
     ]
     for group, names in GROUPS.items():
         parts.append(f"## {group}")
-        for name in names:
-            last = sorted(folder.glob(f"{name}-*.png"))[-1].name
-            parts.append(f"[![{titles[name]}]({last})]({name}.md)\n\n[{titles[name]}]({name}.md)")
+        for first in range(0, len(names), ACROSS):
+            row = names[first : first + ACROSS]
+            last = [sorted(folder.glob(f"{name}-*.png"))[-1].name for name in row]
+            cells = [[f"[{titles[name]}]({name}.md)" for name in row], ["---"] * len(row)]
+            cells.append([f"[![{titles[name]}]({shown})]({name}.md)" for name, shown in zip(row, last, strict=True)])
+            parts.append("\n".join("| " + " | ".join(each) + " |" for each in cells))
     parts.append("```{toctree}\n:hidden:\n" + "\n".join(name for names in GROUPS.values() for name in names) + "\n```")
     (folder / "index.md").write_text("\n\n".join(parts) + "\n")
 
