@@ -31,6 +31,7 @@ __all__ = [
     "cut",
     "did_you_mean",
     "printable",
+    "scrub",
 ]
 
 # No text: control characters but tab and line end, and halves of characters (surrogates).
@@ -152,3 +153,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, list(known), n=1) if len(word) <= LONGEST_WORD else []
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+PATHS = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+([^\s/:'\"]*)")  # an absolute path
+
+
+def scrub(text: str) -> str:
+    """Return a message without folders: of a path its last part stays.
+
+    >>> scrub("the network 'x' is damaged: /home/ada/models/x.onnx: 12 bytes")
+    "the network 'x' is damaged: x.onnx: 12 bytes"
+    """
+    return PATHS.sub(r"\1", text)

@@ -50,6 +50,7 @@ __all__ = [
     "mismatch",
     "open_regular",
     "part_name",
+    "passing_file",
     "read_lines",
     "read_text",
     "reason_of",
@@ -315,3 +316,14 @@ def home() -> Path:
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return base / "bgkit"
+
+
+@contextmanager
+def passing_file(content: bytes) -> Iterator[str]:
+    """Yield the path of a file with a name of our own that holds ``content`` and goes at the end."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(prefix="bgkit-") as file:
+        file.write(content)
+        file.flush()
+        yield file.name

@@ -160,6 +160,11 @@ class Param:
             schema["default"] = _plain(self.default)
         return {**schema, "description": self.doc}
 
+    def form(self) -> dict[str, Any]:
+        """Return the schema with what a form shows: ``expected`` in words, unit, usual range."""
+        ui, unit = getattr(self.constraint, "ui", None), getattr(self.constraint, "unit", "")
+        return {**self.schema(), "expected": self.expected, "unit": unit, "ui": list(ui) if ui else None}
+
     def bad_values(self) -> list[Any]:
         """Return values that :meth:`check` must refuse."""
         bad: list[Any] = [object(), None]

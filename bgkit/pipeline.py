@@ -20,7 +20,7 @@ from bgkit.params import as_text
 from bgkit.stage import Stage, collect_notes
 from bgkit.yamlfile import dump
 
-__all__ = ["FORMAT", "OnStep", "Pipeline", "Step"]
+__all__ = ["FORMAT", "OnStep", "Pipeline", "Step", "build"]
 
 log = logging.getLogger("bgkit")
 log.addHandler(logging.NullHandler())  # who listens is the program's choice
@@ -293,6 +293,18 @@ class Pipeline:
         document = {"bgkit": FORMAT, "description": self.description, "stages": entries}
         return dump({**document, "checks": dict(self.checks)} if self.checks else document)
 
+    def describe(self) -> dict[str, Any]:
+        """Return what there is to know of the pipeline, in plain values."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "needs": list(self.needs()),
+            "stages": [{"stage": step.name, "values": {**step.values}} for step in self.steps],
+            "checks": dict(self.checks),
+            "sha256": self.digest(),
+            "yaml": self.dump(),
+        }
+
     def digest(self) -> str:
         """Return the SHA-256 of :meth:`dump`: equal for pipelines that do the same."""
         return hashlib.sha256(self.dump().encode()).hexdigest()
@@ -325,6 +337,18 @@ class Pipeline:
             raise PipelineError(
                 f"{name}: brought, but no stage of the pipeline {self.name!r} uses it (these do: {', '.join(takers)})"
             )
+
+
+def build(name: str, steps: Iterable[tuple[str, Mapping[str, Any]]]) -> Pipeline:
+    """Return a pipeline of stages by name with their values, checked.
+
+    Raises
+    ------
+    PipelineError, ParamError
+        If there is no such stage, or a value is wrong.
+    """
+    found = [(stages.find(stage), values) for stage, values in steps]
+    return Pipeline(name, tuple(Step(stage, stage.check(values)) for stage, values in found))
 
 
 def _takes(name: str) -> tuple[str, ...]:

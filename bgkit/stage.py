@@ -82,6 +82,10 @@ class Stage:
             "additionalProperties": False,
         }
 
+    def form(self) -> dict[str, Any]:
+        """Return the schema with what a form shows of each parameter."""
+        return {**self.schema(), "properties": {name: param.form() for name, param in self.settings.items()}}
+
     def _named(self, call: Callable[[], Any]) -> Any:
         try:
             return call()

@@ -34,7 +34,7 @@ LEVELS = [
     {"layers"},
     {"stage", "models", "laplacian", "geodesic", "evidence"},
     {"stages"},
-    {"findings", "pipeline", "pipelinefile", "removal", "testing"},
+    {"findings", "pipeline", "pipelinefile", "removal", "dialects", "testing"},
     {"evaluate"},
     {"batch"},
     {"comparison"},

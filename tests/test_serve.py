@@ -71,7 +71,7 @@ def test_layers_as_json(client):
         ("pipeline=classical&make_trimap.width=900", 422, "make_trimap.width: expected 0..200"),
         ("pipeline=classical&pipelin=x", 422, "pipelin: no such field; did you mean 'pipeline'?"),
         ("pipeline=classical&layer=all", 422, "layer: expected result or alpha"),
-        ("pipeline=classical&preview=0.5", 422, "preview: expected 0..2.5e+07, got '0.5'"),
+        ("pipeline=classical&preview=0.5", 422, "preview: expected a whole number from 0, got '0.5'"),
         ("pipeline=classical&format=jpg", 409, "a jpg has no transparency"),
         ("pipeline=classical&composite.background=/etc/hostname", 422, "expected a color"),
         ("pipeline=deep&cnn_mask.model=/etc/hostname", 422, "expected the name of a network"),

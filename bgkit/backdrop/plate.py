@@ -23,7 +23,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from bgkit.backdrop.sampling import push_pull
 from bgkit.backdrop.surface import estimate_plate
@@ -185,12 +184,14 @@ def _candidates(image: Floats, plate: Floats, weight: Floats, offset: float) -> 
 
     The three ratios are counted together, (BINS, BINS, BINS), so that a peak is one material in one light.
     """
+    from scipy.ndimage import uniform_filter  # takes longer to import than all of bgkit
+
     ratio = np.log((image + offset) / (plate + offset))
     step = 2 * WORST / BINS
     bins = np.floor((ratio + WORST) / step).astype(np.intp)
     inside = ((bins >= 0) & (bins < BINS)).all(-1)
     place = np.ravel_multi_index(tuple(bins[inside].T), (BINS,) * 3)
-    counts = ndimage.uniform_filter(np.bincount(place, weight[inside], BINS**3).reshape(BINS, BINS, BINS), 3)
+    counts = uniform_filter(np.bincount(place, weight[inside], BINS**3).reshape(BINS, BINS, BINS), 3)
     found = []
     for _ in range(PEAKS):
         top = np.unravel_index(np.argmax(counts), counts.shape)

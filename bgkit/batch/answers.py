@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from bgkit.batch.jobs import Job
+from bgkit.batch.jobs import Job, Outcome
 from bgkit.batch.strips import thumbnail
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
+from bgkit.pipeline import Pipeline
 
-__all__ = ["OPACITY", "Encode", "Thumbnail", "small_picture"]
+__all__ = ["OPACITY", "Encode", "Thumbnail", "describe", "small_picture"]
 
 OPACITY = "opacity"  # as a layer to encode: the result's own
 SIDE = 480  # px of a thumbnail
@@ -81,3 +82,21 @@ def small_picture() -> bytes:
     file = io.BytesIO()
     write_picture(file, np.tile(np.linspace(0, 1, 64, dtype=np.float32)[:, None, None], (1, 64, 3)))
     return file.getvalue()
+
+
+def describe(pipeline: Pipeline, outcome: Outcome) -> dict[str, Any]:
+    """Return what there is to say of a picture that is done, in plain values."""
+    facts = dict(outcome.facts)
+    findings, read = facts.pop("findings", {}), facts.pop("input", {})
+    told = [each for each in facts.values() if isinstance(each, dict) and {"model", "sha256"} <= set(each)]
+    return {
+        "pipeline": {"name": pipeline.name, "sha256": pipeline.digest()},
+        "models": [{name: each[name] for name in ("model", "sha256", "license", "provider")} for each in told],
+        "size": list(outcome.size or ()),
+        "seconds": {name: round(seconds, 4) for name, seconds in outcome.seconds.items()},
+        "findings": findings,
+        "flags": outcome.flags,
+        "warnings": list(outcome.warnings),
+        "facts": facts,
+        "input": {name: value for name, value in read.items() if name != "path"},
+    }

@@ -22,9 +22,10 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
-from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.batch.jobs import NOTHING, Job, Outcome, Work
 from bgkit.batch.processes import for_children
 from bgkit.errors import BgkitError, DeadlineError, EngineError
 from bgkit.threads import set_threads, threads
@@ -33,6 +34,7 @@ __all__ = ["Crew", "QueueFullError", "StoppedError", "Ticket"]
 
 LOOK = 0.05  # s between two looks at whether a job at work is still wanted
 PATIENCE = 2.0  # s that a stage may go on when its job is no longer wanted; starting a process takes about one
+START = 60.0  # s for a process to load libraries and networks
 FAILURES = 3  # processes in a row that die before their first job: something is wrong with this machine
 
 
@@ -69,19 +71,18 @@ class Crew:
         Processes, among which the threads of this machine are shared out; with none, no job is taken.
     waiting : int
         Jobs that may wait while all processes are at work.
-    warm : (Work, Job), optional
-        A first job for each process, so that no caller waits for libraries and networks to load.
+    warm : str, optional
+        A pipeline that each process runs on a small picture before its first job, so that no caller waits for libraries
+        and networks to load. A name, so that the processes start before this one has loaded them itself.
     memory : int, optional
         Bytes that all processes together may take; in one that wants more than its part, allocation fails. Only
         Linux can.
     """
 
-    def __init__(
-        self, workers: int, waiting: int, warm: tuple[Work, Job] | None = None, memory: int | None = None
-    ) -> None:
+    def __init__(self, workers: int, waiting: int, warm: str = "", memory: int | None = None) -> None:
         self.workers, self.limit = workers, waiting
         self._memory = memory // workers if memory else None
-        self._warm = (pickle.dumps(warm[0]), warm[1]) if warm else None
+        self._warm = warm
         self._share = max(1, threads() // max(1, workers))
         self._waiting: deque[Ticket] = deque()
         self._changed = threading.Condition()
@@ -138,14 +139,15 @@ class Crew:
         failures = 0
         while True:
             if worker is None:
-                worker = _Worker(self._share, self._memory)
-                if self._warm is not None and failures < FAILURES:
-                    try:
-                        worker.do(Ticket(*self._warm, seconds=60))
-                    except EngineError:
-                        failures, worker = failures + 1, None
+                worker = _Worker(self._share, self._memory, self._warm)
+                try:
+                    worker.get_ready()
+                    failures = 0
+                except EngineError:
+                    failures += 1
+                    if failures < FAILURES:
+                        worker = None
                         continue
-                failures = 0
                 self._count(ready=1)
             ticket = self._next(worker)
             if ticket is None and worker.alive:
@@ -190,11 +192,11 @@ _starting = threading.Lock()  # what a child takes over is set for the whole pro
 class _Worker:
     """A process and the line to it."""
 
-    def __init__(self, share: int, memory: int | None) -> None:
+    def __init__(self, share: int, memory: int | None, warm: str) -> None:
         context = get_context("spawn")
         self.line, theirs = context.Pipe()
         self.unwanted = context.RawValue(ctypes.c_bool, False)
-        given = (theirs, self.unwanted, share, memory)
+        given = (theirs, self.unwanted, share, memory, warm)
         self.process: BaseProcess = context.Process(target=_work, args=given, daemon=True)
         with _starting, for_children(share):
             self.process.start()
@@ -204,6 +206,22 @@ class _Worker:
     @property
     def alive(self) -> bool:
         return self.process.is_alive()
+
+    def get_ready(self) -> None:
+        """Wait until the process can take a job.
+
+        Raises
+        ------
+        EngineError
+            If it dies before, or takes too long.
+        """
+        try:
+            if not self.line.poll(START):
+                self.end(kill=True)
+                raise EngineError(f"a worker process was not ready within {START:g} s")
+            self.line.recv()
+        except (EOFError, OSError):
+            raise EngineError(f"a worker process died at its start ({self.end()})") from None
 
     def do(self, ticket: Ticket) -> Outcome:
         """Have one job done.
@@ -257,7 +275,7 @@ def _work_of(data: bytes) -> Work:
     return pickle.loads(data)
 
 
-def _work(line: Connection, unwanted: Any, share: int, memory: int | None) -> None:
+def _work(line: Connection, unwanted: Any, share: int, memory: int | None, warm: str) -> None:
     """Do jobs until the parent hangs up; a signal to the whole group is the parent's affair, who lets jobs finish."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -272,6 +290,9 @@ def _work(line: Connection, unwanted: Any, share: int, memory: int | None) -> No
         if unwanted.value:
             raise StoppedError(f"given up after {step}")
 
+    if warm:
+        _warm_up(warm)
+    line.send(None)
     try:
         while True:
             data, job, seconds = line.recv()
@@ -282,3 +303,13 @@ def _work(line: Connection, unwanted: Any, share: int, memory: int | None) -> No
             line.send(replace(outcome, job=None))  # type: ignore[arg-type]
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
+
+
+def _warm_up(name: str) -> None:
+    """Load libraries and networks by doing a small picture."""
+    from bgkit.batch.answers import Encode, small_picture
+    from bgkit.batch.running import run_job
+    from bgkit.pipelinefile import load_pipeline
+
+    work = Work(load_pipeline(name), NOTHING, examine=Encode(("result",), "png"))
+    run_job(Job(small_picture(), Path(), "warm"), work)

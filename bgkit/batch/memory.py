@@ -8,8 +8,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Room", "forget_peak", "free", "limit", "peak"]
+__all__ = ["USUAL", "Room", "forget_peak", "free", "limit", "peak"]
 
+USUAL = 3 << 30  # bytes for one worker: a 24 MP picture with all its layers and a solver at work
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 

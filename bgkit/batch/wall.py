@@ -10,16 +10,18 @@ import statistics
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bgkit.batch.answers import Thumbnail
 from bgkit.batch.crew import Crew
 from bgkit.batch.jobs import Job, Outcome, Work, shown
 from bgkit.batch.watching import Watch
 from bgkit.errors import EngineError
 
-__all__ = ["Wall", "in_crew", "watch_on"]
+__all__ = ["Wall", "in_crew", "watch_on", "watched_by"]
 
 KEPT = 500  # pictures
 SERIES = {"scale": "scale", "ground": "bottom", "filled": "filled"}  # what the stage frame notes
@@ -38,6 +40,12 @@ class Wall:
     counts: Counter[str] = field(default_factory=Counter)
     pictures: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT))
     thumbnails: dict[int, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, watch: Watch) -> Wall:
+        """Return the wall of a watched folder, whose results get thumbnails from now on."""
+        watch.work = replace(watch.work, examine=Thumbnail())
+        return cls(str(watch.folder.absolute()), str(watch.out.absolute()), watch.work.pipeline.name)
 
     def add(self, outcome: Outcome) -> None:
         """Take in what became of a picture."""
@@ -116,3 +124,17 @@ def in_crew(crew: Crew, seconds: float) -> Callable[[Job, Work, Any], Outcome]:
                 time.sleep(1)
 
     return run
+
+
+@contextmanager
+def watched_by(crew: Crew, watch: Watch, seconds: float) -> Iterator[Wall]:
+    """Have a folder's pictures done by a server's workers while the context is open; yield its wall."""
+    watch.run = in_crew(crew, seconds)
+    wall = Wall.of(watch)
+    with watch:
+        thread = watch_on(watch, wall, every=1.0)
+        try:
+            yield wall
+        finally:
+            wall.closed = True
+            thread.join(seconds)

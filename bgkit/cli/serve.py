@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -69,18 +73,17 @@ def command(
     POST /v1/remove takes a picture; clients of rembg and of remove.bg find their own interfaces
     (docs/how-to/serving.md). Listens on this machine alone unless --host says otherwise; then it asks for a key.
     """
-    from bgkit.batch.engines.local import MEMORY
-    from bgkit.batch.memory import limit
-    from bgkit.serve.settings import LOOPBACK, Settings, read_keys
+    from bgkit.batch.memory import USUAL, limit
+    from bgkit.serve.running import LOOPBACK, Settings, serve
     from bgkit.threads import threads
 
     if key_file is not None and no_key:
         raise ParamError("--no-key: contradicts --key")
-    keys = read_keys(key_file) if key_file is not None else ()
+    keys = _read_keys(key_file) if key_file is not None else ()
     if host not in LOOPBACK and not keys and not no_key:
         raise ParamError(f"--host {host}: others reach this address; give --key FILE, or --no-key to let everyone in")
     room = int(memory * 1e9) if memory else (limit() or 0) * 9 // 10 or None
-    usual = max(1, min(threads() // 2, (room or MEMORY) // MEMORY))
+    usual = max(1, min(threads() // 2, (room or USUAL) // USUAL))
     settings = Settings(
         host=host,
         port=port,
@@ -97,21 +100,50 @@ def command(
         max_pixels=int(max_mp * 1e6),
         seconds=seconds,
     )
-    try:
-        from bgkit.serve.running import serve
-    except ImportError as error:
-        raise MissingPartError.of("serve", "bgkit serve") from error
+    for part in ("fastapi", "uvicorn", "multipart", "prometheus_client"):
+        if find_spec(part) is None:
+            raise MissingPartError.of("serve", "bgkit serve")
     if no_key and host not in LOOPBACK:
         click.echo(f"warning: everyone who reaches {host} may use it", err=True)
-    from bgkit.serve.catalog import Catalog
-
-    Catalog(folder).find(pipeline)
     watched = None
     if watch is not None and output is not None:
-        from bgkit.batch.jobs import Work
-        from bgkit.batch.watching import Watch
-
-        watched = Watch(watch, output, Work(Catalog(folder).find(pipeline)))
+        watched = functools.partial(_watch, watch, output, folder, pipeline)
     elif watch is not None or output is not None:
         raise ParamError("--watch IN and --output OUT: each needs the other")
-    return serve(settings, lambda url: click.echo(f"bgkit serves at {url}; Ctrl-C ends", err=True), watched)
+
+    def say(url: str) -> None:
+        click.echo(f"bgkit serves at {url}; Ctrl-C ends", err=True)
+
+    return serve(settings, say, watched)
+
+
+def _watch(folder: Path, out: Path, pipelines: Path | None, name: str) -> Any:
+    """Return the watch of a folder; loaded when the workers are on their way."""
+    from bgkit.batch.jobs import Work
+    from bgkit.batch.watching import Watch
+    from bgkit.serve.works import Catalog
+
+    return Watch(folder, out, Work(Catalog(pipelines).find(name)))
+
+
+def _read_keys(path: Path) -> tuple[str, ...]:
+    """Return the keys of a file, one a line; lines that begin with # are notes.
+
+    Raises
+    ------
+    ParamError
+        If the file cannot be read, holds no key, or one that can be guessed.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamError(f"--key {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    keys = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    if not keys or any(len(key) < 16 or not key.isascii() for key in keys):
+        raise ParamError(
+            f"--key {path}: expected keys of at least 16 ASCII characters, one a line; "
+            'python -c "import secrets; print(secrets.token_urlsafe())" makes one'
+        )
+    if os.name == "posix" and path.stat().st_mode & 0o004:
+        raise ParamError(f"--key {path}: everyone on this machine can read it; chmod o-r {path}")
+    return keys

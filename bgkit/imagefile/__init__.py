@@ -7,7 +7,7 @@ file beside the target that then takes its place.
 
 ``_formats`` tells formats apart, ``_source`` gets the bytes, ``_decode`` hands them to the reader of their format and
 turns what it gives upright and into sRGB; ``_profile`` and ``_signals`` know colors, ``_gray`` what a mask or a trimap
-means, ``_metadata`` what goes along beside the pixels, ``_write`` all outputs.
+means, ``_metadata`` what goes along beside the pixels, ``_write`` all outputs, ``_resized`` Pillow's resampling.
 Pillow and the other decoders load on first use. ``docs/reference/formats.md`` says what is read,
 cell by cell.
 """
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from bgkit.errors import ImageError
 from bgkit.imagefile._decode import Raw, count_pages, decode, header_size
 from bgkit.imagefile._gray import gray_of, mask_of, trimap_of
+from bgkit.imagefile._resized import resized
 from bgkit.imagefile._source import MAX_PIXELS, Source, read_bytes
 from bgkit.imagefile._write import LONGEST, as_pil, write_picture
 
@@ -41,6 +42,7 @@ __all__ = [
     "read_picture",
     "read_strokes",
     "read_trimap",
+    "resized",
     "write_picture",
 ]
 

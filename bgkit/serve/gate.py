@@ -7,24 +7,24 @@ browser send), the key; then security headers, a line in the log, and the metric
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import json
 import logging
 import re
 import secrets
 import time
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bgkit.serve.settings import Settings
+from bgkit.serve.running import Settings
 
-__all__ = ["Gate", "JsonLines", "Metrics"]
+__all__ = ["Gate", "JsonLines"]
 
 log = logging.getLogger("bgkit.serve")
 
@@ -42,25 +42,13 @@ SECURITY = {
 OPEN = re.compile(r"/(health|ready)?|/watch|/(page/)?[\w.-]+\.(html|js|css|svg|png|ico|webmanifest)")  # need no key
 
 
-class Metrics:
-    """Figures for Prometheus, of one server."""
-
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.requests = Counter("bgkit_requests", "Requests answered.", ["route", "status"], registry=registry)
-        self.seconds = Histogram(
-            "bgkit_request_seconds",
-            "Seconds from a request's first byte to its answer's last.",
-            ["route"],
-            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-            registry=registry,
-        )
-        self.stages = Counter("bgkit_stage_seconds", "Seconds of work by stage.", ["stage"], registry=registry)
-        self.flags = Counter("bgkit_flagged", "Pictures flagged by a check.", ["finding"], registry=registry)
-        self.queued = Gauge("bgkit_queued", "Pictures that wait for a worker.", registry=registry)
-        self.busy = Gauge("bgkit_busy", "Workers at work.", registry=registry)
-        self.ready = Gauge("bgkit_workers", "Workers that are ready.", registry=registry)
-        self.deaths = Gauge("bgkit_worker_deaths", "Workers that died or were ended.", registry=registry)
+REQUESTS = Counter("bgkit_requests", "Requests answered.", ["route", "status"])
+SECONDS = Histogram(
+    "bgkit_request_seconds",
+    "Seconds from a request's first byte to its answer's last.",
+    ["route"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
 
 
 class JsonLines(logging.Formatter):
@@ -81,8 +69,8 @@ class JsonLines(logging.Formatter):
 class Gate:
     """ASGI middleware; ``settings`` says who may pass."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
-        self.app, self.settings, self.metrics = app, settings, metrics
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.settings = app, settings
         self.too_large = f"expected at most {settings.max_bytes / 1e6:g} MB"
         self.names = {"localhost", settings.host.lower(), *(name.lower() for name in settings.names)}
 
@@ -124,8 +112,8 @@ class Gate:
         finally:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "") or "other"
-            self.metrics.requests.labels(route, str(status)).inc()
-            self.metrics.seconds.labels(route).observe(seconds)
+            REQUESTS.labels(route, str(status)).inc()
+            SECONDS.labels(route).observe(seconds)
             line = {
                 "request": number,
                 "method": scope["method"],
@@ -141,45 +129,29 @@ class Gate:
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """Return the answer to a request that may not pass."""
-        host = _name_of("//" + headers.get("host", ""))
-        if host is None or not (host in self.names or _is_address(host)):
+        netloc, origin = headers.get("host", "").lower(), headers.get("origin")
+        if not self._is_ours(netloc):
             return JSONResponse({"detail": "this server does not go by that name; --name adds one"}, 421)
-        origin = headers.get("origin")
-        if origin and origin not in self.settings.origins and not self._is_own(origin, headers, scope):
-            return JSONResponse(
-                {"detail": "requests from pages of another origin are refused; --origin allows one"}, 403
-            )
+        own = (f"http://{netloc}", f"https://{netloc}")
+        if origin and origin.lower() not in own and origin not in self.settings.origins:
+            detail = "requests from pages of another origin are refused; --origin allows one"
+            return JSONResponse({"detail": detail}, 403)
         if not self.settings.keys or OPEN.fullmatch(scope["path"]) or self._has_key(headers):
             return None
         if scope["path"].startswith("/v1.0/"):
-            error = {"title": "API Key invalid", "code": "auth_failed"}
-            return JSONResponse({"errors": [error]}, 403)
+            return JSONResponse({"errors": [{"title": "API Key invalid", "code": "auth_failed"}]}, 403)
         detail = "expected a key in the header X-Api-Key, or as Authorization: Bearer"
         return JSONResponse({"detail": detail}, 401, {"WWW-Authenticate": "Bearer"})
 
-    @staticmethod
-    def _is_own(origin: str, headers: Headers, scope: Scope) -> bool:
-        """Tell whether a page of this very server sent the request."""
-        return origin != "null" and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    def _is_ours(self, netloc: str) -> bool:
+        """Tell whether a Host header names this server: a name can be made to resolve here, an address cannot."""
+        try:
+            host = (urlsplit(f"//{netloc}").hostname or "").rstrip(".")
+            return host in self.names or bool(ip_address(host))
+        except ValueError:
+            return False
 
     def _has_key(self, headers: Headers) -> bool:
         given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
         checks = [hmac.compare_digest(given.encode(), key.encode()) for key in self.settings.keys]
         return any(checks)
-
-
-def _name_of(url: str) -> str | None:
-    """Return the host of a URL in small letters, or None where it is malformed."""
-    try:
-        return (urlsplit(url).hostname or "").rstrip(".")
-    except ValueError:
-        return None
-
-
-def _is_address(host: str) -> bool:
-    """Tell whether a host is an address: rebinding needs a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

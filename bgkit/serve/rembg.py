@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
+from pydantic import Field, Json
 
+from bgkit.dialects import rembg
 from bgkit.errors import ParamError
-from bgkit.models import list_cards
-from bgkit.models.store import path_of
+from bgkit.imagefile import header_size
 from bgkit.pipeline import Pipeline
-from bgkit.serve import spec
-from bgkit.serve.catalog import build
-from bgkit.serve.fetching import fetch
-from bgkit.serve.intake import Intake, read_request, size_of
-from bgkit.serve.native import describe, headers_of
-from bgkit.serve.works import make_work, perform
+from bgkit.serve.fields import Fields, form_of, refusals
+from bgkit.serve.intake import fetch, reading
+from bgkit.serve.works import Catalog, headers_of, perform
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["rembg"])
 
-DEFAULT = "u2net"  # what rembg's clients send when they do not choose
-EMBEDDED = "coarse"
-YES, NO = ("1", "true", "yes", "on", "y", "t"), ("0", "false", "no", "off", "n", "f", "")
+
+class Form(Fields):
+    """The fields of rembg."""
+
+    model: str = Field(rembg.DEFAULT, description="A network that is here, or a pipeline.")
+    a: bool = Field(False, description="Alpha matting.")
+    af: int = Field(240, ge=0, le=255, description="Foreground threshold of the matting's trimap.")
+    ab: int = Field(10, ge=0, le=255, description="Background threshold of the matting's trimap.")
+    ae: int = Field(10, ge=0, le=255, description="Erosion of the matting's trimap, px.")
+    om: bool = Field(False, description="Return the mask alone.")
+    ppm: bool = Field(False, description="Clean the mask: no specks, no holes.")
+    bgc: str = Field("", description="Background color, R,G,B,A.", examples=["255,255,255,255"])
+    extras: Json[dict[str, Any]] = Field(
+        default_factory=dict, description="For networks that take more; none here does."
+    )
 
 
-FIELDS = (
-    spec.field("model", "A network that is here, or a pipeline."),
-    spec.field("a", "Alpha matting.", type="boolean"),
-    spec.field("af", "Foreground threshold of the matting's trimap.", type="integer", minimum=0, maximum=255),
-    spec.field("ab", "Background threshold of the matting's trimap.", type="integer", minimum=0, maximum=255),
-    spec.field("ae", "Erosion of the matting's trimap, px.", type="integer", minimum=0, maximum=255),
-    spec.field("om", "Return the mask alone.", type="boolean"),
-    spec.field("ppm", "Clean the mask: no specks, no holes.", type="boolean"),
-    spec.field("bgc", "Background color, R,G,B,A.", examples=["255,255,255,255"]),
-    spec.field("extras", "For networks that take more, as JSON; none here does."),
-)
-ANSWERS = {200: {"description": "The picture.", "content": {"image/png": {}}}, **spec.refusals(work=True)}
+class Query(Form):
+    """The same for a picture elsewhere."""
+
+    url: str = Field(min_length=1, description="Of the picture.")
+
+
+ANSWERS = {200: {"description": "The picture.", "content": {"image/png": {}}}, **refusals(work=True)}
 
 
 @router.post(
@@ -49,119 +52,43 @@ ANSWERS = {200: {"description": "The picture.", "content": {"image/png": {}}}, *
     response_class=Response,
     responses=ANSWERS,
     openapi_extra={
-        "parameters": list(FIELDS),
-        "requestBody": {"required": True, "content": spec.form(["file"], FIELDS, ["file"])},
+        "parameters": Form.query(),
+        "requestBody": {"required": True, "content": form_of(["file"], Form, ["file"])},
     },
 )
 async def remove(request: Request) -> Response:
     """Remove the background of a picture, with rembg's fields."""
-    intake = await read_request(request, request.app.state.settings.upload_seconds)
-    try:
-        return await _answer(request, intake, intake.content("file"))
-    finally:
-        intake.close()
+    async with reading(request) as intake:
+        picture = intake.content("file")
+        if picture is None:
+            raise HTTPException(422, "file: expected a picture")
+        return await _answer(request, Form.read(intake.fields), picture)
 
 
-@router.get(
-    "/remove",
-    response_class=Response,
-    responses=ANSWERS,
-    openapi_extra={"parameters": [{**spec.field("url", "Of the picture."), "required": True}, *FIELDS]},
-)
+@router.get("/remove", response_class=Response, responses=ANSWERS, openapi_extra={"parameters": Query.query("url")})
 async def remove_from_url(request: Request) -> Response:
     """The same for a picture at a URL, on a host that the operator named."""
-    intake = Intake(list(request.query_params.multi_items()))
-    if not intake.one("url"):
-        raise HTTPException(422, "url: expected the address of a picture")
-    return await _answer(request, intake, await fetch(request, intake.one("url")))
+    form = Query.read(request.query_params.multi_items())
+    return await _answer(request, form, await fetch(request, form.url))
 
 
-async def _answer(request: Request, intake: Intake, picture: bytes | None) -> Response:
-    state = request.app.state
-    if picture is None:
-        raise HTTPException(422, "file: expected a picture")
-    known = [each["name"] for each in FIELDS] + ["url"]
-    unknown = [name for name, _ in intake.fields if name not in known]
-    if unknown:
-        raise HTTPException(422, f"{unknown[0]}: no such field (there are: file, {', '.join(known)})")
-    mask_only = _flag(intake, "om")
-    pipeline = await asyncio.to_thread(_chain, state, intake, size_of(picture))
-    layer = "alpha" if mask_only else "result"
-    work = make_work(pipeline, (layer,), "png", {}, 0)
-    outcome = await perform(request, state.crew, work, picture, {}, state.settings.seconds)
-    headers = headers_of(describe(pipeline, outcome))
-    return Response(outcome.found["contents"][layer], media_type="image/png", headers=headers)
+async def _answer(request: Request, form: Form, picture: bytes) -> Response:
+    pipeline = await asyncio.to_thread(_pipeline, request.app.state.catalog, form, header_size(picture) or (1, 1))
+    layer = "alpha" if form.om else "result"
+    outcome = await perform(request, pipeline, (layer,), "png", picture)
+    return Response(outcome.found["contents"][layer], media_type="image/png", headers=headers_of(pipeline, outcome))
 
 
-def _chain(state: Any, intake: Intake, size: tuple[int, int]) -> Pipeline:
+def _pipeline(catalog: Catalog, form: Form, size: tuple[int, int]) -> Pipeline:
     """Return the pipeline that the fields ask for: one by name, or what rembg does, with a network by name."""
-    model = intake.one("model") or DEFAULT
-    matting, cleaned = _flag(intake, "a"), _flag(intake, "ppm")
-    _check_extras(intake.one("extras"), model)
-    background = _background(intake.one("bgc"))
-    sure, empty, eroded = (_whole(intake, name, usual) for name, usual in (("af", 240), ("ab", 10), ("ae", 10)))
-    if model in state.catalog.names:
-        if matting or cleaned:
-            raise ParamError(f"a, ppm: the pipeline {model!r} has stages of its own; leave them out, or name a network")
-        return state.catalog.chain(model, values=None, background=background)
-    here = [card.name for card in list_cards() if card.task == "mask" and path_of(card).is_file()]
-    network = EMBEDDED if model == DEFAULT and model not in here else model
-    if network not in here:
+    if form.extras:
+        raise ParamError("extras: expected none; points and boxes are for SAM, which bgkit does not run")
+    color = rembg.background_of(form.bgc) if form.bgc else ""
+    if form.model not in catalog.names:
+        asked = form.model_dump(include={"model", "a", "af", "ab", "ae", "ppm"})
+        return rembg.pipeline_of(**asked, size=size, color=color or "none")
+    if form.a or form.ppm:
         raise ParamError(
-            f"model: expected one of the networks that are here ({', '.join(here)}) or a pipeline "
-            f"({', '.join(state.catalog.names)}), got {model!r}"
+            f"a, ppm: the pipeline {form.model!r} has stages of its own; leave them out, or name a network"
         )
-    steps: list[tuple[str, dict[str, Any]]] = [("cnn_mask", {"model": network})]
-    if cleaned:
-        steps += [("opening", {}), ("fill_holes", {}), ("remove_small", {})]
-    if matting:
-        erosion = 1000 * eroded / 2 / math.hypot(*size)  # rembg's is the side of a square
-        trimap = {"foreground": sure / 255, "background": empty / 255, "erosion": min(erosion, 200.0)}
-        steps += [("threshold_trimap", trimap), ("closed_form_matting", {})]
-    else:
-        steps += [("guided_upsample", {})]
-    return build(
-        f"rembg-{network}", [*steps, ("estimate_foreground", {}), ("composite", {"background": background or "none"})]
-    )
-
-
-def _flag(intake: Intake, name: str) -> bool:
-    text = intake.one(name).lower()
-    if text not in (*YES, *NO):
-        raise HTTPException(422, f"{name}: expected true or false, got {text!r}")
-    return text in YES
-
-
-def _whole(intake: Intake, name: str, default: int) -> int:
-    text = intake.one(name)
-    if text and not (text.isascii() and text.isdecimal() and int(text) <= 255):
-        raise ParamError(f"{name}: expected a whole number in 0..255, got {text!r}")
-    return int(text) if text else default
-
-
-def _background(text: str) -> str:
-    """Return a color of rembg's, "R,G,B,A", in our words."""
-    if not text:
-        return ""
-    numbers = [int(part) for part in text.split(",") if part.strip().isdecimal() and int(part) <= 255]
-    if len(numbers) != len(text.split(",")) or len(numbers) not in (3, 4):
-        raise ParamError(f"bgc: expected R,G,B,A, each 0..255, got {text!r}")
-    opacity = numbers[3] if len(numbers) == 4 else 255
-    if 0 < opacity < 255:
-        raise ParamError(
-            f"bgc: expected an opacity of 0 or 255, got {opacity}: a background that is half clear is none"
-        )
-    return "#" + bytes(numbers[:3]).hex() if opacity else "none"
-
-
-def _check_extras(text: str, model: str) -> None:
-    try:
-        extras = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        raise ParamError("extras: expected a JSON object") from None
-    if not isinstance(extras, dict):
-        raise ParamError("extras: expected a JSON object")
-    if extras:
-        raise ParamError(
-            f"extras: the network {model!r} takes none; points and boxes are for SAM, which bgkit does not run"
-        )
+    return catalog.chain(form.model, None, {}, color)

@@ -1,4 +1,7 @@
-"""The process: sockets, signals, and the first job of each worker."""
+"""The process: what an operator may set, sockets and signals.
+
+The workers start first, and load their libraries while the application loads its own.
+"""
 
 from __future__ import annotations
 
@@ -10,75 +13,87 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bgkit.batch.answers import Thumbnail, small_picture
 from bgkit.batch.crew import Crew
-from bgkit.batch.jobs import Job
-from bgkit.batch.wall import Wall, in_crew, watch_on
-from bgkit.batch.watching import Watch
 from bgkit.errors import EngineError
-from bgkit.pipelinefile import load_pipeline
-from bgkit.serve.gate import JsonLines
-from bgkit.serve.settings import Settings
-from bgkit.serve.works import make_work
 
-__all__ = ["serve"]
+__all__ = ["LOOPBACK", "Settings", "serve", "show_page"]
 
 CONNECTIONS = 256  # at once; more are answered 503
 HEAD_SECONDS = 20.0  # for a request's head, and between two requests
 READER_SECONDS = 60  # that a client may take none of its answer
+WARM = "auto"  # uses what most others use
 
 
-def make_crew(settings: Settings) -> Crew:
-    """Return the workers, whose first job is a small picture, so that libraries and network are loaded."""
-    work = make_work(load_pipeline("auto"), ("result",), "png", {}, 0)
-    os.environ["BGKIT_MAX_PIXELS"] = str(settings.max_pixels)  # workers take it over
-    warm = work, Job(small_picture(), Path(), "warm")
-    return Crew(settings.workers, settings.queue, warm, settings.memory)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def serve(settings: Settings, say: Callable[[str], None], watch: Watch | None = None) -> int:
+@dataclass(frozen=True)
+class Settings:
+    """All that is set when the server starts; every limit holds for one request."""
+
+    host: str = "127.0.0.1"
+    port: int = 7000
+    workers: int = 1
+    memory: int | None = None  # bytes that the workers together may take
+    queue: int = 16  # pictures that may wait
+    default: str = "auto"  # the pipeline of a request that names none
+    folder: Path | None = None  # of further pipelines
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    names: tuple[str, ...] = ()  # of this server, that a Host header may hold
+    origins: tuple[str, ...] = ()  # of pages elsewhere that may use it
+    fetch: tuple[str, ...] = ()  # hosts that pictures may be fetched from
+    max_bytes: int = 30_000_000
+    max_pixels: int = 25_000_000
+    seconds: float = 60.0  # of work
+    upload_seconds: float = 60.0
+
+
+def serve(settings: Settings, say: Callable[[str], None], watch: Callable[[], Any] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C, then finish what runs; return the exit status.
 
-    ``say`` is told the address when it is open. ``watch`` is a folder whose pictures the workers do, too.
+    ``say`` is told the address when it is open. ``watch`` returns the watch of a folder whose pictures the workers do,
+    too.
     """
     sockets = [_listen(settings.host, settings.port)]
-    crew = make_crew(settings)
-    crew.start()  # while the application loads
-    if watch is None:
-        _run(settings, crew, sockets, say, None)
+    os.environ["BGKIT_MAX_PIXELS"] = str(settings.max_pixels)  # workers take it over
+    crew = Crew(settings.workers, settings.queue, WARM, settings.memory)
+    crew.start()
+    from bgkit.batch.wall import watched_by
+
+    try:
+        with watched_by(crew, watch(), settings.seconds) if watch else nullcontext() as wall:
+            _run(settings, crew, sockets, wall, say)
         return 0
-    watch.run = in_crew(crew, settings.seconds)
-    wall = make_wall(watch)
-    with watch:
-        thread = watch_on(watch, wall, every=1.0)
-        _run(settings, crew, sockets, say, wall)
-        thread.join(settings.seconds)
-    return 0
+    finally:
+        crew.close()
 
 
-def make_wall(watch: Watch) -> Wall:
-    """Return the wall for a folder; its results get thumbnails."""
-    watch.work = replace(watch.work, examine=Thumbnail())
-    return Wall(str(watch.folder.absolute()), str(watch.out.absolute()), watch.work.pipeline.name)
-
-
-def show_page(host: str, port: int, watch: Watch, say: Callable[[str], None]) -> Wall:
+def show_page(host: str, port: int, watch: Any, say: Callable[[str], None]) -> Any:
     """Serve the page of a folder that this process watches itself, in a thread; return its wall."""
+    from bgkit.batch.wall import Wall
+
     settings = Settings(host=host, port=port, queue=0)
-    wall, sockets = make_wall(watch), [_listen(host, port)]
+    wall, sockets = Wall.of(watch), [_listen(host, port)]
     crew = Crew(0, 0)  # this server does no pictures of others
-    threading.Thread(target=_run, args=(settings, crew, sockets, say, wall), daemon=True).start()
+    say(_address(sockets[0]))
+    threading.Thread(target=_run, args=(settings, crew, sockets, wall), daemon=True).start()
     return wall
 
 
-def _run(settings: Settings, crew: Crew, sockets: list[socket.socket], say: Callable[[str], None], wall: Any) -> None:
-    """Serve on open sockets until the process is asked to end."""
+def _run(
+    settings: Settings, crew: Crew, sockets: list[socket.socket], wall: Any, say: Callable[[str], None] | None = None
+) -> None:
+    """Serve on open sockets until the process is asked to end; ``say`` is told when the application stands."""
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    from bgkit.serve.app import create_app
+    from bgkit.serve.gate import JsonLines
 
     class Patient(H11Protocol):
         """HTTP whose clients have limited time to send a request's head: many that never do would hold every place."""
@@ -103,7 +118,11 @@ def _run(settings: Settings, crew: Crew, sockets: list[socket.socket], say: Call
             self.late.cancel()
             super().connection_lost(exc)
 
-    from bgkit.serve.app import create_app
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            if wall is not None:
+                wall.closed = True  # streams end; other requests are finished
+            super().handle_exit(sig, frame)
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
@@ -123,18 +142,11 @@ def _run(settings: Settings, crew: Crew, sockets: list[socket.socket], say: Call
         timeout_graceful_shutdown=int(settings.seconds) + 10,
         h11_max_incomplete_event_size=32 << 10,
     )
-    name, port = sockets[0].getsockname()[:2]
-    say(f"http://{f'[{name}]' if ':' in name else name}:{port}/")
+    if say is not None:
+        say(_address(sockets[0]))
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is finished
             signal.signal(number, lambda *_: None)
-
-    class Server(uvicorn.Server):
-        def handle_exit(self, sig: int, frame: Any) -> None:
-            if wall is not None:
-                wall.closed = True  # streams end; other requests are finished
-            super().handle_exit(sig, frame)
-
     Server(config).run(sockets)
 
 
@@ -149,3 +161,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise EngineError(
             f"--host {host} --port {port}: cannot listen: {getattr(error, 'strerror', None) or error}"
         ) from error
+
+
+def _address(opened: socket.socket) -> str:
+    name, port = opened.getsockname()[:2]
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}/"

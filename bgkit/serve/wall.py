@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from bgkit.batch.wall import Wall
-from bgkit.serve import spec
+from bgkit.serve.fields import refusals
 
 __all__ = ["router"]
 
@@ -30,7 +30,7 @@ def _there(request: Request) -> Wall:
 There = Annotated[Wall, Depends(_there)]
 
 
-@router.get("", responses=spec.refusals(404))
+@router.get("", responses=refusals(404))
 async def stand(wall: There) -> dict[str, Any]:
     """Tell how it stands with the watched folder, and its last pictures."""
     return {**wall.stand(), "pictures": list(wall.pictures)}
@@ -39,7 +39,7 @@ async def stand(wall: There) -> dict[str, Any]:
 @router.get(
     "/pictures/{number}",
     response_class=Response,
-    responses={200: {"description": "The thumbnail.", "content": {"image/webp": {}}}, **spec.refusals(404, 422)},
+    responses={200: {"description": "The thumbnail.", "content": {"image/webp": {}}}, **refusals(404, 422)},
 )
 async def picture(wall: There, number: int) -> Response:
     """Return the thumbnail of a result."""
@@ -49,7 +49,7 @@ async def picture(wall: There, number: int) -> Response:
     return Response(content, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
 
-@router.get("/events", response_class=EventSourceResponse, responses=spec.refusals(404, 422))
+@router.get("/events", response_class=EventSourceResponse, responses=refusals(404, 422))
 async def events(wall: There, last_event_id: Annotated[int | None, Header()] = None) -> AsyncIterator[ServerSentEvent]:
     """Send an event ``picture`` for each picture, from the last that the page has, and ``stand`` when that changes."""
     seen, told = last_event_id or 0, None

@@ -25,7 +25,7 @@ from bgkit.batch import running
 from bgkit.batch.engines import check_shared
 from bgkit.batch.events import Events
 from bgkit.batch.jobs import Job, Outcome, Work, stamp_of
-from bgkit.batch.memory import Room, limit
+from bgkit.batch.memory import USUAL, Room, limit
 from bgkit.batch.places import Url
 from bgkit.batch.processes import for_children, leave
 from bgkit.deadline import late
@@ -36,14 +36,13 @@ __all__ = ["Lasting", "Local", "default_workers"]
 
 FEW = 4  # below this a second process takes longer to start than it saves
 GRACE = 2.0  # seconds for a worker to stop by itself, which keeps its networks loaded
-MEMORY = 3 << 30  # bytes for one worker: a 24 MP picture with all its layers and a solver at work
 
 
 def default_workers(count: int) -> int:
     """Return how many processes pay off for ``count`` pictures: at most the cores, and as many as fit in memory."""
     if count < FEW:
         return 1
-    return max(1, min(threads(), count // 2, (limit() or 2 * MEMORY) // MEMORY))
+    return max(1, min(threads(), count // 2, (limit() or 2 * USUAL) // USUAL))
 
 
 class Local:
