@@ -43,10 +43,10 @@ class Server:
         self.log = []
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
         self.reader.start()
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while self.ready and time.monotonic() < until:
             try:
-                if httpx.get(f"{self.url}ready").status_code == 200:
+                if httpx.get(f"{self.url}ready", timeout=60).status_code == 200:
                     break
             except httpx.TransportError:
                 pass
@@ -56,6 +56,6 @@ class Server:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(300)
         self.reader.join(10)
         self.process.stderr.close()

@@ -30,7 +30,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def client(server):
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=300) as client:
         yield client
 
 
@@ -149,7 +149,7 @@ def test_watched_folder(tmp_path):
     arriving, done = tmp_path / "in", tmp_path / "out"
     arriving.mkdir()
     options = ["-p", "classical", "--watch", str(arriving), "-o", str(done)]
-    with Server(*options) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+    with Server(*options) as running, httpx.Client(base_url=running.url, timeout=300) as client:
         (arriving / "shoe.png").write_bytes(picture_file())
         with client.stream("GET", "/v1/watch/events") as stream:
             lines = iter(stream.iter_lines())

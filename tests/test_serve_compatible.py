@@ -20,7 +20,7 @@ from bgkit.imagefile import read_gray, read_picture
 
 @pytest.fixture(scope="module")
 def client():
-    with Server("-p", "classical") as running, httpx.Client(base_url=running.url, timeout=60) as client:
+    with Server("-p", "classical") as running, httpx.Client(base_url=running.url, timeout=300) as client:
         yield client
 
 

@@ -747,7 +747,7 @@ function wire() {
   toggleTheme($("theme"));
 }
 
-askForKeys($("keydialog"));
+askForKeys();
 
 async function start() {
   wire();

@@ -135,6 +135,6 @@ async function listen() {
 }
 
 toggleTheme($("theme"));
-askForKeys($("keydialog"));
+askForKeys();
 for (const each of ["flagged", "fine"]) $(`${each}title`).parentElement.hidden = true;
 listen();
