@@ -86,8 +86,9 @@ async def remove(request: Request) -> Response:
         done = await _do(request, intake, fields, fields.pipeline, text, values)
     if as_json:
         return JSONResponse(await asyncio.to_thread(_told, *done, fields), headers=headers_of(*done))
-    content = done[1].found["contents"][fields.layer[0]]
-    return Response(content, media_type=MEDIA[fields.format], headers=headers_of(*done))
+    return Response(
+        done[1].found["contents"][fields.layer[0]], media_type=MEDIA[fields.format], headers=headers_of(*done)
+    )
 
 
 @router.post(
@@ -187,14 +188,9 @@ async def check(request: Request) -> dict[str, Any]:
 def list_models() -> list[dict[str, Any]]:
     """List the networks: which are here, and whether their weights may be used commercially."""
     return [
-        {
-            "name": card.name,
-            "task": card.task,
-            "here": path_of(card).is_file(),
-            "license": card.license.name,
-            "use": card.use,
-            **{name: getattr(card.file, name) for name in ("bytes", "sha256", "url")},
-        }
+        {"name": card.name, "task": card.task, "license": card.license.name, "use": card.use}
+        | {name: getattr(card.file, name) for name in ("bytes", "sha256", "url")}
+        | {"here": path_of(card).is_file()}
         for card in list_cards()
     ]
 

@@ -30,9 +30,13 @@ router = APIRouter(prefix="/v1.0", tags=["remove.bg"])
 CREDITS = 1_000_000  # nothing is charged; clients that look want to see some
 
 # codes of errors that have none of their own; others are invalid parameters, or internal errors
-CODES = {413: "file_size_too_large", 415: "invalid_file_type", 429: "rate_limit_exceeded"} | dict.fromkeys(
-    (408, 504), "timeout"
-)
+CODES = {
+    408: "timeout",
+    504: "timeout",
+    413: "file_size_too_large",
+    415: "invalid_file_type",
+    429: "rate_limit_exceeded",
+}
 
 
 class RefusedError(HTTPException):
@@ -163,11 +167,10 @@ async def _picture(request: Request, intake: Intake, form: Form) -> bytes:
     """Return the one picture that was sent, or fetched."""
     sent = intake.content("image_file")
     given = sum((sent is not None, bool(form.image_file_b64), bool(form.image_url)))
-    if given != 1:
-        title, code = (
-            ("Multiple image sources given", "multiple_sources") if given else ("No image given", "missing_source")
-        )
-        raise RefusedError(title, code)
+    if not given:
+        raise RefusedError("No image given", "missing_source")
+    if given > 1:
+        raise RefusedError("Multiple image sources given", "multiple_sources")
     if form.image_url:
         return await fetch(request, form.image_url)
     if sent is not None:

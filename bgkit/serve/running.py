@@ -158,9 +158,8 @@ def _listen(host: str, port: int) -> socket.socket:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, READER_SECONDS * 1000)
         return opened
     except (OSError, UnicodeError) as error:
-        raise EngineError(
-            f"--host {host} --port {port}: cannot listen: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        why = getattr(error, "strerror", None) or error
+        raise EngineError(f"--host {host} --port {port}: cannot listen: {why}") from error
 
 
 def _address(opened: socket.socket) -> str:
