@@ -98,13 +98,12 @@ async def remove(request: Request) -> Response:
 )
 async def compare(request: Request) -> JSONResponse:
     """Run two pipelines on one picture; each answer is as that of /v1/remove. A value holds where its stage stands."""
-    catalog = request.app.state.catalog
     async with reading(request) as intake:
         values = _values(intake, FILES)
         fields = Two.read(intake.fields)
         each_its_own = []
         for name in fields.pipeline:
-            there = [step.name for step in catalog.find(name).steps]
+            there = [step.name for step in request.app.state.catalog.find(name).steps]
             own = {key: value for key, value in values.items() if key.partition(".")[0].partition("#")[0] in there}
             each_its_own.append(_do(request, intake, fields, name, None, own))
         done = await asyncio.gather(*each_its_own)

@@ -30,13 +30,8 @@ router = APIRouter(prefix="/v1.0", tags=["remove.bg"])
 CREDITS = 1_000_000  # nothing is charged; clients that look want to see some
 
 # codes of errors that have none of their own; others are invalid parameters, or internal errors
-CODES = {
-    408: "timeout",
-    504: "timeout",
-    413: "file_size_too_large",
-    415: "invalid_file_type",
-    429: "rate_limit_exceeded",
-}
+CODES = {408: "timeout", 413: "file_size_too_large", 415: "invalid_file_type", 429: "rate_limit_exceeded"}
+CODES[504] = CODES[408]
 
 
 class RefusedError(HTTPException):
