@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from bgkit.cli import app
 
-CHAIN = "bgkit: 1\nstages: [luv_threshold, composite, frame: {fill: 0.8, size: 200}]\nchecks: {outside: 0}\n"
+CHAIN = "bgkit: 1\nstages: [luv_threshold, composite, frame: {fill: 0.8, size: 120}]\nchecks: {outside: 0}\n"
 SERIES = {"tall": (30, 120, 100, 60), "short": (100, 40, 20, 80), "small": (10, 20, 230, 24)}  # top, rows, left, cols
 
 
@@ -69,6 +69,7 @@ def test_a_watched_folder_keeps_the_scale():
 def test_a_subject_larger_than_the_measured_ones_is_flagged():
     """Measured on the small ones, the tall one does not fit, and that is told."""
     settings = shlex.split(bgkit("align", "in/small.png", "-p", "mine.yaml", "-q").stdout)
+    settings += ["--set", "frame.size=20"]  # a larger frame than the small one fills would have room for the tall one
     done = bgkit("remove", "in", "-o", "out", "-p", "mine.yaml", *settings, "--strict", status=1)
     assert "look: in/tall.png: outside" in done.stderr
     assert "look: in/small.png" not in done.stderr
