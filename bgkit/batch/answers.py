@@ -88,10 +88,10 @@ def describe(pipeline: Pipeline, outcome: Outcome) -> dict[str, Any]:
     """Return what there is to say of a picture that is done, in plain values."""
     facts = dict(outcome.facts)
     findings, read = facts.pop("findings", {}), facts.pop("input", {})
-    told = [each for each in facts.values() if isinstance(each, dict) and {"model", "sha256"} <= set(each)]
+    ran = [each for each in facts.values() if isinstance(each, dict) and {"model", "sha256"} <= set(each)]
     return {
         "pipeline": {"name": pipeline.name, "sha256": pipeline.digest()},
-        "models": [{name: each[name] for name in ("model", "sha256", "license", "provider")} for each in told],
+        "models": [{name: each[name] for name in ("model", "sha256", "license", "provider")} for each in ran],
         "size": list(outcome.size or ()),
         "seconds": {name: round(seconds, 4) for name, seconds in outcome.seconds.items()},
         "findings": findings,

@@ -75,8 +75,8 @@ def ready(request: Request) -> JSONResponse:
     """Answer 200 when a worker is ready and the queue has room, else 503: for a load balancer."""
     crew: Crew = request.app.state.crew
     there = crew.ready > 0 and crew.queued < crew.limit
-    told = {"workers": crew.ready, "busy": crew.busy, "queued": crew.queued}
-    return JSONResponse({"status": "ready" if there else "not ready", **told}, 200 if there else 503)
+    figures = {"workers": crew.ready, "busy": crew.busy, "queued": crew.queued}
+    return JSONResponse({"status": "ready" if there else "not ready", **figures}, 200 if there else 503)
 
 
 @operation.get(
@@ -122,7 +122,7 @@ def _answer_error(request: Request, error: Exception) -> JSONResponse:
         headers |= {"Allow": ", ".join(method.upper() for method in methods)} if methods else {}
     if status == 429:
         headers["Retry-After"] = "2"
-    request.scope["state"]["told"]["error"] = text
+    request.scope["state"]["fields"]["error"] = text
     if request.url.path.startswith("/v1.0/"):
         return removebg.answer_error(status, text, getattr(error, "code", ""), headers)
     place = PLACE.match(text)

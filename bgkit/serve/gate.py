@@ -52,14 +52,14 @@ SECONDS = Histogram(
 
 
 class JsonLines(logging.Formatter):
-    """A JSON object a line; what ``extra={"told": ...}`` holds becomes its fields."""
+    """A JSON object a line; what ``extra={"fields": ...}`` holds becomes its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "message": record.getMessage(),
-            **getattr(record, "told", {}),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
@@ -81,8 +81,8 @@ class Gate:
         headers = Headers(scope=scope)
         began, number = time.perf_counter(), secrets.token_hex(8)
         status = sent = received = 0
-        told: dict[str, Any] = {}
-        scope.setdefault("state", {})["told"] = told
+        fields: dict[str, Any] = {}
+        scope.setdefault("state", {})["fields"] = fields
 
         async def out(message: Message) -> None:
             nonlocal status, sent
@@ -123,9 +123,9 @@ class Gate:
                 "received": received,
                 "sent": sent,
                 "client": (scope.get("client") or ("",))[0],
-                **told,
+                **fields,
             }
-            log.info("request", extra={"told": line})
+            log.info("request", extra={"fields": line})
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """Return the answer to a request that may not pass."""

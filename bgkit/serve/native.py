@@ -159,9 +159,9 @@ def _told(pipeline: Pipeline, outcome: Outcome, fields: Common) -> dict[str, Any
 @router.get("/stages", responses=refusals())
 def list_stages() -> dict[str, Any]:
     """List the stages with the JSON Schema of their parameters."""
-    told = ("summary", "doc", "gives", "needs", "uses")
+    fields = ("summary", "doc", "gives", "needs", "uses")
     found = [stages.find(name) for name in stages.names()]
-    return {info.name: {**{each: getattr(info, each) for each in told}, "parameters": info.form()} for info in found}
+    return {info.name: {**{each: getattr(info, each) for each in fields}, "parameters": info.form()} for info in found}
 
 
 @router.get("/pipelines", responses=refusals())

@@ -56,7 +56,7 @@ class Settings:
 def serve(settings: Settings, say: Callable[[str], None], watch: Callable[[], Any] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C, then finish what runs; return the exit status.
 
-    ``say`` is told the address when it is open. ``watch`` returns the watch of a folder whose pictures the workers do,
+    ``say`` gets the address when it is open. ``watch`` returns the watch of a folder whose pictures the workers do,
     too.
     """
     sockets = [_listen(settings.host, settings.port)]
@@ -88,7 +88,7 @@ def show_page(host: str, port: int, watch: Any, say: Callable[[str], None]) -> A
 def _run(
     settings: Settings, crew: Crew, sockets: list[socket.socket], wall: Any, say: Callable[[str], None] | None = None
 ) -> None:
-    """Serve on open sockets until the process is asked to end; ``say`` is told when the application stands."""
+    """Serve on open sockets until the process is asked to end; ``say`` is called when the application stands."""
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 

@@ -52,13 +52,13 @@ async def picture(wall: There, number: int) -> Response:
 @router.get("/events", response_class=EventSourceResponse, responses=refusals(404, 422))
 async def events(wall: There, last_event_id: Annotated[int | None, Header()] = None) -> AsyncIterator[ServerSentEvent]:
     """Send an event ``picture`` for each picture, from the last that the page has, and ``stand`` when that changes."""
-    seen, told = last_event_id or 0, None
+    seen, sent = last_event_id or 0, None
     while not wall.closed:
         for each in [each for each in list(wall.pictures) if each["number"] > seen]:
             seen = each["number"]
             yield ServerSentEvent(data=each, event="picture", id=str(seen))
         now = wall.stand()
-        if now != told:
-            told = now
+        if now != sent:
+            sent = now
             yield ServerSentEvent(data=now, event="stand")
         await asyncio.sleep(PAUSE)

@@ -94,14 +94,14 @@ def status_of(error: BaseException) -> int:
 
 def headers_of(pipeline: Pipeline, outcome: Outcome) -> dict[str, str]:
     """Return in headers what there is to say of a picture that is done; Server-Timing is shown by browsers."""
-    told = describe(pipeline, outcome)
-    timing = [f"{name.replace('#', '-')};dur={1000 * took:.1f}" for name, took in told["seconds"].items()]
+    described = describe(pipeline, outcome)
+    timing = [f"{name.replace('#', '-')};dur={1000 * took:.1f}" for name, took in described["seconds"].items()]
     return {
-        "X-Bgkit-Pipeline": told["pipeline"]["name"],
-        "X-Bgkit-Pipeline-Sha256": told["pipeline"]["sha256"],
-        "X-Bgkit-Models": ", ".join(f"{model['model']};sha256={model['sha256']}" for model in told["models"]),
-        "X-Bgkit-Size": "x".join(map(str, reversed(told["size"]))),
-        "X-Bgkit-Findings": json.dumps(told["findings"]),
+        "X-Bgkit-Pipeline": described["pipeline"]["name"],
+        "X-Bgkit-Pipeline-Sha256": described["pipeline"]["sha256"],
+        "X-Bgkit-Models": ", ".join(f"{model['model']};sha256={model['sha256']}" for model in described["models"]),
+        "X-Bgkit-Size": "x".join(map(str, reversed(described["size"]))),
+        "X-Bgkit-Findings": json.dumps(described["findings"]),
         "Server-Timing": ", ".join(timing),
     }
 
@@ -150,11 +150,11 @@ async def perform(
             ticket.abandon()
     for name, took in outcome.seconds.items():
         STAGES.labels(name.partition("#")[0]).inc(took)
-    for name, told in outcome.facts.get("findings", {}).items():
-        FLAGS.labels(name).inc(bool(told["flagged"]))
+    for name, finding in outcome.facts.get("findings", {}).items():
+        FLAGS.labels(name).inc(bool(finding["flagged"]))
     if outcome.status == "failed":
         if outcome.trace:
-            log.error("a worker failed", extra={"told": {"error": outcome.error, "trace": outcome.trace}})
+            log.error("a worker failed", extra={"fields": {"error": outcome.error, "trace": outcome.trace}})
         raise HTTPException(*_explain(outcome))
     return outcome
 

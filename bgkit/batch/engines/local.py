@@ -206,10 +206,10 @@ class Lasting:
             worker.give(job)
             try:
                 while worker.line.poll(worker.left()):
-                    told = worker.line.recv()
-                    if not isinstance(told, str):
-                        return replace(told, job=job)
-                    worker.take(told, work, on_step)
+                    message = worker.line.recv()
+                    if not isinstance(message, str):
+                        return replace(message, job=job)
+                    worker.take(message, work, on_step)
             except (EOFError, OSError):
                 self.worker, how = None, worker.end()
                 continue

@@ -46,8 +46,8 @@ export async function request(path, options = {}) {
         continue;
       }
     }
-    const told = await answer.json().catch(() => ({}));
-    throw new ApiError(told.detail || `The server answers ${answer.status}.`, answer.status, told.line, told.column);
+    const result = await answer.json().catch(() => ({}));
+    throw new ApiError(result.detail || `The server answers ${answer.status}.`, answer.status, result.line, result.column);
   }
 }
 
@@ -65,12 +65,12 @@ export async function remove(parts, signal) {
     else if (value !== undefined && value !== "") form.append(name, String(value));
   }
   const headers = { Accept: "application/json" };
-  const told = await (await request("/v1/remove", { method: "POST", body: form, headers, signal })).json();
-  for (const layer of Object.values(told.layers)) {
+  const result = await (await request("/v1/remove", { method: "POST", body: form, headers, signal })).json();
+  for (const layer of Object.values(result.layers)) {
     layer.blob = new Blob([bytes(layer.base64)], { type: layer.type });
     delete layer.base64;
   }
-  return told;
+  return result;
 }
 
 function bytes(base64) {

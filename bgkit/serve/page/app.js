@@ -541,8 +541,8 @@ function settled() {
   $("second").hidden = !taken.second && !beside.second; // few pipelines take one
   for (const [name, used] of Object.entries(taken)) {
     $(name).classList.toggle("unused", !used);
-    const told = { plate: "Without the subject: drop it or", second: "Before another ground: drop it or", background: "To put behind: drop it or" };
-    $(name).querySelector(".told").textContent = beside[name] ? beside[name].file.name : used ? told[name] : "This pipeline makes no use of it.";
+    const prompts = { plate: "Without the subject: drop it or", second: "Before another ground: drop it or", background: "To put behind: drop it or" };
+    $(name).querySelector(".well-text").textContent = beside[name] ? beside[name].file.name : used ? prompts[name] : "This pipeline makes no use of it.";
   }
 }
 

@@ -27,8 +27,8 @@ export function filter(root, text) {
   for (const part of root.querySelectorAll("details")) {
     let any = false;
     for (const field of part.querySelectorAll(".param")) {
-      const told = `${part.dataset.key} ${field.dataset.text}`.toLowerCase();
-      field.hidden = !words.every((word) => told.includes(word));
+      const content = `${part.dataset.key} ${field.dataset.text}`.toLowerCase();
+      field.hidden = !words.every((word) => content.includes(word));
       any ||= !field.hidden;
     }
     part.hidden = words.length > 0 && !any;
@@ -61,7 +61,7 @@ function checksPart(chain, checks, change) {
   const part = make("details", { className: "stage" });
   part.dataset.key = "checks";
   part.append(make("summary", {}, make("span", { textContent: "checks" })));
-  part.append(make("p", { className: "help", textContent: "A threshold for each finding that shall be told. Empty: not looked at." }));
+  part.append(make("p", { className: "help", textContent: "a threshold for each finding to report. Empty: not looked at." }));
   for (const [name, schema] of Object.entries(checks)) {
     const id = `c${number++}`;
     const input = make("input", { type: "number", id, step: "any", value: chain.checks[name] ?? "" });

@@ -31,13 +31,13 @@ export class Picture {
   }
 
   /** Take an answer of the server in. */
-  take(told) {
-    const urls = Object.fromEntries(Object.entries(told.layers).map(([name, { blob }]) => [name, URL.createObjectURL(blob)]));
+  take(answer) {
+    const urls = Object.fromEntries(Object.entries(answer.layers).map(([name, { blob }]) => [name, URL.createObjectURL(blob)]));
     if (this.foreign && urls.image) {
       this.url = urls.image;
-      [this.height, this.width] = told.layers.image.size;
+      [this.height, this.width] = answer.layers.image.size;
     }
-    return { ...told, urls };
+    return { ...answer, urls };
   }
 
   get stem() {

@@ -17,13 +17,13 @@ const make = (tag, properties = {}, ...children) => {
   return element;
 };
 
-function shot(told) {
+function shot(arrival) {
   const item = make("li");
   const frame = make("div", { className: "frame" });
-  if (told.thumbnail) {
-    const image = make("img", { alt: `Result of ${told.name}` });
+  if (arrival.thumbnail) {
+    const image = make("img", { alt: `Result of ${arrival.name}` });
     frame.append(image);
-    request(told.thumbnail)
+    request(arrival.thumbnail)
       .then((answer) => answer.blob())
       .then((blob) => (image.src = URL.createObjectURL(blob)))
       .catch(() => image.remove());
@@ -31,29 +31,29 @@ function shot(told) {
     frame.classList.add("none");
     frame.append("no result");
   }
-  const time = new Date(told.time).toLocaleTimeString();
-  item.append(frame, make("h3", { textContent: told.name, title: told.name }));
-  const why = Object.entries(told.findings).filter(([, { flagged }]) => flagged).map(([name, each]) => sentence(name, each));
-  if (told.status === "failed") why.unshift(told.error);
+  const time = new Date(arrival.time).toLocaleTimeString();
+  item.append(frame, make("h3", { textContent: arrival.name, title: arrival.name }));
+  const why = Object.entries(arrival.findings).filter(([, { flagged }]) => flagged).map(([name, each]) => sentence(name, each));
+  if (arrival.status === "failed") why.unshift(arrival.error);
   if (why.length) item.append(make("ul", { className: "why" }, ...why.map((text) => make("li", { textContent: text }))));
-  item.append(make("p", { textContent: `${time}, ${told.seconds.toFixed(1)} s` }));
+  item.append(make("p", { textContent: `${time}, ${arrival.seconds.toFixed(1)} s` }));
   return item;
 }
 
-function arrived(told) {
-  if (told.number <= last) return;
-  last = told.number;
-  const bad = told.status === "failed" || told.flags.length > 0;
+function arrived(arrival) {
+  if (arrival.number <= last) return;
+  last = arrival.number;
+  const bad = arrival.status === "failed" || arrival.flags.length > 0;
   const place = $(bad ? "flagged" : "fine");
-  place.prepend(shot(told));
+  place.prepend(shot(arrival));
   while (place.children.length > KEPT) {
     const old = place.lastElementChild;
     URL.revokeObjectURL(old.querySelector("img")?.src ?? "");
     old.remove();
   }
   for (const name of Object.keys(CHARTS)) {
-    const value = told.series[name];
-    if (value !== undefined) series[name] = [...series[name], { value, bad, name: told.name }].slice(-KEPT);
+    const value = arrival.series[name];
+    if (value !== undefined) series[name] = [...series[name], { value, bad, name: arrival.name }].slice(-KEPT);
   }
   $("nothing").hidden = true;
   for (const each of ["flagged", "fine"]) {
@@ -117,10 +117,10 @@ function link(state, text) {
 async function listen() {
   for (;;) {
     try {
-      await events("/v1/watch/events", (kind, told) => {
+      await events("/v1/watch/events", (kind, arrival) => {
         link("live", "Live");
-        if (kind === "picture") arrived(told);
-        else if (kind === "stand") stands(told);
+        if (kind === "picture") arrived(arrival);
+        else if (kind === "stand") stands(arrival);
       }, last);
     } catch (error) {
       if (error.status === 404) {
