@@ -68,7 +68,7 @@ api-check: $(VENV)/.tested
 	$(BIN)/st run http://127.0.0.1:7801/openapi.json --wait-for-schema 60 --exclude-path /v1/watch/events; \
 	status=$$?; kill $$server; exit $$status
 
-docs: $(VENV)/.documented
+docs: $(VENV)/.tested
 	$(BIN)/python docs/pages.py build/pages
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -c docs build/pages build/site
 	$(BIN)/python docs/site_check.py build/site
@@ -90,14 +90,11 @@ $(VENV)/.quick: $(VENV)/.installed
 	$(BIN)/pip install -qq -e ".[test]"
 	touch $@
 
-$(VENV)/.tested: $(VENV)/.installed
+# All in one installation: each compiles the kernels anew.
+$(VENV)/.tested: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/pip install -q $(TORCH)
-	$(BIN)/pip install -qq -e ".[all,heic,jxl,test]"
-	touch $@
-
-$(VENV)/.documented: $(VENV)/.tested
-	$(BIN)/pip install -qq -e ".[docs]"
-	touch $@
+	$(BIN)/pip install -qq -e ".[all,heic,jxl,test,docs]"
+	touch $(VENV)/.installed $(VENV)/.quick $@
 
 clean:
 	rm -rf build demo dist $(VENV) bgkit/_ext/*.so ext/*.c
