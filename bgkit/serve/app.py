@@ -42,8 +42,8 @@ operation = APIRouter(tags=["operation"])
 
 def create_app(settings: Settings, crew: Crew, watched: Wall | None = None) -> FastAPI:
     """Return the ASGI application."""
-    about = {"title": "bgkit", "version": __version__, "description": "Removes image backgrounds."}
-    app = FastAPI(**about, docs_url=None, redoc_url=None)
+    about = "Removes image backgrounds."
+    app = FastAPI(title="bgkit", version=__version__, description=about, docs_url=None, redoc_url=None)
     app.state.settings, app.state.crew, app.state.wall = settings, crew, watched
     app.state.catalog = Catalog(settings.folder)
     app.state.catalog.find(settings.default)
