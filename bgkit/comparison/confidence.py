@@ -25,20 +25,20 @@ GOOD = 0.9  # the IoU from which a result counts as right
 
 # Fitted by benchmarks/confidence.py; see docs/explanation/confidence.md for what it was fitted on.
 FIT = Logistic(
-    4.871,
+    4.047,
     {
-        "unsure": -5.642,
-        "mask_unsure": -9.736,
-        "moved": -0.779,
-        "small": -0.607,
-        "large": -6.985,
-        "parts": -3.894,
-        "rough": -2.533,
-        "faint": -3.392,
-        "key_differs": -0.989,
-        "network_differs": -4.493,
-        "witnesses_differ": -0.957,
-        "network_unsure": -6.207,
+        "unsure": -4.433,
+        "mask_unsure": -10.141,
+        "moved": -1.401,
+        "small": -0.065,
+        "large": -10.905,
+        "parts": -5.536,
+        "border": -1.578,
+        "rough": -0.44,
+        "faint": -8.008,
+        "key_differs": -2.679,
+        "network_differs": -1.555,
+        "network_unsure": -1.749,
     },
 )
 
