@@ -50,7 +50,7 @@ def openapi() -> dict[str, Any]:
     from unittest.mock import Mock
 
     from bgkit.serve.app import create_app
-    from bgkit.serve.settings import Settings
+    from bgkit.serve.running import Settings
 
     return create_app(Settings(), Mock()).openapi()  # nobody is served, so no crew is needed
 
