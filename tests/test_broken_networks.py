@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -78,3 +79,17 @@ def test_a_broken_card_hides_no_other(monkeypatch, tmp_path):
     assert result.exit_code == 1
     assert result.stdout.count("\n") == len(list_cards(lambda error: None))
     assert result.stderr.count("\n") == 1 and "mine/card.toml: " in result.stderr
+
+
+def test_a_file_that_changed_is_read_again():
+    """The graph of a file is kept only as long as the file stays as it was: another network in its place is seen."""
+    os.utime(write_named("mask"), (0, 0))  # times of two writings in a row may be the same
+    first = read_graph(Path("n.onnx"))
+    assert read_graph(Path("n.onnx")) is first
+    assert [each.name for each in read_graph(write_named("cask")).outputs] == ["cask"]
+
+
+def write_named(output: str) -> Path:
+    """Write a network whose output has this name; the file's size depends on the name's length alone."""
+    node = helper.make_node("Identity", ["image"], [output])
+    return write(Path("n.onnx"), [node], [value("image", [1, 3, 8, 8])], [value(output, [1, 3, 8, 8])])

@@ -82,10 +82,14 @@ def test_a_resumed_batch_keeps_what_the_page_showed(chain):
 
 
 def test_a_stopped_batch_has_its_page(chain):
-    """The page is written with what was done until then."""
+    """The page is written with what was done until then, and says that pictures are missing."""
     with pytest.raises(KeyboardInterrupt), open_report(Path("run.html"), Work(chain)):
         raise KeyboardInterrupt
     assert read_sheet("run.html") == {}
+    assert "stopped before its end" in Path("run.html").read_text(encoding="utf-8")
+    with open_report(Path("run.html"), Work(chain)):
+        pass
+    assert "stopped before its end" not in Path("run.html").read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_written_is_told_before_the_first_picture(chain):

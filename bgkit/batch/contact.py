@@ -74,8 +74,8 @@ class ContactSheet:
         except ValueError:  # on another drive of Windows
             return output.absolute().as_uri()
 
-    def write(self) -> None:
-        """Write the page, whole or not at all; OSError is not caught."""
+    def write(self, *, stopped: bool = False) -> None:
+        """Write the page, whole or not at all; one of a batch that was ``stopped`` says so. OSError is not caught."""
         from jinja2 import Environment
         from markupsafe import Markup
 
@@ -83,6 +83,7 @@ class ContactSheet:
             "pipeline": self.work.pipeline.name,
             "yaml": self.work.pipeline.dump(),
             "layer": self.work.layer,
+            "stopped": stopped,
             "bgkit": __version__,
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "pictures": self.entries,
@@ -99,7 +100,7 @@ class ContactSheet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.write()
+            self.write(stopped=error is not None)
         except OSError as wrong:
             if error is None:
                 raise PlanError(f"{shown(self.path)}: the report cannot be written: {wrong.strerror}") from wrong

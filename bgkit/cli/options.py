@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from bgkit.errors import ParamError
 from bgkit.files import WRITABLE
 
 if TYPE_CHECKING:
     from bgkit.pipeline import Pipeline
 
-__all__ = ["FORMATS", "load_chain"]
+__all__ = ["FORMATS", "load_chain", "timeout_option"]
 
 FORMATS = [ending[1:] for ending in WRITABLE]
+
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    metavar="SECONDS",
+    help="Time limit for a picture; one that takes longer fails, and the step it was in is named.",
+)
 
 
 def load_chain(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import click
 
 from bgkit.batch.jobs import STRIP, Job, Outcome, Work, shown
-from bgkit.cli.options import FORMATS, load_chain
+from bgkit.cli.options import FORMATS, load_chain, timeout_option
 from bgkit.cli.progress import Progress, open_progress
 from bgkit.errors import ImageError, ParamError, PlanError
 from bgkit.files import METADATA
@@ -102,12 +102,7 @@ Examples:
     metavar="URL",
     help="A running Dask scheduler, as tcp://host:8786; without it dask runs its own here.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0.1),
-    metavar="SECONDS",
-    help="Time limit for a picture; one that takes longer fails, and the step it was in is named.",
-)
+@timeout_option
 @click.option(
     "--report",
     metavar="FILE",

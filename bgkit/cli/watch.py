@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgkit.batch.jobs import shown
-from bgkit.cli.options import FORMATS
+from bgkit.cli.options import FORMATS, timeout_option
 from bgkit.errors import MissingPartError
 from bgkit.files import METADATA
 
@@ -56,12 +56,7 @@ Examples:
     show_default=True,
     help="Seconds between two scans of the folder.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0.1),
-    metavar="SECONDS",
-    help="Time limit for a picture; one that takes longer fails, and the step it was in is named.",
-)
+@timeout_option
 @click.option(
     "--page", metavar="PORT", type=click.IntRange(0, 65535), help="Also show it at http://127.0.0.1:PORT/watch."
 )
