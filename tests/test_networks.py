@@ -41,6 +41,7 @@ NARROW = {
     "background-matting-v2-mobilenetv2": {"width": 0.25},
     "background-matting-v2-resnet50": {"width": 0.125},
     "cascadepsp": {"width": 8},
+    "maskrcnn-resnet50": {"width": 8, "pyramid": 16, "hidden": 32, "proposals": 16, "sampled": 16, "objects": 4},
     "fcn-32s": {"width": 16, "hidden": 128},
     "fcn-16s": {"width": 16, "hidden": 128},
     "fcn-8s": {"width": 16, "hidden": 128},
@@ -140,7 +141,7 @@ def test_shapes(name):
         sizes = [size for size in sizes if size[1] == 1]
     assert all(size[:2] == (2, 1) for size in sizes)
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[0][2:] <= (rows, cols)
+    assert all(size[2:] <= (rows, cols) for size in sizes)
 
 
 def test_learns(trained):
@@ -156,6 +157,8 @@ def test_stage_answers_as_torch(trained, tmp_path):
     entry = NETWORKS[name]
     if not set(entry.inputs) <= {"image", "plate"}:
         pytest.skip(f"{name} takes {' and '.join(entry.inputs)}: another stage runs it")
+    if entry.objects:
+        pytest.skip(f"{name} answers with objects: tests/test_maskrcnn.py exports it")
     # A few steps leave the kept statistics far from the batch's, and masks all 0 or all 1; now they are the batch's.
     network = copy.deepcopy(network)
     side = SIDES.get(name, SIDE)

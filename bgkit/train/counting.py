@@ -47,10 +47,12 @@ def count(network: nn.Module, side: int, inputs: Sequence[str] = ("image",)) -> 
     def add(layer: nn.Module, given: tuple[Tensor, ...], answer: Tensor) -> None:
         nonlocal total
         # A convolution uses each weight once per place of its output, a transposed one once per place of its input.
+        # What is cut out of the picture and looked at as a batch, patches or regions, counts each time.
         if isinstance(layer, nn.Linear):
             places = answer.shape[:-1].numel()
         else:
-            places = (given[0] if isinstance(layer, nn.ConvTranspose2d) else answer).shape[2:].numel()
+            seen = given[0] if isinstance(layer, nn.ConvTranspose2d) else answer
+            places = seen.shape[0] * seen.shape[2:].numel()
         total += layer.weight.numel() * places
 
     for layer in shapes.modules():

@@ -16,10 +16,13 @@ from torch import nn
 
 from bgkit.errors import ModelError
 from bgkit.files import replacing
+from bgkit.models.card import Instances
+from bgkit.models.decode_output import read_instances
+from bgkit.models.encode_input import Placement
 from bgkit.models.session import start
 from bgkit.train.compact import store_weights
 from bgkit.train.ensemble import Ensemble
-from bgkit.train.exportcard import Exported, set_checksum, write_card, write_figures
+from bgkit.train.exportcard import OBJECTS, Exported, set_checksum, write_card, write_figures
 from bgkit.train.extra_inputs import UNKNOWN
 from bgkit.train.networks import Entry, build, entry_of
 from bgkit.train.recipe import Recipe
@@ -65,7 +68,8 @@ def export(
         one run began with another's weights, the mean of the weights is taken (Wortsman et al. 2022).
     target : Path
         The ONNX file: the inputs that the architecture names, normalized, float32 (N, C, H, W); output ``mask``
-        (N, 1, H, W). Beside it come ``NAME.toml``, its card, and ``NAME.md``, its figures.
+        (N, 1, H, W), or the boxes, labels, scores and masks of a network that finds objects, for one picture of
+        ``size``. Beside it come ``NAME.toml``, its card, and ``NAME.md``, its figures.
     card : Path, optional
         A card of your own; only its ``sha256`` and ``bytes`` are set then, and no figures are written.
     weights : str
@@ -110,7 +114,7 @@ def export(
             store_weights(model, weights)
             onnx.checker.check_model(model, full_check=True)
             onnx.save(model, part)
-            difference = _difference(network, entry, part, [(1, side, side), (2, side, side)])
+            difference = _difference(network, entry, part, _shapes_of(entry, side))
             _check_difference(target, difference, ROUNDED[weights])
     if card is not None:
         set_checksum(card, target)
@@ -139,6 +143,9 @@ def _network(paths: Sequence[Path], checkpoints: Sequence[Checkpoint]) -> tuple[
 def _check_alike(paths: Sequence[Path], entries: Sequence[Entry]) -> None:
     """Raise ModelError unless all the networks of an ensemble have the same inputs, normalized in the same way."""
     first = entries[0]
+    for path, entry in zip(paths, entries, strict=True):
+        if entry.objects:
+            raise ModelError(f"{path}: expected a network that answers with a map, for objects have no mean")
     for path, entry in zip(paths[1:], entries[1:], strict=True):
         if (entry.inputs, entry.mean, entry.deviation) != (first.inputs, first.mean, first.deviation):
             raise ModelError(
@@ -173,10 +180,10 @@ def _write(network: nn.Module, entry: Entry, path: Path, side: int) -> tuple[boo
 
     Returns whether sizes are free, and the difference from torch.
     """
-    for free in (True, False):
+    for free in (False,) if entry.objects else (True, False):
         _trace(network, entry, path, side, free)
         onnx.checker.check_model(onnx.load(path), full_check=True)
-        shapes = [(1, side, side), (2, side, side)]
+        shapes = _shapes_of(entry, side)
         try:
             if not free:
                 return False, _difference(network, entry, path, shapes)
@@ -191,21 +198,38 @@ def _write(network: nn.Module, entry: Entry, path: Path, side: int) -> tuple[boo
     raise AssertionError("a fixed size either works or raises")
 
 
+def _shapes_of(entry: Entry, side: int) -> list[tuple[int, int, int]]:
+    """Return how many pictures, rows and columns a file must take: two pictures at once unless it finds objects."""
+    return [(count, side, side) for count in ((1,) if entry.objects else (1, 2))]
+
+
+class _Objects(nn.Module):
+    """What a file of a network that finds objects answers for one picture: all of them without a batch's dimension."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(each[0] for each in self.network.detect(image))
+
+
 def _trace(network: nn.Module, entry: Entry, path: Path, side: int, free: bool) -> None:
     axes = {0: "N", 2: "H", 3: "W"} if free else {0: "N"}
-    out = "refined" if "mask" in entry.inputs else "mask"
+    outputs = OBJECTS if entry.objects else ("refined" if "mask" in entry.inputs else "mask",)
+    count = _shapes_of(entry, side)[-1][0]
     with warnings.catch_warnings():
         # This exporter is deprecated; its successor needs onnxscript, and gains nothing for convolutions.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
-            tuple(torch.from_numpy(each) for each in _shapes(entry, (2, side, side), np.random.default_rng(0))),
+            _Objects(network).eval() if entry.objects else network,
+            tuple(torch.from_numpy(each) for each in _shapes(entry, (count, side, side), np.random.default_rng(0))),
             str(path),
             dynamo=False,
             opset_version=OPSET,
             input_names=list(entry.inputs),
-            output_names=[out],
-            dynamic_axes=dict.fromkeys((*entry.inputs, out), axes),
+            output_names=list(outputs),
+            dynamic_axes=None if entry.objects else dict.fromkeys((*entry.inputs, *outputs), axes),
         )
 
 
@@ -216,14 +240,33 @@ def _difference(network: nn.Module, entry: Entry, path: Path, shapes: Sequence[t
     rng = np.random.default_rng(0)
     for shape in shapes:
         feeds = _shapes(entry, shape, rng)
+        found = session.run(None, dict(zip(entry.inputs, feeds, strict=True)))
+        if entry.objects:
+            worst = max(worst, _difference_of_objects(network, feeds[0], found))
+            continue
         with torch.inference_mode():
             expected = answer(network, entry, tuple(torch.from_numpy(each) for each in feeds)).numpy()
-        found = session.run(None, dict(zip(entry.inputs, feeds, strict=True)))[0]
+        found = found[0]
         if found.shape != expected.shape:
             raise ModelError(f"{path.stem}: expected an answer of shape {expected.shape}, got {found.shape}")
         found = to_map(torch.from_numpy(found), entry).numpy()
         worst = max(worst, float(np.abs(found - expected).max()))
     return worst
+
+
+def _difference_of_objects(network: nn.Module, image: np.ndarray, found: list[np.ndarray]) -> float:
+    """Return how far the foreground of the best objects is from torch's, and how far their boxes and scores are.
+
+    The best alone: of the many boxes that hardly score, rounding decides which of two duplicates is dropped.
+    """
+    size = image.shape[2:]
+    with torch.inference_mode():
+        objects = network.detect(torch.from_numpy(image))
+        least = 0.9 * float(objects[2].max())
+        expected = network.paste(*objects, size, least)[0, 0].numpy()
+    rule = Instances(**{name: name for name in OBJECTS}, classes=tuple(range(1, network.classes)), score=least)
+    pasted = read_instances(rule, found, Placement(size, 0, 0, *size), size)
+    return max(float(np.abs(pasted - expected).max()), abs(float(found[2].max() - objects[2].max())))
 
 
 def _shapes(entry: Entry, shape: tuple[int, int, int], rng: np.random.Generator) -> list[np.ndarray]:

@@ -21,7 +21,9 @@ from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import dump_recipe
 from bgkit.train.record import read_log
 
-__all__ = ["Exported", "card_name", "set_checksum", "write_card", "write_figures"]
+__all__ = ["OBJECTS", "Exported", "card_name", "set_checksum", "write_card", "write_figures"]
+
+OBJECTS = ("boxes", "labels", "scores", "masks")  # outputs of a network that finds objects
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,11 @@ def write_card(exported: Exported, license_name: str, commercial: str) -> None:
     if len(entry.inputs) > 1:
         for name in entry.inputs:
             lines += ["", "[[input.tensors]]", f'name = "{name}"', f'layers = ["{name}"]']
-    answer = "refined" if "mask" in entry.inputs else "mask"
-    lines += ["", "[output]", f'name = "{answer}"', f'activation = "{entry.activation}"']
+    if entry.objects:
+        lines += ["", "[output.instances]", *(f'{name} = "{name}"' for name in OBJECTS), "classes = [1]"]
+    else:
+        answer = "refined" if "mask" in entry.inputs else "mask"
+        lines += ["", "[output]", f'name = "{answer}"', f'activation = "{entry.activation}"']
     text = "\n".join(lines) + "\n"
     path = exported.file.with_suffix(".toml")
     parse_card(text, str(path))

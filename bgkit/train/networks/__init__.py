@@ -6,6 +6,8 @@ A second input (``plate`` (N, 3, H, W), ``trimap`` or ``mask`` (N, 1, H, W)) is 
 
 Logits pass through a sigmoid to become the answer. An entry with ``activation="none"`` is of a network whose paper
 answers with the opacity itself: what it gives, in training and in evaluation, is clipped to 0..1 and nothing more.
+An entry with ``objects`` is of a network that finds objects: its method ``detect(image)`` returns boxes, labels, scores
+and masks, which an exported file answers with, and in evaluation the network pastes them into a map.
 
 Where a paper trains with a loss of its own, its network has a method ``loss(outputs, truth, image)``, which a training
 loop uses instead of the recipe's: ``outputs`` is what ``forward`` returned in training (which may then hold more than
@@ -41,6 +43,7 @@ class Entry:
     activation: Literal["sigmoid", "none"] = "sigmoid"  # what makes the answer, 0..1, of the output
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    objects: bool = False  # whether an exported file answers with objects: boxes, labels, scores, masks
     encoder: str = ""  # the part that ``load_imagenet`` fills, and that then moves at a rate of its own
 
 
@@ -86,6 +89,7 @@ NETWORKS: dict[str, Entry] = {
         mean=(0.0, 0.0, 0.0),
         deviation=(1.0, 1.0, 1.0),
     ),
+    "maskrcnn-resnet50": Entry("maskrcnn:MaskRCNN", "He et al. 2017", parameters=44.4, activation="none", objects=True),
     "cascadepsp": Entry("cascade:CascadePSP", "Cheng et al. 2020", inputs=("image", "mask"), multiple=8),
     "fcn-32s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 32}, parameters=134),
     "fcn-16s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 16}, parameters=134),
