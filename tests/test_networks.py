@@ -36,6 +36,7 @@ NARROW = {
     "u2net": {"width": 16},
     "u2netp": {"width": 32},
     "basnet": {"width": 8},
+    "enfnet": {"width": 16},
     "modnet": {"width": 8, "multiplier": 0.25},
     "indexnet": {"multiplier": 0.25},
     "background-matting-v2-mobilenetv2": {"width": 0.25},

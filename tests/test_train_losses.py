@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
 
-from bgkit.train.losses import deep_supervision, soft_iou, ssim  # noqa: E402
+from bgkit.train.losses import boundary_iou, deep_supervision, gradient, soft_iou, ssim  # noqa: E402
 from bgkit.train.networks.coarse import CoarseNet  # noqa: E402
 from bgkit.train.optimizing import Muon, make_optimizers, orthogonal, rate  # noqa: E402
 from bgkit.train.recipe import Loss, Optimizer, Schedule  # noqa: E402
@@ -46,6 +46,26 @@ def test_soft_iou_by_hand():
     """Half of a subject found: intersection 2 of union 4, with the constant 0.002 of 8 pixels."""
     target, found = torch.tensor([[[[1.0, 1, 1, 1, 0, 0, 0, 0]]]]), torch.tensor([[[[1.0, 1, 0, 0, 0, 0, 0, 0]]]])
     assert soft_iou(found, target).item() == pytest.approx(1 - (2 + 0.016) / (4 + 0.016))
+
+
+def test_gradient_is_sobels():
+    """The size that scikit-image gives, which divides it by 4 and by the root of 2, away from the border."""
+    from skimage.filters import sobel
+
+    image = np.random.default_rng(0).random((12, 15)).astype(np.float32)
+    found = gradient(torch.from_numpy(image)[None, None])[0, 0].numpy()
+    assert found[1:-1, 1:-1] / 4 / np.sqrt(2) == pytest.approx(sobel(image)[1:-1, 1:-1], abs=1e-3)
+
+
+def test_boundary_counts_contours_only():
+    """The truth costs nothing, nor does a map without contours for one without; a square set off by 4 px costs most."""
+    truth = square()
+    assert boundary_iou(truth, truth) < 1e-4
+    assert boundary_iou(torch.full_like(truth, 0.3), torch.zeros_like(truth)) < 1e-3
+    assert boundary_iou(truth.roll(1, 3), truth) < boundary_iou(truth.roll((4, 4), (2, 3)), truth)
+    assert boundary_iou(truth.roll((4, 4), (2, 3)), truth) > 0.7
+    by_word = deep_supervision([20 * truth - 10], truth.roll(1, 3), Loss(cross_entropy=0, iou=0, boundary=2))
+    assert by_word == pytest.approx(2 * boundary_iou(truth, truth.roll(1, 3)).item(), rel=1e-2)
 
 
 def test_ssim_as_scikit_image_has_it():

@@ -190,6 +190,8 @@ class Loss:
         1 - intersection / union, of a picture as a whole.
     ssim : float
         1 - structural similarity, of windows of 11 pixels: edges count.
+    boundary : float
+        1 - overlap of the contours (Luo et al. 2017): edges alone count, so it needs another loss beside it.
     supervision : str
         Weights of a network's coarser outputs: ``halving`` from one to the next, or ``equal``.
     own : bool
@@ -199,6 +201,7 @@ class Loss:
     cross_entropy: Annotated[float, Range(0, 100)] = 1.0
     iou: Annotated[float, Range(0, 100)] = 1.0
     ssim: Annotated[float, Range(0, 100)] = 0.0
+    boundary: Annotated[float, Range(0, 100)] = 0.0
     supervision: Literal["halving", "equal"] = "halving"
     own: bool = True
 

@@ -189,8 +189,8 @@ def _check_together(recipe: Recipe) -> None:
     if recipe.split.validation + recipe.split.test >= 100:
         raise RecipeError("split: validation and test together leave nothing to train on")
     own = hasattr(made_by(recipe.network), "loss") and recipe.loss.own
-    if not own and recipe.loss.cross_entropy + recipe.loss.iou + recipe.loss.ssim == 0:
-        raise RecipeError("loss: expected at least one of cross_entropy, iou and ssim above 0")
+    if not own and recipe.loss.cross_entropy + recipe.loss.iou + recipe.loss.ssim + recipe.loss.boundary == 0:
+        raise RecipeError("loss: expected at least one of cross_entropy, iou, ssim and boundary above 0")
     chances = recipe.augmentation
     if chances.paste + chances.mix + chances.empty + chances.vacant > 1:
         raise RecipeError("augmentation: paste, mix, empty and vacant together are more than all of the samples")

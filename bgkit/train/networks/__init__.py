@@ -63,6 +63,7 @@ NETWORKS: dict[str, Entry] = {
     "u2net": Entry("u2net:U2Net", "Qin et al. 2020", parameters=44.0),
     "u2netp": Entry("u2net:U2Net", "Qin et al. 2020", {"lite": True}, parameters=1.13),
     "basnet": Entry("basnet:BASNet", "Qin et al. 2019", parameters=87.1),
+    "enfnet": Entry("enfnet:ENFNet", "Tu et al. 2019"),
     "modnet": Entry("modnet:MODNet", "Ke et al. 2022", parameters=6.5, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5)),
     "indexnet": Entry(
         "indexnet:IndexNet", "Lu et al. 2019", parameters=8.15, inputs=("image", "trimap"), activation="none"

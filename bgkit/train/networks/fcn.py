@@ -26,10 +26,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bgkit.train.networks.vgg import VGG16
 
 __all__ = ["FCN"]
-
-GROUPS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # VGG16: width in units of 64, convolutions
 
 
 class FCN(nn.Module):
@@ -53,15 +54,8 @@ class FCN(nn.Module):
 
     def __init__(self, stride: int = 8, *, classes: int = 1, width: int = 64, hidden: int = 4096) -> None:
         super().__init__()
-        self.groups = nn.ModuleList()
-        channels = 3
-        for factor, count in GROUPS:
-            group = nn.Sequential()
-            for _ in range(count):
-                group.extend([nn.Conv2d(channels, factor * width, 3, padding=1), nn.ReLU(inplace=True)])
-                channels = factor * width
-            group.append(nn.MaxPool2d(2))
-            self.groups.append(group)
+        self.groups = VGG16(width)
+        channels = self.groups.channels[-1]
         self.fully = nn.Sequential(
             nn.Conv2d(channels, hidden, 7, padding=3),
             nn.ReLU(inplace=True),
@@ -70,7 +64,7 @@ class FCN(nn.Module):
             nn.ReLU(inplace=True),
             nn.Dropout(0.5),
         )
-        for module in self.modules():
+        for module in self.fully:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
@@ -81,11 +75,8 @@ class FCN(nn.Module):
         self.enlarge = _enlarge(classes, stride).requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Tensor] | Tensor:
-        pools, x = [], image
-        for group in self.groups:
-            x = group(x)
-            pools.append(x)
-        scores = self.score(self.fully(x))
+        pools = [F.max_pool2d(each, 2) for each in self.groups(image)]
+        scores = self.score(self.fully(pools[4]))
         for twice, score, pool in zip(self.twice, self.fused_scores, (pools[3], pools[2]), strict=False):
             scores = twice(scores) + score(pool)
         logits = self.enlarge(scores)

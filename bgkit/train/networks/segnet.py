@@ -27,10 +27,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bgkit.train.networks.blocks import convolution, initialize
+from bgkit.train.networks.vgg import GROUPS
 
 __all__ = ["SegNet"]
-
-GROUPS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # VGG16: width in units of 64, convolutions
 
 
 class SegNet(nn.Module):
