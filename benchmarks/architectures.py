@@ -270,11 +270,13 @@ def judge_given(name: str, checkpoint: Path, samples: list[Sample], grounds: lis
     network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
     images, truths = zip(*((sample.read_image(), sample.read_truth()) for sample in samples), strict=True)
     pictures = Pictures(*([np.uint8(255 * each + 0.5) for each in part] for part in (images, truths)), [])
-    figures: dict[str, float | str] = {"given": entry.inputs[1]}
+    figures: dict[str, float | str] = {"given": ", ".join(entry.inputs[1:])}
     figures |= scoring.measure(network.eval(), pictures, grounds, entry, size=side, seed=0)
-    if entry.inputs[1] != "plate":
+    if entry.inputs[-1] in ("mask", "trimap"):
         drawn = training.samples(pictures, grounds, entry, size=side, seed=0)
-        alone = [score(inputs[1][0, 0].numpy(), each.truth, names=MEASURED, stretch=False) for each, inputs, _ in drawn]
+        alone = [
+            score(inputs[-1][0, 0].numpy(), each.truth, names=MEASURED, stretch=False) for each, inputs, _ in drawn
+        ]
         figures |= {f"given_{key}": value for key, value in summarize(alone).items() if key != "f_max"}
     return figures
 
@@ -329,7 +331,8 @@ One command makes the table, and resumes it where it was stopped: `python -m ben
 
 ## Networks that are given more than the picture
 
-A trimap or a coarse mask is made of the truth, as training makes it, and a plate is what the subject was pasted on.
+A trimap or a coarse mask is made of the truth, as training makes it.
+A plate is what the subject was pasted on, and a next frame the picture with its parts moved.
 So these figures do not compare with those above: read them against what the trimap or the mask is worth by itself.
 Judged at the size they were trained at, maps not stretched.
 

@@ -41,6 +41,7 @@ LAYERS: Mapping[str, _Kind] = MappingProxyType(
         "image": _Kind(np.float32, (3,), "sRGB-encoded RGB, 0..1, upright"),
         "plate": _Kind(np.float32, (3,), "the same scene photographed empty, 0..1"),
         "second": _Kind(np.float32, (3,), "the same subject photographed before another ground, 0..1"),
+        "next": _Kind(np.float32, (3,), "the next frame of the same film, or the one before, 0..1"),
         "strokes": _Kind(np.uint8, (), "user strokes: 0 background, 255 foreground, 128 elsewhere"),
         "opacity": _Kind(np.float32, (), "the picture's own alpha channel, 0..1; multiplies into every alpha"),
         "mask": _Kind(np.float32, (), "probability of foreground, 0..1"),
@@ -68,6 +69,7 @@ class Layers:
     image: Array
     plate: Array | None = None
     second: Array | None = None
+    next: Array | None = None
     strokes: Array | None = None
     opacity: Array | None = None
     mask: Array | None = None

@@ -26,7 +26,7 @@ log = logging.getLogger("bgkit")
 log.addHandler(logging.NullHandler())  # who listens is the program's choice
 
 FORMAT = 1  # the version of the file format
-INPUTS = ("image", "plate", "second", "strokes", "opacity")  # made by no stage from something else
+INPUTS = ("image", "plate", "second", "next", "strokes", "opacity")  # made by no stage from something else
 
 
 def _odds(new: Array, old: Array) -> Array:
@@ -97,7 +97,7 @@ class Step:
                     array = array * layers.opacity
                 made = layers.put(info.gives, array)
                 if info.gives == "image":
-                    for name in ("plate", "second"):
+                    for name in ("plate", "second", "next"):
                         other = getattr(layers, name)
                         made = made if other is None else made.put(name, self._same_scene(name, other, values))
             except BgkitError as error:
@@ -115,7 +115,7 @@ class Step:
         return evidence.pool(array, layers.mask, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:
-        """Do to the plate or the second shot what was done to the picture, so that both can still be compared."""
+        """Do to another shot of the scene what was done to the picture, so that both can still be compared."""
         given = {each: other if each in ("image", "plate") else None for each in (*self.stage.needs, *self.stage.uses)}
         with collect_notes():
             same = self.stage.function(**given, **values)

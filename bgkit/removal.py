@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BROUGHT", "read_layers", "remove", "with_background"]
 
-BROUGHT = ("plate", "second", "strokes", "mask", "trimap", "alpha")
+BROUGHT = ("plate", "second", "next", "strokes", "mask", "trimap", "alpha")
 
 # Keywords of rembg.remove, and what they are here.
 REMBG = {
@@ -70,7 +70,8 @@ def remove(
         Seconds after which the work is stopped, with a DeadlineError that names the step: after the stage that is at
         work, or inside a network. ``bgkit.remove_many`` ends the stage, too.
     **brought : path or array, optional
-        ``plate``, ``second``, ``mask``, ``trimap``, ``alpha`` or ``strokes`` of your own: a picture file or an array.
+        ``plate``, ``second``, ``next``, ``mask``, ``trimap``, ``alpha`` or ``strokes`` of your own: a picture file or
+        an array.
 
     Returns
     -------
@@ -146,7 +147,7 @@ def _from_file_or_array(picture: Any, page: int | None) -> Layers:
 def _read_layer(name: str, source: Any) -> Array:
     from bgkit import imagefile
 
-    if name in ("plate", "second"):
+    if name in ("plate", "second", "next"):
         picture = imagefile.read_picture(source)
         if picture.alpha is not None and picture.alpha.min() < 1:
             raise LayerError(

@@ -198,6 +198,7 @@ def _layers_of(image: Array, alpha: Array) -> Layers:
         image,
         plate=np.full_like(image, 0.9),
         second=np.clip(image - darker * (1 - np.minimum(alpha, 0.7))[..., None], 0, 1),
+        next=np.roll(image, 2, 1),
         strokes=trimap,
         mask=alpha,
         trimap=trimap,

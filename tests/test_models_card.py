@@ -127,7 +127,7 @@ WRONG = [
     (
         '"image", "mask"]',
         '"image", "depth"]',
-        "input.tensors.layers: expected a list of image or plate or mask or trimap, at least one, got",
+        "input.tensors.layers: expected a list of image or plate or next or mask or trimap, at least one, got",
     ),
     ('"image", "mask"]', '"mask"]', 'input.tensors: expected one that holds the layer "image"'),
     ('name = "b"', "name = 0", "output.name: expected text, got 0"),

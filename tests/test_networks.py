@@ -37,6 +37,8 @@ NARROW = {
     "u2netp": {"width": 32},
     "basnet": {"width": 8},
     "enfnet": {"width": 16},
+    "videofcn-static": {"width": 16},
+    "videofcn-dynamic": {"width": 16},
     "modnet": {"width": 8, "multiplier": 0.25},
     "indexnet": {"multiplier": 0.25},
     "background-matting-v2-mobilenetv2": {"width": 0.25},
@@ -73,6 +75,7 @@ def drawn(name: str, side: int, pictures: int):
     layers = {
         "image": (images - mean) / deviation,
         "plate": (images[:, :, :1, :1].expand_as(images) - mean) / deviation,
+        "next": (images.roll(2, 3) - mean) / deviation,
         "trimap": torch.where((truth > 0) & (truth < 1), 0.5, truth),
         "mask": torch.nn.functional.avg_pool2d(truth, 9, 1, 4),
     }

@@ -23,6 +23,7 @@ NARROW = {
     "background-matting-v2-mobilenetv2": {"width": 0.125, "pixels": 16 * 100},  # of 16 x 24 patches
     "indexnet": {"multiplier": 0.125},
     "cascadepsp": {"width": 4},
+    "videofcn-dynamic": {"width": 8},
 }
 
 
@@ -33,7 +34,13 @@ def scene(rows: int = ROWS, cols: int = COLS):
     reach = np.hypot(*(np.mgrid[:rows, :cols] - np.array([rows, cols])[:, None, None] / 2)) - min(rows, cols) / 3.5
     trimap[reach < -6], trimap[reach > 6] = 255, 0
     plate = np.full_like(image, 0.9)
-    return {"image": image, "plate": plate, "trimap": trimap, "mask": np.roll(alpha, 3, 1)}, alpha
+    return {
+        "image": image,
+        "plate": plate,
+        "trimap": trimap,
+        "mask": np.roll(alpha, 3, 1),
+        "next": np.roll(image, 2, 1),
+    }, alpha
 
 
 def fed(entry, layers) -> list:
@@ -112,7 +119,7 @@ def run_stage(name: str, model: str, layers) -> np.ndarray:
     if "trimap" in NETWORKS[name].inputs:
         return cnn_matting(layers["image"], layers["trimap"], model=model)
     if "mask" in NETWORKS[name].inputs:
-        return cascade_refine(layers["image"], layers["mask"], model=model, sure=0)
+        return cascade_refine(layers["image"], layers["mask"], layers["next"], model=model, sure=0)
     return cnn_mask(layers["image"], layers["plate"], model=model)
 
 
@@ -255,6 +262,32 @@ def test_cascade_runs_whole_then_tiles(tmp_path, monkeypatch):
     assert np.ptp(whole) > 0
     for _, mask, _ in seen[1:]:  # the first answer, enlarged, and no longer the mask that was given
         assert whole.min() - 1e-6 <= mask.min() <= mask.max() <= whole.max() + 1e-6
+
+
+def test_a_still_is_a_film_in_which_nothing_moves(tmp_path):
+    """Without a next frame the network sees the picture twice, and the run's facts say so."""
+    torch.manual_seed(0)
+    entry = NETWORKS["videofcn-dynamic"]
+    network = build("videofcn-dynamic", width=4).eval()
+    layers, _ = scene()
+    export(network, entry, fed(entry, layers), tmp_path / "film.onnx")
+    model = card(entry, tmp_path / "film.onnx")
+    with collect_notes() as facts:
+        still = cascade_refine(layers["image"], layers["mask"], model=model)
+    assert facts["next"] is False
+    assert np.array_equal(still, cascade_refine(layers["image"], layers["mask"], layers["image"], model=model))
+    assert np.abs(still - run_stage("videofcn-dynamic", model, layers)).max() > 1e-6
+
+
+def test_subject_and_ground_weigh_alike():
+    """VideoFCN's loss of an answer of one half is the same for a subject that is small and for its negative."""
+    network = build("videofcn-static", width=2)
+    small = torch.zeros(1, 1, 32, 32)
+    small[..., :16, :8] = 1
+    undecided = [torch.zeros(1, 1, side, side) for side in (8, 4, 2)]
+    loss = network.loss(undecided, small, small)
+    assert loss == pytest.approx(network.loss(undecided, 1 - small, small).item())
+    assert loss == pytest.approx(3 * np.log(2) * 2 * 0.125 * 0.875, rel=1e-5)
 
 
 def test_semantics_and_detail_are_supervised():

@@ -48,6 +48,17 @@ def test_enfnet_counted_by_its_layers():
     assert found == CONVOLUTIONS + condition + sides + guidance + enlarged + local + whole == 37_272_850
 
 
+@pytest.mark.parametrize(("name", "inputs", "total"), [("static", 3, 15_162_965), ("dynamic", 7, 15_165_269)])
+def test_videofcn_counted_by_its_layers(name, inputs, total):
+    """VGG-16, its first layer of three or seven channels, a score of each of three groups and two side maps."""
+    first = weights(3, inputs, 64) - weights(3, 3, 64)
+    scores = weights(3, 512, 1) + 2 * weights(3, 65, 1)
+    sides = weights(3, 512, 64) + weights(3, 256, 64)
+    with torch.device("meta"):
+        found = sum(weight.numel() for weight in build(f"videofcn-{name}").parameters())
+    assert found == CONVOLUTIONS + first + scores + sides == total
+
+
 def test_enfnet_sees_the_deepest_map_as_it_is_at_352():
     """At the paper's side the deepest map is 11x11, which the three global convolutions bring to one place."""
     with torch.device("meta"):

@@ -12,6 +12,7 @@ from train_pictures import scenes  # noqa: E402
 from bgkit.train.augmenting import draw, whole  # noqa: E402
 from bgkit.train.data import batches, samples  # noqa: E402
 from bgkit.train.extra_inputs import UNKNOWN, spoil, trimap_of  # noqa: E402
+from bgkit.train.moving import next_frame  # noqa: E402
 from bgkit.train.networks import Entry  # noqa: E402
 from bgkit.train.pictures import Pictures  # noqa: E402
 from bgkit.train.recipe import Augmentation  # noqa: E402
@@ -191,7 +192,7 @@ def test_a_spoiled_mask_is_wrong_but_like_the_truth():
     assert len(set(overlaps)) == len(overlaps)
 
 
-@pytest.mark.parametrize("second", ["plate", "trimap", "mask"])
+@pytest.mark.parametrize("second", ["plate", "trimap", "mask", "next"])
 def test_batches_depend_on_seed_epoch_and_number_alone(second):
     """Begun in the middle, an epoch goes on with the same batches; another epoch has others."""
     entry = Entry("", "", inputs=("image", second))
@@ -204,7 +205,7 @@ def test_batches_depend_on_seed_epoch_and_number_alone(second):
         assert torch.equal(truth, truth_again)
     other = next(batches(pictures(), GROUNDS, entry, Augmentation(), epoch=3, **given))
     assert not torch.equal(other[0][0], full[0][0][0])
-    assert full[0][0][1].shape == (3, 3 if second == "plate" else 1, 32, 32)
+    assert full[0][0][1].shape == (3, 3 if second in ("plate", "next") else 1, 32, 32)
 
 
 def test_inputs_are_normalized_as_the_entry_says():
@@ -223,3 +224,23 @@ def test_a_trimap_network_is_scored_as_its_stage_uses_it():
     trimap = torch.tensor([[[[0.0, UNKNOWN, 1.0]]]])
     found = predict(lambda image, given: torch.zeros_like(given), entry, (torch.zeros(1, 3, 1, 3), trimap))
     assert found.tolist() == [[[[0.0, 0.5, 1.0]]]]
+
+
+def test_next_frame_moves_subject_and_scene_by_themselves():
+    """A square on a ramp: some next frames have it elsewhere on the ground that stays, some all of it, some nothing."""
+    size = 64
+    picture = np.repeat(np.linspace(0.2, 0.6, size, dtype=np.float32)[None, :, None], size, 0).repeat(3, 2)
+    truth = np.zeros((size, size), np.float32)
+    truth[24:40, 24:40] = 1
+    picture[truth > 0] = (0.9, 0.1, 0.1)
+    seen = set()
+    for seed in range(24):
+        after = next_frame(picture, truth, np.random.default_rng(seed))
+        assert after.min() > -1e-4
+        assert after.max() < 1 + 1e-4
+        red = after[..., 0] - after[..., 1] > 0.4
+        assert 0.6 < red.sum() / truth.sum() < 1.5  # the subject is there, once: what it left is filled
+        ground = np.abs(after - picture)[:8, 8:-8].max() > 5e-3
+        moved = bool((red != (truth > 0.5)).sum() > 8)
+        seen.add((ground, moved))
+    assert {(False, False), (False, True), (True, True)} <= seen

@@ -80,6 +80,7 @@ def remove_many(
     events: Events | None = None,
     plate: PathOrUrl | None = None,
     second: PathOrUrl | None = None,
+    next: PathOrUrl | None = None,
     mask: PathOrUrl | None = None,
     trimap: PathOrUrl | None = None,
     strokes: PathOrUrl | None = None,
@@ -131,7 +132,7 @@ def remove_many(
         nothing; or all that holds for the result, places (GPS) included.
     events : Events, optional
         Hears each outcome as it comes (:class:`bgkit.batch.events.Events`).
-    plate, second, mask, trimap, strokes, alpha : path, optional
+    plate, second, next, mask, trimap, strokes, alpha : path, optional
         Layers of your own: a file for all pictures, or a folder of files with the pictures' names.
 
     Returns
@@ -149,7 +150,8 @@ def remove_many(
     names = [fspath(each) for each in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
     target = None if out is None else fspath(out)
     chain = pipeline if isinstance(pipeline, Pipeline) else load_pipeline(pipeline)
-    brought = {"plate": plate, "second": second, "mask": mask, "trimap": trimap, "strokes": strokes, "alpha": alpha}
+    brought = {"plate": plate, "second": second, "next": next, "mask": mask, "trimap": trimap, "strokes": strokes}
+    brought |= {"alpha": alpha}
     given = {name: fspath(path) for name, path in brought.items() if path is not None}
     chain = with_background(chain.giving(layer).with_values(values or {}), background)
     report_path = Path(report) if report is not None else None

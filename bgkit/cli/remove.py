@@ -23,6 +23,7 @@ LAYERS = ("result", "alpha", "mask", "trimap", "foreground", "background")
 BROUGHT = {
     "plate": "The scene photographed empty.",
     "second": "The same subject photographed before another ground (-p two-grounds).",
+    "next": "The film's next frame, or the one before, for a network that sees two (cascade_refine).",
     "mask": "A mask of your own: white is subject.",
     "trimap": "A trimap of your own: black, white, and gray for unknown.",
     "strokes": "Strokes: white on the subject, black on the background, gray or clear elsewhere.",
@@ -226,6 +227,7 @@ def command(
                 mask=given.get("mask"),
                 trimap=given.get("trimap"),
                 second=given.get("second"),
+                next=given.get("next"),
                 strokes=given.get("strokes"),
                 alpha=given.get("alpha"),
             )

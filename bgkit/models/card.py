@@ -23,14 +23,14 @@ from bgkit.params import Range, check_values, read_fields, schema_in_files, tabl
 
 __all__ = ["Card", "Input", "Instances", "Normalization", "Output", "Tensor", "card_schema", "parse_card", "read_card"]
 
-Layer = Literal["image", "plate", "mask", "trimap"]  # what a tensor may be made of
+Layer = Literal["image", "plate", "next", "mask", "trimap"]  # what a tensor may be made of
 Layout = Literal["NCHW", "NHWC", "CHW"]
 Interpolation = Literal[
     "area", "sparse-area", "nearest", "bilinear", "bicubic", "smooth-bilinear", "smooth-bicubic", "lanczos"
 ]
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-CHANNELS: dict[str, int] = {"image": 3, "plate": 3, "mask": 1, "trimap": 1}
+CHANNELS: dict[str, int] = {"image": 3, "plate": 3, "next": 3, "mask": 1, "trimap": 1}
 LARGEST = 1e30  # of a number: float32, which networks take, ends at 3e38
 
 
@@ -367,9 +367,9 @@ class Card(CardFile):
 
     @property
     def normalizations(self) -> dict[str, Input | Normalization]:
-        """Scale, mean and deviation of each layer that has its own; the plate is treated as the image."""
+        """Scale, mean and deviation of each layer that has its own; plate and next frame are treated as the image."""
         rule = self.input
-        given = {"image": rule, "plate": rule, "mask": rule.mask, "trimap": rule.trimap}
+        given = {"image": rule, "plate": rule, "next": rule, "mask": rule.mask, "trimap": rule.trimap}
         return {layer: given[layer] or Normalization() for layer in self.layers}
 
     @property

@@ -8,6 +8,9 @@ picture of any size, and as much again where the subject is small.
 
 Refinement follows CascadePSP (Cheng, Chung, Tai, Tang 2020): first the whole picture, shrunk, then
 overlapping tiles at full size, each fed the answer so far. Tiles that are sure are not looked at.
+
+A network may see a second frame of a film beside picture and mask (Wang, Shen, Shao 2018): it refines by what moves,
+and is shown the whole picture, once.
 """
 
 from __future__ import annotations
@@ -85,6 +88,7 @@ def cnn_mask(
 def cascade_refine(
     image: Array,
     mask: Array,
+    next: Array | None = None,
     *,
     model: Annotated[str, KnownModel("refinement")] = "guided",
     tile: Annotated[int, Range(0, 4096, "px", ui=(0, 2048))] = 0,
@@ -101,6 +105,9 @@ def cascade_refine(
         sRGB, 0..1.
     mask : ndarray of shape (M, N)
         The mask so far, 0..1.
+    next : ndarray of shape (M, N, 3), optional
+        The film's next frame, or the one before, for networks whose card asks for it (VideoFCN); others ignore it. A
+        still has none: then the picture itself stands in for it, as if nothing moved, and the mask decides.
     model : str
         A network that takes a picture and a mask: a name or the path of an ONNX file with a card. The
         default is a guided filter written as a network, which moves edges a few pixels and leaves the
@@ -130,12 +137,15 @@ def cascade_refine(
 
     Notes
     -----
-    Beside the layers and the answer, memory is that of one tile. The run's facts count the tiles seen.
+    Beside the layers and the answer, memory is that of one tile. The run's facts count the tiles seen. A network that
+    sees the next frame has learned on whole pictures: ``tile``, ``overlap``, ``whole`` and ``sure`` have no effect on
+    it, and the facts say whether a ``next`` was given.
 
     References
     ----------
     H. K. Cheng, J. Chung, Y.-W. Tai, C.-K. Tang, "CascadePSP: toward class-agnostic and very
-    high-resolution segmentation via global and local refinement", CVPR 2020.
+    high-resolution segmentation via global and local refinement", CVPR 2020. W. Wang, J. Shen, L. Shao, "Video
+    salient object detection via fully convolutional networks", IEEE TIP 2018.
 
     Examples
     --------
@@ -144,6 +154,9 @@ def cascade_refine(
     np.float32(1.0)
     """
     chosen = network(model, provider=provider)
+    if "next" in chosen.card.layers:
+        note(**chosen.facts, next=next is not None)
+        return chosen.run({"image": image, "next": image if next is None else next, "mask": mask})
     side = tile or chosen.card.input.tile or DEFAULT_TILE
     refined = mask
     if whole and max(mask.shape) > side:

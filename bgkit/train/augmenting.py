@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit.train.moving import next_frame
 from bgkit.train.recipe import Augmentation
 
 __all__ = ["Drawn", "draw", "draw_ground", "whole"]
@@ -24,11 +25,12 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Drawn:
-    """A sample: picture (S, S, 3), truth (S, S), and the plate (S, S, 3) it was pasted on, if it was; 0..1."""
+    """A sample: picture (S, S, 3), truth (S, S), and if asked for, plate and next frame; 0..1."""
 
     picture: Picture
     truth: Picture
     plate: Picture | None = None
+    next: Picture | None = None
 
 
 def draw(
@@ -40,30 +42,49 @@ def draw(
     rng: Rng,
     *,
     plate: bool = False,
+    moving: bool = False,
     partner: tuple[Bytes, Bytes] | None = None,
 ) -> Drawn:
     """Return one sample of a picture (M, N, 3) and its mask (M, N).
 
     With ``plate`` every sample is pasted, and the ground comes back as it was photographed without the subject: a
-    little lighter or darker, shifted by up to a hundredth of the side, with noise of its own. ``partner`` is another
-    picture and its mask, to be mixed with this one; what a plate shows is ground, the partner's subject too.
+    little lighter or darker, shifted by up to a hundredth of the side, with noise of its own. With ``moving`` the next
+    frame comes with it, in which scene and subject have moved, in the same light and with noise of its own.
+    ``partner`` is another picture and its mask, to be mixed with this one; what a plate shows is ground, the partner's
+    subject too.
     """
     picture, truth, ground = _compose(image, mask, grounds, size, chances, rng, plate=plate, partner=partner)
     light = _draw_light(picture, chances, rng)
-    picture = _photograph(light(picture), chances, rng)
-    return Drawn(picture, truth, _photograph_plate(light(ground), rng) if plate else None)
+    photographed = _photograph(light(picture), chances, rng)
+    return Drawn(
+        photographed,
+        truth,
+        _photograph_plate(light(ground), rng) if plate else None,
+        _photograph(light(next_frame(picture, truth, rng)), chances, rng) if moving else None,
+    )
 
 
-def whole(image: Bytes, mask: Bytes, grounds: Sequence[Bytes], size: int, rng: Rng, *, plate: bool = False) -> Drawn:
+def whole(
+    image: Bytes,
+    mask: Bytes,
+    grounds: Sequence[Bytes],
+    size: int,
+    rng: Rng,
+    *,
+    plate: bool = False,
+    moving: bool = False,
+) -> Drawn:
     """Return the whole picture as it is, stretched to a square: what is validated and tested with.
 
-    With ``plate`` it is pasted as in :func:`draw`, since nothing else has a plate.
+    With ``plate`` it is pasted as in :func:`draw`, since nothing else has a plate; with ``moving`` its next frame comes
+    with it.
     """
     if plate:
         calm = Augmentation(**{**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0), "texture": 0.5, "smallest": 1})
         return draw(image, mask, grounds, size, calm, rng, plate=True)
     picture = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return Drawn(picture, cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255)
+    truth = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return Drawn(picture, truth, next=next_frame(picture, truth, rng) if moving else None)
 
 
 def _compose(

@@ -42,7 +42,7 @@ def batches(
     """
     order = np.random.default_rng((seed, epoch)).permutation(len(pictures))
     count = len(order) // batch
-    plate = "plate" in entry.inputs
+    asked = _asked(entry)
 
     def make(number: int) -> tuple[tuple[Tensor, ...], Tensor]:
         made = []
@@ -53,7 +53,7 @@ def batches(
             if chances.mix:
                 other = rng.integers(len(pictures))
                 partner = pictures.images[other], pictures.masks[other]
-            drawn = draw(image, mask, grounds, size, chances, rng, plate=plate, partner=partner)
+            drawn = draw(image, mask, grounds, size, chances, rng, **asked, partner=partner)
             made.append(_tensors(drawn, entry, rng))
         return _stack(made)
 
@@ -73,16 +73,21 @@ def samples(
     for index in range(len(pictures) if limit is None else min(limit, len(pictures))):
         rng = np.random.default_rng((seed, index))
         image, mask = pictures.images[index], pictures.masks[index]
-        drawn = whole(image, mask, grounds, size, rng, plate="plate" in entry.inputs)
+        drawn = whole(image, mask, grounds, size, rng, **_asked(entry))
         yield drawn, *_stack([_tensors(drawn, entry, rng)])
+
+
+def _asked(entry: Entry) -> dict[str, bool]:
+    """Return what has to be drawn beside a picture and its truth."""
+    return {"plate": "plate" in entry.inputs, "moving": "next" in entry.inputs}
 
 
 def _tensors(drawn: Drawn, entry: Entry, rng: np.random.Generator) -> list[np.ndarray]:
     """Return the network's inputs in their order and the truth last, each (S, S, C)."""
     made = []
     for name in entry.inputs:
-        if name in ("image", "plate"):
-            pixels = drawn.picture if name == "image" else drawn.plate
+        if name in ("image", "plate", "next"):
+            pixels = {"image": drawn.picture, "plate": drawn.plate, "next": drawn.next}[name]
             made.append((pixels - np.float32(entry.mean)) / np.float32(entry.deviation))
         else:
             made.append((trimap_of if name == "trimap" else spoil)(drawn.truth, rng)[..., None])

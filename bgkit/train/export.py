@@ -279,6 +279,7 @@ def _shapes(entry: Entry, shape: tuple[int, int, int], rng: np.random.Generator)
     drawn = {
         "image": np.where(disk, subject, ground) + noise[0],
         "plate": ground + noise[1],
+        "next": np.roll(np.where(disk, subject, ground) + noise[0], 3, 3),
         "mask": disk,
         "trimap": np.where((np.abs(row**2 + col**2 - 0.4) < 0.1)[None, None], UNKNOWN, disk),
     }

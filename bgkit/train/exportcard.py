@@ -77,7 +77,9 @@ def write_card(exported: Exported, license_name: str, commercial: str) -> None:
         f"mean = {list(entry.mean)}",
         f"deviation = {list(entry.deviation)}",
     ]
-    if "trimap" in entry.inputs or "mask" in entry.inputs:  # details count: tiles at full size, not a shrunk square
+    if {"trimap", "mask"} & set(
+        entry.inputs
+    ) and "next" not in entry.inputs:  # details count: tiles at full size, not a shrunk square
         lines.append(f"tile = {exported.size}")
         lines += [f"multiple = {entry.multiple}", 'rounding = "pad"'] if exported.free else [f"size = {exported.size}"]
     else:

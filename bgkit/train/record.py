@@ -132,7 +132,7 @@ def draw_samples(
     for drawn, inputs, truth in samples(pictures, grounds, entry, size=size, seed=seed, limit=SHOWN):
         found = predict(network, entry, tuple(each.to(device) for each in inputs))[0, 0].cpu().numpy()
         others = [
-            drawn.plate if name == "plate" else _gray(inputs[number][0, 0].numpy())
+            getattr(drawn, name) if name in ("plate", "next") else _gray(inputs[number][0, 0].numpy())
             for number, name in enumerate(entry.inputs)
             if name != "image"
         ]

@@ -2,7 +2,7 @@
 
 A mask network maps ``image`` (N, 3, H, W), with H and W multiples of its ``multiple``, to logits: in training a list of
 (N, 1, h, w), finest first, each at the depth where its paper supervises it; in evaluation one (N, 1, H, W).
-A second input (``plate`` (N, 3, H, W), ``trimap`` or ``mask`` (N, 1, H, W)) is the second argument.
+Further inputs, ``plate`` or ``next`` (N, 3, H, W), ``trimap`` or ``mask`` (N, 1, H, W), are further arguments in order.
 
 Logits pass through a sigmoid to become the answer. An entry with ``activation="none"`` is of a network whose paper
 answers with the opacity itself: what it gives, in training and in evaluation, is clipped to 0..1 and nothing more.
@@ -12,8 +12,8 @@ and masks, which an exported file answers with, and in evaluation the network pa
 Where a paper trains with a loss of its own, its network has a method ``loss(outputs, truth, image)``, which a training
 loop uses instead of the recipe's: ``outputs`` is what ``forward`` returned in training (which may then hold more than
 one-channel maps), ``truth`` is (N, 1, H, W) in 0..1, ``image`` the network's first input, normalized. It computes in
-float32 whatever ``outputs`` are in, and returns one number. A plate is normalized as the picture is; a mask and a
-trimap lie in 0..1 (0, 128/255, 1).
+float32 whatever ``outputs`` are in, and returns one number. A plate and a next frame are normalized as the picture is;
+a mask and a trimap lie in 0..1 (0, 128/255, 1).
 """
 
 from __future__ import annotations
@@ -91,6 +91,10 @@ NETWORKS: dict[str, Entry] = {
         deviation=(1.0, 1.0, 1.0),
     ),
     "maskrcnn-resnet50": Entry("maskrcnn:MaskRCNN", "He et al. 2017", parameters=44.4, activation="none", objects=True),
+    "videofcn-static": Entry("videofcn:VideoFCN", "Wang, Shen, Shao 2018", {"dynamic": False}, multiple=16),
+    "videofcn-dynamic": Entry(
+        "videofcn:VideoFCN", "Wang, Shen, Shao 2018", inputs=("image", "next", "mask"), multiple=16
+    ),
     "cascadepsp": Entry("cascade:CascadePSP", "Cheng et al. 2020", inputs=("image", "mask"), multiple=8),
     "fcn-32s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 32}, parameters=134),
     "fcn-16s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 16}, parameters=134),
