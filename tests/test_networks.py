@@ -39,6 +39,8 @@ NARROW = {
     "enfnet": {"width": 16},
     "videofcn-static": {"width": 16},
     "videofcn-dynamic": {"width": 16},
+    "wss-tags": {"width": 16},
+    "wss": {"width": 16},
     "modnet": {"width": 8, "multiplier": 0.25},
     "indexnet": {"multiplier": 0.25},
     "background-matting-v2-mobilenetv2": {"width": 0.25},

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from conftest import disk_scene
+from train_pictures import draw_folder
 
 torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
 
+from bgkit.errors import RecipeError  # noqa: E402
 from bgkit.train.counting import count  # noqa: E402
+from bgkit.train.loop import train  # noqa: E402
 from bgkit.train.losses import gradient  # noqa: E402
 from bgkit.train.networks import build  # noqa: E402
 from bgkit.train.networks.vgg import VGG16  # noqa: E402
+from bgkit.train.networks.wss import smooth_pooling  # noqa: E402
+from bgkit.train.recipefile import read_recipe  # noqa: E402
+from bgkit.train.self_training import iterated_crf  # noqa: E402
+
+torch.set_num_threads(1)  # networks this small wait for threads longer than they compute
 
 
 def weights(kernel: int, inputs: int, outputs: int) -> int:
@@ -79,3 +89,83 @@ def test_enfnet_is_guided_by_edges():
     changed = (plain - edges).abs().amax((0, 1, 2))
     assert changed[:16].max() == 0
     assert changed[19:21].max() > 0
+
+
+def test_wss_counted_by_its_layers():
+    """VGG-16 with one normalization, three scores, three enlargings without biases, and the classifier of two tags."""
+    normalized = 2 * 512 + 2 * (1 + 2 + 2 + 2 + 2 + 1)
+    scores = 9 * 512 + weights(3, 512, 2) + weights(3, 256, 2)
+    enlarged = 16 * 1 * 2 + 16 * 2 * 2 + 64 * 2 * 1
+    classifier = weights(1, 512, 2)
+    with torch.device("meta"):
+        found = count(build("wss-tags"), 64)[0]
+    assert found == CONVOLUTIONS + normalized + scores + enlarged + classifier == 14_735_418
+
+
+def test_smooth_pooling_lies_between_maximum_and_mean():
+    """Of scores 3, 2, 0, 0 with m = 4 the shares are 0.625 and 0.375, and the gradient; extremes: maximum and mean."""
+    scores = torch.tensor([3.0, 2, 0, 0]).view(1, 1, 2, 2)
+    shares = torch.tensor([0.625, 0.375, 0, 0])  # 0.75 and 0.5, less what makes their sum 1
+    expected = (shares * scores.flatten()).sum() - 2 * (shares**2).sum()
+    assert smooth_pooling(scores, 1.0).item() == pytest.approx(expected.item())
+    assert smooth_pooling(scores, 1e-4).item() == pytest.approx(3, abs=1e-3)
+    assert smooth_pooling(scores, 100.0).item() + 200 / 4 == pytest.approx(1.25, abs=0.01)
+    scores.requires_grad_()
+    smooth_pooling(scores, 1.0).sum().backward()
+    assert torch.allclose(scores.grad.flatten(), shares)
+
+
+def test_iterated_crf_mends_a_mask():
+    """A disk's mask, off by 4 px and blurred, comes nearer to the disk with each round."""
+    image, alpha = disk_scene(64, 64)
+    import cv2
+
+    mask = cv2.GaussianBlur(np.roll(alpha, 4, 1), (0, 0), 6)
+
+    def overlap(found) -> float:
+        return ((found > 0.5) & (alpha > 0.5)).sum() / ((found > 0.5) | (alpha > 0.5)).sum()
+
+    assert overlap(mask) < overlap(iterated_crf(image, mask, rounds=1)) < overlap(iterated_crf(image, mask))
+
+
+def recipe(folder, text: str):
+    return read_recipe(
+        f"bgkit: 1\n{text}\nepochs: 1\nbatch: 4\nsizes: [32]\nthreads: 1\n"
+        f"augmentation: {{empty: 0.4, paste: 0.3, texture: 0.5}}\ndata: {{folder: {folder}TEACHER}}".replace(
+            "TEACHER", f", teacher: {folder.parent / 'tags'}" if "wss:" in text else ""
+        )
+    )
+
+
+def test_wss_trains_in_two_stages(tmp_path, monkeypatch):
+    """First from tags alone, then from masks that the first stage's network draws; another teacher is another run."""
+    from bgkit.train import loop
+
+    folder = draw_folder(tmp_path / "pictures")
+    shapes = set()
+    step = loop._step
+
+    def watch(state, recipe, inputs, truth):
+        shapes.add((recipe.network, *truth.shape[1:]))
+        step(state, recipe, inputs, truth)
+
+    monkeypatch.setattr(loop, "_step", watch)
+    said: list[str] = []
+    train(recipe(folder, "network: {wss-tags: {width: 4}}"), tmp_path / "tags", say=said.append)
+    second = recipe(folder, f"network: {{wss: {{width: 4}}}}\nstart: {tmp_path / 'tags' / 'best.pt'}")
+    best = train(second, tmp_path / "masks", say=said.append)
+    assert best.is_file()
+    assert shapes == {("wss-tags", 2, 1, 1), ("wss", 1, 32, 32)}
+    assert f"drawing masks with {tmp_path / 'tags'}" in said
+    state = torch.load(tmp_path / "tags" / "best.pt", weights_only=True)
+    torch.save({**state, "step": state["step"] + 1}, tmp_path / "tags" / "best.pt")
+    with pytest.raises(RecipeError, match="was begun with other pictures"):
+        train(second, tmp_path / "masks", say=said.append)
+
+
+def test_a_teacher_that_is_none_is_told(tmp_path):
+    """A recipe whose teacher is not there stops before anything is written."""
+    folder = draw_folder(tmp_path / "pictures")
+    with pytest.raises(RecipeError, match=r"data.teacher: .*tags.*no such checkpoint"):
+        train(recipe(folder, "network: {wss: {width: 4}}"), tmp_path / "masks", say=lambda text: None)
+    assert not (tmp_path / "masks").exists()

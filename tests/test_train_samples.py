@@ -244,3 +244,18 @@ def test_next_frame_moves_subject_and_scene_by_themselves():
         moved = bool((red != (truth > 0.5)).sum() > 8)
         seen.add((ground, moved))
     assert {(False, False), (False, True), (True, True)} <= seen
+
+
+def test_tags_are_what_is_in_the_sample():
+    """A subject or none; a texture, plain ground, or nobody knows, where the picture stays as it is."""
+    _, image, mask = next(scenes(1))
+    texture = {**NONE, "texture": 1.0}
+    for chances, expected in [
+        ({**texture, "empty": 1}, (0, 1)),
+        ({**NONE, "empty": 1}, (0, 0)),
+        ({**texture, "paste": 1}, (1, 1)),
+        ({**NONE, "paste": 1}, (1, 0)),
+        (NONE, (1, -1)),
+    ]:
+        drawn = draw(image, mask, GROUNDS, 32, Augmentation(**chances), np.random.default_rng(0))
+        assert drawn.tags == expected

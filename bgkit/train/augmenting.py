@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from bgkit.train.moving import next_frame
 from bgkit.train.recipe import Augmentation
 
-__all__ = ["Drawn", "draw", "draw_ground", "whole"]
+__all__ = ["UNKNOWN_TAG", "Drawn", "draw", "draw_ground", "whole"]
+
+UNKNOWN_TAG = -1.0
 
 Bytes = NDArray[np.uint8]
 Picture = NDArray[np.float32]
@@ -31,6 +33,7 @@ class Drawn:
     truth: Picture
     plate: Picture | None = None
     next: Picture | None = None
+    tags: tuple[float, float] = (UNKNOWN_TAG, UNKNOWN_TAG)  # whether there is a subject, and a textured ground
 
 
 def draw(
@@ -53,7 +56,7 @@ def draw(
     ``partner`` is another picture and its mask, to be mixed with this one; what a plate shows is ground, the partner's
     subject too.
     """
-    picture, truth, ground = _compose(image, mask, grounds, size, chances, rng, plate=plate, partner=partner)
+    picture, truth, ground, textured = _compose(image, mask, grounds, size, chances, rng, plate=plate, partner=partner)
     light = _draw_light(picture, chances, rng)
     photographed = _photograph(light(picture), chances, rng)
     return Drawn(
@@ -61,6 +64,7 @@ def draw(
         truth,
         _photograph_plate(light(ground), rng) if plate else None,
         _photograph(light(next_frame(picture, truth, rng)), chances, rng) if moving else None,
+        (float(truth.max() > 0.5), textured),
     )
 
 
@@ -97,8 +101,10 @@ def _compose(
     *,
     plate: bool,
     partner: tuple[Bytes, Bytes] | None,
-) -> tuple[Picture, Picture, Picture | None]:
-    """Return what is seen, (S, S, 3), the truth (S, S), and the ground alone where the subject was put on one."""
+) -> tuple[Picture, Picture, Picture | None, float]:
+    """Return what is seen, (S, S, 3), and the truth (S, S); where the subject was put on one, the ground alone, and
+    whether it is a texture, as a tag.
+    """
     kinds = np.cumsum([chances.empty, chances.vacant, chances.paste, chances.mix])
     kind = ("empty", "vacant", "paste", "mix", "as it is")[int(np.searchsorted(kinds, rng.random(), "right"))]
     if kind == "vacant":
@@ -111,18 +117,18 @@ def _compose(
         truth = _warp(mask, matrix, size, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
     picture = _recolor(_warp(image, matrix, size, cv2.INTER_AREA), chances, rng)
     if not pasted:
-        return picture, truth, None
+        return picture, truth, None, UNKNOWN_TAG
     if kind == "empty":
         truth = np.zeros_like(truth)
-    beneath = np.zeros_like(truth)
+    beneath, textured = np.zeros_like(truth), UNKNOWN_TAG
     if kind == "mix" and partner is not None:
         placed = _crop(partner[1].shape, size, chances, rng)
         ground, beneath = (_warp(each, placed, size, cv2.INTER_LINEAR) for each in partner)
     else:
-        ground = draw_ground(grounds, size, chances, rng)
+        ground, textured = draw_ground(grounds, size, chances, rng)
     ground = _recolor(ground, chances, rng)
     picture = ground + truth[..., None] * (picture - ground)
-    return picture, truth if plate else truth + beneath * (1 - truth), ground
+    return picture, truth if plate else truth + beneath * (1 - truth), ground, float(textured)
 
 
 def _warp(
@@ -184,11 +190,14 @@ def _recolor(picture: Picture, chances: Augmentation, rng: Rng) -> Picture:
     return turned ** np.exp(rng.normal(0, 0.3, 3)).astype(np.float32)
 
 
-def draw_ground(grounds: Sequence[Bytes], size: int, chances: Augmentation, rng: Rng) -> Picture:
-    """Return a texture, or plain studio ground: one color, usually light, under a slope of light; (S, S, 3)."""
+def draw_ground(grounds: Sequence[Bytes], size: int, chances: Augmentation, rng: Rng) -> tuple[Picture, bool]:
+    """Return a texture, or plain studio ground: one color, usually light, under a slope of light; (S, S, 3).
+
+    With it comes whether it is a texture.
+    """
     if len(grounds) and rng.random() < chances.texture:
         texture = grounds[rng.integers(len(grounds))]
-        return _warp(texture, _crop(texture.shape, size, chances, rng), size, cv2.INTER_LINEAR)
+        return _warp(texture, _crop(texture.shape, size, chances, rng), size, cv2.INTER_LINEAR), True
     color = np.clip(rng.uniform(0.1, 1.0) + rng.normal(0, 0.04, 3), 0, 1)
     if rng.random() < 0.3:
         color = rng.uniform(0, 1, 3)
@@ -196,7 +205,7 @@ def draw_ground(grounds: Sequence[Bytes], size: int, chances: Augmentation, rng:
     direction = rng.uniform(0, 2 * np.pi)
     slope = rng.uniform(0, 0.35) * (row * np.sin(direction) + col * np.cos(direction))
     vignette = rng.uniform(0, 0.3) * (row**2 + col**2)
-    return np.clip(color * (1 + slope - vignette)[..., None], 0, 1).astype(np.float32)
+    return np.clip(color * (1 + slope - vignette)[..., None], 0, 1).astype(np.float32), False
 
 
 def _draw_light(picture: Picture, chances: Augmentation, rng: Rng) -> Callable[[Picture], Picture]:

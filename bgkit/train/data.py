@@ -38,6 +38,7 @@ def batches(
 ) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
     """Yield the batches of one epoch from number ``first`` on: inputs (B, C, size, size), truth (B, 1, size, size).
 
+    For a network that learns from tags, the truth is these, (B, 2, 1, 1): a subject, a textured ground; -1 is unknown.
     What is left over at the epoch's end, being less than a batch, is not seen in this epoch.
     """
     order = np.random.default_rng((seed, epoch)).permutation(len(pictures))
@@ -54,7 +55,10 @@ def batches(
                 other = rng.integers(len(pictures))
                 partner = pictures.images[other], pictures.masks[other]
             drawn = draw(image, mask, grounds, size, chances, rng, **asked, partner=partner)
-            made.append(_tensors(drawn, entry, rng))
+            tensors = _tensors(drawn, entry, rng)
+            if entry.learns == "tags":  # the network never sees a mask
+                tensors[-1] = np.float32(drawn.tags)[None, None]
+            made.append(tensors)
         return _stack(made)
 
     with ThreadPoolExecutor(max_workers=1) as pool:

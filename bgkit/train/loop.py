@@ -30,6 +30,7 @@ from bgkit.train.recipe import EMBEDDED, IMAGENET, Recipe
 from bgkit.train.recipefile import dump_recipe, read_recipe
 from bgkit.train.record import begin, draw_curves, draw_samples, save_checkpoint, write_line
 from bgkit.train.scoring import measure
+from bgkit.train.self_training import redraw_masks
 from bgkit.train.weights import mean_weights
 
 __all__ = ["Progress", "train"]
@@ -102,8 +103,13 @@ def train(
     kept, held, tested = (pictures.part(part) for part in split(len(pictures), recipe.split, course.seed))
     if len(kept) < course.batch:
         raise RecipeError(f"batch: expected at most {len(kept)}, the pictures left to train with, got {course.batch}")
+    fingerprint = pictures.fingerprint
+    if recipe.data.teacher:
+        say(f"drawing masks with {recipe.data.teacher}")
+        kept, drawn_by = redraw_masks(kept, Path(recipe.data.teacher))
+        fingerprint = f"{fingerprint}, masks by {drawn_by}"
     parts = {"train": kept.names, "validation": held.names, "test": tested.names}
-    begin(run, recipe, pictures.fingerprint, parts)
+    begin(run, recipe, fingerprint, parts)
     state = _State(recipe, network, run, per_epoch=len(kept) // course.batch)
     say(
         f"{recipe.network}: {sum(weight.numel() for weight in state.network.parameters()) / 1e6:.2f} M parameters; "

@@ -95,6 +95,9 @@ class Data:
     grounds : str
         Pictures without a subject to paste on, a folder or a tar file; empty: ``backgrounds.tar`` or the folder
         ``backgrounds`` where there is one, else plain ground only.
+    teacher : str
+        A run or a checkpoint whose network draws the masks to train with: its answers, brought to the pictures' edges
+        by an iterated CRF. The folder's own masks then only choose the checkpoint and score it.
     long_side : int
         Pictures are shrunk to it when they are read, for all of them are held in memory.
     category : str
@@ -108,6 +111,7 @@ class Data:
     folder: str = ""
     layout: str = "auto"
     grounds: str = ""
+    teacher: str = ""
     long_side: Annotated[int, Range(32, 8192, "px")] = 320
     category: str = "person"
     count: Annotated[tuple[int, int], Range(1, 1000, "objects")] = (1, 2)

@@ -32,7 +32,13 @@ __all__ = ["differences", "dump_recipe", "load_recipe", "read_recipe", "recipe_s
 
 FORMAT = 1
 FOLDER = Path(__file__).parent / "recipes"
-ELSEWHERE = ("threads", "device", "data.folder", "data.grounds")  # may differ between the parts of one run
+ELSEWHERE = (
+    "threads",
+    "device",
+    "data.folder",
+    "data.grounds",
+    "data.teacher",
+)  # may differ between the parts of one run
 
 
 def shipped_recipes() -> list[str]:
@@ -109,7 +115,8 @@ def _from(recipe: Recipe, folder: Path | None) -> Recipe:
     def absolute(text: str) -> str:
         return str((folder or Path()).joinpath(Path(text).expanduser()).absolute()) if text else ""
 
-    data = replace(recipe.data, folder=absolute(recipe.data.folder), grounds=absolute(recipe.data.grounds))
+    places = {name: absolute(getattr(recipe.data, name)) for name in ("folder", "grounds", "teacher")}
+    data = replace(recipe.data, **places)
     start = tuple(each if each in (EMBEDDED, IMAGENET) else absolute(each) for each in recipe.course.start if each)
     return replace(recipe, data=data, course=replace(recipe.course, start=start))
 
@@ -186,6 +193,8 @@ def _check_together(recipe: Recipe) -> None:
         raise RecipeError(
             f"loss.own: {recipe.network} answers with the opacity itself and trains with its paper's loss"
         )
+    if NETWORKS[recipe.network].learns == "tags" and not recipe.loss.own:
+        raise RecipeError(f"loss.own: {recipe.network} learns from tags and trains with its paper's loss")
     if recipe.split.validation + recipe.split.test >= 100:
         raise RecipeError("split: validation and test together leave nothing to train on")
     own = hasattr(made_by(recipe.network), "loss") and recipe.loss.own

@@ -43,6 +43,7 @@ class Entry:
     activation: Literal["sigmoid", "none"] = "sigmoid"  # what makes the answer, 0..1, of the output
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    learns: Literal["masks", "tags"] = "masks"  # what training hands in as truth: masks, or tags of the whole picture
     objects: bool = False  # whether an exported file answers with objects: boxes, labels, scores, masks
     encoder: str = ""  # the part that ``load_imagenet`` fills, and that then moves at a rate of its own
 
@@ -95,6 +96,8 @@ NETWORKS: dict[str, Entry] = {
     "videofcn-dynamic": Entry(
         "videofcn:VideoFCN", "Wang, Shen, Shao 2018", inputs=("image", "next", "mask"), multiple=16
     ),
+    "wss-tags": Entry("wss:WSS", "Wang et al. 2017", {"learns": "tags"}, multiple=16, learns="tags"),
+    "wss": Entry("wss:WSS", "Wang et al. 2017", {"learns": "masks"}, multiple=16),
     "cascadepsp": Entry("cascade:CascadePSP", "Cheng et al. 2020", inputs=("image", "mask"), multiple=8),
     "fcn-32s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 32}, parameters=134),
     "fcn-16s": Entry("fcn:FCN", "Long, Shelhamer, Darrell 2015", {"stride": 16}, parameters=134),
