@@ -92,6 +92,32 @@ def test_networks_of_two_inputs_get_a_card_that_asks_for_both(tmp_path, monkeypa
     assert found.std() > 0
 
 
+def test_a_network_of_two_frames_trains_and_runs(tmp_path):
+    """From stills to a card of one size, by which ``cascade_refine`` answers as torch; all of it in a few steps."""
+    folder = draw_folder(tmp_path / "pictures")
+    text = "bgkit: 1\nnetwork: {videofcn-dynamic: {width: 4}}\nepochs: 1\nbatch: 4\nsizes: [32]\nthreads: 1\n"
+    train(read_recipe(f"{text}data: {{folder: {folder}}}"), tmp_path / "run", say=lambda text: None)
+    target = tmp_path / "film.onnx"
+    assert export(tmp_path / "run", target) < 1e-3
+    card = read_card(tmp_path / "film.toml")
+    assert (card.task, card.layers, card.input.fixed, card.input.tile) == (
+        "refinement",
+        ("image", "next", "mask"),
+        (32, 32),
+        None,
+    )
+    image, alpha = disk_scene(32, 32)
+    network = build("videofcn-dynamic", width=4).eval()
+    network.load_state_dict(torch.load(tmp_path / "run" / "best.pt", weights_only=True)["average"])
+    entry = entry_of("videofcn-dynamic")
+    frames = [(each - np.float32(entry.mean)) / np.float32(entry.deviation) for each in (image, np.roll(image, 3, 1))]
+    put = [torch.from_numpy(np.atleast_3d(each)).permute(2, 0, 1)[None].float() for each in (*frames, alpha)]
+    with torch.inference_mode():
+        expected = torch.sigmoid(network(*put))[0, 0].numpy()
+    found = stages.cascade_refine(image, alpha, np.roll(image, 3, 1), model=str(target))
+    assert np.abs(found - expected).max() < 1e-3
+
+
 @pytest.mark.parametrize(("weights", "share", "most"), [("float16", 0.6, 1e-3), ("int8", 0.4, 0.1)])
 def test_short_weights_take_fewer_bytes_and_differ_little(tmp_path, weights, share, most):
     """Stored in two bytes or one, masks stay near; the small weights stay whole."""
