@@ -1,8 +1,9 @@
 """The next frame of a still: subject and scene move, each by itself (Wang, Shen, Shao 2018).
 
 The scene moves by a homography, as a camera's small motion before something far away does; the subject moves in it by
-a shift, a turn and a change of size of its own. What it uncovers is filled from around it. Motions are drawn evenly in
-both directions of time, so a network that learned from them takes the frame before as well as the next one.
+a shift, a turn and a change of size of its own. What it uncovers is filled from around it. How far things move, some
+percent of the side, is chosen here. Motions are drawn evenly in both directions of time, so a network that learned from
+them takes the frame before as well as the next one.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ What differs. The paper's tags are the 200 classes of ImageNet's detection set, 
 are what a training folder has at hand: whether there is a subject, and whether the ground is a texture, which is asked
 of what the map leaves out. That is a small stand-in: the map learns what makes pictures with a subject differ from
 those without. The last layer has one channel, not two under a softmax. m is a share of the places, so that it serves
-all sizes. The weights begin random, not as ImageNet's, from which the paper's maps take much of what they know.
+all sizes. The authors publish the layers of the inference network, not how it was trained: that the penalties on uneven
+weights and on area are a square and a mean, and all three constants below, are choices of ours. The weights begin
+random, not as ImageNet's, from which the paper's maps take much of what they know.
 
 References
 ----------
