@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bgkit.pipelinefile import load_pipeline
     from bgkit.removal import remove
     from bgkit.threads import set_threads
+    from bgkit.video.removal import remove_video
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ __all__ = [
     "load_pipeline",
     "remove",
     "remove_many",
+    "remove_video",
     "set_threads",
     "stages",
 ]
@@ -40,6 +42,7 @@ _module_of = {
     "load_pipeline": "bgkit.pipelinefile",
     "remove": "bgkit.removal",
     "remove_many": "bgkit.batch.removal",
+    "remove_video": "bgkit.video.removal",
     "set_threads": "bgkit.threads",
 }
 

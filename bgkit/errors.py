@@ -27,6 +27,7 @@ __all__ = [
     "PipelineError",
     "PlanError",
     "RecipeError",
+    "VideoError",
     "brief",
     "cut",
     "did_you_mean",
@@ -78,6 +79,10 @@ class RecipeError(BgkitError, ValueError):
 
 class ImageError(BgkitError):
     """A picture file cannot be read or written, or is too large."""
+
+
+class VideoError(ImageError):
+    """A film cannot be read or written."""
 
 
 class ModelError(BgkitError):

@@ -22,7 +22,7 @@ from bgkit.errors import LayerError, did_you_mean
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "as_layer", "check_layer"]
+__all__ = ["BACKGROUND", "FOREGROUND", "LAYERS", "UNKNOWN", "Layers", "as_layer", "check_layer", "check_previous"]
 
 Array = NDArray[Any]
 
@@ -63,7 +63,8 @@ class Layers:
 
     Shapes and dtypes are checked here; values (range, NaN) are checked by :meth:`of`, where data
     enters. ``facts`` holds what stages had to say, by stage name: a solver's residual, the network
-    that ran; and under ``"input"`` what the file said of itself.
+    that ran; and under ``"input"`` what the file said of itself. ``previous`` is the last frame of a film, its picture
+    and its alpha, where this one is a frame and the runner brings it.
     """
 
     image: Array
@@ -78,6 +79,7 @@ class Layers:
     foreground: Array | None = None
     background: Array | None = None
     result: Array | None = None
+    previous: Layers | None = None
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,6 +93,8 @@ class Layers:
             view.flags.writeable = False
             object.__setattr__(self, name, view)
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
+        if self.previous is not None:
+            check_previous(self.previous, self.image)
 
     @classmethod
     def of(cls, image: ArrayLike, **others: ArrayLike | None) -> Self:
@@ -142,6 +146,10 @@ class Layers:
         made = self.put(name, as_layer(name, value))
         _check_meaning(name, getattr(made, name))
         return made
+
+    def as_previous(self) -> Self:
+        """Return what the next frame is told of this one: the picture and its alpha, and nothing of frames before."""
+        return type(self)(self.image, alpha=self.alpha)
 
     def given(self) -> tuple[str, ...]:
         """Return the names of the layers that are there, in the table's order."""
@@ -362,6 +370,19 @@ def check_layer(name: str, array: Array, image: Array) -> None:
             )
     else:
         _check_range(name, array, "")
+
+
+def check_previous(previous: Any, image: Array) -> None:
+    """Check that ``previous`` is a frame of the picture's size.
+
+    Raises
+    ------
+    LayerError
+        If it is none.
+    """
+    if not isinstance(previous, Layers):
+        raise LayerError(f"previous: expected the Layers of the last frame, got {type(previous).__name__}")
+    _check_size("previous", previous.image, image)
 
 
 def _share(name: str, array: Array) -> Array:

@@ -284,6 +284,18 @@ class Pipeline:
         info = stages.find("drop_subject")
         return replace(self, steps=(*self.steps, Step(info, info.check({}))))
 
+    def steadied(self) -> Pipeline:
+        """Return the pipeline with ``steady`` behind its last alpha, or its last mask where it has none."""
+        if any(step.name == "steady" for step in self.steps):
+            return self
+        for layer in ("alpha", "mask"):
+            found = [index for index, step in enumerate(self.steps) if step.stage.gives == layer]
+            if found:
+                info = stages.find("steady")
+                at = found[-1] + 1
+                return replace(self, steps=(*self.steps[:at], Step(info, info.check({})), *self.steps[at:]))
+        return self
+
     def dump(self) -> str:
         """Return the pipeline as YAML with every value written out, so that it outlives changed defaults."""
         entries = []

@@ -21,7 +21,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal, ParamSpec
 
 from bgkit.errors import LayerError, ParamError, PipelineError
-from bgkit.layers import LAYERS, Array, as_layer
+from bgkit.layers import LAYERS, Array, as_layer, check_previous
 from bgkit.params import Param, check_values, read_params
 
 __all__ = ["MERGE", "Stage", "collect_notes", "note", "plugin", "plugin_names", "register", "stage"]
@@ -29,6 +29,7 @@ __all__ = ["MERGE", "Stage", "collect_notes", "note", "plugin", "plugin_names", 
 P = ParamSpec("P")
 
 GROUP = "bgkit.stages"
+PREVIOUS = "previous"  # not an array, but the layers of the last frame of a film: a stage may use them, never need them
 
 MERGE = Param(
     "merge",
@@ -118,6 +119,9 @@ def _read(function: Callable[..., Array], gives: str) -> Stage:
     for name, argument in inspect.signature(function).parameters.items():
         if argument.kind is argument.KEYWORD_ONLY:
             continue
+        if name == PREVIOUS and argument.default is None:
+            uses.append(name)
+            continue
         if name not in LAYERS or argument.kind is not argument.POSITIONAL_OR_KEYWORD:
             raise TypeError(f"{function.__name__}: positional argument {name!r} is not a layer")
         (needs if argument.default is argument.empty else uses).append(name)
@@ -137,6 +141,7 @@ def _sort_arguments(
     given = dict(zip(names, args, strict=False))
     for name in set(kwargs) & set(names):
         given[name] = kwargs.pop(name)
+    previous = given.pop(PREVIOUS, None)
     layers = {name: as_layer(name, array) for name, array in given.items() if array is not None}
     for name in info.needs:
         if name not in layers:
@@ -148,6 +153,9 @@ def _sort_arguments(
                 f"{info.name}: {first} and {name} must share a size, "
                 f"got {layers[first].shape[:2]} and {array.shape[:2]}"
             )
+    if previous is not None:
+        check_previous(previous, layers[first])
+        layers[PREVIOUS] = previous
     if "merge" in kwargs:
         raise ParamError(f"{info.name}.merge: only a pipeline has a mask so far to merge with")
     return layers, {name: value for name, value in info.check(kwargs).items() if name != "merge"}

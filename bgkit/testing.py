@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -194,7 +195,7 @@ def _layers_of(image: Array, alpha: Array) -> Layers:
     """Return every layer of a scene whose alpha is known."""
     trimap = np.where(alpha <= 0.02, 0, np.where(alpha >= 0.98, 255, 128)).astype(np.uint8)
     darker = 0.4 if image.mean() >= 0.5 else -0.4  # the second ground; something of it is always seen
-    return Layers.of(
+    made = Layers.of(
         image,
         plate=np.full_like(image, 0.9),
         second=np.clip(image - darker * (1 - np.minimum(alpha, 0.7))[..., None], 0, 1),
@@ -207,6 +208,7 @@ def _layers_of(image: Array, alpha: Array) -> Layers:
         background=image,
         result=image,
     )
+    return replace(made, previous=made.as_previous())
 
 
 def _run(function: Any, layers: Layers) -> Array:

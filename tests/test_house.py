@@ -30,6 +30,7 @@ LEVELS = [
         "backdrop",
         "extent",
         "imagefile",
+        "videofile",
     },
     {"layers"},
     {"stage", "models", "laplacian", "geodesic", "evidence"},
@@ -37,7 +38,7 @@ LEVELS = [
     {"findings", "pipeline", "pipelinefile", "removal", "dialects", "testing"},
     {"evaluate"},
     {"batch"},
-    {"comparison"},
+    {"comparison", "video"},
     {"serve", "train"},
     {"cli"},
 ]
@@ -97,6 +98,7 @@ def test_stages_do_not_import_one_another(path):
         ("dask", ("batch",)),
         ("torch", ("train",)),
         ("fastapi", ("serve",)),
+        ("av", ("videofile",)),
     ],
 )
 def test_each_library_has_one_keeper(library, keeper):

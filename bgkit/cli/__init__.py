@@ -25,6 +25,7 @@ __all__ = ["app", "main"]
 # command -> its line in the help; the function `command` of bgkit.cli.NAME is loaded when it is called.
 COMMANDS = {
     "remove": "Remove the background of pictures.",
+    "video": "Remove the background of a film.",
     "watch": "Process every picture that arrives in a folder.",
     "align": "Find the one scale and ground line for a series of shots.",
     "check": "Check pipeline files.",

@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
     from bgkit.stages.other_matting import shared_matting as shared_matting
     from bgkit.stages.retouching import retouch as retouch
     from bgkit.stages.spill import despill as despill
+    from bgkit.stages.steadying import steady as steady
     from bgkit.stages.trimaps import make_trimap as make_trimap
     from bgkit.stages.trimaps import strokes as strokes
     from bgkit.stages.trimaps import threshold_trimap as threshold_trimap
@@ -79,6 +80,7 @@ FILES: dict[str, tuple[str, ...]] = {
     ),
     "faintness": ("levels",),
     "retouching": ("retouch",),
+    "steadying": ("steady",),
     "foregrounds": ("estimate_foreground",),
     "two_shots": ("two_grounds",),
     "compositing": ("composite",),

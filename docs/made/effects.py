@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +62,7 @@ EFFECTS = {
     "shared_matting": Effect("banded", "trimap"),
     "levels": Effect("soft", "alpha", "clear", (0.0, 0.08, 0.16)),
     "retouch": Effect("corrected", "alpha", "reach", (20.0, 100.0, 400.0)),
+    "steady": Effect("flickering", "alpha", "strength", (0.0, 0.5, 0.9)),
     "estimate_foreground": Effect("cut", "image", "regularization", (1e-6, 1e-3, 1.0)),
     "two_grounds": Effect("twice", "image", "ground", ("border", "colors")),
     "composite": Effect("cut", "image", "background", ("none", "navy", "blur")),
@@ -185,6 +187,10 @@ def scene(name: str) -> Layers:
         broken[int(SIDE * 0.72) :] = 0  # a lower part that was lost
         drawn[int(SIDE * 0.8) : int(SIDE * 0.84), int(SIDE * 0.35) : int(SIDE * 0.65)] = 255
         return Layers.of(image, alpha=broken, strokes=drawn)
+    if name == "flickering":
+        broken = alpha.copy()
+        broken[int(SIDE * 0.72) :] = 0  # in this frame only
+        return replace(Layers.of(image, alpha=broken), previous=Layers.of(image, alpha=alpha))
     if name == "soft":
         return Layers.of(image, alpha=np.clip(0.04 + 0.92 * cv2.GaussianBlur(alpha, (0, 0), 3), 0, 1))
     if name == "cut":
@@ -203,4 +209,4 @@ def scene(name: str) -> Layers:
 
 def meaning_of(layer: str) -> str:
     """Return what a layer means, as the code has it."""
-    return LAYERS[layer].meaning
+    return "the frame before, where the picture is one of a film" if layer == "previous" else LAYERS[layer].meaning

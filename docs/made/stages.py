@@ -33,6 +33,7 @@ FAMILIES = {
     "other_matting": "Matting",
     "faintness": "Correcting alpha",
     "retouching": "Correcting alpha",
+    "steadying": "Correcting alpha",
     "foregrounds": "Color of the subject",
     "spill": "Color of the subject",
     "compositing": "The finished picture",

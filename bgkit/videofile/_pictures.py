@@ -1,0 +1,75 @@
+"""Sequences of pictures: a folder of them, or a pattern of their names, read as the frames of a film."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from bgkit.errors import VideoError
+from bgkit.files import READABLE
+from bgkit.imagefile import read_picture
+from bgkit.videofile._clip import Clip, Frame
+
+__all__ = ["PictureReader", "is_sequence", "natural"]
+
+_NUMBER = re.compile(r"%0?\d*d")
+
+
+def is_sequence(name: str) -> bool:
+    """Whether a name is that of a sequence: a folder, or a pattern with ``%04d`` in a picture's name."""
+    return Path(name).is_dir() or bool(_NUMBER.search(Path(name).name) and Path(name).suffix.lower() in READABLE)
+
+
+def natural(name: str) -> list[Any]:
+    """Return a key that sorts names as people count: 2 before 10."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+class PictureReader:
+    """Pictures in the order of their names, numbers by their value."""
+
+    def __init__(self, name: str, rate: Fraction) -> None:
+        self.paths = _paths(name)
+        self.problem = ""
+        first = read_picture(self.paths[0])
+        rows, cols = first.image.shape[:2]
+        self.clip = Clip(name, rows, cols, rate, 1 / rate, len(self.paths), first.depth, (1, 13, 1))
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        size = (self.clip.rows, self.clip.cols)
+        for number, path in enumerate(self.paths[start:], start):
+            read = read_picture(path)
+            if read.image.shape[:2] != size:
+                got = f"{read.image.shape[0]} x {read.image.shape[1]}"
+                raise VideoError(f"{path}: expected the first picture's {size[0]} x {size[1]} (rows x columns), got {got}")
+            yield Frame(number, number, 1, np.asarray(read.image), read.alpha)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _paths(name: str) -> list[Path]:
+    path = Path(name)
+    if path.is_dir():
+        found = [each for each in path.iterdir() if each.suffix.lower() in READABLE and not each.name.startswith(".")]
+    else:
+        before, after = _NUMBER.split(path.name, maxsplit=1)
+        form = re.compile(re.escape(before) + r"\d+" + re.escape(after))
+        found = [each for each in path.parent.glob("*") if form.fullmatch(each.name)] if path.parent.is_dir() else []
+    if not found:
+        raise VideoError(f"{name}: expected pictures, the frames of a film, found none")
+    return sorted(found, key=lambda each: natural(each.name))
