@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bgkit.imagefile import read_mask, read_picture
+from bgkit.evaluate.mattes import read_matte
+from bgkit.imagefile import read_picture
 
 Array = NDArray[Any]
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,11 +61,12 @@ def draw_sequence(subject: str, ground: Path, *, plate: bool, seed: int, size: t
     rng = np.random.default_rng(seed)
     rows, cols = size
     behind = _cover(read_picture(ground).image, size)
-    alpha = read_mask(DATA / "studio" / "alphas" / f"{subject}-white.png")
+    alpha = read_matte(DATA / "studio" / "alphas" / f"{subject}-white.png")
     color = read_picture(DATA / "studio" / "foregrounds" / f"{subject}.jpg").image
     top, left = (np.flatnonzero(alpha.max(axis)) [[0, -1]] for axis in (1, 0))
     alpha, color = (each[top[0] : top[1] + 1, left[0] : left[1] + 1] for each in (alpha, color))
-    scale = 0.75 * min(rows / alpha.shape[0], cols / alpha.shape[1])
+    # Drawn at twice the size and reduced by areas, so that no frame is sharper than another for where it falls.
+    scale = 2 * 0.75 * min(rows / alpha.shape[0], cols / alpha.shape[1])
     cutout = np.dstack([color * alpha[..., None], alpha])
     if scale < 1:
         cutout = cv2.resize(cutout, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -76,12 +78,15 @@ def draw_sequence(subject: str, ground: Path, *, plate: bool, seed: int, size: t
         wave = np.sin(2 * np.pi * 0.7 * speed * time_ + phase) - np.sin(phase)
         high, wide = cutout.shape[:2]
         motion = cv2.getRotationMatrix2D((wide / 2, high / 2), 4 * wave[0], scale * (1 + 0.04 * wave[1]))
-        motion[:, 2] += (cols - wide) / 2 + 0.06 * cols * wave[2], (rows - high) / 2 + 0.03 * rows * wave[3]
-        moved = cv2.warpAffine(cutout, motion, (cols, rows), flags=cv2.INTER_CUBIC)
-        row, col = np.mgrid[:rows, :cols].astype(np.float32)
-        bend = np.float32(0.006 * cols * wave[4]) * np.sin(row / rows * 5)
-        moved = cv2.remap(moved, col + bend, row, cv2.INTER_CUBIC)
-        moved = np.clip(moved, 0, 1)
+        motion[:, 2] += cols - wide / 2 + 0.12 * cols * wave[2], rows - high / 2 + 0.06 * rows * wave[3]
+        row, col = np.mgrid[: 2 * rows, : 2 * cols].astype(np.float32)
+        back = cv2.invertAffineTransform(motion).astype(np.float32)
+        col += np.float32(0.012 * cols * wave[4]) * np.sin(row / rows * 2.5)
+        moved = cv2.remap(
+            cutout, back[0, 0] * col + back[0, 1] * row + back[0, 2], back[1, 0] * col + back[1, 1] * row + back[1, 2],
+            cv2.INTER_LINEAR,
+        )
+        moved = np.clip(cv2.resize(moved, (cols, rows), interpolation=cv2.INTER_AREA), 0, 1)
         moved[..., :3] = np.minimum(moved[..., :3], moved[..., 3:])
         picture = moved[..., :3] + (1 - moved[..., 3:]) * behind
         picture = picture + rng.normal(0, NOISE, picture.shape)

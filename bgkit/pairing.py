@@ -8,6 +8,8 @@ folder none is taken: whoever asks reports them.
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePath, PurePosixPath
@@ -16,7 +18,7 @@ from typing import NamedTuple
 from bgkit.errors import ImageError
 from bgkit.files import READABLE
 
-__all__ = ["Pictures", "by_name", "name_of", "partners", "pictures_in"]
+__all__ = ["Pictures", "by_name", "frames_before", "name_of", "natural", "partners", "pictures_in"]
 
 
 class Pictures(NamedTuple):
@@ -91,6 +93,42 @@ def partners(names: Collection[str], wanted: Collection[str]) -> dict[str, str]:
     homeless = _by_last_part(set(names).difference(wanted))
     moved = {name: free[last] for last, name in homeless.items() if last in free}
     return same | moved
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts names as people count.
+
+    >>> sorted(["shot10", "shot9"], key=natural)
+    ['shot9', 'shot10']
+    """
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def frames_before(names: Iterable[str]) -> dict[str, str]:
+    """Return the name of the frame before, for the names of films whose frames lie in a folder each.
+
+    Where the last numbers of two names do not follow each other as most in the folder do, a frame is missing between
+    them, and the later one has none before it.
+
+    >>> frames_before(["a/1", "a/2", "a/3", "a/5", "b/1"])
+    {'a/2': 'a/1', 'a/3': 'a/2'}
+    """
+    films: dict[PurePosixPath, list[str]] = {}
+    for name in sorted(names, key=natural):
+        films.setdefault(PurePosixPath(name).parent, []).append(name)
+    found = {}
+    for frames in films.values():
+        steps = [_number(later) - _number(one) for one, later in itertools.pairwise(frames)]
+        usual = min(steps, default=0, key=lambda step: (-steps.count(step), step))
+        pairs = zip(itertools.pairwise(frames), steps, strict=True)
+        found |= {later: one for (one, later), step in pairs if step == usual}
+    return found
+
+
+def _number(name: str) -> int:
+    """Return the last number in a name; 0 without one."""
+    numbers = re.findall(r"\d+", PurePosixPath(name).name)
+    return int(numbers[-1]) if numbers else 0
 
 
 def _by_last_part(names: Iterable[str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from bgkit.errors import LayerError, ParamError, PipelineError
 from bgkit.layers import LAYERS, Array, as_layer, check_previous
 from bgkit.params import Param, check_values, read_params
 
-__all__ = ["MERGE", "Stage", "collect_notes", "note", "plugin", "plugin_names", "register", "stage"]
+__all__ = ["MERGE", "PREVIOUS", "Stage", "collect_notes", "note", "plugin", "plugin_names", "register", "stage"]
 
 P = ParamSpec("P")
 

@@ -95,5 +95,5 @@ def read_film(path: Path) -> tuple[list[np.ndarray], list[Fraction]]:
                 clear = any(component.is_alpha for component in frame.format.components)
                 array = frame.to_ndarray(format="rgba64le" if clear else "rgb48le", src_colorspace=1)
                 frames.append(array.astype(np.float32) / 65535)
-                times.append(frame.pts * Fraction(frame.time_base))
+                times.append(frame.pts * Fraction(stream.time_base))
     return frames, times

@@ -31,9 +31,12 @@ from bgkit.removal import read_layers
 
 __all__ = ["run_job", "source_of"]
 
+_last: tuple[str, Layers] | None = None  # the key of the picture that this process did last, and what a next frame needs
+
 
 def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) -> Outcome:
     """Do one job; ``on_step`` receives the name of each step that is done, ``read`` and ``write`` among them."""
+    global _last
     seconds: dict[str, float] = {}
     stamp, layers = stamp_of(job), None
     error = trace = kind = ""
@@ -73,10 +76,13 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
                     layers = layers.reduced(work.pixels)
                 if hashes and stamp != stamp_of(job):
                     raise ImageError(f"{job.name}: changed while it was read")
+                if _last is not None and work.before.get(job.key) == _last[0]:
+                    layers = replace(layers, previous=_last[1])
                 took("read", time.perf_counter() - started)
                 _check_deadline("read")
                 keep = None if work.examine is not None or work.layer == STRIP else (work.layer,)
                 layers = work.pipeline.run(layers, on_step=after, keep=keep)
+                _last = (job.key, layers.as_previous()) if work.before else None
                 memory = peak()
                 started = time.perf_counter()
                 if work.layer != NOTHING:

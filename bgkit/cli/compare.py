@@ -36,6 +36,11 @@ Examples:
     "--metrics", metavar="A,B,...", help="Metrics to compute; the first one ranks. Default: mad and the usual ones."
 )
 @click.option(
+    "--sequences",
+    is_flag=True,
+    help="Each folder of --images is a film, its pictures the frames by name: dtSSD is measured, too.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1),
     help="Processes; default: as many as there are cores. Times are steadiest with 1.",
@@ -60,6 +65,7 @@ def command(
     plates: Path | None,
     sweeps: tuple[str, ...],
     metrics: str | None,
+    sequences: bool,
     workers: int | None,
     timeout: float | None,
     output: Path,
@@ -96,6 +102,7 @@ def command(
                 plates=plates,
                 sweeps=sweeps,
                 metrics=names,
+                sequences=sequences,
                 workers=workers,
                 timeout=timeout,
                 most=count if yes else MANY,

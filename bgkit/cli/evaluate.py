@@ -35,6 +35,9 @@ Examples:
 @click.option("--dataset", metavar="NAME", help="The truth is a known data set: ecssd, duts-te, alphamatting, ...")
 @click.option("--metrics", metavar="A,B,...", help="Metrics to compute; default: all.")
 @click.option("--no-stretch", is_flag=True, help="Do not stretch predictions to 0..1 for salient-object metrics.")
+@click.option(
+    "--sequences", is_flag=True, help="Each folder is a film, its pictures the frames by name: dtSSD is measured, too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with a row per picture, instead of a table.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Also write a json, csv or txt.")
 def command(
@@ -47,6 +50,7 @@ def command(
     dataset: str | None,
     metrics: str | None,
     no_stretch: bool,
+    sequences: bool,
     as_json: bool,
     output: Path | None,
 ) -> int:
@@ -74,6 +78,7 @@ def command(
             foregrounds=foregrounds,
             metrics=names,
             stretch=not no_stretch,
+            sequences=sequences,
             on_done=on_done,
         )
     click.echo(table.json() if as_json else table.text(), nl=False)

@@ -17,12 +17,15 @@ from bgkit.comparison import judging, report
 from bgkit.comparison.pictures import gather
 from bgkit.comparison.runs import MANY, PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
 from bgkit.errors import PlanError
+from bgkit.evaluate.mattes import read_matte
+from bgkit.evaluate.matting import dtssd
 from bgkit.evaluate.metrics import METRICS, check_names
-from bgkit.evaluate.samples import Dataset
+from bgkit.evaluate.samples import Dataset, Sample
 from bgkit.evaluate.table import Problem
 from bgkit.files import write_whole
 from bgkit.imagefile import write_picture
 from bgkit.machine import machine, versions
+from bgkit.pairing import frames_before
 
 __all__ = ["USUAL", "compare"]
 
@@ -38,6 +41,7 @@ def compare(
     plates: str | PathLike[str] | None = None,
     sweeps: Sequence[str] = (),
     metrics: Sequence[str] | None = None,
+    sequences: bool = False,
     workers: int | None = None,
     timeout: float | None = None,
     most: int = MANY,
@@ -59,6 +63,9 @@ def compare(
         ``STAGE.PARAM=a,b,c``; several make a grid.
     metrics : sequence of str, optional
         Names from :data:`bgkit.evaluate.metrics.METRICS`; the first ranks.
+    sequences : bool
+        The pictures of a folder are the frames of a film, in the order of their names: each pipeline gets the frame
+        before, as ``bgkit video`` brings it, and ``dtssd`` is among the metrics.
     workers : int, optional
         Processes. Times are steadiest with 1.
     timeout : float, optional
@@ -81,8 +88,10 @@ def compare(
         Before anything is done, if a pipeline, a value, a metric or a folder is wrong.
     """
     folder = Path(output)
-    names = list(dict.fromkeys(metrics or USUAL))
+    names = list(dict.fromkeys(metrics or (*USUAL, *(("dtssd",) if sequences else ()))))
     check_names(names, with_color=False)
+    if "dtssd" in names and not sequences:
+        raise PlanError("metrics: dtssd compares frames of a film; say that folders are films, by --sequences")
     variants, notes = make_variants(pipelines, sweeps, most)
     if isinstance(images, Dataset):
         if truth or plates:
@@ -108,6 +117,7 @@ def compare(
         metrics=names,
         workers=workers,
         timeout=timeout,
+        sequences=sequences,
         on_begin=lambda variant, todo, before: _say(
             on_news, f"{variant.name}: {todo} pictures{f', {before} done before' if before else ''}"
         ),
@@ -121,6 +131,8 @@ def compare(
     finally:
         running.close()
     problems += _problems(records, title)
+    if sequences and "dtssd" in names:
+        _score_changes(records, samples, folder)
 
     def show(kind: str, picture: str, array: NDArray[np.float32]) -> None:
         full = folder_of(folder, "consensus", picture) / ("mask.png" if kind == "consensus" else "disagreement.png")
@@ -182,6 +194,22 @@ def compare(
     write_whole(folder / "scores.csv", judging.rows_as_csv(title, records, names if scored else ()))
     report.write_page(folder / "report.html", compared, lambda kind, picture: thumbnail(folder, kind, picture))
     return compared
+
+
+def _score_changes(records: Sequence[dict[str, Any]], samples: Sequence[Sample], folder: Path) -> None:
+    """Put dtSSD into the records: it needs the results of two frames, which any two processes may have made."""
+    by_name = {sample.name: sample for sample in samples}
+    before = frames_before(by_name)
+    done = {(record["variant"], record["picture"]) for record in records if record["scores"]}
+    for record in records:
+        variant, name = record["variant"], record["picture"]
+        last = before.get(name, "")
+        if (variant, name) in done and (variant, last) in done:
+            pairs = [
+                (read_matte(folder_of(folder, variant, each) / "alpha.png"), by_name[each].read_truth())
+                for each in (name, last)
+            ]
+            record["scores"]["dtssd"] = dtssd(*pairs[0], before=pairs[1])
 
 
 def _say(on_news: Callable[[str], None] | None, text: str) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,10 @@ from bgkit.evaluate.samples import Sample
 from bgkit.files import LEFT_BEHIND, JsonLines, Lock, digest_of, read_lines
 from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
+from bgkit.pairing import frames_before, natural
 from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import load_pipeline
+from bgkit.stage import PREVIOUS
 
 __all__ = [
     "JOURNAL",
@@ -241,6 +243,7 @@ def run_variants(
     metrics: Sequence[str],
     workers: int | None = None,
     timeout: float | None = None,
+    sequences: bool = False,
     on_begin: Callable[[Variant, int, int], None] | None = None,
 ) -> Generator[Record, None, None]:
     """Run every variant over every picture and yield a record of each, those of earlier runs first.
@@ -253,6 +256,9 @@ def run_variants(
         Processes; by default as many as the cores and the memory allow. Times are steadiest with 1.
     timeout : float, optional
         Seconds that a picture may take with one pipeline; what takes longer fails, and is tried again by the next run.
+    sequences : bool
+        The samples of a folder are the frames of a film. A pipeline that uses the frame before does them in order, in
+        one process, and a film of which a frame is missing from its start.
     on_begin : callable(variant, to do, done before), optional
         Called before each variant.
 
@@ -273,6 +279,8 @@ def run_variants(
         if "plate" in needs and not plated:
             raise PipelineError(f"{variant.name}: needs an empty plate of each picture; give --plates DIR")
         Work(variant.pipeline, "alpha", timeout=timeout).check([name for name in needs if name == "plate"])
+    before = frames_before(sample.name for sample in samples) if sequences else {}
+    samples = sorted(samples, key=lambda sample: natural(sample.name)) if sequences else samples
     known = _read_journal(report / JOURNAL)
     try:
         report.mkdir(parents=True, exist_ok=True)
@@ -287,23 +295,31 @@ def run_variants(
         for variant in variants:
             takes = {name for step in variant.pipeline.steps for name in (*step.stage.needs, *step.stage.uses)}
             todo: list[Job] = []
-            before: list[Record] = []
+            done: list[Record] = []
+            earlier = before if PREVIOUS in takes else {}
+            jobs: list[Job] = []
             keys: dict[str, str] = {}
             for sample in samples:
                 plate = {"plate": sample.plate} if sample.plate and "plate" in takes else {}
-                keys[sample.name] = _key(variant, sample, metrics)
+                keys[sample.name] = _key(variant, sample, (*metrics, *(["in order"] if earlier else [])))
                 output = folder_of(report, variant.id, sample.name) / "alpha.png"
+                jobs.append(Job(sample.image, output, str(sample.image), sample.name, plate))
                 old = known.get(keys[sample.name])
                 if old is not None and output.exists() and thumbnail(report, variant.id, sample.name).exists():
-                    before.append(old)
+                    done.append(old)
                 else:
-                    todo.append(Job(sample.image, output, str(sample.image), sample.name, plate))
+                    todo.append(jobs[-1])
+            if earlier and todo:
+                unfinished = {PurePosixPath(job.key).parent for job in todo}
+                again = [record for record in done if PurePosixPath(record["picture"]).parent in unfinished]
+                done = [record for record in done if record not in again]
+                todo = [job for job in jobs if PurePosixPath(job.key).parent in unfinished]
             if on_begin is not None:
-                on_begin(variant, len(todo), len(before))
-            yield from before
+                on_begin(variant, len(todo), len(done))
+            yield from done
             examine = Examination(report, variant.id, tuple(metrics), {sample.name: sample for sample in samples})
-            work = Work(variant.pipeline, "alpha", examine=examine, timeout=timeout)
-            for outcome in Local(workers).run(todo, work):
+            work = Work(variant.pipeline, "alpha", examine=examine, timeout=timeout, before=earlier)
+            for outcome in Local(1 if earlier else workers).run(todo, work):
                 record = _record(variant, outcome)
                 if outcome.status == "done":
                     journal.append({"key": keys[outcome.job.key], "record": record})

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bgkit.errors import LayerError
 from bgkit.evaluate.salient import check_pair
 
-__all__ = ["conn", "foreground_mse", "grad", "mad", "mse", "sad"]
+__all__ = ["conn", "dtssd", "foreground_mse", "grad", "mad", "mse", "sad"]
 
 Array = NDArray[Any]
 
@@ -66,6 +66,37 @@ def conn(alpha: Array, truth: Array, trimap: Array | None = None, *, step: float
     levels = _connected_up_to(alpha, truth, step)
     error = np.abs(_disconnected(alpha, levels, theta) - _disconnected(truth, levels, theta))
     return float(error[region(truth, trimap)].sum())
+
+
+def dtssd(
+    alpha: Array, truth: Array, trimap: Array | None = None, *, before: tuple[Array, Array] | None = None
+) -> float:
+    """Return the error of alpha's change since the frame before (Erofeev et al. 2015), in percent; NaN without one.
+
+    The root of the mean over pixels of ((alpha - alpha before) - (truth - truth before)) squared, times 100, as Lin et
+    al. (2022) print it. Flicker counts in full, an error that lies still not at all.
+
+    Parameters
+    ----------
+    before : pair of arrays of shape (M, N), optional
+        Alpha and truth of the frame before.
+
+    References
+    ----------
+    M. Erofeev, Y. Gitman, D. Vatolin, A. Fedorov, J. Wang, "Perceptually motivated benchmark for video matting",
+    BMVC 2015. S. Lin, L. Yang, I. Saleemi, S. Sengupta, "Robust high-resolution video matting with temporal guidance",
+    WACV 2022.
+
+    >>> still, flash = np.zeros((2, 2)), np.full((2, 2), 0.5)
+    >>> dtssd(flash, still, before=(still, still)), dtssd(flash, still, before=(flash, still))
+    (50.0, 0.0)
+    """
+    if before is None:
+        return float("nan")
+    check_pair(before[0], truth)
+    check_pair(before[1], truth)
+    change = _difference(alpha, truth, trimap) - _difference(before[0], before[1], trimap)
+    return 100 * _mean(change**2) ** 0.5
 
 
 def foreground_mse(foreground: Array, truth: Array, alpha: Array) -> float:

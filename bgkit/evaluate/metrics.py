@@ -50,6 +50,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "mad": Metric("MAD", "lower", "mean absolute difference of alpha"),
         "grad": Metric("Grad", "lower", "sum of squared differences of alpha's slope"),
         "conn": Metric("Conn", "lower", "sum of differences in connectedness"),
+        "dtssd": Metric("dtSSD", "lower", "root mean square error of alpha's change from frame to frame, percent"),
         "foreground_mse": Metric(
             "color MSE", "lower", "mean squared error of the subject's color where the truth has it"
         ),
@@ -67,10 +68,12 @@ class Score:
     curves: Mapping[str, Array] = field(default_factory=dict)
 
 
-def check_names(names: Iterable[str] | None, *, with_color: bool) -> tuple[str, ...]:
+def check_names(names: Iterable[str] | None, *, with_color: bool, with_time: bool = False) -> tuple[str, ...]:
     """Return metric names in the table's order, for None all that can be measured; a wrong one raises ParamError."""
     if names is None:
-        return tuple(name for name in METRICS if with_color or name != "foreground_mse")
+        left_out = {"foreground_mse"} if not with_color else set()
+        left_out |= {"dtssd"} if not with_time else set()
+        return tuple(name for name in METRICS if name not in left_out)
     wanted = set(names)
     for name in wanted:
         if name not in METRICS:
@@ -86,6 +89,7 @@ def score(
     trimap: Array | None = None,
     *,
     colors: tuple[Array, Array] | None = None,
+    before: tuple[Array, Array] | None = None,
     names: Sequence[str] | None = None,
     stretch: bool = True,
 ) -> Score:
@@ -99,6 +103,8 @@ def score(
         Where given, the matting metrics look at its unknown pixels (128) alone; the others never do.
     colors : pair of float arrays of shape (M, N, 3), optional
         The foreground found, and the true one, for ``foreground_mse``, which is NaN without them.
+    before : pair of float arrays of shape (M, N), optional
+        Prediction and truth of the frame before, for ``dtssd``, which is NaN without them.
     names : sequence of str, optional
         Metrics to compute, by default all of ``METRICS`` that can be.
     stretch : bool
@@ -115,7 +121,7 @@ def score(
     >>> dict(result.values)
     {'mae': 0.0, 'iou': 1.0, 'sad': 0.0}
     """
-    names = check_names(names, with_color=colors is not None)
+    names = check_names(names, with_color=colors is not None, with_time=before is not None)
     pair = salient.prepare(prediction, truth, stretch=stretch)
     curves = {
         kind: curve(pair) for kind, curve in _curves.items() if any(_curve_of.get(name) == kind for name in names)
@@ -126,6 +132,8 @@ def score(
             values[name] = _of_curve(name, curves[_curve_of[name]])
         elif name == "foreground_mse":
             values[name] = matting.foreground_mse(*colors, truth) if colors else float("nan")
+        elif name == "dtssd":
+            values[name] = matting.dtssd(prediction, truth, trimap, before=before)
         elif name in _of_pair:
             values[name] = _of_pair[name](pair)
         else:

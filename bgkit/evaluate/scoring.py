@@ -20,7 +20,7 @@ from bgkit.evaluate.mattes import read_matte
 from bgkit.evaluate.metrics import check_names, score, summarize
 from bgkit.evaluate.samples import Dataset, Sample
 from bgkit.evaluate.table import Problem, Row, Table
-from bgkit.pairing import partners, pictures_in
+from bgkit.pairing import frames_before, partners, pictures_in
 from bgkit.threads import threads
 
 __all__ = ["evaluate"]
@@ -34,6 +34,7 @@ def evaluate(
     foregrounds: str | PathLike[str] | None = None,
     metrics: Sequence[str] | None = None,
     stretch: bool = True,
+    sequences: bool = False,
     workers: int | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Table:
@@ -55,6 +56,8 @@ def evaluate(
         Names from :data:`bgkit.evaluate.metrics.METRICS`, by default all that can be measured.
     stretch : bool
         Stretch predictions to 0..1 for the salient-object metrics, as the field does.
+    sequences : bool
+        The pictures of a folder are the frames of a film, in the order of their names; ``dtssd`` can be measured then.
     workers : int, optional
         Threads, by default one per core. The figures do not depend on it.
     on_done : callable(done, total), optional
@@ -73,14 +76,21 @@ def evaluate(
         If a folder is absent or holds no picture.
     """
     of_set = isinstance(truth, Dataset) and any(sample.foreground for sample in truth)
-    names = check_names(metrics, with_color=foregrounds is not None or of_set)
+    names = check_names(metrics, with_color=foregrounds is not None or of_set, with_time=sequences)
+    if "dtssd" in names and not sequences:
+        raise ParamError("metrics: dtssd compares frames of a film; say that folders are films, by --sequences")
     count = threads() if workers is None else workers
     if count < 1:
         raise ParamError(f"workers: expected 1 or more, got {count}")
     pairs, problems = _match(Path(predictions), truth, trimaps, foregrounds)
+    paths = {sample.name: path for path, sample in pairs}
+    samples = {sample.name: sample for _, sample in pairs}
+    earlier = frames_before(samples) if sequences else {}
 
     def measure(pair: tuple[Path, Sample]) -> Row | Problem:
-        return _measure(*pair, names=names, stretch=stretch, with_trimap=trimaps not in (None, False))
+        name = earlier.get(pair[1].name)
+        before = (paths[name], samples[name]) if name is not None and "dtssd" in names else None
+        return _measure(*pair, before=before, names=names, stretch=stretch, with_trimap=trimaps not in (None, False))
 
     rows: list[Row] = []
     with ThreadPoolExecutor(count) as pool:
@@ -151,7 +161,14 @@ def _alone(files: Mapping[str, Path], partners: Container[str], reason: str) -> 
     return [Problem(name, str(path), reason) for name, path in files.items() if name not in partners]
 
 
-def _measure(path: Path, sample: Sample, names: tuple[str, ...], stretch: bool, with_trimap: bool) -> Row | Problem:
+def _measure(
+    path: Path,
+    sample: Sample,
+    before: tuple[Path, Sample] | None,
+    names: tuple[str, ...],
+    stretch: bool,
+    with_trimap: bool,
+) -> Row | Problem:
     """Score one prediction, or say why it cannot be."""
     file = path
     try:
@@ -162,6 +179,7 @@ def _measure(path: Path, sample: Sample, names: tuple[str, ...], stretch: bool, 
         trimap = sample.read_trimap() if with_trimap else None
         file = sample.foreground or path
         colors = _read_colors(path, sample) if "foreground_mse" in names else None
+        last = _read_before(before, truth.shape) if before is not None else None
     except BgkitError as error:
         return Problem(sample.name, str(file), str(error).removeprefix(f"{file}: "))
     if with_trimap and trimap is None:
@@ -174,8 +192,17 @@ def _measure(path: Path, sample: Sample, names: tuple[str, ...], stretch: bool, 
     if colors and colors[1].shape[:2] != truth.shape:
         reason = f"expected the truth's {_size(truth)} (rows x columns), got {_size(colors[1])}"
         return Problem(sample.name, str(sample.foreground), reason)
-    measured = score(prediction, truth, trimap, colors=colors, names=names, stretch=stretch)
+    measured = score(prediction, truth, trimap, colors=colors, before=last, names=names, stretch=stretch)
     return Row(sample.name, measured, sample.kind)
+
+
+def _read_before(before: tuple[Path, Sample], shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return prediction and truth of the frame before; None where they cannot be read, which that frame's row says."""
+    try:
+        prediction, truth = read_matte(before[0]), before[1].read_truth()
+    except BgkitError:
+        return None
+    return (prediction, truth) if prediction.shape == truth.shape == shape else None
 
 
 def _read_colors(path: Path, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]] | None:

@@ -84,7 +84,7 @@ class FilmOutput:
         self._encoder: Encoder | None = None
         self._part = Path()
         self._shape: tuple[int, ...] | None = None
-        self._count, self._end = 0, 0
+        self._count, self._start, self._end = 0, 0, 0
         self._last: Layers | None = None
 
     def write(self, picture: NDArray[np.float32], ticks: int, length: int, last: Layers) -> None:
@@ -93,7 +93,8 @@ class FilmOutput:
             color = _blank_where_clear(color)
         if self._encoder is None:
             self._part = self.record.folder / part_name()
-            self._encoder = Encoder(self._part, self.form, self.clip, color.shape)
+            self._start = ticks
+            self._encoder = Encoder(self._part, self.form, self.clip, color.shape, ticks)
         self._shape = self._shape or color.shape
         self._encoder.write(color, ticks, length)
         self._count += 1
@@ -110,7 +111,7 @@ class FilmOutput:
         self._encoder = None
         piece = self.record.folder / f"{self.record.frames:08d}.{self.form.container}"
         self._part.replace(piece)
-        self.record.add(self._count, self._end, piece, self._last)
+        self.record.add(self._count, self._start, self._end, piece, self._last)
         self._count = 0
 
     def finish(self, *, whole: bool, short: bool) -> None:
@@ -119,8 +120,9 @@ class FilmOutput:
             end = self.record.end * self.clip.time_base if short else None
             sound = self.clip.name if self.clip.sound else None
             with replacing(self.path) as part:
+                pieces = [(path, start * self.clip.time_base) for path, start in self.record.pieces]
                 self.note = join(
-                    self.record.pieces, part, self.form, sound=sound, end=end, metadata=self.metadata
+                    pieces, part, self.form, sound=sound, end=end, metadata=self.metadata
                 )
         self.record.close(whole=whole)
 
@@ -145,7 +147,7 @@ class PictureOutput:
 
     def _cut(self) -> None:
         if self._last is not None and self._count:
-            self.record.add(self._count, self._end, None, self._last)
+            self.record.add(self._count, 0, self._end, None, self._last)
             self._count = 0
 
     def finish(self, *, whole: bool, short: bool) -> None:

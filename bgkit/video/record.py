@@ -27,7 +27,7 @@ JOURNAL, LOCK = "journal.jsonl", "lock"
 class Record:
     """The journal of an output and its pieces.
 
-    ``frames`` are done, up to the tick ``end``; ``pieces`` are the files that hold them; ``previous`` is the last one.
+    ``frames`` are done, up to the tick ``end``; ``pieces`` are the files that hold them, each with the tick at which it begins; ``previous`` is the last one.
     """
 
     @staticmethod
@@ -38,7 +38,7 @@ class Record:
     def __init__(self, output: Path, key: Mapping[str, Any]) -> None:
         self.folder = _folder(output)
         self.frames, self.end = 0, 0
-        self.pieces: list[Path] = []
+        self.pieces: list[tuple[Path, int]] = []
         self.previous: Layers | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class Record:
             if line["frames"] != self.frames or (piece is not None and not piece.is_file()):
                 break
             self.frames, self.end = line["frames"] + line["count"], line["end"]
-            self.pieces += [piece] if piece is not None else []
+            self.pieces += [(piece, line["start"])] if piece is not None else []
         state = self.folder / f"{self.frames}.npz"
         if not self.frames or not state.is_file():
             self.frames, self.end, self.pieces = 0, 0, []
@@ -79,16 +79,17 @@ class Record:
         with np.load(state) as arrays:
             self.previous = Layers(arrays["image"], alpha=arrays["alpha"] if "alpha" in arrays else None)
 
-    def add(self, count: int, end: int, piece: Path | None, last: Layers) -> None:
+    def add(self, count: int, start: int, end: int, piece: Path | None, last: Layers) -> None:
         """Take in that ``count`` more frames are done, in a file of the folder or elsewhere."""
         arrays = {"image": last.image} | ({} if last.alpha is None else {"alpha": last.alpha})
         with replacing(self.folder / f"{self.frames + count}.npz") as part, part.open("wb") as file:
             np.savez(file, **arrays)
-        self.file.append({"frames": self.frames, "count": count, "end": end, "piece": piece.name if piece else ""})
+        name = piece.name if piece else ""
+        self.file.append({"frames": self.frames, "count": count, "start": start, "end": end, "piece": name})
         if self.frames:
             (self.folder / f"{self.frames}.npz").unlink(missing_ok=True)
         self.frames, self.end, self.previous = self.frames + count, end, last
-        self.pieces += [piece] if piece is not None else []
+        self.pieces += [(piece, start)] if piece is not None else []
 
     def close(self, *, whole: bool) -> None:
         """Leave the folder for the next run, or delete it where the film is ``whole``."""

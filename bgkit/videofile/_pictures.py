@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from bgkit.errors import VideoError
 from bgkit.files import READABLE
 from bgkit.imagefile import read_picture
+from bgkit.pairing import natural
 from bgkit.videofile._clip import Clip, Frame
 
-__all__ = ["PictureReader", "is_sequence", "natural"]
+__all__ = ["PictureReader", "is_sequence"]
 
 _NUMBER = re.compile(r"%0?\d*d")
 
@@ -24,11 +25,6 @@ _NUMBER = re.compile(r"%0?\d*d")
 def is_sequence(name: str) -> bool:
     """Whether a name is that of a sequence: a folder, or a pattern with ``%04d`` in a picture's name."""
     return Path(name).is_dir() or bool(_NUMBER.search(Path(name).name) and Path(name).suffix.lower() in READABLE)
-
-
-def natural(name: str) -> list[Any]:
-    """Return a key that sorts names as people count: 2 before 10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
 class PictureReader:

@@ -84,6 +84,9 @@ class Encoder:
         The film that the frames come from: times, range, matrix and shape of pixels are kept.
     shape : (rows, cols, channels)
         Of the frames; four channels have alpha.
+    start : int
+        Ticks of the film at which the piece begins; within it they count from 0, since some containers keep the time of
+        a first frame only to a millisecond.
 
     Raises
     ------
@@ -91,9 +94,9 @@ class Encoder:
         If this FFmpeg has no encoder of that kind, or it refuses the size.
     """
 
-    def __init__(self, path: Path, form: Form, clip: Clip, shape: Sequence[int]) -> None:
+    def __init__(self, path: Path, form: Form, clip: Clip, shape: Sequence[int], start: int = 0) -> None:
         self._av = pyav()
-        self.form = form
+        self.form, self._start = form, start
         rows, cols, channels = shape
         self._clear = channels == 4
         self._pad = (rows % 2, cols % 2) if form.even else (0, 0)
@@ -138,7 +141,7 @@ class Encoder:
             src_color_range=_FULL,
             dst_color_range=self._range,
         )
-        frame.pts, frame.time_base = ticks, self._base
+        frame.pts, frame.time_base = ticks - self._start, self._base
         if length:
             frame.duration = length
         self._mux(frame)
@@ -170,7 +173,7 @@ def _has(av: Any, name: str) -> bool:
 
 
 def join(
-    pieces: Sequence[Path],
+    pieces: Sequence[tuple[Path, Fraction]],
     target: Path,
     form: Form,
     *,
@@ -182,8 +185,8 @@ def join(
 
     Parameters
     ----------
-    pieces : sequence of Path
-        Files that :class:`Encoder` wrote, with the same settings.
+    pieces : sequence of (Path, seconds)
+        Files that :class:`Encoder` wrote, with the same settings, and when each begins.
     target : Path
         Written as ``form`` says; not whole before this returns.
     form : Form
@@ -203,7 +206,7 @@ def join(
     options = {"movflags": "faststart+use_metadata_tags"} if form.container in ("mp4", "mov") else {}
     with av.open(str(target), "w", format=form.container, options=options) as out:
         out.metadata.update(metadata or {})
-        with av.open(str(pieces[0])) as first:
+        with av.open(str(pieces[0][0])) as first:
             stream = out.add_stream_from_template(first.streams.video[0])
             stream.time_base = first.streams.video[0].time_base
             tags = {key.lower(): value for key, value in first.streams.video[0].metadata.items()}
@@ -220,15 +223,17 @@ def join(
     return track.note if track is not None else ""
 
 
-def _packets(av: Any, pieces: Iterable[Path]) -> Iterator[Any]:
+def _packets(av: Any, pieces: Iterable[tuple[Path, Fraction]]) -> Iterator[Any]:
     """Yield the packets of all pieces; their decoding times, which each piece counts for itself, never go back."""
     last: Fraction | None = None
-    for piece in pieces:
+    for piece, start in pieces:
         with av.open(str(piece)) as read:
             for packet in read.demux(read.streams.video[0]):
                 if packet.dts is None:  # the end
                     continue
                 tick = Fraction(packet.time_base)
+                shift = round(start / tick)
+                packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                 if last is not None and packet.dts * tick <= last:
                     packet.dts = int(last / tick) + 1
                 last = packet.dts * tick
