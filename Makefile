@@ -93,7 +93,7 @@ $(VENV)/.quick: $(VENV)/.installed
 # All in one installation: each compiles the kernels anew.
 $(VENV)/.tested: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/pip install -q $(TORCH)
-	$(BIN)/pip install -qq -e ".[all,heic,jxl,test,docs]"
+	$(BIN)/pip install -qq -e ".[all,heic,jxl,video,test,docs]"
 	touch $(VENV)/.installed $(VENV)/.quick $@
 
 clean:

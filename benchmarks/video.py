@@ -15,11 +15,9 @@ Erofeev et al. (2015), ``bgkit.evaluate``'s.
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +61,7 @@ def draw_sequence(subject: str, ground: Path, *, plate: bool, seed: int, size: t
     behind = _cover(read_picture(ground).image, size)
     alpha = read_matte(DATA / "studio" / "alphas" / f"{subject}-white.png")
     color = read_picture(DATA / "studio" / "foregrounds" / f"{subject}.jpg").image
-    top, left = (np.flatnonzero(alpha.max(axis)) [[0, -1]] for axis in (1, 0))
+    top, left = (np.flatnonzero(alpha.max(axis))[[0, -1]] for axis in (1, 0))
     alpha, color = (each[top[0] : top[1] + 1, left[0] : left[1] + 1] for each in (alpha, color))
     # Drawn at twice the size and reduced by areas, so that no frame is sharper than another for where it falls.
     scale = 2 * 0.75 * min(rows / alpha.shape[0], cols / alpha.shape[1])
@@ -83,7 +81,9 @@ def draw_sequence(subject: str, ground: Path, *, plate: bool, seed: int, size: t
         back = cv2.invertAffineTransform(motion).astype(np.float32)
         col += np.float32(0.012 * cols * wave[4]) * np.sin(row / rows * 2.5)
         moved = cv2.remap(
-            cutout, back[0, 0] * col + back[0, 1] * row + back[0, 2], back[1, 0] * col + back[1, 1] * row + back[1, 2],
+            cutout,
+            back[0, 0] * col + back[0, 1] * row + back[0, 2],
+            back[1, 0] * col + back[1, 1] * row + back[1, 2],
             cv2.INTER_LINEAR,
         )
         moved = np.clip(cv2.resize(moved, (cols, rows), interpolation=cv2.INTER_AREA), 0, 1)
@@ -113,6 +113,8 @@ def compressed(frames: list[Array]) -> Iterator[Array]:
 
 def _cover(picture: Array, size: tuple[int, int]) -> Array:
     scale = max(size[0] / picture.shape[0], size[1] / picture.shape[1])
-    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    picture = cv2.resize(
+        picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    )
     top, left = ((picture.shape[axis] - size[axis]) // 2 for axis in (0, 1))
     return np.clip(picture[top : top + size[0], left : left + size[1]], 0, 1)

@@ -116,7 +116,7 @@ def frames_before(names: Iterable[str]) -> dict[str, str]:
     films: dict[PurePosixPath, list[str]] = {}
     for name in sorted(names, key=natural):
         films.setdefault(PurePosixPath(name).parent, []).append(name)
-    found = {}
+    found: dict[str, str] = {}
     for frames in films.values():
         steps = [_number(later) - _number(one) for one, later in itertools.pairwise(frames)]
         usual = min(steps, default=0, key=lambda step: (-steps.count(step), step))

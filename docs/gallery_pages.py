@@ -60,6 +60,7 @@ GROUPS = {
         "plugin_stage",
     ],
     "Measuring": ["comparing", "sweep", "metrics", "confidence", "batch_with_findings"],
+    "Moving pictures": ["moving_pictures"],
     "Many pictures": ["command_line", "watch_folder", "zip_of_results", "dask_cluster", "server"],
     "Files and tools": ["sixteen_bit_tiff", "layered_file", "notebook"],
 }

@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import sys
-from dataclasses import replace
-from fractions import Fraction
 from types import SimpleNamespace
 
 import av
@@ -56,7 +54,10 @@ def test_transparency_times_and_sound(film, tmp_path, ending):
     for number, frame in enumerate(frames):
         assert frame[subject_at(number), 3].min() > 0.9 and frame[:8, :, 3].max() < 0.1
     assert np.abs(np.array(times, float) - np.array([tick * TICK for tick in UNEVEN], float)).max() < 0.0006
-    assert streams(tmp_path / f"out.{ending}") == [{"webm": "vp9", "mov": "prores"}[ending], {"webm": "opus", "mov": "aac"}[ending]]
+    assert streams(tmp_path / f"out.{ending}") == [
+        {"webm": "vp9", "mov": "prores"}[ending],
+        {"webm": "opus", "mov": "aac"}[ending],
+    ]
 
 
 def test_a_film_on_white(film, tmp_path):
@@ -123,7 +124,9 @@ def test_half_a_raw_frame_is_said(monkeypatch):
 def test_a_cut_film_is_done_as_far_as_it_goes(tmp_path):
     """Its good frames are in the output, which plays, and the fault is said."""
     noise = list(np.random.default_rng(0).random((30, ROWS, COLS, 3)).astype(np.float32))
-    path = write_film(tmp_path / "a.mp4", noise, ticks=[512 * n for n in range(30)], container={"movflags": "faststart"})
+    path = write_film(
+        tmp_path / "a.mp4", noise, ticks=[512 * n for n in range(30)], container={"movflags": "faststart"}
+    )
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
     made = bgkit.remove_video(path, tmp_path / "out.webm", KEY)
     assert "ends early" in made.problem and not made.ok
@@ -180,7 +183,9 @@ def test_a_killed_run_loses_one_piece(film, tmp_path, monkeypatch):
             raise OSError(5, "the disk is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(FilmOutput, "finish", lambda self, **options: (self.record.file.close(), self.record.lock.close()))
+        patch.setattr(
+            FilmOutput, "finish", lambda self, **options: (self.record.file.close(), self.record.lock.close())
+        )
         with pytest.raises(OSError, match="the disk is gone"):
             bgkit.remove_video(film, tmp_path / "out.webm", KEY, on_done=die)
     made = bgkit.remove_video(film, tmp_path / "out.webm", KEY)
@@ -321,7 +326,21 @@ def test_the_command(film, tmp_path, monkeypatch, capsys):
     """A pipeline file, values, a background, the exit status; one line for what came of it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "key.yaml").write_text(KEY.dump())
-    assert run("video", "film.mp4", "-o", "out.mp4", "-p", "key.yaml", "--background", "white", "--set", "steady.strength=0.3") == 0
+    assert (
+        run(
+            "video",
+            "film.mp4",
+            "-o",
+            "out.mp4",
+            "-p",
+            "key.yaml",
+            "--background",
+            "white",
+            "--set",
+            "steady.strength=0.3",
+        )
+        == 0
+    )
     assert "film.mp4 -> out.mp4  10 frames" in capsys.readouterr().err
     assert run("video", "film.mp4", "-o", "out.mp4", "-p", "key.yaml", "--if-exists", "skip") == 2
     assert "mp4 holds no transparency" in capsys.readouterr().err

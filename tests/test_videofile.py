@@ -98,7 +98,9 @@ def test_the_alpha_of_prores_is_read(tmp_path):
 def test_a_film_cut_off_keeps_its_good_frames(tmp_path):
     """And says how many of how many."""
     noise = np.random.default_rng(0).random((30, ROWS, COLS, 3)).astype(np.float32)
-    film = write_film(tmp_path / "a.mp4", list(noise), ticks=[512 * n for n in range(30)], container={"movflags": "faststart"})
+    film = write_film(
+        tmp_path / "a.mp4", list(noise), ticks=[512 * n for n in range(30)], container={"movflags": "faststart"}
+    )
     film.write_bytes(film.read_bytes()[: int(film.stat().st_size * 0.6)])
     _, frames, problem = read(film)
     assert 10 < len(frames) < 25

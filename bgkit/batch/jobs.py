@@ -49,8 +49,8 @@ class Work:
     file of all that a repeat needs is written beside the result (:mod:`bgkit.batch.sidecar`). Where ``layer`` is
     :data:`NOTHING` no file is written and ``examine`` is all there is. With ``pixels`` the picture and what comes with
     it are reduced to so many first, for a preview. ``timeout`` is the seconds that a picture may take. ``metadata``
-    is what of the picture's goes along: ``credit``, ``none`` or ``all``. ``before`` has, of the frames of films, the key
-    of the frame before; where a process has just done that one, it is the picture's ``previous``.
+    is what of the picture's goes along: ``credit``, ``none`` or ``all``. ``before`` has, of frames of films, the key of
+    the frame before; where a process has just done that one, it is the picture's ``previous``.
     """
 
     pipeline: Pipeline

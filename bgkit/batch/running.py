@@ -31,7 +31,9 @@ from bgkit.removal import read_layers
 
 __all__ = ["run_job", "source_of"]
 
-_last: tuple[str, Layers] | None = None  # the key of the picture that this process did last, and what a next frame needs
+_last: tuple[str, Layers] | None = (
+    None  # the key of the picture that this process did last, and what a next frame needs
+)
 
 
 def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) -> Outcome:

@@ -66,9 +66,7 @@ Examples:
     show_default=True,
     help="What to do when the output exists; a run that was stopped is resumed.",
 )
-@click.option(
-    "--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each frame."
-)
+@click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each frame.")
 @click.option("--strict", is_flag=True, help="Exit status 1 also when frames are flagged by the pipeline's checks.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
@@ -156,7 +154,7 @@ class _Progress:
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.started = self.last = time.perf_counter()
-        self.begun = 0  # frames of an earlier run
+        self.begun, self.since = 0, self.started  # what was done with the first frame of this run, and when
         self.bar: Any = None
         if not quiet and sys.stderr.isatty():
             from rich.console import Console
@@ -173,8 +171,9 @@ class _Progress:
     def done(self, number: int, total: int | None) -> None:
         now = time.perf_counter()
         if not self.begun:
-            self.begun = number
-        each = (now - self.started) / max(1, number - self.begun + 1)
+            self.begun, self.since = number, now
+            return
+        each = (now - self.since) / (number - self.begun)
         rate = pace(each, max(0, (total or number) - number)) if total else f"{1 / max(each, 1e-6):.1f}/s"
         if self.bar is not None:
             if not self.bar.tasks:

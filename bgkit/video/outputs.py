@@ -53,7 +53,9 @@ def kind_of(out: str) -> str:
     ending = Path(out).suffix.lower()
     if NUMBER.search(Path(out).name):
         if ending not in WRITABLE:
-            raise PlanError(f"{shown(out)}: expected numbered pictures ({', '.join(WRITABLE)}), got {ending or 'no ending'}")
+            raise PlanError(
+                f"{shown(out)}: expected numbered pictures ({', '.join(WRITABLE)}), got {ending or 'no ending'}"
+            )
         return ending
     if ending in FORMATS:
         return ending
@@ -121,9 +123,7 @@ class FilmOutput:
             sound = self.clip.name if self.clip.sound else None
             with replacing(self.path) as part:
                 pieces = [(path, start * self.clip.time_base) for path, start in self.record.pieces]
-                self.note = join(
-                    pieces, part, self.form, sound=sound, end=end, metadata=self.metadata
-                )
+                self.note = join(pieces, part, self.form, sound=sound, end=end, metadata=self.metadata)
         self.record.close(whole=whole)
 
 

@@ -1,7 +1,7 @@
 """The empty scene of a film from a camera that stands still: the temporal median of a sample of its frames.
 
-Where the subject is in less than half of the frames, the median shows what is behind it. That the camera stands still is
-measured on the sample, not believed: the median has to explain the border of the frames, and to lie where they do.
+Where the subject is in less than half of the frames, the median shows what is behind it. That the camera stands still
+is measured on the sample, not believed: the median has to explain the border of the frames, and to lie where they do.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def estimate_scene(reader: Reader) -> NDArray[Any]:
     if moved > FARTHEST or unexplained > UNEXPLAINED or not all(match.fits for match in matches):
         raise VideoError(
             f"{name}: the camera does not stand still (frames lie {100 * moved:.2f} % of the diagonal apart, and "
-            f"{unexplained:.0%} of their border is not the scene's), so the empty scene cannot be seen in it; {remedy}, "
-            "or take a pipeline without a plate, as auto"
+            f"{unexplained:.0%} of their border is not the scene's), so the empty scene cannot be seen in it; "
+            f"{remedy}, or take a pipeline without a plate, as auto"
         )
     if max(_differing(_small(frame), small) for frame in chosen) < SOMETHING:
         raise VideoError(
@@ -69,7 +69,7 @@ def estimate_scene(reader: Reader) -> NDArray[Any]:
 
 
 def _sample(frames: Iterator[Frame], most: int) -> list[NDArray[Any]]:
-    """Return up to ``most`` frames, evenly over a film whose length nobody knows: every second one goes when it is full."""
+    """Return up to ``most`` frames, evenly over a film of any length: every second one goes when it is full."""
     kept: list[NDArray[Any]] = []
     step = 1
     for frame in frames:

@@ -27,7 +27,8 @@ JOURNAL, LOCK = "journal.jsonl", "lock"
 class Record:
     """The journal of an output and its pieces.
 
-    ``frames`` are done, up to the tick ``end``; ``pieces`` are the files that hold them, each with the tick at which it begins; ``previous`` is the last one.
+    ``frames`` are done, up to the tick ``end``; ``pieces`` are the files that hold them, each with the tick at which it
+    begins; ``previous`` is the last frame.
     """
 
     @staticmethod
@@ -77,11 +78,11 @@ class Record:
             self._forget()
             return
         with np.load(state) as arrays:
-            self.previous = Layers(arrays["image"], alpha=arrays["alpha"] if "alpha" in arrays else None)
+            self.previous = Layers(arrays["image"], alpha=arrays.get("alpha"))
 
     def add(self, count: int, start: int, end: int, piece: Path | None, last: Layers) -> None:
         """Take in that ``count`` more frames are done, in a file of the folder or elsewhere."""
-        arrays = {"image": last.image} | ({} if last.alpha is None else {"alpha": last.alpha})
+        arrays: dict[str, Any] = {"image": last.image} | ({} if last.alpha is None else {"alpha": last.alpha})
         with replacing(self.folder / f"{self.frames + count}.npz") as part, part.open("wb") as file:
             np.savez(file, **arrays)
         name = piece.name if piece else ""

@@ -7,16 +7,11 @@ not grow with the film. Every :data:`bgkit.video.outputs.PIECE` frames a piece i
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from os import PathLike, fspath
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
@@ -24,10 +19,8 @@ from numpy.typing import NDArray
 
 from bgkit import __version__
 from bgkit.batch.jobs import Work, shown
-from bgkit.errors import BgkitError, LayerError, ParamError, PlanError, VideoError
-from bgkit.files import JsonLines
-from bgkit.layers import Layers
-from bgkit.pipeline import Pipeline, Step
+from bgkit.errors import PlanError
+from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import load_pipeline
 from bgkit.removal import with_background
 from bgkit.video.outputs import FilmOutput, Output, PictureOutput, PipeOutput, is_opaque, kind_of, numbered
@@ -90,7 +83,7 @@ def remove_video(
     timeout : float, optional
         Seconds that a frame may take; it is then held, as one that fails.
     metadata : {"credit", "none", "all"}
-        What of the film's own metadata goes along: title, authors, copyright and time; nothing; or all, places included.
+        What of the film's own metadata goes along: title, authors, copyright, time; nothing; or all, places included.
     if_exists : {"overwrite", "skip", "fail"}
         What to do when the output exists and is not that of a run that was stopped.
     report : path, optional
@@ -145,7 +138,7 @@ def remove_video(
 
 def _check_transparency(chain: Pipeline, layer: str, kind: str, behind: str | None) -> None:
     """Refuse, before the first frame, a result with alpha where the format holds none."""
-    word = {"result": "background", "background": "fill"}.get(layer)
+    word = {"result": "background", "background": "fill"}.get(layer, "")
     chosen = [step.values[word] for step in chain.steps if word in step.values and step.stage.gives == layer]
     if behind is None and is_opaque(kind) and chosen[-1:] == ["none"]:
         remedy = "choose a background, as in --background white" if layer == "result" else "fill the hole"

@@ -131,7 +131,7 @@ class Run:
         chain, wanted = work.pipeline, (work.layer, "alpha")
         plan = chain.plan(layers.given() if self.scene is None else (*layers.given(), "plate"))
         takes_plate = any("plate" in (*step.stage.needs, *step.stage.uses) for step in plan)
-        brought = {"plate": self.scene} if takes_plate else {}
+        brought: dict[str, Any] = {"plate": self.scene} if takes_plate else {}
         return chain.run(layers, timeout=work.timeout, keep=wanted, **brought)
 
     def _flags(self, made: Layers) -> list[str]:

@@ -9,4 +9,16 @@ from bgkit.videofile._pictures import is_sequence
 from bgkit.videofile._read import open_video
 from bgkit.videofile._write import CREDIT, FORMATS, Encoder, Form, join
 
-__all__ = ["CREDIT", "FORMATS", "VIDEOS", "Clip", "Encoder", "Form", "Frame", "Reader", "is_sequence", "join", "open_video"]
+__all__ = [
+    "CREDIT",
+    "FORMATS",
+    "VIDEOS",
+    "Clip",
+    "Encoder",
+    "Form",
+    "Frame",
+    "Reader",
+    "is_sequence",
+    "join",
+    "open_video",
+]

@@ -43,7 +43,9 @@ class PictureReader:
             read = read_picture(path)
             if read.image.shape[:2] != size:
                 got = f"{read.image.shape[0]} x {read.image.shape[1]}"
-                raise VideoError(f"{path}: expected the first picture's {size[0]} x {size[1]} (rows x columns), got {got}")
+                raise VideoError(
+                    f"{path}: expected the first picture's {size[0]} x {size[1]} (rows x columns), got {got}"
+                )
             yield Frame(number, number, 1, np.asarray(read.image), read.alpha)
 
     def close(self) -> None:

@@ -67,7 +67,9 @@ def open_video(
     name = fspath(source)
     if name == "-":
         if raw is None:
-            raise VideoError("-: expected raw frames from a pipe, whose size nothing says; give it, as in --raw 1280x720")
+            raise VideoError(
+                "-: expected raw frames from a pipe, whose size nothing says; give it, as in --raw 1280x720"
+            )
         return RawReader(sys.stdin.buffer, raw, rate or Fraction(25))
     if raw is not None:
         raise VideoError(f"{name}: raw frames come from a pipe only; give - as the input")
@@ -134,7 +136,7 @@ class VideoReader:
             rows,
             cols,
             Fraction(rate),
-            Fraction(stream.time_base),
+            Fraction(stream.time_base or 1),
             None if camera else count,
             16 if self._depth(frame) > 8 or codes[1] in _HIGH_RANGE else 8,
             (1, 13, 1) if codes[1] in _HIGH_RANGE else (codes[0], codes[1], codes[2]),
@@ -159,7 +161,7 @@ class VideoReader:
     def _length(self) -> Fraction | None:
         """Return how long the film says it is, in seconds."""
         if self._stream.duration:
-            return self._stream.duration * Fraction(self._stream.time_base)
+            return self._stream.duration * Fraction(self._stream.time_base or 1)
         if text := self._stream.metadata.get("DURATION", ""):  # Matroska's, as FFmpeg writes it
             with suppress(ValueError):
                 hours, minutes, seconds = text.split(":")
@@ -207,7 +209,7 @@ class VideoReader:
         return context
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
-        base = Fraction(self._stream.time_base)
+        base = Fraction(self._stream.time_base or 1)
         origin: int | None = None
         number = -1
         end = 0
@@ -228,8 +230,8 @@ class VideoReader:
         wide = self.clip.depth > 8
         form = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
         matrix = _MATRICES.get(int(frame.colorspace), 1 if frame.height >= 720 else 5)
-        options = {} if frame.format.is_rgb else {"src_colorspace": matrix}
-        array = frame.to_ndarray(format=form[wide, with_alpha], interpolation="BICUBIC", **options)
+        options: dict[str, Any] = {} if frame.format.is_rgb else {"src_colorspace": matrix}
+        array: NDArray[Any] = frame.to_ndarray(format=form[wide, with_alpha], interpolation="BICUBIC", **options)
         array = np.ascontiguousarray(np.rot90(array, frame.rotation // 90 % 4))
         if array.shape[:2] != (self.clip.rows, self.clip.cols):
             expected, got = f"{self.clip.rows} x {self.clip.cols}", f"{array.shape[0]} x {array.shape[1]}"
@@ -249,7 +251,9 @@ class VideoReader:
         expected, length = self._stream.frames, self._length()
         left = (length - end) * self.clip.rate if length is not None else Fraction(0)
         if self._damaged or (left > _SHORT and (not expected or expected - count > 1)):
-            told = f" of {expected}" if expected else f", {float(end):.1f} s of {float(length):.1f} s," if length else ""
+            told = (
+                f" of {expected}" if expected else f", {float(end):.1f} s of {float(length):.1f} s," if length else ""
+            )
             verb = "is damaged" if left <= _SHORT else "ends early"
             return f"{self.name}: {verb}: {count} frames{told} could be read, and these were used"
         return ""
@@ -294,5 +298,3 @@ def _is_file(name: str) -> bool:
     with suppress(OSError):
         return Path(name).is_file()
     return False
-
-
