@@ -28,7 +28,7 @@ def frame(col: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_flicker_goes_and_motion_is_followed():
-    """A disk that moves by 3 px a frame and whose matte is wrong by chance: the error falls, and flicker by more than half."""
+    """A disk moves by 3 px a frame, its matte is wrong by chance: the error falls, and flicker by more than half."""
     noise = np.random.default_rng(1)
     previous, errors = None, []
     for number in range(9):

@@ -296,6 +296,29 @@ def test_steady_stands_behind_the_last_alpha():
     assert auto.with_values({"steady.strength": "0.5"}).steps[names.index("steady")].values["strength"] == 0.5
 
 
+@stage(gives="mask")
+def marks_what_moved(image, next=None):
+    """Mark what differs from a second frame.
+
+    Returns
+    -------
+    array
+    """
+    if next is None:
+        return np.zeros(image.shape[:2], np.float32)
+    return (np.abs(image - next).max(-1) > 0.2).astype(np.float32)
+
+
+def test_stages_that_see_a_second_frame_get_the_last_one(film, tmp_path, monkeypatch):
+    """The layer ``next`` is the frame before, where there is one."""
+    monkeypatch.setattr("bgkit.stage._registered", {})
+    bgkit.stages.register(marks_what_moved)
+    chain = build("moved", [("marks_what_moved", {}), ("composite", {"background": "none"})])
+    bgkit.remove_video(film, tmp_path / "out.mov", chain, steady=False)
+    frames, _ = read_film(tmp_path / "out.mov")
+    assert frames[0][..., 3].max() < 0.01 and frames[1][22, 30, 3] > 0.9 and frames[1][22, 20, 3] < 0.01
+
+
 def test_memory_does_not_grow_with_the_film(tmp_path, monkeypatch):
     """No more than a few frames are alive at a time."""
     alive = []

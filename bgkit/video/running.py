@@ -130,8 +130,10 @@ class Run:
         work = self.work
         chain, wanted = work.pipeline, (work.layer, "alpha")
         plan = chain.plan(layers.given() if self.scene is None else (*layers.given(), "plate"))
-        takes_plate = any("plate" in (*step.stage.needs, *step.stage.uses) for step in plan)
-        brought: dict[str, Any] = {"plate": self.scene} if takes_plate else {}
+        takes = {name for step in plan for name in (*step.stage.needs, *step.stage.uses)}
+        brought: dict[str, Any] = {"plate": self.scene} if "plate" in takes else {}
+        if "next" in takes and layers.previous is not None:  # a second frame, after this one or before it
+            brought["next"] = layers.previous.image
         return chain.run(layers, timeout=work.timeout, keep=wanted, **brought)
 
     def _flags(self, made: Layers) -> list[str]:
