@@ -109,6 +109,15 @@ def test_each_library_has_one_keeper(library, keeper):
         assert not users or parts[1] in keeper, f"{module_of(path)} imports {users}"
 
 
+def test_server_has_no_circles():
+    """No module of the server imports one that imports it in turn, not even inside of functions."""
+    found = {module_of(path): imports(path) for path in (ROOT / "bgkit" / "serve").glob("*.py")}
+    left = {name: {other for other in found if other in names} for name, names in found.items()}
+    while bottom := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in bottom}
+    assert left == {}
+
+
 def test_every_file_has_its_place():
     """Every module of the package stands in the order of the house."""
     names = {module_of(path).split(".")[1] for path in FILES if len(module_of(path).split(".")) > 1}

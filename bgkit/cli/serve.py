@@ -12,6 +12,8 @@ import click
 
 from bgkit.errors import MissingPartError, ParamError
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 @click.command(
     epilog="""\b
@@ -74,7 +76,8 @@ def command(
     (docs/how-to/serving.md). Listens on this machine alone unless --host says otherwise; then it asks for a key.
     """
     from bgkit.batch.memory import USUAL, limit
-    from bgkit.serve.running import LOOPBACK, Settings, serve
+    from bgkit.serve.running import serve
+    from bgkit.serve.settings import Settings
     from bgkit.threads import threads
 
     if key_file is not None and no_key:

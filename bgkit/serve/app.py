@@ -21,7 +21,7 @@ from bgkit.errors import BgkitError, scrub
 from bgkit.serve import native, rembg, removebg, wall
 from bgkit.serve.fields import refusals
 from bgkit.serve.gate import Gate
-from bgkit.serve.running import Settings
+from bgkit.serve.settings import Settings
 from bgkit.serve.works import INTERNAL, Catalog, status_of
 
 __all__ = ["create_app"]

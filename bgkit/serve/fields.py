@@ -70,13 +70,7 @@ class Fields(BaseModel):
     def query(cls, *required: str) -> list[dict[str, Any]]:
         """Return the fields as OpenAPI's parameters of a query."""
         return [
-            {
-                "name": name,
-                "in": "query",
-                "required": name in required,
-                "schema": schema,
-                "description": schema["description"],
-            }
+            {"name": name, "in": "query", "required": name in required, "schema": schema}
             for name, schema in cls.properties().items()
         ]
 
@@ -88,16 +82,11 @@ def _expected(schema: Mapping[str, Any]) -> str:
     schema = schema.get("items", schema)
     if "enum" in schema:
         return " or ".join(schema["enum"])
-    kind = {"boolean": "true or false", "integer": "a whole number", "number": "a number"}.get(
-        schema.get("type", ""), ""
-    )
-    if "minimum" in schema:
-        kind += (
-            f" in {schema['minimum']:g}..{schema['maximum']:g}"
-            if "maximum" in schema
-            else f" from {schema['minimum']:g}"
-        )
-    return kind
+    kinds = {"boolean": "true or false", "integer": "a whole number", "number": "a number"}
+    kind = kinds.get(schema.get("type", ""), "")
+    if "maximum" in schema:
+        return f"{kind} in {schema['minimum']:g}..{schema['maximum']:g}"
+    return f"{kind} from {schema['minimum']:g}" if "minimum" in schema else kind
 
 
 class Refusal(BaseModel):

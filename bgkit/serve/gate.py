@@ -22,7 +22,7 @@ from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bgkit.serve.running import Settings
+from bgkit.serve.settings import Settings
 
 __all__ = ["Gate", "JsonLines"]
 

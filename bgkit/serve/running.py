@@ -1,4 +1,4 @@
-"""The process: what an operator may set, sockets and signals.
+"""The process: sockets, signals, and connections that take too long.
 
 The workers start first, and load their libraries while the application loads its own.
 """
@@ -14,43 +14,18 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bgkit.batch.crew import Crew
 from bgkit.errors import EngineError
+from bgkit.serve.settings import Settings
 
-__all__ = ["LOOPBACK", "Settings", "serve", "show_page"]
+__all__ = ["serve", "show_page"]
 
 CONNECTIONS = 256  # at once; more are answered 503
 HEAD_SECONDS = 20.0  # for a request's head, and between two requests
 READER_SECONDS = 60  # that a client may take none of its answer
 WARM = "auto"  # uses what most others use
-
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that is set when the server starts; every limit holds for one request."""
-
-    host: str = "127.0.0.1"
-    port: int = 7000
-    workers: int = 1
-    memory: int | None = None  # bytes that the workers together may take
-    queue: int = 16  # pictures that may wait
-    default: str = "auto"  # the pipeline of a request that names none
-    folder: Path | None = None  # of further pipelines
-    keys: tuple[str, ...] = field(default=(), repr=False)
-    names: tuple[str, ...] = ()  # of this server, that a Host header may hold
-    origins: tuple[str, ...] = ()  # of pages elsewhere that may use it
-    fetch: tuple[str, ...] = ()  # hosts that pictures may be fetched from
-    max_bytes: int = 30_000_000
-    max_pixels: int = 25_000_000
-    seconds: float = 60.0  # of work
-    upload_seconds: float = 60.0
 
 
 def serve(settings: Settings, say: Callable[[str], None], watch: Callable[[], Any] | None = None) -> int:

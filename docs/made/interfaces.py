@@ -30,7 +30,7 @@ def http() -> str:
                 markdown(told.get("description", told["summary"])),
             ]
             rows = [
-                [f"`{each['name']}`", each.get("description", ""), _kind(each["schema"])]
+                [f"`{each['name']}`", each.get("description") or each["schema"].get("description", ""), _kind(each["schema"])]
                 for each in told.get("parameters", ())
             ]
             parts += [table(("field", "what", "may be"), rows)] if rows else []
@@ -50,7 +50,7 @@ def openapi() -> dict[str, Any]:
     from unittest.mock import Mock
 
     from bgkit.serve.app import create_app
-    from bgkit.serve.running import Settings
+    from bgkit.serve.settings import Settings
 
     return create_app(Settings(), Mock()).openapi()  # nobody is served, so no crew is needed
 
