@@ -12,12 +12,12 @@ SOURCES := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 # The training tests want PyTorch; any CPU or CUDA build will do.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures browser npm-clients api-check docs clean
+.PHONY: ort demo test test-quick lint bench bench-quick debug-test fuzz wheel pictures browser npm-clients api-check docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/demo.py demo
 
-test: $(VENV)/.tested browser
+test: $(VENV)/.tested browser ort
 	$(BIN)/python -m pytest
 
 QUICK := house params stage stages layers pipeline files engines color contributing
@@ -28,6 +28,15 @@ test-quick: $(VENV)/.quick
 browser:
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 \
 	    || echo "Chromium cannot be installed: the tests of the pages will skip"
+
+# ONNX Runtime for browsers (MIT, 14 MB): with it `bgkit serve` and the site run the network in the page. Wants npm.
+ORT := bgkit/serve/page/ort
+ort:
+	@test -f $(ORT)/ort-wasm-simd-threaded.wasm || { mkdir -p build/npm $(ORT) && \
+	    (cd build/npm && npm install --silent --no-audit --no-fund onnxruntime-web@1.30.0) && \
+	    cp build/npm/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs \
+	       build/npm/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm $(ORT); } \
+	    || echo "onnxruntime-web cannot be installed: pages have no network of their own, and its tests will skip"
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .
@@ -68,9 +77,10 @@ api-check: $(VENV)/.tested
 	$(BIN)/st run http://127.0.0.1:7801/openapi.json --wait-for-schema 60 --exclude-path /v1/watch/events; \
 	status=$$?; kill $$server; exit $$status
 
-docs: $(VENV)/.tested
+docs: $(VENV)/.tested ort
 	$(BIN)/python docs/pages.py build/pages
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -c docs build/pages build/site
+	$(BIN)/python docs/browser_demo.py build/site
 	$(BIN)/python docs/site_check.py build/site
 	@echo "open build/site/index.html"
 
@@ -97,4 +107,4 @@ $(VENV)/.tested: $(VENV)/bin/python $(SOURCES)
 	touch $(VENV)/.installed $(VENV)/.quick $@
 
 clean:
-	rm -rf build demo dist $(VENV) bgkit/_ext/*.so ext/*.c
+	rm -rf build demo dist $(VENV) $(ORT) bgkit/_ext/*.so ext/*.c

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import re
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import CHROMIUM, CHROMIUM_FLAGS, ROOT
 
+from bgkit import stages
 from bgkit.imagefile import read_picture
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
 
@@ -177,8 +179,6 @@ def test_pictures_are_dropped_and_pasted(page):
                                        : new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true});
         document.querySelector("main").dispatchEvent(event);
     }"""
-    import base64
-
     content = base64.b64encode(SCENE["buffer"]).decode()
     page.tab.evaluate(code, ["drop", content])
     page.tab.evaluate(code, ["paste", content])
@@ -647,9 +647,118 @@ def test_key_is_asked_for(browser, tmp_path):
         tab.close()
 
 
+# --- the network in the browser ----------------------------------------------------------------
+
+RUNTIME = STATIC / "ort" / "ort-wasm-simd-threaded.wasm"
+with_runtime = pytest.mark.skipif(
+    not RUNTIME.is_file(), reason="`make ort` brings ONNX Runtime for browsers; it wants npm"
+)
+PIXELS = """const blob = new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))]);
+    const bitmap = await createImageBitmap(blob);
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+    context.drawImage(bitmap, 0, 0);
+    const image = context.getImageData(0, 0, bitmap.width, bitmap.height);"""
+
+
+def bytes_as(array) -> np.ndarray:
+    """A picture as it is read from an 8-bit file."""
+    return read_picture(io.BytesIO(picture_file(array))).image
+
+
+def run_here(page: Page, array, code: str, *more) -> np.ndarray:
+    """Return the Float32Array that JavaScript gives for an ImageData ``image``."""
+    text = base64.b64encode(picture_file(array)).decode()
+    back = "let text = ''; for (const each of new Uint8Array(found.buffer)) text += String.fromCharCode(each);"
+    found = page.tab.evaluate(
+        f"async ([base64, ...more]) => {{ {PIXELS} {code} {back} return btoa(text); }}", [text, *more]
+    )
+    return np.frombuffer(base64.b64decode(found), np.float32)
+
+
+def noise(rows, cols):
+    """A bright disk on noise, so that every pixel counts in what it is resized to."""
+    image = np.random.default_rng(3).random((rows, cols, 3), np.float32) * 0.5
+    row, col = np.mgrid[:rows, :cols]
+    image[np.hypot(row - rows / 2, col - cols / 2) < min(rows, cols) / 3] += 0.5
+    return image
+
+
+SIZES = [(100, 90), (320, 320), (700, 300), (250, 500), (1700, 40)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_browser_resizes_as_the_server(page, size):
+    """The input that JavaScript makes for the network is that of bgkit.models, grown, shrunk, and of sparse rows."""
+    from bgkit.models.encode_input import fill, place
+    from bgkit.models.store import show
+
+    card, image = show("coarse"), bytes_as(noise(*size))
+    wanted = fill(card, ("image",), {"image": image}, place(card, size))
+    rule = {"fixed": card.input.fixed, "mean": card.input.mean, "deviation": card.input.deviation}
+    code = 'const { fill, pictureOf } = await import("/network.js"); const found = fill(pictureOf(image), more[0]);'
+    found = run_here(page, image, code, rule)
+    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, atol=1e-3)
+
+
+def test_page_may_use_threads_and_wasm_but_not_eval(page):
+    """The page is isolated from other origins, which threads ask for, and compiles no text."""
+    assert page.tab.evaluate("crossOriginIsolated")
+    code = """new Promise((resolve) => setTimeout(() => {  // later: what a driver evaluates itself is let through
+        try { resolve(Function("return 'compiled'")()); } catch (error) { resolve(error.name); }
+    }))"""
+    assert page.tab.evaluate(code) == "EvalError"
+    page.errors.clear()  # the browser itself reports what it blocked
+
+
+@with_runtime
+@pytest.mark.parametrize("size", [*SIZES[1:], "small subject"], ids=str)
+def test_browser_answers_as_the_server(page, size):
+    """The mask that the browser's network gives is that of cnn_mask within 0.01, with and without a closer look."""
+    small = size == "small subject"
+    image = bytes_as(scene(240, 420, ((60, 300),)) if small else noise(*size))
+    code = """const { load, maskOf } = await import("/network.js");
+        const models = await (await fetch("/v1/models")).json();
+        const network = await load(models.find(({ browser }) => browser).browser, document.baseURI);
+        const found = (await maskOf(image, network)).values;"""
+    found = run_here(page, image, code).reshape(image.shape[:2])
+    wanted = stages.cnn_mask(image)
+    assert not small or 0.01 < (wanted > 0.5).mean() < 0.2
+    np.testing.assert_allclose(found, wanted, atol=0.01)
+
+
+@with_runtime
+def test_picture_stays_in_the_browser(page):
+    """With the switch nothing is sent: the result has the mask as its opacity, and what the server does is hidden."""
+    page.tab.get_by_label("In this browser, no upload").check()
+    assert page.text("#where") == "They stay in this browser."
+    page.choose(SCENE, upload(scene(120, 120, ((60, 60),)), "two.png"))
+    assert [request.url for request in page.requests if request.method != "GET"] == []
+    mask = stages.cnn_mask(bytes_as(scene()))
+    np.testing.assert_allclose(page.shown()[..., 3], mask, atol=0.01)
+    assert page.tab.get_by_role("radio", name="Brush", exact=True).is_disabled()
+    assert not page.tab.locator("#pipeline").is_visible()
+    page.screenshot("local-desktop")
+    page.tab.set_viewport_size({"width": 390, "height": 844})
+    page.tab.get_by_label("In this browser, no upload").scroll_into_view_if_needed()
+    page.screenshot("local-phone")
+    page.tab.get_by_label("In this browser, no upload").uncheck()
+    page.settled()
+    assert [request.method for request in page.requests].count("POST") >= 1
+
+
+@with_runtime
+def test_unreadable_picture_in_the_browser(page):
+    """What the browser cannot read fails by itself with a sentence, and the next picture is done."""
+    page.tab.get_by_label("In this browser, no upload").check()
+    page.tab.set_input_files("#files", [{"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0"}, SCENE])
+    page.done(1)
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    assert "This browser cannot read this picture" in page.text("#problem")
+
+
 def test_page_is_small_and_asks_nobody():
-    """All files together stay below 150 KB, and none of them names another host or holds inline code."""
-    files = [path for path in STATIC.rglob("*") if path.is_file()]
+    """Its own files together stay below 150 KB, and none of them names another host or holds inline code."""
+    files = [path for path in STATIC.iterdir() if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 150_000
     for path in files:
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -29,6 +30,7 @@ __all__ = ["create_app"]
 PAGE, DOCS = Path(__file__).parent / "page", Path(__file__).parent / "docs.html.j2"
 PLACE = re.compile(r"^[^:\s]+:(\d+):(\d+): ")  # file:line:column of a YAML error
 
+FIGURES: dict[int | str, dict[str, Any]] = {200: {"description": "Figures.", "content": {"text/plain": {}}}}
 WORKERS = {
     "queued": Gauge("bgkit_queued", "Pictures that wait for a worker."),
     "busy": Gauge("bgkit_busy", "Workers at work."),
@@ -51,7 +53,8 @@ def create_app(settings: Settings, crew: Crew, watched: Wall | None = None) -> F
         app.include_router(router)
     for kind in (BgkitError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
-    app.router.default = StaticFiles(directory=PAGE, html=True)  # no mount: it would answer wrong methods with 404
+    # No mount: it would answer wrong methods with 404. The network is for browsers that run it themselves.
+    app.router.default = StaticFiles(directory=PAGE, packages=[("bgkit.models", "weights")], html=True)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -79,11 +82,7 @@ def ready(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ready" if there else "not ready", **figures}, 200 if there else 503)
 
 
-@operation.get(
-    "/metrics",
-    response_class=Response,
-    responses={200: {"description": "Figures.", "content": {"text/plain": {}}}, **refusals()},
-)
+@operation.get("/metrics", response_class=Response, responses={**FIGURES, **refusals()})
 def metrics(request: Request) -> Response:
     """Return figures in Prometheus's text format."""
     for name, gauge in WORKERS.items():

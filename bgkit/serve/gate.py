@@ -29,18 +29,18 @@ __all__ = ["Gate", "JsonLines"]
 log = logging.getLogger("bgkit.serve")
 
 SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",  # this and the next: threads in WASM
+    "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-OPEN = re.compile(r"/(health|ready)?|/watch|/(page/)?[\w.-]+\.(html|js|css|svg|png|ico|webmanifest)")  # need no key
-
+OPEN = re.compile(r"/(health|ready)?|/watch|/(ort/)?[\w.-]+\.(html|m?js|css|svg|png|ico|wasm|onnx)")  # need no key
 
 REQUESTS = Counter("bgkit_requests", "Requests answered.", ["route", "status"])
 SECONDS = Histogram(

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request
@@ -18,7 +19,8 @@ from bgkit.batch.jobs import Outcome
 from bgkit.errors import ParamError, did_you_mean
 from bgkit.files import passing_file
 from bgkit.models import list_cards
-from bgkit.models.store import path_of
+from bgkit.models.card import Card
+from bgkit.models.store import WEIGHTS, path_of
 from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import pipeline_schema
 from bgkit.removal import BROUGHT, with_background
@@ -26,11 +28,12 @@ from bgkit.serve.fields import JSON, Fields, picture_or_form, pictures, refusals
 from bgkit.serve.intake import Intake, reading
 from bgkit.serve.works import MEDIA, headers_of, perform
 
-__all__ = ["router"]
+__all__ = ["in_browser", "router"]
 
 router = APIRouter(prefix="/v1", tags=["native"])
 
 FILES = ("file", *BROUGHT, "background")
+RUNTIME = Path(__file__).parent / "page" / "ort" / "ort-wasm-simd-threaded.wasm"  # `make ort`
 PLACE = r"^[a-z_]+(#[0-9]+)?\.[a-z_]+$"
 VALUES = {
     "name": "values",
@@ -86,9 +89,8 @@ async def remove(request: Request) -> Response:
         done = await _do(request, intake, fields, fields.pipeline, text, values)
     if as_json:
         return JSONResponse(await asyncio.to_thread(_told, *done, fields), headers=headers_of(*done))
-    return Response(
-        done[1].found["contents"][fields.layer[0]], media_type=MEDIA[fields.format], headers=headers_of(*done)
-    )
+    content = done[1].found["contents"][fields.layer[0]]
+    return Response(content, media_type=MEDIA[fields.format], headers=headers_of(*done))
 
 
 @router.post(
@@ -145,12 +147,9 @@ async def _do(
 
 def _told(pipeline: Pipeline, outcome: Outcome, fields: Common) -> dict[str, Any]:
     """Return what there is to say of an answer, with its layers as base64."""
+    kind, sizes = MEDIA[fields.format], outcome.found["sizes"]
     layers = {
-        name: {
-            "type": MEDIA[fields.format],
-            "size": outcome.found["sizes"][name],
-            "base64": base64.b64encode(content).decode(),
-        }
+        name: {"type": kind, "size": sizes[name], "base64": base64.b64encode(content).decode()}
         for name, content in outcome.found["contents"].items()
     }
     return {**describe(pipeline, outcome), "layers": layers}
@@ -189,9 +188,18 @@ def list_models() -> list[dict[str, Any]]:
     return [
         {"name": card.name, "task": card.task, "license": card.license.name, "use": card.use}
         | {name: getattr(card.file, name) for name in ("bytes", "sha256", "url")}
-        | {"here": path_of(card).is_file()}
+        | {"here": path_of(card).is_file(), "browser": in_browser(card)}
         for card in list_cards()
     ]
+
+
+def in_browser(card: Card) -> dict[str, Any] | None:
+    """Return what ``page/network.js`` has to know of a network; None where it or ONNX Runtime is not with the page."""
+    if card.task != "mask" or path_of(card).parent != WEIGHTS or not RUNTIME.is_file():
+        return None
+    return {"file": card.file.name} | {
+        key: getattr(card.input, key) for key in ("fixed", "mean", "deviation", "closer")
+    }
 
 
 @router.get("/schema", responses=refusals())

@@ -4,6 +4,7 @@ import { ApiError, check, get, remove } from "./api.js";
 import { Chain } from "./chain.js";
 import { build, filter } from "./form.js";
 import { askForKeys } from "./key.js";
+import { removeHere } from "./local.js";
 import { cutOut, difference, encode, forget, Picture } from "./picture.js";
 import { sentences } from "./sentences.js";
 import { toggleTheme } from "./theme.js";
@@ -21,17 +22,20 @@ const beside = { plate: null, second: null, background: null };
 let current = null;
 let rows = [], stages = {}, checks = {};
 let chain = null;
+let network = null; // that this browser can run, as /v1/models lists it
 let view = "result";
 
 const besides = () => Object.values(beside).map((each) => each?.id);
 const say = (text) => ($("status").textContent = text);
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
+const local = () => $("local").checked;
 const megapixels = (picture) => (picture.width ?? 1) * (picture.height ?? 1);
 
 // --- the server --------------------------------------------------------------------------------
 
 /** What makes a picture's automatic result: the settings without the strokes' own step. */
 function settings() {
+  if (local()) return "in this browser";
   const copy = chain.copy();
   copy.steps = copy.steps.filter(({ stage }) => stage !== "retouch");
   return JSON.stringify([copy.yaml(), ...besides()]);
@@ -54,6 +58,7 @@ const lacks = (from, picture) =>
         : "";
 
 async function automatic(picture, from, preview = 0) {
+  if (local()) return picture.take(await removeHere(network, picture.file));
   const asked = parts(picture, from);
   if (from.needs("strokes")) asked.strokes = await picture.strokes.picture(picture.width, picture.height);
   if (preview && megapixels(picture) > preview) asked.preview = preview;
@@ -110,7 +115,7 @@ function pump() {
 
 /** Do a picture at full size, with the settings as they are now. */
 async function work(picture) {
-  const lacking = lacks(chain, picture);
+  const lacking = local() ? "" : lacks(chain, picture);
   picture.state = lacking ? "failed" : "working";
   picture.error = lacking;
   const made = settings();
@@ -129,7 +134,7 @@ async function work(picture) {
     picture.settings = made;
     picture.state = made === settings() ? "done" : "waiting";
     picture.error = "";
-    if (!picture.strokes.empty && !chain.needs("strokes")) await correct(picture);
+    if (!picture.strokes.empty && !chain.needs("strokes") && !local()) await correct(picture);
   } catch (error) {
     picture.state = "failed";
     picture.error = error.message;
@@ -255,7 +260,7 @@ const framed = (answer) => answer.layers.result.size.join() !== answer.layers.al
 
 /** Whether the result shows what is behind it, or has a background of its own. */
 const clear = (answer) =>
-  !framed(answer) && !beside.background && chain.steps.findLast(({ stage }) => stage === "composite")?.values.background === "none";
+  answer.local || (!framed(answer) && !beside.background && chain.steps.findLast(({ stage }) => stage === "composite")?.values.background === "none");
 
 /** The picture's size with the subject alone, for views that lay it over the original. */
 async function subject(picture, answer) {
@@ -515,7 +520,7 @@ function edited(live, name = "") {
 async function preview() {
   const picture = current;
   const wanted = settings() + picture?.id;
-  if (!picture || previewing || wanted === previewed || megapixels(picture) <= PREVIEW || lacks(chain, picture)) return;
+  if (!picture || local() || previewing || wanted === previewed || megapixels(picture) <= PREVIEW || lacks(chain, picture)) return;
   previewing = true;
   previewed = wanted;
   try {
@@ -544,6 +549,16 @@ function settled() {
     const prompts = { plate: "Without the subject: drop it or", second: "Before another ground: drop it or", background: "To put behind: drop it or" };
     $(name).querySelector(".well-text").textContent = beside[name] ? beside[name].file.name : used ? prompts[name] : "This pipeline makes no use of it.";
   }
+}
+
+/** Done here or by the server: what only the server does goes out of sight, and pictures are done again. */
+function elsewhere() {
+  document.body.classList.toggle("local", local());
+  $("where").textContent = local() ? "They stay in this browser." : "They are worked on by this server and go nowhere else.";
+  for (const name of ["brush", "compare"]) document.querySelector(`input[name=view][value=${name}]`).disabled = local();
+  if (local() && ["brush", "compare"].includes(view)) setView("result");
+  problem(null);
+  edited(false);
 }
 
 function use(next) {
@@ -723,6 +738,7 @@ function wire() {
     const row = rows.find(({ name }) => name === $("pipeline").value);
     if (row) use(new Chain(row, stages));
   });
+  $("local").addEventListener("change", elsewhere);
   $("redoall").addEventListener("click", () => {
     for (const picture of pictures) if (picture.state === "done" && picture.settings !== settings()) picture.state = "waiting";
     list();
@@ -751,14 +767,17 @@ askForKeys();
 
 async function start() {
   wire();
-  let schema;
+  let schema, models;
   try {
-    [rows, stages, schema] = await Promise.all([get("/v1/pipelines"), get("/v1/stages"), get("/v1/schema")]);
+    const paths = ["/v1/pipelines", "/v1/stages", "/v1/schema", "/v1/models"];
+    [rows, stages, schema, models] = await Promise.all(paths.map(get));
   } catch (error) {
     say(error instanceof ApiError ? error.message : "The server does not answer.");
     return;
   }
   checks = schema.properties.checks.properties;
+  network = models.find(({ browser }) => browser);
+  $("here").hidden = !network;
   const option = ({ name }) => Object.assign(document.createElement("option"), { value: name, textContent: name });
   $("pipeline").replaceChildren(...rows.map(option), Object.assign(document.createElement("option"), { value: "", textContent: "Your own", disabled: true }));
   $("other").replaceChildren(...rows.map(option));
