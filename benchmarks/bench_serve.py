@@ -1,13 +1,15 @@
 """The server under load: requests a second and latency by number of clients, beside the bare pipeline and rembg's.
 
-    python -m benchmarks.bench_serve [--quick] [--seconds N] [--requests N] [--rembg VENV] [--write]
+    python -m benchmarks.bench_serve rates [--seconds N] [--rembg VENV] [--write]
+    python -m benchmarks.bench_serve memory [--requests N] [--write]
 
 Clients are threads that post one photograph (0.26 MP, JPEG) again and again to a server in a process of its own on
 the loopback address. "Bare" is the same pipeline on the same bytes, read, run and written in this process with all
 threads, half of it before and half after each of the server's rows: the last column is the share of its rate that is
 left. `--rembg` names a virtual environment with `rembg[cpu,cli]`; its server runs bgkit's embedded network in its
-custom-model session, and each of its rows comes right after bgkit's. Then a small picture (0.01 MP) is sent again and
-again, with the memory of server and worker between. `--write` puts both tables into docs/how-to/serving.md.
+custom-model session, and each of its rows comes right after bgkit's. `memory` sends a small picture (0.01 MP), every
+tenth time to `fast` and otherwise to a color key, and looks at the resident memory of server and worker in between.
+`--write` puts the table into docs/how-to/serving.md.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ import numpy as np
 from skimage import data
 
 import bgkit
-from benchmarks.pages import fill
+from benchmarks.pages import block, fill, named
 from bgkit.imagefile import write_picture
 from bgkit.machine import machine
 
@@ -113,6 +115,11 @@ def free_port() -> int:
         return int(opened.getsockname()[1])
 
 
+def command_of(port: int) -> list[str]:
+    """Return the command that starts a server."""
+    return [sys.executable, "-m", "bgkit", "serve", "--port", str(port), "--queue", "64", "-p", PIPELINE]
+
+
 def compared(picture: bytes, url: str, rembg: str, seconds: float) -> list[str]:
     """Return the table of rates and latencies."""
     lines = ["| | clients | pictures/s | p50 ms | p95 ms | p99 ms | of bare |", "|---|---|---|---|---|---|---|"]
@@ -133,63 +140,75 @@ def compared(picture: bytes, url: str, rembg: str, seconds: float) -> list[str]:
     return lines
 
 
+def resident(process: int) -> int:
+    """Return the resident megabytes of a process and its children."""
+    found = subprocess.check_output(["ps", "-o", "rss=", "--pid", str(process), "--ppid", str(process)], text=True)
+    return sum(map(int, found.split())) // 1024
+
+
 def remembered(url: str, server: int, count: int) -> list[str]:
     """Return the table of memory over many requests."""
     lines = ["| requests | MB of server and worker |", "|---|---|"]
     small = bytes(cv2.imencode(".jpg", cv2.resize(data.astronaut(), (100, 100), interpolation=cv2.INTER_AREA))[1])
+    key = {"yaml": "bgkit: 1\nstages:\n  - luv_threshold\n  - composite\n"}
     with httpx.Client(timeout=300) as client:
         for done in range(count + 1):
             if done in {count // 50, *(count * part // 5 for part in range(6))} - {0}:
                 lines.append(f"| {done} | {resident(server)} |")
                 print(lines[-1], flush=True)
-            client.post(url, content=small).raise_for_status()
+            fields = key if done % 10 else {}
+            client.post(url, files={"file": ("a.jpg", small)}, data=fields).raise_for_status()
     return lines
 
 
-def resident(process: int) -> int:
-    """Return the resident megabytes of a process and its children."""
-    told = subprocess.check_output(["ps", "-o", "rss=", "--pid", str(process), "--ppid", str(process)], text=True)
-    return sum(map(int, told.split())) // 1024
+def rates(seconds: float, rembg: str | None) -> list[str]:
+    """Return how rates and latencies were measured, and their table."""
+    port, other = free_port(), free_port()
+    with ExitStack() as stack:
+        began, before = time.perf_counter(), os.getloadavg()[0]
+        stack.enter_context(serving(command_of(port), port, "/health"))
+        start = f"`/health` answers {time.perf_counter() - began:.1f} s after the start"
+        peer = ""
+        if rembg:
+            command = [f"{rembg}/bin/rembg", "s", "--no-ui", "--host", "127.0.0.1", "--port", str(other)]
+            stack.enter_context(serving(command, other, "/api"))
+            network = ROOT / "bgkit" / "models" / "weights" / "coarse.onnx"
+            peer = f"http://127.0.0.1:{other}/api/remove?" + urlencode({"extras": f'{{"model_path": "{network}"}}'})
+        table = compared(photograph(), f"http://127.0.0.1:{port}/v1/remove", peer, seconds)
+    return [f"{described(before)}; {start}.", "", *table]
+
+
+def memory(count: int) -> list[str]:
+    """Return how the memory was measured, and its table."""
+    port, before = free_port(), os.getloadavg()[0]
+    with serving(command_of(port), port, "/health") as server:
+        table = remembered(f"http://127.0.0.1:{port}/v1/remove", server.pid, count)
+    return [f"{described(before)}.", "", *table]
+
+
+def described(before: float) -> str:
+    """Return the machine, and how busy it was."""
+    where = machine()
+    busy = f"load average {before:.1f} before and {os.getloadavg()[0]:.1f} after"
+    return f"{where['processor']}, {where['cores']} cores, {busy}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seconds", type=float, default=0)
-    parser.add_argument("--requests", type=int, default=0, help="of the look at the memory")
+    parser.add_argument("what", choices=("rates", "memory"))
+    parser.add_argument("--seconds", type=float, default=20, help="for each row of the rates")
+    parser.add_argument("--requests", type=int, default=5000, help="of the look at the memory")
     parser.add_argument("--rembg", metavar="VENV", help="a virtual environment with rembg[cpu,cli]")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/how-to/serving.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/how-to/serving.md")
     options = parser.parse_args()
-    seconds, count = (
-        options.seconds or (4 if options.quick else 20),
-        options.requests or (50 if options.quick else 5000),
-    )
-    loads = [os.getloadavg()[0]]
-    port, other = free_port(), free_port()
-    command = [sys.executable, "-m", "bgkit", "serve", "--port", str(port), "--queue", "64", "-p", PIPELINE]
-    with ExitStack() as stack:
-        began = time.perf_counter()
-        server = stack.enter_context(serving(command, port, "/health"))
-        start = f"`/health` answers {time.perf_counter() - began:.1f} s after the start"
-        url, peer = f"http://127.0.0.1:{port}/v1/remove", ""
-        if options.rembg:
-            stack.enter_context(
-                serving([f"{options.rembg}/bin/rembg", "s", "--host", "127.0.0.1", "--port", str(other)], other, "/api")
-            )
-            network = ROOT / "bgkit" / "models" / "weights" / "coarse.onnx"
-            peer = f"http://127.0.0.1:{other}/api/remove?" + urlencode({"extras": f'{{"model_path": "{network}"}}'})
-        table = compared(photograph(), url, peer, seconds)
-        loads.append(os.getloadavg()[0])
-        memory = remembered(url, server.pid, count)
-    loads.append(os.getloadavg()[0])
-    where = machine()
-    busy = "Load averages before, between and after: " + ", ".join(f"{each:.1f}" for each in loads)
-    how = f"Measured on {where['processor']}, {where['cores']} cores. {busy}"
-    text = "\n".join([f"{how}; {start}.", "", *table, "", "Memory, one client with a picture of 0.01 MP:", "", *memory])
+    lines = rates(options.seconds, options.rembg) if options.what == "rates" else memory(options.requests)
+    text = "\n".join(lines)
     print(text)
     if options.write:
         page = ROOT / "docs" / "how-to" / "serving.md"
-        page.write_text(fill(page.read_text("utf-8"), {"serving": text}), "utf-8")
+        old = page.read_text("utf-8")
+        parts = {name: block(old, name) for name in named(old)}
+        page.write_text(fill(old, {**parts, options.what: text}), "utf-8")
 
 
 if __name__ == "__main__":

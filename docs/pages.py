@@ -26,7 +26,7 @@ DEPLOY = "deploy"
 def write_pages(folder: Path) -> None:
     """Write every page of the site into a folder, which is emptied first."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "made", "_static"))
+    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "made", "_static", "browser"))
     shutil.copytree(ROOT / DEPLOY, folder / DEPLOY)
     # The gallery takes as long as the rest: on a core of its own.
     gallery = subprocess.Popen([sys.executable, HERE / "gallery_pages.py", folder / "gallery"])

@@ -30,7 +30,11 @@ def http() -> str:
                 markdown(told.get("description", told["summary"])),
             ]
             rows = [
-                [f"`{each['name']}`", each.get("description") or each["schema"].get("description", ""), _kind(each["schema"])]
+                [
+                    f"`{each['name']}`",
+                    each.get("description") or each["schema"].get("description", ""),
+                    _kind(each["schema"]),
+                ]
                 for each in told.get("parameters", ())
             ]
             parts += [table(("field", "what", "may be"), rows)] if rows else []

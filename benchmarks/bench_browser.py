@@ -1,0 +1,109 @@
+"""The embedded network in Chromium: milliseconds of its mask with one thread and with all, beside the stage's.
+
+    python -m benchmarks.bench_browser [--runs N] [--write]
+
+The page is that of a server of its own; pictures are a photograph of 0.26 MP, whose subject needs no closer look, and
+the same at 12 MP. Runs of the three ways take turns, so that a busy machine slows all of them; the table has medians,
+reading and writing left out. `--write` puts it into docs/how-to/in-the-browser.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import shutil
+import statistics
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from playwright.sync_api import sync_playwright
+from skimage import data
+
+from benchmarks.bench_serve import command_of, free_port, serving
+from benchmarks.pages import fill
+from bgkit import stages
+from bgkit.machine import machine
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu")
+LOAD = """async ([jpeg, threads]) => {
+    const { load, maskOf } = await import("/network.js");
+    const { browser } = (await (await fetch("/v1/models")).json()).find(({ browser }) => browser);
+    const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(jpeg), (letter) => letter.charCodeAt(0))]));
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+    context.drawImage(bitmap, 0, 0);
+    const image = context.getImageData(0, 0, bitmap.width, bitmap.height);
+    const began = performance.now();
+    const network = await load(browser, document.baseURI, threads);
+    const took = performance.now() - began;
+    globalThis.run = async () => {
+        const began = performance.now();
+        await maskOf(image, network);
+        return performance.now() - began;
+    };
+    await run();
+    return took;
+}"""
+
+
+def measured(image: np.ndarray, url: str, browser, runs: int) -> tuple[dict[str, list[float]], float]:
+    """Return the milliseconds of each way, and of loading runtime and network."""
+    jpeg = base64.b64encode(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]).decode()
+    tabs = {}
+    for threads in dict.fromkeys((1, min(4, os.cpu_count() or 1))):
+        tab = browser.new_page()
+        tab.goto(url)
+        loading = tab.evaluate(LOAD, [jpeg, threads])
+        tabs[f"browser, {threads} thread{'s' * (threads > 1)}"] = tab
+    values = image.astype(np.float32) / 255
+    stages.cnn_mask(values)
+    found: dict[str, list[float]] = {name: [] for name in (*tabs, "`cnn_mask`")}
+    for _ in range(runs):
+        for name, tab in tabs.items():
+            found[name].append(tab.evaluate("run()"))
+        began = time.perf_counter()
+        stages.cnn_mask(values)
+        found["`cnn_mask`"].append(1000 * (time.perf_counter() - began))
+    for tab in tabs.values():
+        tab.close()
+    return found, loading
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/how-to/in-the-browser.md")
+    options = parser.parse_args()
+    before, port = os.getloadavg()[0], free_port()
+    photograph = data.astronaut()
+    pictures = {"0.26 MP": photograph, "12 MP": cv2.resize(photograph, (3464, 3464), interpolation=cv2.INTER_CUBIC)}
+    rows = {}
+    with serving(command_of(port), port, "/health"), sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        version = browser.version
+        for name, image in pictures.items():
+            rows[name], loading = measured(image, f"http://127.0.0.1:{port}/", browser, options.runs)
+        browser.close()
+    where, names = machine(), list(next(iter(rows.values())))
+    lines = [f"| ms | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    lines += [
+        f"| {name} | {' | '.join(f'{statistics.median(took[each]):.0f}' for each in names)} |"
+        for name, took in rows.items()
+    ]
+    how = (
+        f"Chromium {version.split('.')[0]}, {where['processor']}, {where['cores']} cores, "
+        f"load average {before:.1f} before and {os.getloadavg()[0]:.1f} after; medians of {options.runs} runs in turn. "
+        f"Loading ONNX Runtime and the network from the same machine took {loading / 1000:.1f} s."
+    )
+    text = "\n".join([how, "", *lines])
+    print(text)
+    if options.write:
+        page = ROOT / "docs" / "how-to" / "in-the-browser.md"
+        page.write_text(fill(page.read_text("utf-8"), {"browser": text}), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
