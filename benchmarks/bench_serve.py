@@ -92,9 +92,10 @@ def row(name: str, clients: int, answers: tuple[list[float], float], rate: float
 
 
 @contextmanager
-def serving(command: list[str], port: int, path: str) -> Iterator[subprocess.Popen[str]]:
+def serving(command: list[str], port: int, path: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start a server and wait until it answers."""
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True) as server:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **quiet) as server:
         try:
             while True:
                 try:
@@ -171,8 +172,8 @@ def rates(seconds: float, rembg: str | None) -> list[str]:
         peer = ""
         if rembg:
             command = [f"{rembg}/bin/rembg", "s", "--no-ui", "--host", "127.0.0.1", "--port", str(other)]
-            stack.enter_context(serving(command, other, "/api"))
             network = ROOT / "bgkit" / "models" / "weights" / "coarse.onnx"
+            stack.enter_context(serving(command, other, "/api", U2NET_HOME=str(network.parent)))  # it reads no others
             peer = f"http://127.0.0.1:{other}/api/remove?" + urlencode({"extras": f'{{"model_path": "{network}"}}'})
         table = compared(photograph(), f"http://127.0.0.1:{port}/v1/remove", peer, seconds)
     return [f"{described(before)}; {start}.", "", *table]

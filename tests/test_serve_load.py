@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import zlib
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -80,10 +81,14 @@ def busy(client) -> int:
     return client.get("/ready").json()["busy"]
 
 
-def send(server, text: str | bytes) -> socket.socket:
-    """Open a connection and send what a client of httpx's manners would not."""
+def send(server, text: str | bytes, buffer: int = 0) -> socket.socket:
+    """Open a connection, with a receive buffer of some bytes, and send what a client of httpx's manners would not."""
     host, port = server.url.removeprefix("http://").rstrip("/").split(":")
-    line = socket.create_connection((host, int(port)), timeout=300)
+    line = socket.socket()
+    line.settimeout(300)
+    if buffer:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    line.connect((host, int(port)))
     line.sendall(text.encode() if isinstance(text, str) else text)
     return line
 
@@ -147,6 +152,20 @@ def test_slow_uploads_cost_no_worker(server, client):
     lines = [send(server, post_head("/v1/remove", 1000) + "x") for _ in range(20)]
     started = client.get("/ready").json()
     assert (started["busy"], started["queued"]) == (0, 0)
+    assert client.post("/v1/remove", content=picture_file()).status_code == 200
+    for line in lines:
+        line.close()
+
+
+def test_slow_readers_cost_no_worker(server, client, large):
+    """Clients that begin to read an answer of megabytes and stop leave the worker to others."""
+    yaml = quote("bgkit: 1\nstages:\n  - luv_threshold\n")
+    lines = []
+    for _ in range(3):
+        lines.append(send(server, post_head(f"/v1/remove?layer=image&format=bmp&yaml={yaml}", len(large)), 4096))
+        lines[-1].sendall(large)
+        assert lines[-1].recv(12) == b"HTTP/1.1 200"
+    assert busy(client) == 0
     assert client.post("/v1/remove", content=picture_file()).status_code == 200
     for line in lines:
         line.close()
@@ -232,6 +251,15 @@ def test_flood_of_headers(server):
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
 
+def test_policy_of_the_page(client):
+    """The page compiles WASM and no text, takes scripts from here alone, and is isolated, so that WASM has threads."""
+    headers = client.get("/").headers
+    policy = headers["content-security-policy"]
+    assert "script-src 'self' 'wasm-unsafe-eval';" in policy and "'unsafe-" not in policy
+    assert headers["cross-origin-embedder-policy"] == "require-corp"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -300,6 +328,8 @@ class TestKeys:
             ("v1.0/account", {}, 403),
             ("v1.0/account", {"X-Api-Key": KEY}, 200),
             ("", {}, 200),
+            ("network.js", {}, 200),
+            ("coarse.onnx", {}, 200),
             ("v1/stages", {"X-Api-Key": "\u00fc".encode()}, 401),
         ],
     )
