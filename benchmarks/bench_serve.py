@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import io
+import itertools
 import os
 import signal
 import socket
@@ -92,10 +93,9 @@ def row(name: str, clients: int, answers: tuple[list[float], float], rate: float
 
 
 @contextmanager
-def serving(command: list[str], port: int, path: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def serving(command: list[str], port: int, path: str) -> Iterator[subprocess.Popen[str]]:
     """Start a server and wait until it answers."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **quiet) as server:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True) as server:
         try:
             while True:
                 try:
@@ -148,17 +148,21 @@ def resident(process: int) -> int:
 
 
 def remembered(url: str, server: int, count: int) -> list[str]:
-    """Return the table of memory over many requests."""
+    """Return the table of memory over many requests of four clients."""
     lines = ["| requests | MB of server and worker |", "|---|---|"]
     small = bytes(cv2.imencode(".jpg", cv2.resize(data.astronaut(), (100, 100), interpolation=cv2.INTER_AREA))[1])
     key = {"yaml": "bgkit: 1\nstages:\n  - luv_threshold\n  - composite\n"}
-    with httpx.Client(timeout=300) as client:
-        for done in range(count + 1):
-            if done in {count // 50, *(count * part // 5 for part in range(6))} - {0}:
-                lines.append(f"| {done} | {resident(server)} |")
-                print(lines[-1], flush=True)
-            fields = key if done % 10 else {}
+    with httpx.Client(timeout=300) as client, concurrent.futures.ThreadPoolExecutor(4) as pool:
+
+        def post(number: int) -> None:
+            fields = key if number % 10 else {}
             client.post(url, files={"file": ("a.jpg", small)}, data=fields).raise_for_status()
+
+        looks = sorted({count // 50, *(count * part // 5 for part in range(1, 6))})
+        for first, last in itertools.pairwise([0, *looks]):
+            list(pool.map(post, range(first, last)))
+            lines.append(f"| {last} | {resident(server)} |")
+            print(lines[-1], flush=True)
     return lines
 
 
@@ -172,8 +176,8 @@ def rates(seconds: float, rembg: str | None) -> list[str]:
         peer = ""
         if rembg:
             command = [f"{rembg}/bin/rembg", "s", "--no-ui", "--host", "127.0.0.1", "--port", str(other)]
+            stack.enter_context(serving(command, other, "/api"))
             network = ROOT / "bgkit" / "models" / "weights" / "coarse.onnx"
-            stack.enter_context(serving(command, other, "/api", U2NET_HOME=str(network.parent)))  # it reads no others
             peer = f"http://127.0.0.1:{other}/api/remove?" + urlencode({"extras": f'{{"model_path": "{network}"}}'})
         table = compared(photograph(), f"http://127.0.0.1:{port}/v1/remove", peer, seconds)
     return [f"{described(before)}; {start}.", "", *table]
