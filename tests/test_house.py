@@ -33,7 +33,7 @@ LEVELS = [
         "videofile",
     },
     {"layers"},
-    {"stage", "models", "laplacian", "geodesic", "evidence"},
+    {"stage", "models", "laplacian", "geodesic", "evidence", "regions"},
     {"stages"},
     {"findings", "pipeline", "pipelinefile", "removal", "dialects", "testing"},
     {"evaluate"},

@@ -2,6 +2,7 @@
 
     python -m benchmarks.study --workers 2                 # all of it; about 5 minutes on two idle cores
     python -m benchmarks.study --limit 20                  # at most 20 pictures of each set
+    python -m benchmarks.study --only "saliency;grabcut"   # these chains alone; the others keep their figures
     python -m benchmarks.study --again                     # the page from the figures kept, nothing measured
 
 The data lie under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout. The figures of every picture
@@ -18,7 +19,8 @@ from typing import Any
 
 import bgkit
 from benchmarks.pages import fill
-from benchmarks.study.keeping import keep, recall
+from benchmarks.study.chains import CHAINS
+from benchmarks.study.keeping import join, keep, recall
 from benchmarks.study.measuring import examine, measure, samples
 from benchmarks.study.page import blocks
 from benchmarks.study.pictures import draw_charts, draw_scenes
@@ -35,33 +37,39 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="at most so many pictures of each set")
     parser.add_argument("--quick", action="store_true", help="4 pictures of each set")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--only", help="chains, by semicolon, whose figures are measured anew and put beside the others"
+    )
     parser.add_argument("--again", action="store_true", help="only write the page, from the figures kept")
     options = parser.parse_args()
-    if not options.again:
+    if options.only:
+        told = recall(options.figures)
+        keep(options.figures, join(told, gather(None, options.workers, tuple(options.only.split(";")))))
+    elif not options.again:
         limit = 4 if options.quick else options.limit
         keep(options.figures, gather(limit, options.workers))
     told = recall(options.figures)
     options.output.write_text(fill(options.output.read_text(encoding="utf-8"), blocks(told)), encoding="utf-8")
     pictures = options.output.parents[1] / "images"
     draw_charts(told["pictures"], pictures)
-    if not options.again:
+    if not options.again and not options.only:
         draw_scenes(pictures / "study-scenes.jpg")
     print(options.output)
     return 0
 
 
-def gather(limit: int | None, workers: int) -> dict[str, Any]:
-    """Measure, and tell how far it is."""
+def gather(limit: int | None, workers: int, names: tuple[str, ...] = tuple(CHAINS)) -> dict[str, Any]:
+    """Measure chains, and tell how far it is."""
     from bgkit.files import digest_of
     from bgkit.models.store import resolve
 
     total = len(samples(limit))
     pictures = []
-    for number, record in enumerate(measure(limit, workers), 1):
+    for number, record in enumerate(measure(limit, workers, names), 1):
         pictures.append(record)
         print(f"\r{number} of {total} pictures", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    scenes = [{"name": name, **examine(*draw(drawing))} for name, drawing in SCENES.items()]
+    scenes = [{"name": name, **examine(*draw(drawing), names)} for name, drawing in SCENES.items()]
     network = digest_of(resolve("coarse")[1])
     return {"bgkit": bgkit.__version__, "network": network, "pictures": pictures, "scenes": scenes}
 

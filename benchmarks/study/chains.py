@@ -9,7 +9,7 @@ from types import MappingProxyType
 from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import load_pipeline, read_pipeline
 
-__all__ = ["ALONE", "BEST", "CHAINS", "DEEP", "JOINED", "KEY", "SHIPPED", "STEPS", "chain"]
+__all__ = ["ALONE", "BEST", "CHAINS", "DEEP", "JOINED", "KEY", "MDF", "RCNN", "SHIPPED", "STEPS", "chain"]
 
 KEY, DEEP = "luv_threshold", "cnn_mask"  # the two that are joined
 ABSTAINING = "luv_threshold: {plain: 0.65}"  # 0.5 everywhere, which says nothing, where the border is not plain
@@ -17,7 +17,15 @@ CRF = "dense_crf: {color_std: 4, bilateral_weight: 4, reference: 400, resolution
 MATTING = ("make_trimap", "closed_form_matting")
 BEST = "odds, key where plain"
 
-ALONE: Mapping[str, tuple[str, ...]] = MappingProxyType({name: (name,) for name in (KEY, "grabcut", "saliency", DEEP)})
+MDF, RCNN = "region_saliency", "region_saliency, R-CNN"
+
+ALONE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        **{name: (name,) for name in (KEY, "grabcut", "saliency", MDF)},
+        RCNN: ("region_saliency: {method: rcnn}",),
+        DEEP: (DEEP,),
+    }
+)
 JOINED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **{merge: (KEY, f"cnn_mask: {{merge: {merge}}}") for merge in ("min", "max", "product", "mean", "odds")},

@@ -9,9 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.study.chains import CHAINS
 from benchmarks.study.measuring import MEASURED
 
-__all__ = ["keep", "recall"]
+__all__ = ["join", "keep", "recall"]
 
 METRICS = (*MEASURED, "cpu")
 LISTS = ("pictures", "scenes")
@@ -36,6 +37,22 @@ def recall(path: Path) -> dict[str, Any]:
             record["chains"] = {
                 chain: dict(zip(metrics, held, strict=True)) for chain, held in record["chains"].items()
             }
+    return told
+
+
+def join(told: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Put newly measured chains beside those that were measured on the same pictures before."""
+    for name in LISTS:
+        for record, other in zip(told[name], new[name], strict=True):
+            if record["name"] != other["name"]:
+                raise ValueError(f"{name}: expected {record['name']}, got {other['name']}; measure all chains anew")
+            fresh = other["chains"].keys()
+            chains = record["chains"] | other["chains"]
+            record["chains"] = {chain: chains[chain] for chain in CHAINS if chain in chains}
+            lists = [(record, other, "poor"), *((record["modes"], other["modes"], mode) for mode in record["modes"])]
+            for held, found, key in lists:  # of the chains that failed
+                failed = {*(chain for chain in held[key] if chain not in fresh), *found[key]}
+                held[key] = [chain for chain in CHAINS if chain in failed]
     return told
 
 

@@ -41,9 +41,9 @@ def samples(limit: int | None) -> list[tuple[str, Sample]]:
     return found
 
 
-def measure(limit: int | None, workers: int) -> Iterator[dict[str, Any]]:
-    """Yield a record for each picture, in the order of :func:`samples`."""
-    work = samples(limit)
+def measure(limit: int | None, workers: int, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Yield a record of some chains for each picture, in the order of :func:`samples`."""
+    work = [(*each, names) for each in samples(limit)]
     if workers == 1:
         yield from map(look, work)
         return
@@ -52,13 +52,13 @@ def measure(limit: int | None, workers: int) -> Iterator[dict[str, Any]]:
         yield from pool.imap(look, work)
 
 
-def look(work: tuple[str, Sample]) -> dict[str, Any]:
-    dataset, sample = work
+def look(work: tuple[str, Sample, tuple[str, ...]]) -> dict[str, Any]:
+    dataset, sample, names = work
     record = {"set": dataset, "name": sample.name, "kind": sample.kind}
-    return record | examine(sample.read_image(), sample.read_truth())
+    return record | examine(sample.read_image(), sample.read_truth(), names)
 
 
-def examine(image: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str, Any]:
+def examine(image: NDArray[np.float32], truth: NDArray[np.float32], names: Iterable[str] = CHAINS) -> dict[str, Any]:
     """Run the chains on one picture.
 
     Returns
@@ -71,7 +71,7 @@ def examine(image: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str,
     scene = modes.Scene.of(image, truth)
     places = modes.cases(scene)
     record: dict[str, Any] = {"plain": 0.0, "chains": {}, "modes": {name: [] for name in places}, "poor": []}
-    for name, layers, seconds in run_chains(image):
+    for name, layers, seconds in run_chains(image, names):
         alpha = layers.mask if layers.alpha is None else layers.alpha
         assert alpha is not None
         if name == KEY:

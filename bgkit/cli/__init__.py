@@ -22,7 +22,7 @@ from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, cut, d
 
 __all__ = ["app", "main"]
 
-# command -> its line in the help; the function `command` of bgkit.cli.NAME is loaded when it is called.
+# command -> its line in the help; the function `command` of bgkit.cli.NAME ("_" for "-") is loaded when it is called.
 COMMANDS = {
     "remove": "Remove the background of pictures.",
     "video": "Remove the background of a film.",
@@ -38,6 +38,7 @@ COMMANDS = {
     "compare": "Compare pipelines on pictures, with or without truth.",
     "train": "Train a network by a recipe.",
     "export": "Write a trained network as an ONNX file.",
+    "fit-regions": "Fit a network that scores regions, for the stage region_saliency.",
 }
 
 NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # what the system says of impossible names
@@ -53,7 +54,7 @@ class App(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f"bgkit.cli.{cmd_name}").command
+        return importlib.import_module(f"bgkit.cli.{cmd_name.replace('-', '_')}").command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args[0] not in COMMANDS and not args[0].startswith("-"):

@@ -122,6 +122,8 @@ def _output(card: Card) -> str:
     which = rule.name or (f"index {rule.index}" if rule.index is not None else "the only one")
     if rule.instances is not None:
         return f"objects of the classes {', '.join(map(str, rule.instances.classes))}"
+    if rule.regions is not None:
+        return "scores of regions"
     classes = f"classes {', '.join(map(str, rule.classes))}, " if rule.classes else ""
     stretch = ", stretched" if rule.stretch else ""
     return f"{which}, activation {rule.activation}, {classes}layout {card.output_layout}{stretch}"

@@ -21,7 +21,18 @@ from bgkit.errors import CONTROLS, ModelError, ParamError
 from bgkit.files import read_text, reason_of
 from bgkit.params import Range, check_values, read_fields, schema_in_files, table_schema
 
-__all__ = ["Card", "Input", "Instances", "Normalization", "Output", "Tensor", "card_schema", "parse_card", "read_card"]
+__all__ = [
+    "Card",
+    "Input",
+    "Instances",
+    "Normalization",
+    "Output",
+    "Regions",
+    "Tensor",
+    "card_schema",
+    "parse_card",
+    "read_card",
+]
 
 Layer = Literal["image", "plate", "next", "mask", "trimap"]  # what a tensor may be made of
 Layout = Literal["NCHW", "NHWC", "CHW"]
@@ -272,6 +283,28 @@ class Instances:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Regions:
+    """Names of a network that scores regions: one input beside the picture, and three outputs.
+
+    Parameters
+    ----------
+    windows : str
+        Input of shares (R, 3, h, w): how much each cell of the feature map counts in each region's three windows.
+    mdf : str
+        Output of how salient each region is, 0 to 1, by multi-scale deep features.
+    levels : str
+        Output of how much each level of segmentation counts, fine to coarse.
+    rcnn : str
+        Output of how likely each region is an object, 0 to 1, by a linear classifier.
+    """
+
+    windows: Phrase
+    mdf: Phrase
+    levels: Phrase
+    rcnn: Phrase
+
+
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """How the network's output becomes a map of 0..1.
 
@@ -293,6 +326,8 @@ class Output:
         How the map is brought to the picture's size.
     instances : table
         For networks that find objects.
+    regions : table
+        For networks that score regions.
     """
 
     name: Phrase = ""
@@ -303,6 +338,7 @@ class Output:
     stretch: bool = False
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
     instances: Instances | None = None
+    regions: Regions | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -378,8 +414,10 @@ class Card(CardFile):
         return self.output.layout or self.input.layout
 
     @property
-    def task(self) -> Literal["mask", "refinement", "matting"]:
-        """``"matting"`` when it needs a trimap, ``"refinement"`` when it needs a mask, else ``"mask"``."""
+    def task(self) -> Literal["mask", "refinement", "matting", "regions"]:
+        """``"matting"`` when it needs a trimap, ``"refinement"`` a mask, ``"regions"`` regions, else ``"mask"``."""
+        if self.output.regions is not None:
+            return "regions"
         if "trimap" in self.layers:
             return "matting"
         return "refinement" if "mask" in self.layers else "mask"
@@ -463,6 +501,8 @@ def _check_together(card: Card) -> None:
     if out.activation in ("softmax", "labels") and not out.classes and out.instances is None:
         expected = f"the class numbers that mean foreground, with {out.activation}"
         raise _wrong("output.classes", expected, "none")
+    if out.regions is not None and (out.instances is not None or card.layers != ("image",)):
+        raise _wrong("output.regions", "a network of the picture alone, without objects", "one of another kind")
     if put.closer is not None and (card.task != "mask" or out.instances is not None):
         raise _wrong("input.closer", "a network that answers with a mask of the whole picture", "one of another kind")
     if put.closer is not None and not sizes:

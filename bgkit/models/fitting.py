@@ -22,8 +22,10 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
     listing = "; ".join(map(str, graph.inputs))
     values = []
     place = f"{card.place} (for {place})" if card.place else place
+    windows = _windows_of(card, graph, place)
+    pictures = [value for value in graph.inputs if value != windows]
     for tensor in card.tensors:
-        wanted = tensor.name or (graph.inputs[0].name if len(card.tensors) == 1 == len(graph.inputs) else "")
+        wanted = tensor.name or (pictures[0].name if len(card.tensors) == 1 == len(pictures) else "")
         value = next((value for value in graph.inputs if value.name == wanted), None)
         if value is None:
             field = "input.tensors.name" if card.input.tensors else "input.name"
@@ -33,7 +35,7 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
             )
         _check_shape(card, tensor.layers, value, place)
         values.append(value)
-    unfed = [value.name for value in graph.inputs if value not in values]
+    unfed = [value.name for value in pictures if value not in values]
     if unfed:
         raise ModelError(
             f"{place}: input.tensors: expected a table for each of the graph's inputs ({listing}), got none for "
@@ -50,10 +52,28 @@ def check_card(card: Card, graph: Graph, place: str) -> list[Value]:
             raise ModelError(f"{place}: output.name: expected an output of numbers, got {value}")
     if card.output.instances is not None:
         _check_instances(graph, outputs, place)
-    if card.output.instances is None:
+    elif card.output.regions is not None:
+        _check_levels(card.output.regions.levels, graph, place)
+    else:
         _check_activation(card, graph, outputs[0], place)
         _check_map(card, next(value for value in graph.outputs if value.name == outputs[0]), values[0], place)
     return values
+
+
+def _windows_of(card: Card, graph: Graph, place: str) -> Value | None:
+    """Return the input of a network that scores regions that takes their windows, (R, 3, h, w) with h and w known."""
+    rule = card.output.regions
+    if rule is None:
+        return None
+    value = next((value for value in graph.inputs if value.name == rule.windows), None)
+    known = value is not None and value.dtype == "float32" and value.shape is not None and len(value.shape) == 4
+    if not known or value.shape[0] is not None or value.shape[1] != 3 or None in value.shape[2:]:
+        listing = "; ".join(map(str, graph.inputs))
+        raise ModelError(
+            f"{place}: output.regions.windows: expected a float32 input of any number of regions (R, 3, rows, columns) "
+            f"among the graph's ({listing}), got {value or rule.windows}"
+        )
+    return value
 
 
 def _check_shape(card: Card, layers: tuple[str, ...], value: Value, place: str) -> None:
@@ -98,6 +118,13 @@ def _check_instances(graph: Graph, outputs: list[str], place: str) -> None:
     if len(set(counts.values())) > 1:
         given = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise ModelError(f"{place}: output.instances: expected as many boxes, labels, scores and masks, got {given}")
+
+
+def _check_levels(name: str, graph: Graph, place: str) -> None:
+    """Refuse an output for the weights of levels that does not say how many there are."""
+    value = next(value for value in graph.outputs if value.name == name)
+    if value.shape is None or len(value.shape) != 1 or value.shape[0] is None:
+        raise ModelError(f"{place}: output.regions.levels: expected a number for each level (levels), got {value}")
 
 
 def _check_activation(card: Card, graph: Graph, output: str, place: str) -> None:
@@ -170,6 +197,8 @@ def output_names(card: Card, graph: Graph, place: str) -> list[str]:
     rule = card.output
     if rule.instances is not None:
         wanted = [rule.instances.boxes, rule.instances.labels, rule.instances.scores, rule.instances.masks]
+    elif rule.regions is not None:
+        wanted = [rule.regions.mdf, rule.regions.levels, rule.regions.rcnn]
     elif rule.index is not None:
         if rule.index >= len(names):
             raise ModelError(f"{place}: output.index: expected 0..{len(names) - 1}, got {rule.index}")

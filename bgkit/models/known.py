@@ -13,7 +13,7 @@ from bgkit.models.store import check_external_data, is_path, resolve, shipped_ca
 
 __all__ = ["KnownModel"]
 
-STAGE_OF = {"mask": "cnn_mask", "refinement": "cascade_refine", "matting": "cnn_matting"}
+STAGE_OF = {"mask": "cnn_mask", "refinement": "cascade_refine", "matting": "cnn_matting", "regions": "region_saliency"}
 
 
 @dataclass(frozen=True)

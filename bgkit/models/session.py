@@ -142,6 +142,33 @@ class Network:
         """
         return self.run_batch([layers])[0]
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the feature map that a network that scores regions takes their windows on."""
+        rule = self.card.output.regions
+        shape = next(value.shape for value in self.graph.inputs if rule is not None and value.name == rule.windows)
+        return shape[2], shape[3]  # type: ignore[index, return-value]  # checked with the card
+
+    @property
+    def levels(self) -> int:
+        """How many segmentations a network that scores regions adds up."""
+        rule = self.card.output.regions
+        shape = next(value.shape for value in self.graph.outputs if rule is not None and value.name == rule.levels)
+        return shape[0]  # type: ignore[index, return-value]  # checked with the card
+
+    def score_regions(self, image: Array, windows: Array) -> tuple[Array, Array, Array]:
+        """Return what a network makes of a picture's regions, each given by three windows (R, 3, h, w).
+
+        Returns
+        -------
+        tuple of ndarray
+            Saliency of each region (R,), weight of each level of segmentation, chance that a region is an object (R,).
+        """
+        placed = place(self.card, image.shape[:2], self._fixed_size())
+        feed = fill(self.card, ("image",), {"image": image}, placed)
+        mdf, levels, rcnn = self._call([feed], {self.card.output.regions.windows: windows})  # type: ignore[union-attr]
+        return mdf, levels, rcnn
+
     def run_batch(self, pictures: Sequence[Mapping[str, Array]]) -> list[Array]:
         """Return the maps of several pictures of one size, in one call where the graph allows, else one by one."""
         answers = self._look(pictures)
@@ -200,11 +227,11 @@ class Network:
             )
         return np.clip(answer, 0, 1)
 
-    def _call(self, feeds: list[Array]) -> list[Array]:
+    def _call(self, feeds: list[Array], others: Mapping[str, Array] | None = None) -> list[Array]:
         named = {
             value.name: np.rint(feed).astype(value.dtype) if value.dtype == "uint8" else _as(feed, value.dtype)
             for value, feed in zip(self.inputs, feeds, strict=True)
-        }
+        } | dict(others or {})
         import onnxruntime
 
         options = onnxruntime.RunOptions()

@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # for editors and mypy; a test compares it with the table
     from bgkit.stages.other_matting import learning_matting as learning_matting
     from bgkit.stages.other_matting import random_walk_matting as random_walk_matting
     from bgkit.stages.other_matting import shared_matting as shared_matting
+    from bgkit.stages.regional import region_saliency as region_saliency
     from bgkit.stages.retouching import retouch as retouch
     from bgkit.stages.spill import despill as despill
     from bgkit.stages.steadying import steady as steady
@@ -65,6 +66,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "clean_plate_key": ("backdrop_key", "clean_plate"),
     "classical": ("grabcut", "saliency"),
     "network": ("cnn_mask", "cascade_refine"),
+    "regional": ("region_saliency",),
     "crf": ("dense_crf",),
     "morphology": ("opening", "closing"),
     "components": ("fill_holes", "remove_small", "keep_largest"),

@@ -42,6 +42,7 @@ EFFECTS = {
     "grabcut": Effect("sample", "image", "border", (1.0, 10.0, 25.0)),
     "saliency": Effect("sample", "image", "contrast", (2.0, 10.0, 40.0)),
     "cnn_mask": Effect("sample", "image"),  # its parameters choose a network, and one ships
+    "region_saliency": Effect("sample", "image", "coherence", (0.0, 1.0, 10.0)),
     "cascade_refine": Effect("rough", "mask", "sure", (0.0, 0.1, 0.5)),
     "dense_crf": Effect("rough", "mask", "color_std", (3.0, 13.0, 60.0)),
     "opening": Effect("specks", "mask", "radius", (5.0, 20.0, 60.0)),
