@@ -375,7 +375,7 @@ def test_cards_of_the_docs_are_right():
     """Every card in "Bring your own network" is one that bgkit takes."""
     text = (Path(__file__).parent.parent / "docs" / "how-to" / "bring-your-own-network.md").read_text("utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert {parse_card(block, "docs").task for block in blocks} == {"mask", "matting", "refinement"}
+    assert {parse_card(block, "docs").task for block in blocks} == {"mask", "matting", "refinement", "regions"}
 
 
 @pytest.mark.parametrize("table", ["bgkit = 1", "[file]", "[license]", "[input]", "[output]"])

@@ -111,7 +111,8 @@ class Network:
         for text in card.inferred:
             warnings.warn(f"{path.name}: {text}", stacklevel=2)
         self._warned = False  # of values far outside 0..1
-        self._session = start(path, provider)
+        # Products of large matrices are cut up by the number of threads, which changes their last bits.
+        self._session = start(path, provider, 1 if card.task == "regions" else threads())
 
     @property
     def facts(self) -> dict[str, str]:
@@ -250,8 +251,8 @@ def _as(feed: Array, dtype: str) -> Array:
     return feed if feed.dtype == dtype else feed.astype(dtype)
 
 
-def start(path: Path, provider: str) -> Any:
-    """Return an ``onnxruntime.InferenceSession`` on ``provider``, with as many threads as bgkit may use."""
+def start(path: Path, provider: str, count: int | None = None) -> Any:
+    """Return an ``onnxruntime.InferenceSession`` on ``provider``, by default with as many threads as bgkit may use."""
     import onnxruntime
 
     here = providers_here()
@@ -261,7 +262,7 @@ def start(path: Path, provider: str) -> Any:
             "install a build of onnxruntime that has it"
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = count or threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; warnings of old exporters tell a user nothing
     # Falling back to the processor where an operator is missing is ONNX Runtime's way; a whole
