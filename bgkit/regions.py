@@ -17,6 +17,7 @@ IJCV 2013. P. F. Felzenszwalb, D. P. Huttenlocher, "Efficient graph-based image 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,12 +100,13 @@ def grow_tree(image: Array) -> Tree:
 
 def _first_regions(image: Array) -> Array:
     """Return labels (M, N) of small regions of one color, each connected, numbered without gaps."""
-    from skimage.segmentation import felzenszwalb, relabel_sequential
+    from skimage.segmentation import felzenszwalb
 
     if min(image.shape[:2]) < 2:  # which has neighbors in one direction only
         return np.zeros(image.shape[:2], np.intp)
-    labels = felzenszwalb(image, scale=FINE, sigma=SMOOTH, min_size=LEAST, channel_axis=2)
-    return relabel_sequential(labels + 1)[0].astype(np.intp) - 1
+    find: Callable[..., Array] = felzenszwalb
+    labels = find(image, scale=FINE, sigma=SMOOTH, min_size=LEAST, channel_axis=2)
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
 
 
 def neighbors_of(labels: Array) -> Array:

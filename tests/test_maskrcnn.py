@@ -10,10 +10,13 @@ torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
 pytest.importorskip("onnx", reason="export needs bgkit[train]")
 pytest.importorskip("matplotlib", reason="curves need bgkit[train]")
 
+from train_pictures import draw_folder  # noqa: E402
+
 from bgkit.errors import ModelError  # noqa: E402
 from bgkit.models.card import read_card  # noqa: E402
 from bgkit.stages import cnn_mask  # noqa: E402
 from bgkit.train.export import export  # noqa: E402
+from bgkit.train.loop import train  # noqa: E402
 from bgkit.train.networks import build, maskrcnn  # noqa: E402
 from bgkit.train.recipefile import dump_recipe, read_recipe  # noqa: E402
 
@@ -151,6 +154,15 @@ def test_exported_file_answers_through_the_stage_as_torch(tmp_path):
     found = cnn_mask(image, model=str(tmp_path / "net.onnx"))
     assert np.ptp(expected) > 0.1
     assert np.abs(found - expected).max() < 1e-3
+
+
+def test_recipe_trains_it(tmp_path):
+    """The training loop takes it as it takes any network, and its run is exported."""
+    folder = draw_folder(tmp_path / "pictures")
+    text = f"bgkit: 1\nnetwork: {{maskrcnn-resnet50: {NARROW}}}\nepochs: 1\nbatch: 4\nsizes: [64]\nthreads: 1\n"
+    train(read_recipe(f"{text}data: {{folder: {folder}}}"), tmp_path / "run", say=lambda text: None)
+    assert export(tmp_path / "run", tmp_path / "net.onnx") < 1e-3
+    assert "| validation |" in (tmp_path / "net.md").read_text()
 
 
 def test_objects_have_no_mean(tmp_path):

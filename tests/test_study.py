@@ -11,7 +11,7 @@ from conftest import ROOT
 from benchmarks.pages import fill, named
 from benchmarks.study import measuring, modes
 from benchmarks.study.chains import BEST, CHAINS, KEY, chain
-from benchmarks.study.keeping import recall
+from benchmarks.study.keeping import join, recall
 from benchmarks.study.page import blocks, difference
 from benchmarks.study.scenes import SCENES, draw
 
@@ -99,3 +99,25 @@ def test_shared_steps_change_nothing():
         alpha = layers.mask if layers.alpha is None else layers.alpha
         np.testing.assert_array_equal(alpha, chain(name).run(image).alpha)
     assert set(made) < set(CHAINS)
+
+
+def test_one_chain_is_measured_anew(told):
+    """Its figures and failures replace the old ones; the others' stay; other pictures are refused."""
+    one = told["pictures"][0]
+    mode = next(iter(one["modes"]), None)
+    new = copy.deepcopy(told)
+    for name in ("pictures", "scenes"):
+        for record in new[name]:
+            record["chains"] = {KEY: dict.fromkeys(record["chains"][KEY], 0.5)}
+            record["modes"] = {each: [KEY] for each in record["modes"]}
+            record["poor"] = []
+    joined = join(copy.deepcopy(told), new)["pictures"][0]
+    assert joined["chains"][KEY]["iou"] == 0.5
+    assert {**joined["chains"], KEY: one["chains"][KEY]} == one["chains"]
+    assert list(joined["chains"]) == list(one["chains"])
+    assert joined["poor"] == [name for name in one["poor"] if name != KEY]
+    if mode:
+        assert set(joined["modes"][mode]) == {KEY, *one["modes"][mode]}
+    new["pictures"][0]["name"] = "another"
+    with pytest.raises(ValueError, match=r"expected .*, got another; measure all chains anew"):
+        join(copy.deepcopy(told), new)

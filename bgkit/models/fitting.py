@@ -66,8 +66,8 @@ def _windows_of(card: Card, graph: Graph, place: str) -> Value | None:
     if rule is None:
         return None
     value = next((value for value in graph.inputs if value.name == rule.windows), None)
-    known = value is not None and value.dtype == "float32" and value.shape is not None and len(value.shape) == 4
-    if not known or value.shape[0] is not None or value.shape[1] != 3 or None in value.shape[2:]:
+    shape = value.shape if value is not None and value.dtype == "float32" else None
+    if shape is None or len(shape) != 4 or shape[:2] != (None, 3) or None in shape[2:]:
         listing = "; ".join(map(str, graph.inputs))
         raise ModelError(
             f"{place}: output.regions.windows: expected a float32 input of any number of regions (R, 3, rows, columns) "

@@ -36,7 +36,7 @@ def region_saliency(
     method: Literal["mdf", "rcnn"] = "mdf",
     model: Annotated[str, KnownModel("regions")] = "regions",
     side: Annotated[int, Range(32, 2048, "px", ui=(128, 1024))] = 300,
-    coherence: Annotated[float, Range(0, 100, "", ui=(0, 5))] = 1.0,
+    coherence: Annotated[float, Range(0, 100, "", ui=(0, 5))] = 0.3,
     provider: Provider = "cpu",
 ) -> Array:
     """Mark the regions that a classifier of deep features takes for the subject.
@@ -55,7 +55,8 @@ def region_saliency(
     side : int
         Longer side of the reduced picture; larger finds finer regions, at more than proportional time.
     coherence : float
-        How much neighbors of like color are drawn together in the end; 0 leaves each superpixel its score.
+        How much neighbors of like color are drawn together in the end; 0 leaves each superpixel its score. On 40
+        pictures that were not fitted on, IoU is 0.751, 0.756 and 0.730 with 0, 0.3 and the paper's 1.
     provider : str
         What ONNX Runtime runs it on. One that is not there is an error, never a silent fall-back.
 
@@ -73,8 +74,7 @@ def region_saliency(
     -----
     MDF minimizes, over the values a of superpixels whose scores are s,
     sum (a_i - s_i)^2 + coherence * sum w_ij (a_i - a_j)^2 with w_ij = exp(-d_ij^2 / (2 sigma^2)) for neighbors whose
-    mean colors differ by d_ij, sigma being the deviation of these differences (section 4.1 of the paper, which has
-    coherence 1). The same is done with the map of R-CNN. The run's facts count the regions.
+    mean colors differ by d_ij, sigma being the deviation of these differences. The same is done with the map of R-CNN. The run's facts count the regions.
 
     References
     ----------

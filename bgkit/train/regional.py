@@ -398,16 +398,19 @@ def _fit_curve(heads: RegionHeads, held: list[_Seen]) -> dict[str, float]:
     y = torch.from_numpy(np.concatenate([each.objects for each in held])).float()
     with torch.no_grad():
         margin = heads.rcnn(x)[:, 0]
+    share = y.mean().clamp(0.01, 0.99)
+    weight = torch.where(y > 0, 0.5 / share, 0.5 / (1 - share))  # as if there were as many objects as others
     line = torch.tensor([1.0, 0.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([line], max_iter=100, line_search_fn="strong_wolfe")
 
-    def loss() -> Tensor:
+    def aim() -> Tensor:
         optimizer.zero_grad()
-        value = F.binary_cross_entropy_with_logits(line[0] * margin + line[1], y) + 1e-4 * line.square().sum()
+        loss = F.binary_cross_entropy_with_logits(line[0] * margin + line[1], y, weight)
+        value = loss + 1e-4 * line.square().sum()
         value.backward()
         return value
 
-    optimizer.step(loss)
+    optimizer.step(aim)
     with torch.no_grad():
         heads.rcnn.weight.mul_(line[0])
         heads.rcnn.bias.mul_(line[0]).add_(line[1])
