@@ -74,7 +74,8 @@ def region_saliency(
     -----
     MDF minimizes, over the values a of superpixels whose scores are s,
     sum (a_i - s_i)^2 + coherence * sum w_ij (a_i - a_j)^2 with w_ij = exp(-d_ij^2 / (2 sigma^2)) for neighbors whose
-    mean colors differ by d_ij, sigma being the deviation of these differences. The same is done with the map of R-CNN. The run's facts count the regions.
+    mean colors differ by d_ij, sigma being the deviation of these differences. The same is done with the map of
+    R-CNN. The run's facts count the regions.
 
     References
     ----------
