@@ -7,8 +7,8 @@ Clients are threads that post one photograph (0.26 MP, JPEG) again and again to 
 the loopback address. "Bare" is the same pipeline on the same bytes, read, run and written in this process with all
 threads, half of it before and half after each of the server's rows: the last column is the share of its rate that is
 left. `--rembg` names a virtual environment with `rembg[cpu,cli]`; its server runs bgkit's embedded network in its
-custom-model session, and each of its rows comes right after bgkit's. `memory` sends a small picture (0.01 MP), every
-tenth time to `fast` and otherwise to a color key, and looks at the resident memory of server and worker in between.
+custom-model session, and each of its rows comes right after bgkit's. `memory` sends a small picture (0.01 MP), now
+and then to `fast` and otherwise to a color key, and looks at the resident memory of server and worker in between.
 `--write` puts the table into docs/how-to/serving.md.
 """
 
@@ -41,6 +41,7 @@ from bgkit.machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = "fast"
+RARE = 500  # of so many requests of the look at the memory one goes to the pipeline, which takes many times as long
 
 
 def photograph() -> bytes:
@@ -155,7 +156,7 @@ def remembered(url: str, server: int, count: int) -> list[str]:
     with httpx.Client(timeout=300) as client, concurrent.futures.ThreadPoolExecutor(4) as pool:
 
         def post(number: int) -> None:
-            fields = key if number % 10 else {}
+            fields = key if number % RARE else {}
             client.post(url, files={"file": ("a.jpg", small)}, data=fields).raise_for_status()
 
         looks = sorted({count // 50, *(count * part // 5 for part in range(1, 6))})
