@@ -8,7 +8,7 @@ the loopback address. "Bare" is the same pipeline on the same bytes, read, run a
 threads, half of it before and half after each of the server's rows: the last column is the share of its rate that is
 left. `--rembg` names a virtual environment with `rembg[cpu,cli]`; its server runs bgkit's embedded network in its
 custom-model session, and each of its rows comes right after bgkit's. `memory` sends a small picture (0.01 MP), now
-and then to `fast` and otherwise to a color key, and looks at the resident memory of server and worker in between.
+and then to `fast` and otherwise to a chroma key, and looks at the resident memory of server and worker in between.
 `--write` puts the table into docs/how-to/serving.md.
 """
 
@@ -152,7 +152,7 @@ def remembered(url: str, server: int, count: int) -> list[str]:
     """Return the table of memory over many requests of four clients."""
     lines = ["| requests | MB of server and worker |", "|---|---|"]
     small = bytes(cv2.imencode(".jpg", cv2.resize(data.astronaut(), (100, 100), interpolation=cv2.INTER_AREA))[1])
-    key = {"yaml": "bgkit: 1\nstages:\n  - luv_threshold\n  - composite\n"}
+    key = {"yaml": "bgkit: 1\nstages:\n  - chroma_key\n  - composite\n"}
     with httpx.Client(timeout=300) as client, concurrent.futures.ThreadPoolExecutor(4) as pool:
 
         def post(number: int) -> None:
