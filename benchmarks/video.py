@@ -1,21 +1,18 @@
-"""Moving pictures: how much a matte flickers frame by frame and with ``steady``, and how long a frame takes.
+"""Moving pictures: how much a matte flickers frame by frame, and how much with ``steady``.
 
-    python benchmarks/video.py [--quick] [--parts steady,speed] [--pipelines auto,deep,...]
+    python benchmarks/video.py [PIPELINE]
 
-**steady.** Sequences with known alpha: the true foregrounds of ``test/studio`` under ``BGKIT_DATA`` (by default
-``../shared/data`` beside the checkout), moved by translation, rotation, scale and a slow wobble, over photographs of
-``test/ecssd`` and over the empty plates of ``test/studio``; then noise of 3 levels, and H.264 as a phone would write it
-(x264, constant rate factor 26), decoded again. Every frame is done by itself, and then the same alphas by
-``steady``, which is all that differs. SAD is the mean over frames of the sum of alpha's error / 1000, dtSSD that of
-Erofeev et al. (2015), ``bgkit.evaluate``'s.
-
-**speed.** Seconds of the processor for one frame of 720p and 1080p, whole chain with ``steady``, decoding and encoding
-(VP9 with alpha) left out and then by themselves; the median of a few frames.
+Sequences with known alpha: the true foregrounds of ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data``
+beside the checkout), moved by translation, rotation, scale and a slow wobble, over photographs of ``test/ecssd``; then
+noise of 3 levels, and H.264 (x264, constant rate factor 26), decoded again. Every frame is done by itself, and then the
+same alphas by ``steady``, which is all that differs. SAD is the mean over frames of the sum of alpha's error / 1000,
+dtSSD that of Erofeev et al. (2015).
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -30,8 +27,12 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bgkit import load_pipeline
 from bgkit.evaluate.mattes import read_matte
+from bgkit.evaluate.matting import dtssd, sad
 from bgkit.imagefile import read_picture
+from bgkit.layers import Layers
+from bgkit.stages import steady
 
 Array = NDArray[Any]
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,3 +119,39 @@ def _cover(picture: Array, size: tuple[int, int]) -> Array:
     )
     top, left = ((picture.shape[axis] - size[axis]) // 2 for axis in (0, 1))
     return np.clip(picture[top : top + size[0], left : left + size[1]], 0, 1)
+
+
+def main() -> None:
+    """Print a row for each subject."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "deep"
+    chain = load_pipeline(name)
+    photographs = sorted((DATA / "ecssd" / "images").iterdir())
+    print("| sequence | SAD | steady | dtSSD | steady |\n|---|--:|--:|--:|--:|")
+    for number, subject in enumerate(SUBJECTS):
+        drawn = draw_sequence(subject, photographs[17 * number + 3], plate=False, seed=number, count=10, pace=0.25)
+        alone, steadied, previous = [], [], None
+        for frame in drawn.frames:
+            layers = chain.run(frame, keep=("alpha",))
+            alpha = steady.stage.function(layers.image, layers.alpha, previous)
+            alone.append(layers.alpha)
+            steadied.append(alpha)
+            previous = Layers(layers.image, alpha=alpha)
+        figures = [
+            figure
+            for measure in (_sad, _dtssd)
+            for figure in (measure(alone, drawn.alphas), measure(steadied, drawn.alphas))
+        ]
+        print(f"| {drawn.name} | " + " | ".join(f"{figure:.2f}" for figure in figures) + " |", flush=True)
+
+
+def _sad(alphas: list[Array], truths: list[Array]) -> float:
+    return float(np.mean([sad(alpha, truth) for alpha, truth in zip(alphas, truths, strict=True)]))
+
+
+def _dtssd(alphas: list[Array], truths: list[Array]) -> float:
+    pairs = list(zip(alphas, truths, strict=True))
+    return float(np.mean([dtssd(*now, before=last) for last, now in itertools.pairwise(pairs)]))
+
+
+if __name__ == "__main__":
+    main()
