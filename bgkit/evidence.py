@@ -43,14 +43,14 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    3.138,
+    3.420,
     {
-        "noise": -1.48,
-        "texture": -1.624,
-        "little": -1.438,
-        "sides": -12.723,
-        "ambiguous": -5.074,
-        "swallowed": -14.322,
+        "noise": -1.704,
+        "texture": -1.678,
+        "little": -1.547,
+        "sides": -12.524,
+        "ambiguous": -5.959,
+        "swallowed": -14.578,
     },
 )
 

@@ -39,8 +39,8 @@ THUMBNAIL = 96
 ENOUGH = 8
 # dE*uv a pixel may lie off the surface, from the first fit to the last: uneven, even, and very even backdrops.
 GROWTH = ((14.0, 10.0, 8.0, 6.0, 6.0), (8.0, 6.0, 4.0, 4.0, 4.0), (5.0, 4.0, 3.0, 2.5, 2.5), (3.0, 2.5, 2.0, 1.5, 1.5))
-ANYWHERE = 100.0  # dE*uv: the spread of colors that no backdrop explains
-FINEST = 0.2  # dE*uv, the steps of 8 bits: no noise is believed to be less
+ANYWHERE = 8.0  # dE*uv: the spread of colors that the surface does not explain
+FINEST = 0.4  # dE*uv: light is never quite a quadratic; a surface that fits better tells no more
 SECOND = 0.03  # of the border, by weight: a second surface shows at least there
 ROUGHER = (
     2.0  # dE*uv that its noise may be above the first one's; on horizons 1 at most, on subjects taken for tables 3
