@@ -39,8 +39,10 @@ THUMBNAIL = 96
 ENOUGH = 8
 # dE*uv a pixel may lie off the surface, from the first fit to the last: uneven, even, and very even backdrops.
 GROWTH = ((14.0, 10.0, 8.0, 6.0, 6.0), (8.0, 6.0, 4.0, 4.0, 4.0), (5.0, 4.0, 3.0, 2.5, 2.5), (3.0, 2.5, 2.0, 1.5, 1.5))
-ANYWHERE = 8.0  # dE*uv: the spread of colors that the surface does not explain
-FINEST = 0.4  # dE*uv: light is never quite a quadratic; a surface that fits better tells no more
+ELSEWHERE = 7.0  # dE*uv: the spread of colors that the surface does not explain
+NOISIEST = 5.0  # dE*uv: a surface with more noise saves no fewer bits
+EQUAL = 0.95  # of the bits that the best surface saves
+FINEST = 0.5  # dE*uv: light is never quite a quadratic; a surface that fits better tells no more
 SECOND = 0.03  # of the border, by weight: a second surface shows at least there
 ROUGHER = (
     2.0  # dE*uv that its noise may be above the first one's; on horizons 1 at most, on subjects taken for tables 3
@@ -183,11 +185,13 @@ def _estimate(image: Floats, witnesses: str) -> Backdrop:
     luv = luv_from_srgb(small)
     basis = terms(luv.shape)
     border = _witness_weights(luv.shape[:2], witnesses)
-    first = _fit_surface(image, luv, basis, border)
-    left = border * ~first.inside
-    if left.sum() > SECOND * border.sum():
+    likely = _fit_surfaces(image, luv, basis, border)
+    for first in likely:
+        left = border * ~first.inside
+        if left.sum() <= SECOND * border.sum():
+            break
         elsewhere = np.where(first.inside[..., None], 1e3, luv)  # farther off than any color
-        second = _fit_surface(image, elsewhere, basis, left)
+        second = _fit_surfaces(image, elsewhere, basis, left)[0]
         line = _line_between(image, border, first, second)
         if line is not None:
             share = float((border * (first.inside | second.inside)).sum() / border.sum())
@@ -195,6 +199,7 @@ def _estimate(image: Floats, witnesses: str) -> Backdrop:
                 np.average([first.noise, second.noise], weights=[each.inside.sum() for each in (first, second)])
             )
             return Backdrop(first.coefficients, noise, share, second.coefficients, line)
+    first = likely[0]
     share = float((border * first.inside).sum() / border.sum())
     return Backdrop(first.coefficients, first.noise, share)
 
@@ -217,12 +222,13 @@ class _Surface(NamedTuple):
     noise: float  # dE*uv
 
 
-def _fit_surface(image: Floats, luv: Floats, basis: Floats, border: Floats) -> _Surface:
-    """Return the surface that describes the ``border``, a weight for each pixel, in the fewest bits.
+def _fit_surfaces(image: Floats, luv: Floats, basis: Floats, border: Floats) -> list[_Surface]:
+    """Return the surfaces that describe the ``border``, a weight for each pixel, in the fewest bits.
 
-    A pixel on the surface costs the logarithm of the noise around it, one off it the logarithm of ``ANYWHERE``.
+    A pixel on the surface costs the logarithm of the noise around it, one off it the logarithm of ``ELSEWHERE``.
+    Of surfaces that save nearly as many bits the one comes first that shows in most of the border.
     """
-    best, most = None, -np.inf
+    found: list[tuple[float, _Surface]] = []
     seeds = _seeds(luv, border)
     for growth in GROWTH:
         grown: list[tuple[Floats, NDArray[np.bool_]]] = []
@@ -231,13 +237,13 @@ def _fit_surface(image: Floats, luv: Floats, basis: Floats, border: Floats) -> _
                 grown.append(_grow(luv, basis, seed, growth))
         coefficients, inside = max(grown, key=lambda fit: float(border[fit[1]].sum()))
         noise = _noise(image, coefficients, inside)
-        saved = float(border[inside].sum()) * np.log(ANYWHERE / max(noise, FINEST))
-        if saved > most:
-            best, most = _Surface(coefficients, inside, noise), saved
+        saved = float(border[inside].sum()) * np.log(ELSEWHERE / np.clip(noise, FINEST, NOISIEST))
+        found.append((saved, _Surface(coefficients, inside, noise)))
         if noise <= FINEST:
             break
-    assert best is not None
-    return best
+    most = max(saved for saved, _ in found)
+    equals = [surface for saved, surface in found if saved >= EQUAL * most]
+    return sorted(equals, key=lambda each: -float(border[each.inside].sum()))
 
 
 def _witness_weights(shape: tuple[int, ...], witnesses: str) -> Floats:
