@@ -45,15 +45,15 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    7.430,
+    7.200,
     {
-        "noise": -1.533,
-        "texture": -1.801,
-        "little": -2.649,
-        "sides": -12.082,
-        "ambiguous": -10.365,
-        "swallowed": -8.806,
-        "known": -4.427,
+        "noise": -1.568,
+        "texture": -1.803,
+        "little": -2.512,
+        "sides": -12.747,
+        "ambiguous": -8.776,
+        "swallowed": -5.135,
+        "known": -4.573,
     },
 )
 
