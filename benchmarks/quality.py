@@ -6,9 +6,9 @@ Sets (under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout; s
 
 - ``ecssd``: F max, F mean, MAE, IoU of alpha against the mask
 - ``studio`` and ``studio-hard``: mean SAD/1000 of alpha over the frame, by kind of shot, and how many shots are
-  ``lost``, with an error above half of the subject; root mean square error of the subject's color
-  where the true alpha is above 0, in levels of 255
-- ``matting``: mean SAD/1000 of alpha over the frame
+  ``lost``, with an error above half of the subject; Grad/1000, which shows the stairs that SAD does not; root mean
+  square error of the subject's color where the true alpha is above 0, in levels of 255
+- ``matting``: mean SAD/1000 and Grad/1000 of alpha over the frame
 
 A plate is handed only to pipelines that cannot do without (with ``--plates`` also to those that may
 use one). Prints a Markdown table, and writes it where ``--output`` says after every line. Seconds are
@@ -45,7 +45,7 @@ SETS = {
     "matting": ("alphamatting", "test/matting"),
 }
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "quality.md"
-MEASURED = ("mae", "f_max", "f_mean", "iou", "sad", "foreground_mse")
+MEASURED = ("mae", "f_max", "f_mean", "iou", "sad", "grad", "foreground_mse")
 
 
 @dataclass
@@ -121,6 +121,7 @@ def row(name: str, dataset: str, runs: list[Run]) -> dict[str, str]:
             cells["SAD"] = f"{figures['sad']:.2f}"
             for kind in dict.fromkeys(run.kind for run in done if run.kind):
                 cells[kind] = f"{summarize([run.score for run in done if run.kind == kind])['sad']:.2f}"
+            cells["Grad"] = f"{figures['grad'] / 1000:.2f}"
             cells["lost"] = str(sum(run.lost for run in done))
             if "foreground_mse" in figures:
                 cells["color"] = f"{255 * figures['foreground_mse'] ** 0.5:.2f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import references
@@ -12,6 +13,7 @@ from bgkit._ext import key as kernels
 from bgkit.backdrop import estimate_backdrop, estimate_plate, surface
 from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
 from bgkit.errors import ParamError
+from bgkit.imagefile import read_picture
 from bgkit.stage import collect_notes
 from bgkit.stages import chroma_key, luv_threshold
 from bgkit.threads import set_threads, threads
@@ -198,6 +200,37 @@ def test_backdrop_of_a_pale_subject_is_the_ground_alone():
     """A subject 6 dE*uv off white, over half of the picture, is not taken in: the noise stays that of the ground."""
     image = paint(plate_of((0.95, 0.95, 0.95)), disk(radius=42), color=(0.89, 0.88, 0.87), noise=0.002)
     assert estimate_backdrop(image).noise < 1
+
+
+def test_a_pale_subject_on_most_of_the_border_is_not_the_ground():
+    """Pale leaves cover more than half of the border: of what fits all of it less well, the quiet part is the ground."""
+    leaves = cv2.GaussianBlur(np.random.default_rng(3).normal(0, 1, (90, 120)).astype(np.float32), (0, 0), 1.5)
+    color = np.array([0.865, 0.86, 0.855]) + 0.02 * (leaves / leaves.std())[..., None]
+    where = np.zeros((90, 120), bool)
+    where[:, 55:] = True
+    backdrop = estimate_backdrop(paint(plate_of((0.95, 0.95, 0.95)), where, color=color, noise=0.002))
+    assert backdrop.border_share < 0.85 and backdrop.noise < 1.2
+
+
+def test_noisy_ground_is_still_most_of_the_border():
+    """Where nothing fits well the surface that shows in most of the border is taken, not the one that fits best."""
+    backdrop = estimate_backdrop(paint(plate_of((0.5, 0.5, 0.5)), disk(), noise=0.03))
+    assert backdrop.noise > surface.ELSEWHERE and backdrop.border_share > 0.5
+
+
+def test_pale_plant_and_scarf_are_not_the_ground(data):
+    """Whitish subjects over half of the border, off the ground by little more than a crumpled paper's two ends."""
+    for name in ("GT13", "GT27"):
+        backdrop = estimate_backdrop(read_picture(data / f"test/studio-hard/images/{name}-pale.jpg").image)
+        assert backdrop.border_share < 0.5 and backdrop.noise < 0.5
+
+
+def test_horizons_have_two_surfaces_and_hardly_any_other_shot(data):
+    """Wall and table are told apart on all hard shots with a horizon; of 64 others one was taken for such, unharmed."""
+    shots = sorted((data / "test/studio-hard/images").glob("*.jpg"))
+    two = {path.stem for path in shots if estimate_backdrop(read_picture(path).image).line is not None}
+    horizons = {path.stem for path in shots if path.stem.endswith("-horizon")}
+    assert horizons <= two and len(two - horizons) <= 1
 
 
 # --- luv_threshold ---------------------------------------------------------------------------------

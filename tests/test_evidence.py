@@ -30,6 +30,15 @@ def test_a_busy_background_speaks_for_the_network():
     assert chance_of_key(read_signs(BUSY, key, np.float32(ALPHA))) < 0.05
 
 
+def test_a_network_that_knows_little_of_what_stands_out_is_lost():
+    """Of two networks the one that found a tenth of the subject is trusted less than the one that found all."""
+    key = luv_threshold(IMAGE)
+    part = np.array(ALPHA, np.float32)
+    part[:, part.any(0).nonzero()[0][0] + 8 :] = 0
+    lost, whole = (chance_of_key(read_signs(IMAGE, key, np.float32(each))) for each in (part, ALPHA))
+    assert lost > whole
+
+
 def test_every_sign_is_in_the_fit_and_speaks_against_the_key():
     """The fit has no sign that cannot be read, and none that praises."""
     assert set(FIT.weights) <= set(SIGNS)
