@@ -2,7 +2,7 @@
 
     python benchmarks/evidence.py --write
 
-On the studio shots (``test/studio``, every fourth), the hard ones (``test/studio-hard``) and ECSSD (every second)
+On the studio shots (``test/studio``, every fourth), the hard ones (``test/studio-hard``) and ECSSD
 under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout), the two masks that ``merge: evidence`` of
 the pipeline ``auto`` would join are made and held against the truth. Studio shots are halved: it changes no sign much
 and takes a fourth of the time. Prints how well each sign tells the better mask, the fit, and its figures
@@ -36,7 +36,7 @@ from bgkit.logistic import Logistic, auc, crossed, fit_logistic
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, CODE = ROOT / "docs" / "explanation" / "evidence.md", ROOT / "bgkit" / "evidence.py"
-SETS = {"studio": 4, "studio-hard": 1, "ecssd": 2}  # one picture in so many
+SETS = {"studio": 4, "studio-hard": 1, "ecssd": 1}  # one picture in so many
 FOLDS = 10  # of ECSSD
 MATTERS = (0.02, 1.0)  # how much a picture counts: the difference of both errors, in shares of the subject
 

@@ -45,15 +45,15 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    7.200,
+    5.146,
     {
-        "noise": -1.568,
-        "texture": -1.803,
-        "little": -2.512,
-        "sides": -12.747,
-        "ambiguous": -8.776,
-        "swallowed": -5.135,
-        "known": -4.573,
+        "noise": -1.667,
+        "texture": -1.721,
+        "little": -2.122,
+        "sides": -14.805,
+        "ambiguous": -6.05,
+        "swallowed": -13.11,
+        "known": -2.89,
     },
 )
 
