@@ -9,7 +9,7 @@ from bgkit.logistic import Logistic
 
 __all__ = ["block", "fill", "named", "with_fit"]
 
-BLOCK = re.compile(r"(<!-- measured: (\w+) -->)\n(.*?)(<!-- /measured -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- measured: ([\w-]+) -->)\n(.*?)(<!-- /measured -->)", re.DOTALL)
 
 
 def fill(page: str, parts: Mapping[str, str]) -> str:

@@ -203,7 +203,7 @@ def test_backdrop_of_a_pale_subject_is_the_ground_alone():
 
 
 def test_a_pale_subject_on_most_of_the_border_is_not_the_ground():
-    """Pale leaves cover more than half of the border: of what fits all of it less well, the quiet part is the ground."""
+    """Pale leaves cover more than half of the border: the quiet part is the ground, not a looser fit through both."""
     leaves = cv2.GaussianBlur(np.random.default_rng(3).normal(0, 1, (90, 120)).astype(np.float32), (0, 0), 1.5)
     color = np.array([0.865, 0.86, 0.855]) + 0.02 * (leaves / leaves.std())[..., None]
     where = np.zeros((90, 120), bool)
