@@ -6,7 +6,7 @@ Runs ``auto`` over the studio shots (``test/studio``, every fourth), the hard on
 under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout). A result is good where the
 error is below a tenth of the subject's area, and a catastrophe above half of it. Studio shots are halved. ``trust`` is
 fitted to tell catastrophes from all else and cross-validated: no shot is judged by a fit that has seen its subject,
-no picture of ECSSD by one that has seen its fold; its threshold is the highest at which at most 2 % of the good
+no picture of ECSSD by one that has seen its fold; its threshold is the highest at which at most 5 % of the good
 results are flagged. Prints what each finding flags at the threshold that ``auto`` has. ``--write`` puts fit, threshold
 and table where they are kept: do so after ``benchmarks/evidence.py``, whenever the embedded network changed.
 ``--cache`` keeps what was measured; it is measured anew when network, pipeline or the fit of ``evidence`` changed.
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, CODE = ROOT / "docs" / "reference" / "findings.md", ROOT / "bgkit" / "findings.py"
 PIPELINES = ROOT / "bgkit" / "pipelines"
 GOOD, CATASTROPHE = 0.1, 0.5  # error, in shares of the subject's area
-ALLOWED = 0.02  # of the good results may be flagged by it: `missing` flags others
+ALLOWED = 0.05  # of the good results may be flagged by it; `missing` flags others
 
 
 def measure(dataset: str, sample: Sample) -> dict[str, Any]:
