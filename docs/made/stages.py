@@ -22,6 +22,7 @@ FAMILIES = {
     "clean_plate_key": "Keys and clean plates",
     "two_shots": "Keys and clean plates",
     "classical": "Classical masks",
+    "regional": "Classical masks",
     "network": "Networks",
     "network_matting": "Networks",
     "crf": "Refining a mask",
