@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from bgkit.extent import subject_box
+from bgkit.extent import subject_box, subject_window
 from bgkit.pipelinefile import load_pipeline
+from bgkit.stages.clean_plate_key import backdrop_key
+from bgkit.stages.color_key import luv_threshold
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (60, 4000), (5000, 90), (2500, 3000)])
@@ -45,6 +47,28 @@ def test_a_subject_that_fills_the_picture(shape):
     assert subject_box(np.ones(shape)) == shape
 
 
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [
+        ((400, 600), (slice(92, 148), slice(7, 83))),  # 30 x 50 px with a quarter of 50 on each side
+        ((140, 600), (slice(92, 140), slice(7, 83))),  # as far as the picture goes
+        ((140, 75), None),  # more than a third of the picture, so with its surroundings more than half
+    ],
+)
+def test_window_around_a_small_subject(shape, window):
+    """A small subject has a window with some of its surroundings, a large one has none."""
+    mask = np.zeros(shape)
+    mask[105:135, 20:70] = 1
+    if window is None:
+        mask[40:135, 20:70] = 1
+    assert subject_window(mask) == window
+
+
+def test_no_window_without_a_subject():
+    """An empty mask asks for no closer look."""
+    assert subject_window(np.zeros((30, 40))) is None
+
+
 @pytest.mark.parametrize("shape", [(160, 1920), (640, 640)])
 @pytest.mark.parametrize("pipeline", ["studio-white", "classical"])
 def test_a_padded_shot_gives_what_the_shot_gives(pipeline, shape):
@@ -66,3 +90,21 @@ def test_a_padded_shot_gives_what_the_shot_gives(pipeline, shape):
     assert np.abs(padded[own] - alone).sum() < 0.01 * alpha.sum()
     assert padded.sum() - padded[own].sum() < 0.001 * alpha.sum()
     assert np.maximum(alpha - padded[own], 0).sum() < 0.01 * alpha.sum()
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "most"), [(backdrop_key, {}, 0.0005), (luv_threshold, {"tolerance": 4.0, "contrast": 0.6}, 0.01)]
+)
+def test_a_key_sees_a_small_subject_as_if_it_filled_the_picture(key, values, most):
+    """A pale card in light that falls off is keyed as alone, on a canvas of 16 times the area with more noise."""
+    rows, cols = np.mgrid[-1:1:120j, -1:1:160j]
+    shot = (0.9 - 0.015 * (rows**2 + cols**2))[..., None] * np.ones(3)
+    shot[40:80, 50:110] -= [0.03, 0.05, 0.08]
+    canvas = cv2.copyMakeBorder(cv2.GaussianBlur(shot, (0, 0), 3), 180, 180, 240, 240, cv2.BORDER_REPLICATE)
+    canvas += np.random.default_rng(1).normal(0, 0.006, canvas.shape)
+    canvas[180:300, 240:400] = shot + np.random.default_rng(0).normal(0, 0.002, shot.shape)
+    canvas = canvas.clip(0, 1).astype(np.float32)
+    alone = key(np.ascontiguousarray(canvas[180:300, 240:400]), **values)
+    card = np.s_[220:260, 290:350]
+    assert alone[40:80, 50:110].mean() > 0.9
+    assert np.abs(key(canvas, **values)[card] - alone[40:80, 50:110]).mean() < most

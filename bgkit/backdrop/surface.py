@@ -50,6 +50,8 @@ ROUGHER = (
 STRAIGHT = 0.02  # of the pixels of both surfaces that may lie beyond the line between them
 NOTHING_LEFT = 0.97  # of the picture: two surfaces that explain more leave no subject
 CONTACT = 0.03  # of the longer side: they meet along at least so much of it
+ALL_AROUND = 0.9  # of the border: a subject's foot or its shadow may reach the frame
+RESTLESS = 2.0  # dE*uv of noise; of 200 pictures of ECSSD none is quieter and has 0.8 of its border on a surface
 LINE = 384  # px, long side of the copy on which that line is found
 
 
@@ -88,6 +90,11 @@ class Backdrop:
     border_share: float
     second: Floats | None = None
     line: Line | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether nearly all of the border shows the backdrop, which is quiet: the subject stands within."""
+        return self.border_share >= ALL_AROUND and self.noise <= RESTLESS
 
     def luv(self, shape: tuple[int, ...]) -> Floats:
         """Return the backdrop for a picture of ``shape``, CIELUV, float64 (M, N, 3)."""

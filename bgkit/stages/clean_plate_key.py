@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import opacity
+from bgkit.extent import subject_window
 from bgkit.params import Range
 from bgkit.stage import note, stage
 
@@ -105,7 +106,9 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
 
     Notes
     -----
-    ``clean_plate`` with :func:`bgkit.backdrop.estimate_backdrop` for a plate.
+    ``clean_plate`` with :func:`bgkit.backdrop.estimate_backdrop` for a plate. A subject that is small in the picture is
+    keyed again in a window around it, as if that were the picture: surface, noise and the reach of shadows do not
+    depend on how much backdrop lies around it.
 
     Examples
     --------
@@ -115,8 +118,13 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     array([0., 0., 0., 1., 1., 1., 0., 0., 0.], dtype=float32)
     """
     backdrop = estimate_backdrop(image)
+    mask = _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0)
+    window = subject_window(mask) if backdrop.plain else None
+    if window is not None:
+        near = np.ascontiguousarray(image[window])
+        mask[window] = _key(near, estimate_backdrop(near).plate(near.shape), tolerance, shadow, 0.0)
     note(border_share=backdrop.border_share)
-    return _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0)
+    return mask
 
 
 def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float) -> Floats:

@@ -15,10 +15,11 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from bgkit.backdrop import estimate_plate
+from bgkit.backdrop import estimate_backdrop, estimate_plate
 from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import local_background, sample_alpha
 from bgkit.errors import ConvergenceWarning
+from bgkit.extent import subject_window
 from bgkit.laplacian import solve
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
@@ -163,7 +164,8 @@ def plate_matting(
     Notes
     -----
     The minimum of ``a' L a + trust * sum c (a - s)²``, with L the matting Laplacian, and s and c the alpha and its
-    confidence that :func:`bgkit.backdrop.sampling.sample_alpha` gives for each pixel.
+    confidence that :func:`bgkit.backdrop.sampling.sample_alpha` gives for each pixel. Where the subject is small on a
+    plain backdrop and no plate is given, the backdrop is fitted in a window around it.
 
     References
     ----------
@@ -181,6 +183,14 @@ def plate_matting(
     if not unknown.any() or not subject.any():
         note(iterations=0, residual=0.0, error=0.0, unknown=int(unknown.sum()))
         return alpha
+    solving = alpha
+    window = subject_window(trimap != BACKGROUND) if plate is None and estimate_backdrop(image).plain else None
+    if window is not None and np.count_nonzero(unknown[window]) == np.count_nonzero(unknown):
+        solving = alpha[window]
+        image, trimap, unknown, subject = (
+            np.ascontiguousarray(each[window]) for each in (image, trimap, unknown, subject)
+        )
+        mask = None if mask is None else np.ascontiguousarray(mask[window])
     behind = estimate_plate(image) if plate is None else match_plate(image, plate).plate
     behind = local_background(image, behind, trimap == BACKGROUND)
     known: Array | np.float32 = np.float32(1)
@@ -192,8 +202,7 @@ def plate_matting(
         likely, confidence = sample_alpha(image, behind, subject, unknown, mask if key else None)
         prior = likely, trust * confidence * known
     del behind  # the solve needs the room
-    solved = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
-    alpha[unknown] = solved
+    solving[unknown] = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
     return alpha
 
 

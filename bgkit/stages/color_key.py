@@ -21,6 +21,7 @@ from bgkit.backdrop.sampling import ramp
 from bgkit.backdrop.surface import terms
 from bgkit.color import luv_from_srgb, parse_color
 from bgkit.errors import ParamError
+from bgkit.extent import subject_window
 from bgkit.params import Color, Range
 from bgkit.stage import note, stage
 from bgkit.threads import threads
@@ -98,6 +99,8 @@ def luv_threshold(
     0.5 dE*uv from pixel to pixel, on a way that leads to the lit backdrop; or d without shadows is less than
     half of the greatest d within 5 % of the diagonal.
 
+    A subject that is small on a plain backdrop is keyed again in a window around it, as if that were the picture.
+
     It cannot tell a subject of the backdrop's own color from the backdrop; skin before beige or a
     white shirt before white need ``connected``, or a network beside it (``merge: mean``).
 
@@ -116,17 +119,15 @@ def luv_threshold(
     if key == "color":
         if not colors:
             raise ParamError("luv_threshold.colors: expected at least one color, got none")
-        reach, distance = tolerance, _distance(image, _flat_surfaces(colors), shadow)
+        mask = ramp(_distance(image, _flat_surfaces(colors), shadow), tolerance, rise, contrast)
     else:
         backdrop = estimate_backdrop(image, witnesses=key)
+        mask = _surface_key(image, backdrop, tolerance, rise, contrast, shadow)
+        window = subject_window(mask) if backdrop.plain else None
+        if window is not None:
+            near = np.ascontiguousarray(image[window])
+            mask[window] = _surface_key(near, estimate_backdrop(near, key), tolerance, rise, contrast, shadow)
         note(noise=backdrop.noise, border_share=backdrop.border_share, surfaces=1 if backdrop.line is None else 2)
-        quiet, noise = _quiet(image, backdrop.noise)
-        reach = float(np.hypot(tolerance, 2 * noise))
-        distance = _backdrop_distance(quiet, backdrop, 0.0)
-        if shadow > 0:
-            shaded = _shadow(distance, _backdrop_distance(quiet, backdrop, 1.0), reach)
-            distance -= shaded * (distance - _backdrop_distance(quiet, backdrop, shadow))
-    mask = ramp(distance, reach, rise, contrast)
     if connected:
         mask = _connected(mask)
     if plain > 0 and key != "color":
@@ -193,6 +194,19 @@ def chroma_key(
     quiet, _ = _quiet(image, backdrop.noise)
     _kernels.color_difference_key(quiet, primary, excess.astype(np.float32), black, white, mask, threads())
     return mask
+
+
+def _surface_key(
+    image: Floats, backdrop: Backdrop, tolerance: float, softness: float, contrast: float, shadow: float
+) -> Floats:
+    """Return the mask of what differs from the backdrop, 0..1."""
+    quiet, noise = _quiet(image, backdrop.noise)
+    reach = float(np.hypot(tolerance, 2 * noise))
+    distance = _backdrop_distance(quiet, backdrop, 0.0)
+    if shadow > 0:
+        shaded = _shadow(distance, _backdrop_distance(quiet, backdrop, 1.0), reach)
+        distance -= shaded * (distance - _backdrop_distance(quiet, backdrop, shadow))
+    return ramp(distance, reach, softness, contrast)
 
 
 def _trust(backdrop: Backdrop, plain: float) -> float:
