@@ -310,10 +310,10 @@ def step_time(name: str, side: int, batch: int) -> float:
 
 def page(results: Results) -> str:
     budgets = {json.dumps(row["budget"], sort_keys=True) for row in results.found.values()}
-    told = [json.loads(text) for text in sorted(budgets)]
+    rows = [json.loads(text) for text in sorted(budgets)]
     each = "; ".join(
         f"{b['steps']} steps of {b['batch']} pictures at {b['side']} px, judged on {b['pictures']} pictures of ECSSD"
-        for b in told
+        for b in rows
     )
     return f"""# The architectures under one small budget
 

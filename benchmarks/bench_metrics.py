@@ -67,11 +67,11 @@ def peers() -> dict[str, Callable[[np.ndarray, np.ndarray], float]]:
         return run
 
     return {
-        "MAE": ask(oracle.MAE, lambda told: told["mae"]),
-        "F": ask(oracle.Fmeasure, lambda told: told["fm"]["curve"].max()),
-        "weighted F": ask(oracle.WeightedFmeasure, lambda told: told["wfm"]),
-        "S": ask(oracle.Smeasure, lambda told: told["sm"]),
-        "E": ask(oracle.Emeasure, lambda told: told["em"]["curve"].max()),
+        "MAE": ask(oracle.MAE, lambda figures: figures["mae"]),
+        "F": ask(oracle.Fmeasure, lambda figures: figures["fm"]["curve"].max()),
+        "weighted F": ask(oracle.WeightedFmeasure, lambda figures: figures["wfm"]),
+        "S": ask(oracle.Smeasure, lambda figures: figures["sm"]),
+        "E": ask(oracle.Emeasure, lambda figures: figures["em"]["curve"].max()),
     }
 
 

@@ -94,8 +94,8 @@ def measured(shot: Sample, pipeline: str) -> tuple[float, bool, bool]:
     brought = {"plate": shot.read_plate()} if "plate" in chain.needs() else {}
     layers = chain.run(shot.read_image(), **brought)
     error = float(np.abs(layers.alpha - truth).sum()) / 1000
-    told = any(each["flagged"] for each in layers.facts.get("findings", {}).values())
-    return error, error > truth.sum() / 2000, told or not layers.facts.get("clean_plate", {}).get("fits", True)
+    flagged = any(each["flagged"] for each in layers.facts.get("findings", {}).values())
+    return error, error > truth.sum() / 2000, flagged or not layers.facts.get("clean_plate", {}).get("fits", True)
 
 
 def main() -> int:

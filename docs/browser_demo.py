@@ -23,14 +23,14 @@ def write_demo(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "browser" / "demo.js", folder)
     card = show("coarse")
-    told = in_browser(card)
-    if told is None:
+    browser = in_browser(card)
+    if browser is None:
         return
     for name in MODULES:
         shutil.copy(PAGE / name, folder)
     shutil.copytree(PAGE / "ort", folder / "ort", dirs_exist_ok=True)
     shutil.copy(WEIGHTS / card.file.name, folder)
-    (folder / "network.json").write_text(json.dumps({"name": card.name, "browser": told}), "utf-8")
+    (folder / "network.json").write_text(json.dumps({"name": card.name, "browser": browser}), "utf-8")
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         """Keep what a tag names."""
-        told = {name: value or "" for name, value in attrs}
-        self.anchors |= {told[name] for name in ("id", "name") if name in told}
-        if tag == "a" and "href" in told:
-            self.links.append(told["href"])
-        elif told.get(LOADED.get(tag, "")) and told.get("rel") not in UNLOADED:
-            self.loads.append(told[LOADED[tag]])
+        attributes = {name: value or "" for name, value in attrs}
+        self.anchors |= {attributes[name] for name in ("id", "name") if name in attributes}
+        if tag == "a" and "href" in attributes:
+            self.links.append(attributes["href"])
+        elif attributes.get(LOADED.get(tag, "")) and attributes.get("rel") not in UNLOADED:
+            self.loads.append(attributes[LOADED[tag]])
 
 
 def faults(folder: Path) -> list[str]:

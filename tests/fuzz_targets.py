@@ -33,8 +33,8 @@ class Target:
         try:
             self.read(data)
         except BgkitError as error:
-            told = str(error)
-            assert told.isprintable() and len(told) <= 2000, f"no line for a terminal: {told!r}"
+            message = str(error)
+            assert message.isprintable() and len(message) <= 2000, f"no line for a terminal: {message!r}"
 
 
 @cache

@@ -69,7 +69,7 @@ def ask_oracle() -> dict[str, object]:
         kinds = (oracle.MAE, oracle.Fmeasure, oracle.Smeasure, oracle.Emeasure, oracle.WeightedFmeasure)
         return [kind() for kind in kinds] + [oracle.FmeasureV2(binary)]
 
-    def told(judges):
+    def message(judges):
         mae, f, s, e, weighted, binary = judges
         f, e = f.get_results()["fm"], e.get_results()["em"]
         numbers = {
@@ -92,8 +92,8 @@ def ask_oracle() -> dict[str, object]:
         alone = judges()
         for judge in (*alone, *(of_all if is_broad(truth) else ())):
             judge.step(prediction, truth)
-        answers[name] = told(alone)
-    return {"pictures": answers, "set": told(of_all)}
+        answers[name] = message(alone)
+    return {"pictures": answers, "set": message(of_all)}
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def test_a_custom_operator():
     """An operator of nobody's is named."""
     node = helper.make_node("Magic", ["image"], ["mask"], domain="org.example")
     path = write(Path("n.onnx"), [node], [value("image", [1, 3, 8, 8])], [value("mask", [1, 1, 8, 8])])
-    told = remove(with_card(path, "size = 8"))
-    assert "expected operators of ONNX or ONNX Runtime, got org.example.Magic" in told
+    message = remove(with_card(path, "size = 8"))
+    assert "expected operators of ONNX or ONNX Runtime, got org.example.Magic" in message
 
 
 def test_an_output_of_text():
@@ -57,7 +57,7 @@ def test_a_graph_that_cannot_be_loaded():
     model = load(path)
     model.graph.node[0].op_type = "Gathering"
     save(model, path)
-    assert "cnn_mask.model: " in (told := remove(with_card(path, "size = 8"))) and "cannot load the network" in told
+    assert "cnn_mask.model: " in (text := remove(with_card(path, "size = 8"))) and "cannot load the network" in text
 
 
 def test_a_cycle():

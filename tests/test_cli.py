@@ -219,10 +219,10 @@ def test_a_report_that_cannot_be_written_any_further():
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "told", "workers"),
+    ("number", "status", "reply", "workers"),
     [(signal.SIGINT, 130, True, "1"), (signal.SIGINT, 130, True, "2"), (signal.SIGTERM, 143, False, "2")],
 )
-def test_signals_to_a_running_process(number, status, told, workers):
+def test_signals_to_a_running_process(number, status, reply, workers):
     """Ctrl-C or an end by the system in the middle of a picture, to the whole group as a terminal sends it."""
     draw(Path("in/a.png"))
     draw(Path("in/b.png"), SLEEPS)
@@ -234,7 +234,7 @@ def test_signals_to_a_running_process(number, status, told, workers):
     os.killpg(running.pid, number)
     _, errors = running.communicate(timeout=30)
     assert running.returncode == status, errors
-    assert (b"stopped" in errors) == told and b"Traceback" not in errors
+    assert (b"stopped" in errors) == reply and b"Traceback" not in errors
     assert [name for name in files() if name.startswith("out")] == ["out/a.png"]
 
 
@@ -521,8 +521,8 @@ def test_an_added_network_has_its_size_in_the_list_and_is_removed(network):
     assert f"{Path('mine.onnx').stat().st_size / 1e6:.1f} MB" in line
     assert bgkit("models", "remove", "mine").stdout == "mine: removed\n"
     assert "mine" not in bgkit("models", "list").stdout.split()
-    told = bgkit("models", "remove", "mine", network.name, status=1).stderr
-    assert "no network named 'mine'" in told and "cannot be removed" in told
+    reply = bgkit("models", "remove", "mine", network.name, status=1).stderr
+    assert "no network named 'mine'" in reply and "cannot be removed" in reply
 
 
 def test_a_bare_file_is_told_in_report_and_on_the_terminal():
@@ -607,8 +607,8 @@ def test_training_is_handed_on(monkeypatch):
     loop.train = train
     monkeypatch.setitem(sys.modules, "bgkit.train.loop", loop)
     Path("data").mkdir()
-    told = bgkit("train", "data", "-o", "run", "--epochs", "3", "--threads", "1", "--sizes", "64,96").stdout
-    assert told == "data run coarse 3 (64, 96) 1\nbest checkpoint: best.pt\n"
+    reply = bgkit("train", "data", "-o", "run", "--epochs", "3", "--threads", "1", "--sizes", "64,96").stdout
+    assert reply == "data run coarse 3 (64, 96) 1\nbest checkpoint: best.pt\n"
     Path("mine.yaml").write_text("bgkit: 1\nepochs: 4\ndata: {folder: data}\n")
     assert bgkit("train", "mine.yaml", "--set", "sizes=32").stdout.startswith(
         f"data {Path('runs/mine')} coarse 4 (32,) 0"
@@ -653,8 +653,8 @@ def test_missing_dask_is_told(monkeypatch):
     """With the command that installs it, before anything is touched."""
     draw(Path("a.png"))
     monkeypatch.setitem(sys.modules, "distributed", None)
-    told = remove("a.png", "--engine", "dask", status=2).stderr
-    assert told == 'error: --engine dask needs an optional part: pip install "bgkit[dask]"\n'
+    reply = remove("a.png", "--engine", "dask", status=2).stderr
+    assert reply == 'error: --engine dask needs an optional part: pip install "bgkit[dask]"\n'
     assert files() == ["a.png"]
 
 
@@ -706,11 +706,11 @@ def test_flagged_pictures_are_told_reported_copied_and_counted():
     Path("mine.yaml").write_text(CHECKED)
     draw(Path("in/x/a.png"))
     draw(Path("in/b.png"), (5, 250, 250))
-    told = remove("in", "-o", "out", "--report", "log.jsonl", "--review", "see").stderr
-    assert "look: in/x/a.png: subject 6" not in told
-    assert told.count("look: ") == 1
-    assert "(at least 50): see whether there is a subject" in told
-    assert "1 to look at:\n  subject (" in told
+    reply = remove("in", "-o", "out", "--report", "log.jsonl", "--review", "see").stderr
+    assert "look: in/x/a.png: subject 6" not in reply
+    assert reply.count("look: ") == 1
+    assert "(at least 50): see whether there is a subject" in reply
+    assert "1 to look at:\n  subject (" in reply
     flags = {record["input"]: record["flags"] for record in map(json.loads, Path("log.jsonl").read_text().splitlines())}
     assert sorted(map(len, flags.values())) == [0, 1]
     assert len(list(Path("see").rglob("*.png"))) == 1

@@ -90,10 +90,10 @@ def test_flaws_are_reported_and_the_rest_done(flawed):
 
 def test_better_pipeline_comes_first(flawed):
     """The key with a sensible tolerance wins, and the verdict says so."""
-    told = told_of(flawed[0])
-    names = {each["id"]: each["name"] for each in told["pipelines"]}
-    assert [names[each["name"]] for each in told["ranking"]["mad"]] == ["key", "coarse"]
-    assert told["verdict"].startswith("key comes first by MAD")
+    message = told_of(flawed[0])
+    names = {each["id"]: each["name"] for each in message["pipelines"]}
+    assert [names[each["name"]] for each in message["ranking"]["mad"]] == ["key", "coarse"]
+    assert message["verdict"].startswith("key comes first by MAD")
 
 
 def test_cost_is_told(flawed):
@@ -177,18 +177,18 @@ def test_slider_obeys_mouse_and_keys(flawed, tmp_path):
     page = (flawed[0] / "report/report.html").read_text()
     acted = tmp_path / "acted.html"
     acted.write_text(page.replace("</body>", ACTS + "</body>"))
-    told = dom(acted, tmp_path)
-    assert re.search(r'data-dragged="inset\(0px 0px 0px (19\.5|20|20\.5)%\)"', told)
-    assert 'data-moved="true"' in told
+    message = dom(acted, tmp_path)
+    assert re.search(r'data-dragged="inset\(0px 0px 0px (19\.5|20|20\.5)%\)"', message)
+    assert 'data-moved="true"' in message
 
 
 def test_without_truth_it_says_so(here):
     """The ranking is by confidence, and the verdict calls it a prediction."""
-    told = compare(["key.yaml", "coarse.yaml"], "images", "report", workers=1)
-    assert told["metric"] == "confidence"
-    assert "no truth" in told["verdict"]
-    assert set(told["agreement"]["pictures"]) == {"0", "1", "2"}
-    assert not told["problems"]
+    message = compare(["key.yaml", "coarse.yaml"], "images", "report", workers=1)
+    assert message["metric"] == "confidence"
+    assert "no truth" in message["verdict"]
+    assert set(message["agreement"]["pictures"]) == {"0", "1", "2"}
+    assert not message["problems"]
 
 
 def test_consensus_is_written_at_full_size(here):
@@ -234,9 +234,9 @@ def test_stopped_run_goes_on(here, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         compare(["key.yaml", "coarse.yaml"], "images", "report", truth="truth", workers=1, on_done=stop)
     assert runs == ["0", "1", "2", "0"]
-    told = compare(["key.yaml", "coarse.yaml"], "images", "report", truth="truth", workers=1)
+    message = compare(["key.yaml", "coarse.yaml"], "images", "report", truth="truth", workers=1)
     assert runs == ["0", "1", "2", "0", "1", "2"]
-    assert len(told["results"]) == 6
+    assert len(message["results"]) == 6
 
 
 def test_torn_journal_costs_one_line(here, monkeypatch):
@@ -270,9 +270,9 @@ def test_what_a_kill_left_behind_goes(here):
 
 def test_changed_truth_and_lost_layers_are_done_again(here, monkeypatch):
     """A result hangs on its picture, its truth and its files."""
-    told = compare(["key.yaml"], "images", "report", truth="truth", workers=1)
+    message = compare(["key.yaml"], "images", "report", truth="truth", workers=1)
     write_picture("truth/1.png", np.zeros((40, 61), np.float32))
-    Path("report/layers", told["pipelines"][0]["id"], "2/alpha.png").unlink()
+    Path("report/layers", message["pipelines"][0]["id"], "2/alpha.png").unlink()
     runs = count_runs(monkeypatch)
     compare(["key.yaml"], "images", "report", truth="truth", workers=1)
     assert runs == ["1", "2"]
@@ -282,15 +282,15 @@ def test_workers_find_the_same(here):
     """Two processes give the scores that one gives."""
     one = compare(["key.yaml"], "images", "one", truth="truth", workers=1)
     two = compare(["key.yaml"], "images", "two", truth="truth", workers=2)
-    by_name = [{each["picture"]: each["scores"] for each in told["results"]} for told in (one, two)]
+    by_name = [{each["picture"]: each["scores"] for each in message["results"]} for message in (one, two)]
     assert by_name[0] == by_name[1]
 
 
 def test_report_inside_the_pictures_is_not_compared(here):
     """The thumbnails of an earlier run are not taken for pictures."""
     for _ in range(2):
-        told = compare(["key.yaml"], "images", "images/report", workers=1)
-    assert told["pictures"] == ["0", "1", "2"]
+        message = compare(["key.yaml"], "images", "images/report", workers=1)
+    assert message["pictures"] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -336,10 +336,10 @@ def test_data_set_brings_its_truth(here):
     options = ["-p", "key.yaml", "--images", ".", "--dataset", "pairs", "-o", "report", "--workers", "1"]
     result = CliRunner().invoke(app, ["compare", *options])
     assert result.exit_code == 1
-    told = told_of(here)
-    assert told["scored"]
-    assert told["pictures"] == ["0", "1", "2"]
-    assert [Path(each["file"]).name for each in told["problems"]] == ["alone.png"]
+    message = told_of(here)
+    assert message["scored"]
+    assert message["pictures"] == ["0", "1", "2"]
+    assert [Path(each["file"]).name for each in message["problems"]] == ["alone.png"]
 
 
 def test_data_set_takes_no_second_truth(here):

@@ -146,8 +146,8 @@ def test_a_worker_is_killed_midway(scheduler, workers, environment):
     status, errors = outcome(running)
     assert status == 0, errors
     assert are_whole(results(), 60, 400)
-    told = Counter(json.loads(line)["input"] for line in Path("r.jsonl").read_text().splitlines())
-    assert len(told) == 60 and set(told.values()) == {1}
+    message = Counter(json.loads(line)["input"] for line in Path("r.jsonl").read_text().splitlines())
+    assert len(message) == 60 and set(message.values()) == {1}
     lines = [json.loads(line) for line in Path("out/.bgkit.jsonl").read_text().splitlines() if line]
     assert Counter(line["output"] for line in lines) == {str(path.relative_to("out")): 1 for path in results()}
     local = start(

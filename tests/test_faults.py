@@ -88,14 +88,14 @@ def test_hostile_files_among_good_ones():
     """Each has the fate it must have and is named with a reason; every good picture is done; nothing hangs."""
     fates = hostile.make(Path("in/bad"))
     good = [draw(Path(f"in/good/{number}.png")) for number in range(9 * len(fates) // 4)]
-    told = remove("in", "-o", "out", "--report", "r.jsonl", "--workers", "2", status=1)
+    message = remove("in", "-o", "out", "--report", "r.jsonl", "--workers", "2", status=1)
     records = {json.loads(line)["input"]: json.loads(line) for line in Path("r.jsonl").read_text().splitlines()}
     got = {name: records.get(f"in/bad/{name}", {"status": hostile.LEFT_OUT})["status"] for name in fates}
     assert got == fates
     assert all(records[str(path)]["status"] == "done" for path in good)
     failed = [name for name, record in records.items() if record["status"] == "failed"]
     assert all(records[name]["error"] for name in failed)
-    summary = told[told.rindex(" failed, in ") :]
+    summary = message[message.rindex(" failed, in ") :]
     assert summary.count("  failed: in/bad/") == len(failed)
     pictures = [Path("out", name) for name in files("out")]
     assert len(pictures) == Counter(record["status"] for record in records.values())["done"]
@@ -131,8 +131,8 @@ def noise(count: int) -> None:
 def test_a_full_disk(small, workers):
     """What fits is done and whole, what does not is named; with room again the same command goes on."""
     noise(10)
-    told = remove("in", "-o", "small/out", "--workers", workers, status=1)
-    assert "no space left on device" in told.lower()
+    message = remove("in", "-o", "small/out", "--workers", workers, status=1)
+    assert "no space left on device" in message.lower()
     standing = files("small/out")
     assert 0 < len(standing) < 10 and not [name for name in standing if name.startswith(".")]
     assert all(cv2.imread(f"small/out/{name}", -1).shape == (100, 200, 4) for name in standing)
@@ -145,8 +145,8 @@ def test_a_read_only_output(small):
     draw(Path("in/a.png"))
     (small / "out").mkdir()
     subprocess.run(["mount", "-o", "remount,ro", "small"], check=True)
-    told = remove("in", "-o", "small/out", status=2)
-    assert told.startswith("error: small/out: cannot be written: ") and told.count("\n") == 1
+    message = remove("in", "-o", "small/out", status=2)
+    assert message.startswith("error: small/out: cannot be written: ") and message.count("\n") == 1
 
 
 def test_files_that_may_not_grow():
@@ -178,7 +178,7 @@ def test_a_watch_is_killed_while_pictures_arrive():
         args = [sys.executable, "-m", "bgkit", *command, *more]
         return subprocess.Popen(args, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
-    running, told = start(), []
+    running, message = start(), []
     for number, name in enumerate(names):
         if number % 2:
             with Path("in", name).open("wb") as file:  # a slow copy
@@ -196,15 +196,15 @@ def test_a_watch_is_killed_while_pictures_arrive():
                 time.sleep(0.005)
             time.sleep(moments.random() * 0.05)
             os.killpg(running.pid, signal.SIGKILL)
-            told.append(running.communicate()[1])
+            message.append(running.communicate()[1])
             running = start()
     os.killpg(running.pid, signal.SIGKILL)
-    told.append(running.communicate()[1])
-    told.append(start("--once").communicate(timeout=120)[1])
+    message.append(running.communicate()[1])
+    message.append(start("--once").communicate(timeout=120)[1])
     results = files("out")
     assert sorted(results) == sorted(f"{name}{end}" for name in names for end in ("", ".json"))
     shapes = {name: cv2.imread(f"out/{name}", -1).shape for name in names}
     assert shapes == {name: (60 + index, 16, 4) for index, name in enumerate(names)}
     lines = Path("out/.bgkit.jsonl").read_text().splitlines()
     done = Counter(json.loads(line)["output"] for line in lines if line)
-    assert done == dict.fromkeys(names, 1), told
+    assert done == dict.fromkeys(names, 1), message

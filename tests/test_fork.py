@@ -62,12 +62,12 @@ def test_threads_of_a_forked_process():
     """A child has one; asking for more is an error that says how to have them."""
     script = """
 if (child := os.fork()) == 0:
-    told = ""
+    caught = ""
     try:
         bgkit.threads.set_threads(2)
     except bgkit.errors.ParamError as error:
-        told = str(error)
-    os._exit(0 if bgkit.threads.threads() == 1 and "spawn" in told else 3)
+        caught = str(error)
+    os._exit(0 if bgkit.threads.threads() == 1 and "spawn" in caught else 3)
 print(os.waitpid(child, 0)[1], bgkit.threads.threads())
 """
     assert run(script) == "0 2"

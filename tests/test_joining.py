@@ -72,8 +72,8 @@ def test_the_answer_is_the_mean_of_the_answers(tmp_path):
     one = network(tmp_path, "one", [1, -2, 0.5], mean=[0.4, 0.5, 0.6], deviation=[0.2, 0.3, 0.4])
     two = network(tmp_path, "two", [-1, 0.5, 2], mean=[0.1, 0.0, 0.2], deviation=[0.5, 1.0, 0.25], activation="none")
     joined = tmp_path / "joined.onnx"
-    told = CliRunner().invoke(app, ["export", str(one), str(two), "-o", str(joined), "--license", "MIT"])
-    assert told.exit_code == 0, told.output
+    message = CliRunner().invoke(app, ["export", str(one), str(two), "-o", str(joined), "--license", "MIT"])
+    assert message.exit_code == 0, message.output
     expected = (stages.cnn_mask(image, model=str(one)) + stages.cnn_mask(image, model=str(two))) / 2
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(stages.cnn_mask(image, model=str(joined)), expected, atol=1e-5)

@@ -344,9 +344,9 @@ def test_graph_reader_equals_onnx(tmp_path):
     for shape in (("N", 3, "H", "W"), (1, 3, 8, 6), (3, "H", "W"), (1, 8, 6, 3)):
         path = red_channel(tmp_path / "net.onnx", shape, "Sigmoid")
         graph, model = read_graph(path), onnx.load(path).graph
-        for found, told in zip(graph.inputs + graph.outputs, [*model.input, *model.output], strict=True):
-            dims = told.type.tensor_type.shape.dim
-            assert (found.name, found.shape) == (told.name, tuple(dim.dim_value or None for dim in dims))
+        for found, reply in zip(graph.inputs + graph.outputs, [*model.input, *model.output], strict=True):
+            dims = reply.type.tensor_type.shape.dim
+            assert (found.name, found.shape) == (reply.name, tuple(dim.dim_value or None for dim in dims))
         assert graph.last_operator("mask") == "Sigmoid"
 
 

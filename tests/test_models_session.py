@@ -195,11 +195,11 @@ def test_activation_and_classes(tmp_path, picture, scores, out, expected):
     assert mask == pytest.approx(np.full((23, 37), expected), abs=1e-6)
 
 
-@pytest.mark.parametrize(("scores", "told"), [([-4.0], "-4..-4"), ([12.5], "12.5..12.5")])
-def test_values_far_outside_are_told_once(tmp_path, picture, scores, told):
+@pytest.mark.parametrize(("scores", "reply"), [([-4.0], "-4..-4"), ([12.5], "12.5..12.5")])
+def test_values_far_outside_are_told_once(tmp_path, picture, scores, reply):
     """A map that is no probability gets one warning, with its range and the field that may be missing."""
     chosen = network(with_card(classes_network(tmp_path / "net.onnx", scores), "size = [4, 6]"))
-    with pytest.warns(UserWarning, match=rf"got {re.escape(told)}, which was clipped; .* output.activation"):
+    with pytest.warns(UserWarning, match=rf"got {re.escape(reply)}, which was clipped; .* output.activation"):
         chosen.run({"image": picture})
     assert chosen.run({"image": picture}).max() in (0, 1)  # a second warning would be an error here
 
@@ -269,9 +269,9 @@ def channels_last_in_first_out(path):
 def test_output_of_another_layout(tmp_path, picture):
     """Channels last in and first out, as converters from TensorFlow leave it: by a card, and read from the graph."""
     path = channels_last_in_first_out(tmp_path / "net.onnx")
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as reply:
         bare = network(str(path))
-    assert "as NHWC, output mask float32[1, 1, 23, 37] as NCHW" in str(told[0].message)
+    assert "as NHWC, output mask float32[1, 1, 23, 37] as NCHW" in str(reply[0].message)
     assert bare.card.output_layout == "NCHW"
     model = with_card(path, 'layout = "NHWC"', 'layout = "NCHW"')
     assert np.array_equal(network(model).run({"image": picture}), picture[:, :, 0])

@@ -81,10 +81,10 @@ def test_provider_that_is_absent_lists_what_is_there(scene):
 def test_bare_file_runs_and_says_what_is_assumed(tmp_path, scene):
     """A file without a card runs when its graph tells enough, and warns of what is assumed."""
     path = red_channel(tmp_path / "bare.onnx", (1, 3, 16, 16), "Sigmoid")
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as text:
         mask = cnn_mask(scene[0], model=str(path))
     assert mask.shape == scene[1].shape
-    graph, assumed = (str(each.message) for each in told)
+    graph, assumed = (str(each.message) for each in text)
     assert graph.startswith("bare.onnx: read from the graph: ") and graph.endswith("activation none")
     assert assumed.startswith("bare.onnx: assumed: RGB")
 
@@ -99,10 +99,10 @@ def test_bare_file_of_bytes_is_fed_bytes(tmp_path):
     ]
     weights = {"zero": np.array([0], np.int64), "top": np.float32(255)}
     path = write(tmp_path / "b.onnx", nodes, [value("image", [1, 4, 4, 3], 2)], [value("out", [1, 4, 4, 1])], weights)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as text:
         mask = cnn_mask(np.ones((4, 4, 3), np.float32), model=str(path))
     assert mask == pytest.approx(np.full((4, 4), 1 / (1 + np.exp(-1.0))))
-    assert "bytes as they are" in str(told[1].message)
+    assert "bytes as they are" in str(text[1].message)
 
 
 def test_bare_file_of_free_size_asks_for_it(tmp_path):

@@ -613,8 +613,10 @@ def test_no_serious_violation_of_access(page, scheme, size):
         page.view(view)
         page.settled()
         found = axe.run(page.tab).response["violations"]
-        told = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
-        assert not told, view
+        serious = [
+            (each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")
+        ]
+        assert not serious, view
         assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
         page.screenshot(f"{name}-{view.split()[0].lower()}")
 

@@ -79,8 +79,8 @@ def test_a_folder_of_a_store(store):
     """The tree is kept, hidden names and other files are left out, and results are pictures with transparency."""
     for name in ("a.png", "x/y/b.png", ".hidden/c.png", "notes.txt"):
         upload(f"{store}in/{name}")
-    told = remove(f"{store}in", "-o", f"{store}out", "--workers", "1").stderr
-    assert "left out what is no picture by its ending: 1 .txt" in told and "2 done" in told
+    reply = remove(f"{store}in", "-o", f"{store}out", "--workers", "1").stderr
+    assert "left out what is no picture by its ending: 1 .txt" in reply and "2 done" in reply
     found = files(f"{store}out")
     assert sorted(found) == [f"{store}out/a.png", f"{store}out/x/y/b.png"]
     assert all(map(is_cutout, found.values()))
@@ -172,8 +172,8 @@ def test_a_store_that_fails_on_the_way(monkeypatch):
         return real(self, path, *rest, **options)
 
     monkeypatch.setattr(Shop, "open", refuse)
-    told = remove("shop://in", "-o", "out", "--workers", "1", status=1).stderr
-    assert "error: shop://in/b.png: cannot be read: 503: slow down" in told and "1 done, 1 failed" in told
+    reply = remove("shop://in", "-o", "out", "--workers", "1", status=1).stderr
+    assert "error: shop://in/b.png: cannot be read: 503: slow down" in reply and "1 done, 1 failed" in reply
 
 
 @pytest.mark.parametrize(
@@ -267,8 +267,8 @@ def test_an_object_without_end(role, monkeypatch):
     monkeypatch.setattr(
         Shop, "open", lambda self, path, *rest, **named: Zeros() if bad in path else real(self, path, *rest, **named)
     )
-    told = remove("shop://in/a.png", "-o", "out", "--mask", "shop://masks/a.png", "--workers", "1", status=1).stderr
-    assert "a.png: is not a picture that bgkit reads" in told
+    reply = remove("shop://in/a.png", "-o", "out", "--mask", "shop://masks/a.png", "--workers", "1", status=1).stderr
+    assert "a.png: is not a picture that bgkit reads" in reply
     assert Zeros.taken == 64
 
 

@@ -329,8 +329,8 @@ def test_forms_of_the_table(folders):
     put("predictions/a.png", np.zeros_like(MASK))
     put("truth/a.png", np.ones_like(MASK))
     table = score_folders(folder, metrics=["mae", "mba"])
-    told = json.loads(table.json())
-    assert told["figures"] == {"mae": 1, "mba": None}
+    message = json.loads(table.json())
+    assert message["figures"] == {"mae": 1, "mba": None}
     assert list(csv.DictReader(io.StringIO(table.csv()))) == [
         {"name": "a", "kind": "", "mae": "1.0", "mba": "", "problem": ""}
     ]

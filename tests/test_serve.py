@@ -154,9 +154,9 @@ def test_watched_folder(tmp_path):
         with client.stream("GET", "/v1/watch/events") as stream:
             lines = iter(stream.iter_lines())
             assert next(line for line in lines if line.startswith("event: picture"))
-            told = json.loads(next(line for line in lines if line.startswith("data: "))[6:])
-        assert (told["name"], told["status"], told["number"]) == ("shoe.png", "done", 1)
-        assert max(read_picture(io.BytesIO(client.get(told["thumbnail"]).content)).image.shape) == 48
+            message = json.loads(next(line for line in lines if line.startswith("data: "))[6:])
+        assert (message["name"], message["status"], message["number"]) == ("shoe.png", "done", 1)
+        assert max(read_picture(io.BytesIO(client.get(message["thumbnail"]).content)).image.shape) == 48
         assert client.get("/v1/watch").json()["counts"] == {"done": 1, "failed": 0, "flagged": 0}
         assert (done / "shoe.png").is_file()
 

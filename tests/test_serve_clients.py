@@ -141,11 +141,11 @@ class TestRemoveBg:
             main()
             """
         )
-        told = subprocess.check_output(
+        message = subprocess.check_output(
             ["node", "--no-deprecation", str(script), url, str(photo), str(tmp_path / "out.png")],
             env={**os.environ, "NODE_PATH": str(NODE_MODULES)},
         )
-        answers = json.loads(told)
+        answers = json.loads(message)
         assert read_picture(tmp_path / "out.png").image.shape == (48, 48, 3)
         assert answers["first"]["creditsCharged"] == "0"
         assert answers["second"]["resultHeight"] == "24" and answers["second"]["resultWidth"] == "16"

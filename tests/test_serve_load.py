@@ -66,8 +66,8 @@ def large():
 
 def children(server) -> list[int]:
     """The server's worker processes."""
-    told = subprocess.check_output(["ps", "-ww", "--ppid", str(server.process.pid), "-o", "pid=,args="], text=True)
-    return [int(line.split()[0]) for line in told.splitlines() if "spawn_main" in line]
+    message = subprocess.check_output(["ps", "-ww", "--ppid", str(server.process.pid), "-o", "pid=,args="], text=True)
+    return [int(line.split()[0]) for line in message.splitlines() if "spawn_main" in line]
 
 
 def until(condition, seconds=300.0):
@@ -292,8 +292,8 @@ def test_log_is_json_without_pictures(server, client):
     until(lambda: any('"path": "/v1/remove"' in text for text in server.log))
     assert [text for text in server.log if not text.startswith("{")] == []
     lines = [json.loads(text) for text in server.log]
-    told = [line for line in lines if line.get("path") == "/v1/remove"][-1]
-    assert {"time", "request", "status", "seconds", "client"} <= set(told)
+    message = [line for line in lines if line.get("path") == "/v1/remove"][-1]
+    assert {"time", "request", "status", "seconds", "client"} <= set(message)
     assert not any("my-secret" in text for text in server.log)
 
 

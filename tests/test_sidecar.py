@@ -49,17 +49,17 @@ def test_all_that_a_repeat_needs():
     remove(
         "in", "-o", "out", "-p", "auto", *values, "--sidecar", "--workers", "1", "--set", "luv_threshold.tolerance=14"
     )
-    told = json.loads(Path("out/0.png.json").read_text())
-    assert (told["input"], told["output"], told["status"]) == ("in/0.png", "out/0.png", "done")
-    assert told["input_sha256"] == digest("in/0.png") and told["output_sha256"] == digest("out/0.png")
-    assert told["brought"] == {"plate": {"file": "plate.png", "sha256": digest("plate.png")}}
+    message = json.loads(Path("out/0.png.json").read_text())
+    assert (message["input"], message["output"], message["status"]) == ("in/0.png", "out/0.png", "done")
+    assert message["input_sha256"] == digest("in/0.png") and message["output_sha256"] == digest("out/0.png")
+    assert message["brought"] == {"plate": {"file": "plate.png", "sha256": digest("plate.png")}}
     pipeline = load_pipeline("auto", {"make_trimap.width": "9", "luv_threshold.tolerance": "14"})
-    assert told["digest"] == pipeline.digest() == read_pipeline(told["pipeline_yaml"]).digest()
-    (model,) = told["models"].values()
+    assert message["digest"] == pipeline.digest() == read_pipeline(message["pipeline_yaml"]).digest()
+    (model,) = message["models"].values()
     assert model["sha256"] and model["provider"] == "cpu"
-    assert {"python", "numpy", "opencv-python-headless", "onnxruntime"} <= set(told["versions"])
-    assert told["bgkit"] == bgkit.__version__ and told["threads"] >= 1
-    assert set(told["seconds"]) >= {"read", "cnn_mask", "composite", "write"}
+    assert {"python", "numpy", "opencv-python-headless", "onnxruntime"} <= set(message["versions"])
+    assert message["bgkit"] == bgkit.__version__ and message["threads"] >= 1
+    assert set(message["seconds"]) >= {"read", "cnn_mask", "composite", "write"}
 
 
 @pytest.mark.parametrize("pipeline", ["auto", "product"])
@@ -67,10 +67,10 @@ def test_a_result_is_repeated_bit_for_bit(pipeline, monkeypatch):
     """From its sidecar alone, in another process's stead, with another number of threads, whatever defaults are now."""
     remove("in", "-o", "out", "-p", pipeline, "--set", "composite.shadow_strength=0.8", "--sidecar", "--workers", "2")
     for name in ("0.png", "1.png"):
-        told = json.loads(Path(f"out/{name}.json").read_text())
+        message = json.loads(Path(f"out/{name}.json").read_text())
         monkeypatch.setenv("BGKIT_THREADS", "3")
-        remove(told["input"], "-p", f"out/{name}.json", "-o", f"again/{name}")
-        assert digest(f"again/{name}") == told["output_sha256"] == digest(f"out/{name}")
+        remove(message["input"], "-p", f"out/{name}.json", "-o", f"again/{name}")
+        assert digest(f"again/{name}") == message["output_sha256"] == digest(f"out/{name}")
 
 
 def test_a_result_without_its_sidecar_is_made_again():
@@ -78,8 +78,8 @@ def test_a_result_without_its_sidecar_is_made_again():
     remove("in", "-o", "out", "-p", "fast", "--sidecar", "--workers", "1")
     Path("out/1.png.json").unlink()
     assert "2 skipped" in remove("in", "-o", "out", "-p", "fast")
-    told = remove("in", "-o", "out", "-p", "fast", "--sidecar")
-    assert "because their sidecar is missing: 1" in told and "1 done, 1 skipped" in told
+    message = remove("in", "-o", "out", "-p", "fast", "--sidecar")
+    assert "because their sidecar is missing: 1" in message and "1 done, 1 skipped" in message
     assert Path("out/1.png.json").exists()
 
 

@@ -19,36 +19,36 @@ PAGE = ROOT / "docs" / "explanation" / "study.md"
 
 
 @pytest.fixture(scope="module")
-def told():
+def kept():
     """The figures as kept."""
     return recall(ROOT / "benchmarks" / "study" / "figures.json")
 
 
-def test_page_says_what_the_figures_say(told):
+def test_page_says_what_the_figures_say(kept):
     """Every table and every sentence with a figure is the one that the kept figures give."""
     page = PAGE.read_text(encoding="utf-8")
-    assert fill(page, blocks(told)) == page
+    assert fill(page, blocks(kept)) == page
 
 
-def test_changed_figure_shows(told):
+def test_changed_figure_shows(kept):
     """A page whose figures are not the kept ones is noticed."""
     page = PAGE.read_text(encoding="utf-8")
-    changed = copy.deepcopy(told)
+    changed = copy.deepcopy(kept)
     for record in changed["pictures"]:
         record["chains"][KEY]["iou"] = 0.123
     assert fill(page, blocks(changed)) != page
 
 
-def test_every_block_of_the_page_is_made(told):
+def test_every_block_of_the_page_is_made(kept):
     """No part is left without its block, no block without its part."""
-    assert sorted(named(PAGE.read_text(encoding="utf-8"))) == sorted(blocks(told))
+    assert sorted(named(PAGE.read_text(encoding="utf-8"))) == sorted(blocks(kept))
 
 
-def test_figures_follow_from_the_pictures(told):
+def test_figures_follow_from_the_pictures(kept):
     """A figure of the table, worked out by hand from the records, stands in the page."""
-    ecssd = [one["chains"]["cnn_mask"] for one in told["pictures"] if one["set"] == "ecssd"]
+    ecssd = [one["chains"]["cnn_mask"] for one in kept["pictures"] if one["set"] == "ecssd"]
     iou, edge = (np.mean([one[name] for one in ecssd]) for name in ("iou", "boundary_iou"))
-    assert f"| `cnn_mask` | {iou:.3f} | {edge:.3f} |" in blocks(told)["chains"]
+    assert f"| `cnn_mask` | {iou:.3f} | {edge:.3f} |" in blocks(kept)["chains"]
 
 
 def test_difference_has_a_sign():
@@ -101,17 +101,17 @@ def test_shared_steps_change_nothing():
     assert set(made) < set(CHAINS)
 
 
-def test_one_chain_is_measured_anew(told):
+def test_one_chain_is_measured_anew(kept):
     """Its figures and failures replace the old ones; the others' stay; other pictures are refused."""
-    one = told["pictures"][0]
+    one = kept["pictures"][0]
     mode = next(iter(one["modes"]), None)
-    new = copy.deepcopy(told)
+    new = copy.deepcopy(kept)
     for name in ("pictures", "scenes"):
         for record in new[name]:
             record["chains"] = {KEY: dict.fromkeys(record["chains"][KEY], 0.5)}
             record["modes"] = {each: [KEY] for each in record["modes"]}
             record["poor"] = []
-    joined = join(copy.deepcopy(told), new)["pictures"][0]
+    joined = join(copy.deepcopy(kept), new)["pictures"][0]
     assert joined["chains"][KEY]["iou"] == 0.5
     assert {**joined["chains"], KEY: one["chains"][KEY]} == one["chains"]
     assert list(joined["chains"]) == list(one["chains"])
@@ -120,4 +120,4 @@ def test_one_chain_is_measured_anew(told):
         assert set(joined["modes"][mode]) == {KEY, *one["modes"][mode]}
     new["pictures"][0]["name"] = "another"
     with pytest.raises(ValueError, match=r"expected .*, got another; measure all chains anew"):
-        join(copy.deepcopy(told), new)
+        join(copy.deepcopy(kept), new)

@@ -37,9 +37,9 @@ def call(*args: str, status: int) -> str:
 
 def test_debug_prints_the_traceback():
     """--debug shows where an error was raised."""
-    told = call("--debug", "check", "no-such.yaml", "p.yaml", status=2)
-    told = call("--debug", "remove", "in", "-p", "nosuch", status=2)
-    assert told.startswith("Traceback") and "PipelineError" in told and "NoneType" not in told
+    reply = call("--debug", "check", "no-such.yaml", "p.yaml", status=2)
+    reply = call("--debug", "remove", "in", "-p", "nosuch", status=2)
+    assert reply.startswith("Traceback") and "PipelineError" in reply and "NoneType" not in reply
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_debug_prints_the_traceback():
 )  # fmt: skip
 def test_names_that_no_file_can_have(args):
     """Exit status 2 and one line of bearable length."""
-    told = call(*args, status=2)
-    assert "internal error" not in told and told.count("\n") == 1 and len(told) < 2200
+    reply = call(*args, status=2)
+    assert "internal error" not in reply and reply.count("\n") == 1 and len(reply) < 2200
 
 
 def test_escapes_stay_on_paper():

@@ -162,9 +162,9 @@ def test_what_is_left_out_is_told(tmp_path, monkeypatch):
     place = draw_folder(tmp_path / "pictures")
     (place / "masks" / "disk-01.png").unlink()
     (place / "images" / "disk-02.jpg").unlink()
-    told = []
-    train(recipe(place, "network: tiny\nepochs: 1\nsizes: [16]"), tmp_path / "run", say=told.append)
-    assert "left out: 2 without a partner of the same name: images/disk-01.jpg, masks/disk-02.png" in told
+    message = []
+    train(recipe(place, "network: tiny\nepochs: 1\nsizes: [16]"), tmp_path / "run", say=message.append)
+    assert "left out: 2 without a partner of the same name: images/disk-01.jpg, masks/disk-02.png" in message
 
 
 def test_dropout_is_in_the_test_above(folder, tmp_path, monkeypatch):

@@ -59,12 +59,12 @@ def work_off(watching: Watch, clock: Clock) -> dict[str, str]:
     """Look, let the files settle, look again, do what is ready: input name to output name, or to what went wrong."""
     watching.look()
     clock.now += 10
-    told = {}
+    message = {}
     for path in watching.look():
         outcome = watching.do(path)
         if outcome is not None:
-            told[path.name] = outcome.error or str(outcome.job.output.relative_to(watching.out))
-    return told
+            message[path.name] = outcome.error or str(outcome.job.output.relative_to(watching.out))
+    return message
 
 
 def results() -> set[str]:
@@ -192,9 +192,9 @@ def test_an_unreadable_picture_does_not_stop_the_others(clock):
     put("a.png", b"no picture")
     put("b.png")
     with watch(clock) as hot:
-        told = work_off(hot, clock)
-        assert told["b.png"] == "b.png"
-        assert "a.png" in told["a.png"]
+        message = work_off(hot, clock)
+        assert message["b.png"] == "b.png"
+        assert "a.png" in message["a.png"]
         assert work_off(hot, clock) == {}
 
 

@@ -79,8 +79,8 @@ def draw_coco(folder: Path) -> Path:
     box(6, 0, 20, category=2)  # a cat
     box(7, 0, 15)  # 30 %: kept
     categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "cat"}]
-    told = {"images": images, "annotations": notes, "categories": categories}
-    (folder / "annotations" / "instances_val2017.json").write_text(json.dumps(told))
+    message = {"images": images, "annotations": notes, "categories": categories}
+    (folder / "annotations" / "instances_val2017.json").write_text(json.dumps(message))
     return folder
 
 

@@ -43,15 +43,15 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="only write the page, from the figures kept")
     options = parser.parse_args()
     if options.only:
-        told = recall(options.figures)
-        keep(options.figures, join(told, gather(None, options.workers, tuple(options.only.split(";")))))
+        kept = recall(options.figures)
+        keep(options.figures, join(kept, gather(None, options.workers, tuple(options.only.split(";")))))
     elif not options.again:
         limit = 4 if options.quick else options.limit
         keep(options.figures, gather(limit, options.workers))
-    told = recall(options.figures)
-    options.output.write_text(fill(options.output.read_text(encoding="utf-8"), blocks(told)), encoding="utf-8")
+    kept = recall(options.figures)
+    options.output.write_text(fill(options.output.read_text(encoding="utf-8"), blocks(kept)), encoding="utf-8")
     pictures = options.output.parents[1] / "images"
-    draw_charts(told["pictures"], pictures)
+    draw_charts(kept["pictures"], pictures)
     if not options.again and not options.only:
         draw_scenes(pictures / "study-scenes.jpg")
     print(options.output)

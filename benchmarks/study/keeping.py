@@ -18,32 +18,32 @@ METRICS = (*MEASURED, "cpu")
 LISTS = ("pictures", "scenes")
 
 
-def keep(path: Path, told: dict[str, Any]) -> None:
+def keep(path: Path, figures: dict[str, Any]) -> None:
     """Write the figures."""
-    parts = [f'"{name}": {json.dumps(value)}' for name, value in told.items() if name not in LISTS]
+    parts = [f'"{name}": {json.dumps(value)}' for name, value in figures.items() if name not in LISTS]
     parts.append(f'"metrics": {json.dumps(METRICS)}')
     for name in LISTS:
-        lines = [json.dumps(_packed(record), separators=(",", ":")) for record in told[name]]
+        lines = [json.dumps(_packed(record), separators=(",", ":")) for record in figures[name]]
         parts.append(f'"{name}": [\n' + ",\n".join(lines) + "\n]")
     path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
 def recall(path: Path) -> dict[str, Any]:
     """Read what :func:`keep` wrote."""
-    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    metrics = told.pop("metrics")
+    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    metrics = figures.pop("metrics")
     for name in LISTS:
-        for record in told[name]:
+        for record in figures[name]:
             record["chains"] = {
                 chain: dict(zip(metrics, held, strict=True)) for chain, held in record["chains"].items()
             }
-    return told
+    return figures
 
 
-def join(told: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def join(figures: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """Put newly measured chains beside those that were measured on the same pictures before."""
     for name in LISTS:
-        for record, other in zip(told[name], new[name], strict=True):
+        for record, other in zip(figures[name], new[name], strict=True):
             if record["name"] != other["name"]:
                 raise ValueError(f"{name}: expected {record['name']}, got {other['name']}; measure all chains anew")
             fresh = other["chains"].keys()
@@ -53,7 +53,7 @@ def join(told: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
             for held, found, key in lists:  # of the chains that failed
                 failed = {*(chain for chain in held[key] if chain not in fresh), *found[key]}
                 held[key] = [chain for chain in CHAINS if chain in failed]
-    return told
+    return figures
 
 
 def _packed(record: dict[str, Any]) -> dict[str, Any]:

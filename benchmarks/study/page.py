@@ -75,29 +75,29 @@ def plain_bins(records: Sequence[Record]) -> list[list[Record]]:
     return [[record for record in records if low <= record["plain"] < high] for low, high in BINS]
 
 
-def blocks(told: Mapping[str, Any]) -> dict[str, str]:
+def blocks(kept: Mapping[str, Any]) -> dict[str, str]:
     """Return the generated parts of the page by name."""
-    ecssd, studio = ([one for one in told["pictures"] if one["set"] == name] for name in ("ecssd", "studio"))
+    ecssd, studio = ([one for one in kept["pictures"] if one["set"] == name] for name in ("ecssd", "studio"))
     return {
-        "setting": _setting(told, ecssd, studio),
+        "setting": _setting(kept, ecssd, studio),
         "chains": _chains(ecssd, studio),
         "wins": _wins(ecssd, studio),
         "joining": _joining(ecssd, studio),
         "steps": _steps(ecssd, studio),
         "modes": _modes(ecssd, studio),
         "rules": "\n".join(f"- **{mode.title}**: {mode.rule}." for mode in MODES.values()),
-        "scenes": _scenes(told["scenes"]),
+        "scenes": _scenes(kept["scenes"]),
     }
 
 
-def _setting(told: Mapping[str, Any], ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
+def _setting(kept: Mapping[str, Any], ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
     people = len({one["name"].rpartition("-")[0] for one in studio})
     return _lines(
         f"- `ecssd`: {len(ecssd)} pictures of ECSSD, a subject among anything; a yes-or-no truth. "
         "Judged by IoU (larger is better).",
         f"- `studio`: {len(studio)} shots composed from {people} subjects with known alpha, on white, on white with "
         "uneven light, on gray and on green, with shadow, noise and JPEG. Judged by SAD/1000 (smaller is better).",
-        f"- bgkit {told['bgkit']}, embedded network sha256 `{told['network'][:16]}`; "
+        f"- bgkit {kept['bgkit']}, embedded network sha256 `{kept['network'][:16]}`; "
         "CPU seconds are medians over both sets.",
         f"- Brackets hold 95 % intervals of a paired bootstrap ({RESAMPLES} draws): over pictures of ECSSD, and over "
         f"the {people} subjects of the studio shots, since shots of one subject are no separate witnesses.",

@@ -251,11 +251,11 @@ class VideoReader:
         expected, length = self._stream.frames, self._length()
         left = (length - end) * self.clip.rate if length is not None else Fraction(0)
         if self._damaged or (left > _SHORT and (not expected or expected - count > 1)):
-            told = (
+            span = (
                 f" of {expected}" if expected else f", {float(end):.1f} s of {float(length):.1f} s," if length else ""
             )
             verb = "is damaged" if left <= _SHORT else "ends early"
-            return f"{self.name}: {verb}: {count} frames{told} could be read, and these were used"
+            return f"{self.name}: {verb}: {count} frames{span} could be read, and these were used"
         return ""
 
     def close(self) -> None:

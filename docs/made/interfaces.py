@@ -24,10 +24,10 @@ def http() -> str:
         "What `bgkit serve` answers; [serving](../how-to/serving.md) explains it with examples.",
     ]
     for path, operations in openapi()["paths"].items():
-        for method, told in operations.items():
+        for method, operation in operations.items():
             parts += [
                 f"## {method.upper()} {path}".replace("{", "\\{"),
-                markdown(told.get("description", told["summary"])),
+                markdown(operation.get("description", operation["summary"])),
             ]
             rows = [
                 [
@@ -35,12 +35,12 @@ def http() -> str:
                     each.get("description") or each["schema"].get("description", ""),
                     _kind(each["schema"]),
                 ]
-                for each in told.get("parameters", ())
+                for each in operation.get("parameters", ())
             ]
             parts += [table(("field", "what", "may be"), rows)] if rows else []
-            if "requestBody" in told:
-                parts.append("Body: " + ", ".join(f"`{kind}`" for kind in told["requestBody"]["content"]))
-            answers = [[status, answer["description"]] for status, answer in told["responses"].items()]
+            if "requestBody" in operation:
+                parts.append("Body: " + ", ".join(f"`{kind}`" for kind in operation["requestBody"]["content"]))
+            answers = [[status, answer["description"]] for status, answer in operation["responses"].items()]
             parts.append(table(("status", "what"), answers))
     return "\n\n".join(parts) + "\n"
 

@@ -109,10 +109,10 @@ def measured(name: str) -> str:
         if own and "failed" not in own[0] and "| 0 |" not in own[0]:
             columns = [cell.strip() for cell in head.strip("|").split("|")]
             cells = [cell.strip() for cell in own[0].strip("|").split("|")]
-            told = [
+            filled = [
                 (column, cell) for column, cell in zip(columns, cells, strict=True) if cell and column != "pipeline"
             ]
-            parts.append(table(tuple(column for column, _ in told), [[cell for _, cell in told]]))
+            parts.append(table(tuple(column for column, _ in filled), [[cell for _, cell in filled]]))
     if not parts:
         return "No benchmark has measured this pipeline."
     return "\n\n".join(
