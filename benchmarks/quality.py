@@ -143,6 +143,13 @@ def markdown(rows: list[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def read_table(text: str) -> list[dict[str, str]]:
+    """Return the lines of a table that :func:`markdown` made, without their empty cells."""
+    rows = (line.strip().removeprefix("|").removesuffix("|").split("|") for line in text.splitlines())
+    lines = [[cell.strip() for cell in cells] for cells in rows]
+    return [{title: cell for title, cell in zip(lines[0], cells, strict=True) if cell} for cells in lines[2:]]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipelines", help="names or YAML files, by comma; default: all shipped")
@@ -152,10 +159,10 @@ def main() -> int:
     parser.add_argument("--plates", action="store_true", help="hand the plate to every pipeline that takes one")
     parser.add_argument("--quick", action="store_true", help="4 pictures of each set")
     parser.add_argument("--output", type=Path, help="write the Markdown here too")
-    parser.add_argument("--write", action="store_true", help=f"put the tables of these sets into {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"put these lines into the tables of {PAGE.name}")
     options = parser.parse_args()
-    if options.write and (options.pipelines or options.limit or options.quick):
-        parser.error("--write wants all pipelines on all pictures of a set: leave out --pipelines, --limit and --quick")
+    if options.write and (options.limit or options.quick):
+        parser.error("--write wants all pictures of a set: leave out --limit and --quick")
     if options.pipelines:
         names = options.pipelines.split(",")
     else:
@@ -186,8 +193,11 @@ def main() -> int:
     print(report())
     if options.write:
         text = PAGE.read_text()
-        made = {rows[0]["set"]: markdown(rows) for rows in tables}
-        PAGE.write_text(fill(text, {name: made.get(name) or block(text, name) for name in named(text)}))
+        parts = {name: block(text, name) for name in named(text)}
+        for rows in tables:
+            kept = read_table(parts[rows[0]["set"]])
+            parts[rows[0]["set"]] = markdown(list({each["pipeline"]: each for each in (*kept, *rows)}.values()))
+        PAGE.write_text(fill(text, parts))
     return 0
 
 
