@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
@@ -54,20 +55,24 @@ class Frame:
     alpha: NDArray[Any] | None = None
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """A film that is open. ``problem`` is what was wrong with it, once its frames have been read."""
 
     clip: Clip
     problem: str
 
+    @abstractmethod
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """Yield the frames from number ``start`` on."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close what is open."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from bgkit.errors import VideoError
 from bgkit.files import READABLE
 from bgkit.imagefile import read_picture
 from bgkit.pairing import natural
-from bgkit.videofile._clip import Clip, Frame
+from bgkit.videofile._clip import Clip, Frame, Reader
 
 __all__ = ["PictureReader", "is_sequence"]
 
@@ -27,7 +25,7 @@ def is_sequence(name: str) -> bool:
     return Path(name).is_dir() or bool(_NUMBER.search(Path(name).name) and Path(name).suffix.lower() in READABLE)
 
 
-class PictureReader:
+class PictureReader(Reader):
     """Pictures in the order of their names, numbers by their value."""
 
     def __init__(self, name: str, rate: Fraction) -> None:
@@ -50,14 +48,6 @@ class PictureReader:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _paths(name: str) -> list[Path]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 
 from bgkit.errors import VideoError
-from bgkit.videofile._clip import Clip, Frame
+from bgkit.videofile._clip import Clip, Frame, Reader
 
 __all__ = ["RawReader"]
 
 
-class RawReader:
+class RawReader(Reader):
     """Raw frames of a known size."""
 
     def __init__(self, file: BinaryIO, size: tuple[int, int], rate: Fraction) -> None:
@@ -50,11 +49,3 @@ class RawReader:
 
     def close(self) -> None:
         """Leave the pipe to its owner."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

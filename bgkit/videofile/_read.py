@@ -9,8 +9,7 @@ from contextlib import suppress
 from fractions import Fraction
 from os import PathLike, fspath
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +79,7 @@ def open_video(
     return VideoReader(name, rate)
 
 
-class VideoReader:
+class VideoReader(Reader):
     """A video file, or a camera."""
 
     def __init__(self, name: str, rate: Fraction | None = None) -> None:
@@ -260,14 +259,6 @@ class VideoReader:
 
     def close(self) -> None:
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _origin(pts: int, base: Fraction, start: int | None) -> int:
