@@ -19,8 +19,8 @@ networks are (:mod:`bgkit.train.extra_inputs`).
 What differs. The paper draws a stack of deconvolutions in front of the answer; the layers here are those of the
 authors' released program. Answers are logits, enlarged four times, bilinearly, in evaluation. The share of subject is
 kept within 0.05..0.95, for without subject this loss is nothing. The loss was written without the paper's full text
-at hand, from its abstract and from that program, and may differ from its equation. The weights begin random, not as ImageNet's.
-A mask goes in as -1..1, about as large as normalized pictures are.
+at hand, from its abstract and from that program, and may differ from its equation. The weights begin
+random, not as ImageNet's. A mask goes in as -1..1, about as large as normalized pictures are.
 
 References
 ----------
