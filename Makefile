@@ -82,11 +82,12 @@ docs: $(VENV)/.tested ort
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -c docs build/pages build/site
 	$(BIN)/python docs/browser_demo.py build/site
 	$(BIN)/python docs/site_check.py build/site
+	$(BIN)/python docs/search_check.py build/site
 	@echo "open build/site/index.html"
 
+# What the README shows; all other pictures are made by the site's build.
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/demo.py docs/images --small
-	$(BIN)/python docs/strokes.py docs/images
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

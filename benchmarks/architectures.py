@@ -4,13 +4,15 @@
     python -m benchmarks.architectures --only "coarse;unet"         some of them
     python -m benchmarks.architectures --steps 0 --times            measure the times anew, on an idle machine
     python -m benchmarks.architectures --steps 0 --write            only the table, into its page of docs/explanation
+    python -m benchmarks.architectures --precision float32          where the processor has no instructions for bfloat16
 
 Each network starts from random weights, and once more from ImageNet's where its encoder has such. It sees each picture
 of the budget once, is exported and judged on ECSSD through the stage ``cnn_mask``. Those that see a plate, a trimap or
 a mask beside the picture are judged on the same pictures, at the budget's size, given what training gave them, which is
 made of the truth; so they stand in a table of their own, beside what the trimap or the mask is worth by itself. Results
 lie in ``runs/architectures/results.json``, one network after the other, so that a run that was stopped goes on; a
-network that was in the middle goes on from its checkpoint. The budget is small: the table says which network learns
+network that was in the middle goes on from its checkpoint. The page keeps the rows of networks that were not measured
+again here; a row whose budget is not the usual one says so. The budget is small: the table says which network learns
 most from little, not which is best in the end.
 """
 
@@ -29,6 +31,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from pages import rows_of
 from quality import data_folder, spread
 
 from bgkit import stages
@@ -53,6 +56,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "explanation" / "architectures-compared.md"
 FIGURES = ("F max", "MAE", "IoU")
 COSTS = ("parameters, M", "GMAC", "ONNX, ms", "training, s a picture")
+BUDGET = {"steps": 60, "batch": 8, "side": 128, "pictures": 200, "precision": "bfloat16"}  # pictures of ECSSD
 HELD = 8  # pictures to validate with; they choose nothing, as there is one epoch
 
 RECIPE = """
@@ -63,7 +67,7 @@ epochs: 1
 batch: {batch}
 sizes: [{side}]
 average: 0.95
-precision: bfloat16
+precision: {precision}
 optimizer: {{kind: adamw, learning_rate: 1e-3, weight_decay: 0.01}}
 schedule: {{kind: cosine, warmup: 20}}
 split: {{validation: {share}, test: 0}}
@@ -75,7 +79,7 @@ TAUGHT = ", ImageNet's weights"
 ROWS = [*NETWORKS, *(name + TAUGHT for name, entry in NETWORKS.items() if entry.encoder)]
 
 
-def recipe_of(row: str, **budget: float) -> Recipe:
+def recipe_of(row: str, **budget: float | str) -> Recipe:
     """Return the recipe of a row of the table."""
     name = network_of(row)
     taught = row != name
@@ -92,23 +96,21 @@ def network_of(row: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="rows, by semicolon; default: all")
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--side", type=int, default=128)
-    parser.add_argument("--limit", type=int, default=200, help="pictures of ECSSD to judge on")
+    for name, value in BUDGET.items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "architectures")
     parser.add_argument("--times", action="store_true", help="of what is done, measure the times once more")
     parser.add_argument("--write", action="store_true", help=f"also write {PAGE.name} into docs")
     parser.add_argument("--quick", action="store_true", help="coarse, 3 steps, 4 pictures")
     options = parser.parse_args()
     if options.quick:
-        options.only, options.steps, options.limit = options.only or "coarse", 3, 4
+        options.only, options.steps, options.pictures = options.only or "coarse", 3, 4
         options.output = options.output.with_name("architectures-quick")
     names = options.only.split(";") if options.only else ROWS
     options.output.mkdir(parents=True, exist_ok=True)
     results = Results(options.output / "results.json")
     if options.steps:
-        budget = {"steps": options.steps, "batch": options.batch, "side": options.side, "pictures": options.limit}
+        budget = {name: getattr(options, name) for name in BUDGET}
         waiting = [name for name in names if results.found.get(name, {}).get("budget") != budget]
         given = read_budget(options.steps * options.batch, options.output) if waiting else None
         for name in waiting:
@@ -119,12 +121,13 @@ def main() -> int:
         for name, row in results.found.items():
             budget = row["budget"]
             row["onnx_ms"] = run_time(name, options.output / f"{file_name(name)}.onnx", budget["side"])
-            row["training_s"] = step_time(name, budget["side"], budget["batch"]) / budget["batch"]
+            row["training_s"] = step_time(name, budget) / budget["batch"]
             results.put(name, row)
             print(f"{name}: {row['training_s']:.3f} s, {row['onnx_ms']:.1f} ms", file=sys.stderr, flush=True)
-    print(results.table(), results.table_of_two(), sep="\n\n")
+    text = page(results, PAGE.read_text("utf-8"))
+    print(text)
     if options.write:
-        PAGE.write_text(page(results))
+        PAGE.write_text(text, "utf-8")
     return 0
 
 
@@ -139,36 +142,43 @@ class Results:
         self.found[name] = row
         self.path.write_text(json.dumps(self.found, indent=2) + "\n")
 
-    def table(self) -> str:
+    def table(self, before: str) -> str:
         """Return the networks that see the picture alone, best first."""
-        return _table(
-            ("network", *FIGURES, *COSTS),
-            [(_title(name), *_figures(row), *_costs(row)) for name, row in self._best_first() if "given" not in row],
-        )
+        titles = ("network", *FIGURES, *COSTS)
+        rows = {
+            _title(name): (_title(name) + _unlike(row), *_figures(row), *_costs(row))
+            for name, row in self.found.items()
+            if "given" not in row
+        }
+        return _table(titles, rows_of(before, titles) | rows)
 
-    def table_of_two(self) -> str:
+    def table_of_two(self, before: str) -> str:
         """Return the networks that see something beside the picture, and what that is worth alone."""
-        rows = [(name, row) for name, row in self._best_first() if "given" in row]
-        return _table(
-            ("network", "given too", "its own MAE", "its own IoU", *FIGURES, *COSTS),
-            [
-                (
-                    _title(name),
-                    row["given"],
-                    *(f"{row[key]:.3f}" if key in row else "" for key in ("given_mae", "given_iou")),
-                    *_figures(row),
-                    *_costs(row),
-                )
-                for name, row in rows
-            ],
-        )
-
-    def _best_first(self) -> list[tuple[str, dict]]:
-        return sorted(self.found.items(), key=lambda item: -item[1]["f_max"])
+        titles = ("network", "given too", "its own MAE", "its own IoU", *FIGURES, *COSTS)
+        rows = {
+            _title(name): (
+                _title(name) + _unlike(row),
+                row["given"],
+                *(f"{row[key]:.3f}" if key in row else "" for key in ("given_mae", "given_iou")),
+                *_figures(row),
+                *_costs(row),
+            )
+            for name, row in self.found.items()
+            if "given" in row
+        }
+        return _table(titles, rows_of(before, titles) | rows)
 
 
 def _title(row: str) -> str:
     return f"`{network_of(row)}`{row.removeprefix(network_of(row))}"
+
+
+def _unlike(row: dict) -> str:
+    """Return what a row's budget has that is not the page's."""
+    budget = {"precision": "bfloat16", **row["budget"]}  # rows of old have no precision
+    parts = [f"{value} {name}" if name != "precision" else value for name, value in budget.items()]
+    parts = [part for part, name in zip(parts, budget, strict=True) if budget[name] != BUDGET[name]]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def file_name(row: str) -> str:
@@ -184,8 +194,9 @@ def _costs(row: dict) -> list[str]:
     return [parameters, f"{row['gmac']:.2f}", f"{row['onnx_ms']:.1f}", f"{row['training_s']:.3f}"]
 
 
-def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [titles, ("---",) * len(titles), *rows]
+def _table(titles: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> str:
+    best_first = sorted(rows.values(), key=lambda row: -float(row[titles.index(FIGURES[0])]))
+    lines = [titles, ("---",) * len(titles), *best_first]
     return (
         "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("| --- ", "|---").replace("--- |", "---|")
     )
@@ -215,8 +226,8 @@ def read_budget(wanted: int, output: Path) -> tuple[Pictures, list]:
 def measure(name: str, budget: dict, output: Path, given: tuple[Pictures, list]) -> dict:
     """Train, export and judge one network."""
     side, batch = budget["side"], budget["batch"]
-    run = output / f"{file_name(name)}-{budget['steps']}x{batch}x{side}"
-    recipe = recipe_of(name, batch=batch, side=side, share=100 * HELD / len(given[0]))
+    run = output / f"{file_name(name)}-{budget['steps']}x{batch}x{side}-{budget['precision']}"
+    recipe = recipe_of(name, batch=batch, side=side, precision=budget["precision"], share=100 * HELD / len(given[0]))
     seconds: list[float] = []
     last = time.perf_counter()
 
@@ -295,9 +306,10 @@ def run_time(name: str, path: Path, side: int) -> float:
     return 1000 * float(np.median(times[2:]))
 
 
-def step_time(name: str, side: int, batch: int) -> float:
+def step_time(name: str, budget: dict) -> float:
     """Return the median time of a step of training on noise, in seconds."""
-    recipe = recipe_of(name, batch=batch, side=side, share=50)
+    side, batch = budget["side"], budget["batch"]
+    recipe = recipe_of(name, batch=batch, side=side, precision=budget["precision"], share=50)
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (side, side, 3), np.uint8) for _ in range(10 * batch)]
     masks = [np.pad(np.full((side // 2, side // 2), 255, np.uint8), side // 4) for _ in images]
@@ -308,28 +320,29 @@ def step_time(name: str, side: int, batch: int) -> float:
     return float(np.median(np.diff(ends)))
 
 
-def page(results: Results) -> str:
-    budgets = {json.dumps(row["budget"], sort_keys=True) for row in results.found.values()}
-    rows = [json.loads(text) for text in sorted(budgets)]
-    each = "; ".join(
-        f"{b['steps']} steps of {b['batch']} pictures at {b['side']} px, judged on {b['pictures']} pictures of ECSSD"
-        for b in rows
+def page(results: Results, before: str) -> str:
+    """Return the page with what was measured, and with the rows that it had of all other networks."""
+    b = BUDGET
+    each = (
+        f"{b['steps']} steps of {b['batch']} pictures at {b['side']} px in {b['precision']}, "
+        f"judged on {b['pictures']} pictures of ECSSD"
     )
     return f"""# The architectures under one small budget
 
 Every network of `bgkit/train/networks`, on the same pictures in the same order: {each}.
-The first weights are random unless a row says otherwise.
-AdamW 1e-3 with cosine decay, bfloat16, cross entropy and soft IoU, or the paper's own loss where it has one.
+Where a row had another budget, or began with other than random weights, its name is followed by what differs.
+AdamW 1e-3 with cosine decay, cross entropy and soft IoU, or the paper's own loss where it has one.
 **This is a small budget**: each picture is seen once, a thousandth of what the papers train.
 It shows which network learns most from little and what each costs, not which is best in the end.
 One seed: differences of a few hundredths mean little.
 Five rows made again with samples drawn in another order moved by 0.004 to 0.046 in F max.
-Times are of two cores that may have been shared.
-`wss-tags` is told whether there is a subject, and sees no mask.
+Times are of two cores that may have been shared; in the rows in float32 they were, so read those times as upper bounds.
+What ImageNet taught is worth more than any architecture here: compare the two rows of `pyramid-lite0`.
+`wss-tags` learns from whether there is a subject, and sees no mask.
 `wss`, its second stage, begins anew here and sees the same masks as the others.
 One command makes the table, and resumes it where it was stopped: `python -m benchmarks.architectures --write`.
 
-{results.table()}
+{results.table(before)}
 
 ## Networks that are given more than the picture
 
@@ -338,7 +351,7 @@ A plate is what the subject was pasted on, and a next frame the picture with its
 So these figures do not compare with those above: read them against what the trimap or the mask is worth by itself.
 Judged at the size they were trained at, maps not stretched.
 
-{results.table_of_two()}
+{results.table_of_two(before)}
 """
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bgkit.logistic import Logistic
 
-__all__ = ["block", "fill", "named", "with_fit"]
+__all__ = ["block", "fill", "named", "rows_of", "with_fit"]
 
 BLOCK = re.compile(r"(<!-- measured: ([\w-]+) -->)\n(.*?)(<!-- /measured -->)", re.DOTALL)
 
@@ -43,3 +43,15 @@ def block(page: str, name: str) -> str:
     'old'
     """
     return next(match[3] for match in BLOCK.finditer(page) if match[2] == name).strip()
+
+
+def rows_of(page: str, titles: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the rows of the page's table with these titles by their first cell, without what that adds in parentheses.
+
+    >>> rows_of("| network | MAE |\\n|---|---|\\n| `unet` (20 steps) | 0.3 |\\n\\nEnd.", ("network", "MAE"))
+    {'`unet`': ('`unet` (20 steps)', '0.3')}
+    """
+    _, _, rest = page.partition("| " + " | ".join(titles) + " |\n")
+    lines = rest.partition("\n\n")[0].splitlines()[1:]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+    return {row[0].partition(" (")[0]: row for row in rows}

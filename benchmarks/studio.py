@@ -1,7 +1,9 @@
 """A studio's day in figures: how steady and how white the ground is over a series, what happens to the subject's
 color, how true a kept shadow is, and what the checks flag.
 
-    python benchmarks/studio.py [--quick] [--parts light,exposure,ground,shadow,checks]
+    python -m benchmarks.studio [--quick] [--parts light,exposure,ground,shadow,checks] [--write]
+
+``--write`` puts the tables of the parts that ran into docs/tutorials/studio.md.
 
 On ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout). Levels are of 255.
 
@@ -31,7 +33,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,8 +42,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.pages import block, fill, named
+from benchmarks.spoiling import SPOILERS, Spoiler
 from bgkit import load_pipeline
 from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
 from bgkit.evaluate.datasets import open_dataset
@@ -50,10 +52,6 @@ from bgkit.findings import FINDINGS
 from bgkit.imagefile import read_picture
 from bgkit.stages import composite, flat_field, white_balance
 
-if __package__:
-    from benchmarks.spoiling import SPOILERS, Spoiler
-else:
-    from spoiling import SPOILERS, Spoiler
 
 Array = NDArray[Any]
 LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
@@ -261,27 +259,40 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 PARTS = ("light", "exposure", "ground", "shadow", "checks")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "tutorials" / "studio.md"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three shots of each kind")
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables; default: all")
+    parser.add_argument("--write", action="store_true", help=f"also write them into {PAGE.name}")
     options = parser.parse_args()
     parts = options.parts.split(",")
     folder = Path(os.environ.get("BGKIT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     samples = sorted(open_dataset("studio", folder / "test" / "studio"), key=lambda sample: sample.name)
     if options.quick:
         samples = [sample for sample in samples if sample.name.partition("-")[0] in ("GT02", "GT08", "GT16")]
+    for part, text in measured(samples, parts):
+        print(f"## {part}\n\n{text}\n", flush=True)
+        if options.write:
+            page = PAGE.read_text("utf-8")
+            now = {name: block(page, name) for name in named(page)}
+            PAGE.write_text(fill(page, {**now, part: text}), "utf-8")
+    return 0
+
+
+def measured(samples: Sequence[Sample], parts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Give the name and the text of each part, as soon as it is known."""
+    shots = f"{len(samples)} studio shots, {len(samples) // len(KINDS)} subjects."
     for name, rows in (("light", light), ("exposure", exposure)):
         if name in parts:
-            print(f"## {name}\n\n{table(rows(samples))}\n", flush=True)
+            yield name, f"{shots}\n\n{table(rows(samples))}"
     if {"ground", "shadow"} & set(parts):
         for name, made in zip(("ground", "shadow"), finished(samples), strict=True):
-            print(f"## {name}\n\n{table(made)}\n", flush=True)
+            yield name, f"{shots}\n\n{table(made)}"
     if "checks" in parts:
-        print(f"## checks\n\n{table(checks(samples))}\n", flush=True)
-    return 0
+        yield "checks", f"{shots}\n\n{table(checks(samples))}"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "bgkit"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["any_word.js"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

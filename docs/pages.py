@@ -19,6 +19,14 @@ from made.stages import write_stages
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+# What writes the pictures of pages that are written by hand, into the folder that stands behind it.
+PICTURES = (
+    ("docs/demo.py", "--small"),
+    ("docs/strokes.py",),
+    ("benchmarks/model_card.py", "--pictures"),
+    ("-m", "benchmarks.study.pictures"),
+    ("docs/terminal.py", "watch"),
+)
 OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 DEPLOY = "deploy"
 
@@ -30,6 +38,7 @@ def write_pages(folder: Path) -> None:
     shutil.copytree(ROOT / DEPLOY, folder / DEPLOY)
     # The gallery takes as long as the rest: on a core of its own.
     gallery = subprocess.Popen([sys.executable, HERE / "gallery_pages.py", folder / "gallery"])
+    write_pictures(folder / "images")
     for name, page in OUTSIDE.items():
         text = (ROOT / name).read_text("utf-8")
         (folder / page).write_text(re.sub(r"\]\(docs/", "](", text), "utf-8")
@@ -45,6 +54,13 @@ def write_pages(folder: Path) -> None:
         page.write_text(
             _lead_inside(page.read_text("utf-8"), "../" * len(page.relative_to(folder).parent.parts)), "utf-8"
         )
+
+
+def write_pictures(folder: Path) -> None:
+    """Write every picture of the pages that are written by hand."""
+    for command in PICTURES:
+        args = [*command[:1], folder, *command[1:]] if "--small" in command else [*command, folder]
+        subprocess.run([sys.executable, *args], cwd=ROOT, check=True)
 
 
 def _lead_inside(text: str, up: str) -> str:

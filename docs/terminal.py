@@ -1,6 +1,6 @@
 """Show what the operator sees: run bgkit in a terminal emulator on a drawn series, and save the screen as a picture.
 
-Usage: python docs/terminal.py watch|remove FILE.png        (needs: pip install pyte, and a POSIX system)
+Usage: python docs/terminal.py watch|remove FOLDER        (needs a POSIX system)
 
 The series is drawn here; some shots are spoilt on purpose: cut by the border, out of focus, two subjects, and a file
 that ends too early.
@@ -97,6 +97,9 @@ def emulate(command: list[str], cwd: Path, meanwhile: list[str], seconds: float,
             due = time.monotonic() + 2
         if not meanwhile and until in seen:
             break
+    else:
+        process.kill()
+        sys.exit(f"docs/terminal.py: {until.decode()!r} did not appear within {seconds:g} s")
     if process.poll() is None:
         process.terminate()
     process.wait()
@@ -122,7 +125,7 @@ def draw(screen: pyte.Screen, target: Path) -> None:
 
 
 def main() -> None:
-    what, target = sys.argv[1], Path(sys.argv[2])
+    what, target = sys.argv[1], Path(sys.argv[2], f"{sys.argv[1]}.png")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "incoming").mkdir()

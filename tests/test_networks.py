@@ -14,6 +14,7 @@ from onnx_files import with_card
 
 torch = pytest.importorskip("torch", reason="training needs bgkit[train]")
 
+from benchmarks import architectures  # noqa: E402
 from bgkit.errors import PlanError  # noqa: E402
 from bgkit.models.card import CHANNELS  # noqa: E402
 from bgkit.stages import cnn_mask  # noqa: E402
@@ -130,6 +131,30 @@ def test_table_is_true(name):
     paper, here, said, giga = (cell.strip() for cell in rows[0].split("|"))
     assert (paper, here, giga) == (entry.paper, f"{parameters / 1e6:.2f}", f"{work / 1e9:.2f}")
     assert said.removesuffix(".0") == published
+
+
+def test_compared_rows_stay(tmp_path):
+    """The page of compared networks keeps the rows of those not measured again, replaces the others, best first."""
+    before = architectures.PAGE.read_text("utf-8")
+    results = architectures.Results(tmp_path / "results.json")
+    assert architectures.page(results, before) == before
+    figures = {"f_max": 0.9994, "mae": 0.1, "iou": 0.5, "parameters": 31e6, "gmac": 12, "onnx_ms": 5, "training_s": 1}
+    results.put("unet", {"budget": {**architectures.BUDGET, "steps": 7}, **figures})
+    results.put("indexnet", {"budget": architectures.BUDGET, "given": "trimap", **figures})
+    after = architectures.page(results, before)
+    first, second = (
+        [line for line in text.splitlines() if line.startswith("| `")] for text in after.split("## Networks that")
+    )
+    assert len(first + second) == sum(line.startswith("| `") for line in before.splitlines())
+    assert first[0].startswith("| `unet` (7 steps) | 0.999 |")
+    assert second[0].startswith("| `indexnet` | trimap |  |  | 0.999 |")
+    assert architectures.page(architectures.Results(tmp_path / "none.json"), after) == after
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_compared(name):
+    """Every network has a row in the page of compared networks."""
+    assert re.search(rf"^\| `{name}`[ ,(|]", architectures.PAGE.read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

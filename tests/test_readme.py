@@ -1,10 +1,32 @@
-"""The README's figures are those that the study measured, and its picture of alternatives has no other."""
+"""The README's figures are those that the study measured, its alternatives have no other, its pictures are fresh."""
 
 from __future__ import annotations
 
 import re
+import sys
 
+import numpy as np
+import pytest
 from conftest import ROOT
+
+from bgkit.imagefile import read_picture
+
+sys.path.insert(0, str(ROOT / "docs"))
+import demo
+
+
+@pytest.mark.parametrize("name", demo.SHOWN)
+def test_pictures_are_fresh(name):
+    """A strip of the README shows what ``auto`` makes today, up to JPEG and a processor's rounding."""
+    shown = read_picture(ROOT / "docs" / "images" / f"{name}-strip.jpg").image
+    made = demo.small(demo.strip_of(demo.cut_out(name)))
+    assert made.shape == shown.shape
+    assert np.abs(made - shown).mean() < 0.02
+
+
+def test_no_other_picture_is_committed():
+    """What pages in ``docs`` show beside the README's strips is made by the build."""
+    assert {path.name for path in (ROOT / "docs" / "images").iterdir()} == {f"{name}-strip.jpg" for name in demo.SHOWN}
 
 
 def test_figures_of_the_table_are_the_studys():

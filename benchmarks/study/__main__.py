@@ -1,4 +1,4 @@
-"""Measure the chains on the data at hand, and write the study's page and pictures.
+"""Measure the chains on the data at hand, and write the study's page.
 
     python -m benchmarks.study --workers 2                 # all of it; about 5 minutes on two idle cores
     python -m benchmarks.study --limit 20                  # at most 20 pictures of each set
@@ -7,7 +7,8 @@
 
 The data lie under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout. The figures of every picture
 are kept in ``benchmarks/study/figures.json``; the page's tables and sentences are made from them, between the markers
-of ``docs/explanation/study.md``; the rest of the page is written by hand and holds no figure.
+of ``docs/explanation/study.md``; the rest of the page is written by hand and holds no figure. Its pictures are drawn
+when the site is built, by ``python -m benchmarks.study.pictures FOLDER``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from benchmarks.study.chains import CHAINS
 from benchmarks.study.keeping import join, keep, recall
 from benchmarks.study.measuring import examine, measure, samples
 from benchmarks.study.page import blocks
-from benchmarks.study.pictures import draw_charts, draw_scenes
 from benchmarks.study.scenes import SCENES, draw
 
 FIGURES = Path(__file__).with_name("figures.json")
@@ -50,10 +50,6 @@ def main() -> int:
         keep(options.figures, gather(limit, options.workers))
     kept = recall(options.figures)
     options.output.write_text(fill(options.output.read_text(encoding="utf-8"), blocks(kept)), encoding="utf-8")
-    pictures = options.output.parents[1] / "images"
-    draw_charts(kept["pictures"], pictures)
-    if not options.again and not options.only:
-        draw_scenes(pictures / "study-scenes.jpg")
     print(options.output)
     return 0
 

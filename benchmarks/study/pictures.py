@@ -1,7 +1,11 @@
-"""The pictures of the page: charts as SVG, and the drawn scenes beside what chains make of them."""
+"""The pictures of the page: charts as SVG, and the drawn scenes beside what chains make of them.
+
+Usage: python -m benchmarks.study.pictures FOLDER
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.study.chains import BEST, DEEP, KEY, chain
+from benchmarks.study.keeping import recall
 from benchmarks.study.modes import MODES
 from benchmarks.study.page import BINS, mean, plain_bins
 from benchmarks.study.scenes import SCENES, draw
@@ -98,3 +103,9 @@ def _label(text: str) -> Array:
     cell = np.full((LABEL + EDGE, 240 + 2 * EDGE, 3), 255, np.uint8)
     cv2.putText(cell, text, (EDGE, LABEL - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (25, 25, 25), 1, cv2.LINE_AA)
     return cell.astype(np.float32) / 255
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    draw_charts(recall(Path(__file__).with_name("figures.json"))["pictures"], target)
+    draw_scenes(target / "study-scenes.jpg")

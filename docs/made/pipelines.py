@@ -118,6 +118,7 @@ def measured(name: str) -> str:
     return "\n\n".join(
         [
             *parts,
-            "Written by `benchmarks/quality.py`; what the sets and columns are stands in [quality](../quality.md).",
+            "Written by `benchmarks/quality.py` and `benchmarks/bench_memory.py`; "
+            "[quality](../quality.md) says what the sets and columns are.",
         ]
     )

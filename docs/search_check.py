@@ -1,0 +1,81 @@
+"""Ask the built site's search what people ask, in Chromium: the right page is among the first three.
+
+Usage: python docs/search_check.py FOLDER
+
+The questions are those of the field's issue trackers, in the words of somebody who has not read these pages.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
+
+FIRST = 3
+QUESTIONS = {
+    "why is the edge still showing the old background": "how-to/fringes",
+    "fine hair gets cut off": "how-to/hair",
+    "white shirt on a white background disappears": "how-to/white-on-white",
+    "how do I remove the background inside a ring or between the arms": "how-to/holes-and-glass",
+    "my photo from the phone comes out rotated": "how-to/rotated-results",
+    "colors look different after removing the background": "how-to/colors-that-shift",
+    "killed because it runs out of memory on a big image": "how-to/large-pictures",
+    "which model can I use in a commercial product": "how-to/which-model-may-i-sell-with",
+    "download of the model fails behind a company proxy": "how-to/offline",
+    "it is too slow and does not use my GPU": "how-to/speed",
+    "can I use my own mask instead of the network": "how-to/layers-of-your-own",
+    "keep the shadow under the shoe": "gallery/shadow_kept",
+}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def answers(folder: Path, questions: list[str]) -> dict[str, list[str]]:
+    """Return the pages that the search of a built site finds for each question, best first."""
+    from playwright.sync_api import sync_playwright
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    found = {}
+    try:
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+            )
+            page = browser.new_page()
+            for question in questions:
+                page.goto(f"http://127.0.0.1:{server.server_port}/search.html?q={quote(question)}")
+                page.wait_for_selector("#search-results li a")
+                links = page.eval_on_selector_all("#search-results li > a", "each => each.map(a => a.pathname)")
+                found[question] = [link.strip("/").removesuffix(".html") for link in links]
+            browser.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+    return found
+
+
+def main(folder: Path) -> int:
+    """Print what is not found and return the exit status."""
+    if shutil.which("chromium") is None:
+        print("docs/search_check.py: no Chromium here, so the search was not asked anything")
+        return 0
+    wrong = []
+    for question, pages in answers(folder, list(QUESTIONS)).items():
+        if QUESTIONS[question] not in pages[:FIRST]:
+            wrong.append(f"search: {question!r}: expected {QUESTIONS[question]} among {', '.join(pages[:FIRST])}")
+    print("\n".join(wrong), end="\n" if wrong else "")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
