@@ -52,7 +52,6 @@ from bgkit.findings import FINDINGS
 from bgkit.imagefile import read_picture
 from bgkit.stages import composite, flat_field, white_balance
 
-
 Array = NDArray[Any]
 LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 KINDS = ("white", "falloff", "grey", "green")

@@ -84,6 +84,8 @@ def test_values_are_changed_by_text():
     assert recipe.options == {"blocks": (0, 1, 1, 1, 1)}
     with pytest.raises(RecipeError, match=r"optimizer.rate: no such parameter"):
         load_recipe("small", {"optimizer.rate": "3"})
+    with pytest.raises(RecipeError, match=r"network.unet.width: expected network.OPTION, as network.width"):
+        load_recipe("small", {"network.unet.width": "16"})
     with pytest.raises(RecipeError, match=r"optimiser.kind: expected SECTION.KEY; did you mean 'optimizer'\?"):
         load_recipe("small", {"optimiser.kind": "sgd"})
     with pytest.raises(RecipeError, match=r"no recipe named 'smal'; did you mean 'small'\?"):

@@ -221,6 +221,8 @@ def _with_values(recipe: Recipe, texts: Mapping[str, str]) -> Recipe:
         elif section == "network":
             value = parse(text, key, "a value", RecipeError).value
             recipe = replace(recipe, options={**recipe.options, word: _plain(value)})
+        elif section.startswith("network."):
+            raise RecipeError(f"{key}: expected network.OPTION, as network.{word}, for the network is named elsewhere")
         elif (dot and section not in SECTIONS) or not key:
             raise RecipeError(f"{key}: expected SECTION.KEY{did_you_mean(section, SECTIONS)}")
         else:

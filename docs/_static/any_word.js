@@ -9,7 +9,7 @@
 const SHOWN = 30; // pages; Sphinx fetches each for its summary
 const LENGTH = 0.75; // BM25's b: how much a long page pays for holding many words
 const SATURATION = 1.2; // BM25's k
-const TITLE = 3; // a word of the page's title or of a heading counts so many times
+const HEADING = 1; // what a word gains by standing in the page's title or in a heading
 const PART = 0.3; // a word that is only a part of an indexed one
 
 const filesOf = (index, word) =>
@@ -29,18 +29,19 @@ function rank(wanted, excluded) {
     const mean = lengths.reduce((sum, each) => sum + each, 0) / lengths.length;
     const scores = new Map();
     for (const word of wanted) {
-        const found = new Map(); // page -> weight
-        const keep = (files, weight) => files.forEach((file) => found.set(file, Math.max(weight, found.get(file) ?? 0)));
-        keep(filesOf(terms, word), 1);
-        keep(filesOf(titleterms, word), TITLE);
-        if (found.size === 0 && word.length > 3)
-            for (const index of [terms, titleterms])
-                for (const term of Object.keys(index)) if (term.includes(word)) keep(filesOf(index, term), PART);
+        const headed = new Set(filesOf(titleterms, word));
+        const found = new Set([...filesOf(terms, word), ...headed]);
+        let weight = 1;
+        if (found.size === 0 && word.length > 3) {
+            weight = PART;
+            for (const term of Object.keys(terms))
+                if (term.includes(word)) filesOf(terms, term).forEach((file) => found.add(file));
+        }
         const rarity = Math.log(1 + (docnames.length - found.size + 0.5) / (found.size + 0.5));
-        for (const [file, weight] of found) {
+        for (const file of found) {
             const pays = SATURATION * (1 - LENGTH + (LENGTH * lengths[file]) / mean);
-            const score = (rarity * weight * (SATURATION + 1)) / (weight + pays);
-            scores.set(file, (scores.get(file) ?? 0) + score);
+            const held = (SATURATION + 1) / (1 + pays) + (headed.has(file) ? HEADING : 0);
+            scores.set(file, (scores.get(file) ?? 0) + weight * rarity * held);
         }
     }
     for (const word of excluded) for (const file of filesOf(terms, word)) scores.delete(file);

@@ -1,6 +1,6 @@
 """Keep the natural shadow
 
-A product that floats looks pasted on.
+A shoe or a cup without the shadow under it floats and looks pasted on.
 With `shadow: keep` the composite darkens the new ground as the subject's shadow darkened the old one, in proportion,
 so it works on any color.
 Without an empty plate the ground is estimated from the picture, which wants an even backdrop.
