@@ -20,9 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "docs"))
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import numpy as np
@@ -33,11 +31,13 @@ from benchmarks.pages import block, fill, named
 from benchmarks.quality import PAGE, markdown, read_table
 from bgkit.pipelinefile import shipped
 
+ROOT = Path(__file__).resolve().parents[1]
 SIZES = (1, 12)  # megapixels
 
 
 def measure(name: str, megapixels: float) -> dict[str, float]:
     """Run a pipeline on a small picture and then on a large one; return MB at most, and the large one's seconds."""
+    sys.path.insert(0, str(ROOT / "docs"))
     from made.effects import scene
     from made.pipelines import SCENES
 
@@ -89,13 +89,18 @@ def main() -> None:
     for name in names:
         rows.append(line(name, (0.25,) if options.quick else SIZES))
         print(rows[-1], file=sys.stderr, flush=True)
+        if options.write:
+            put(rows)
     print(markdown(rows))
-    if options.write:
-        text = PAGE.read_text("utf-8")
-        parts = {name: block(text, name) for name in named(text)}
-        kept = read_table(parts["memory"]) if parts["memory"] else []
-        lines = list({each["pipeline"]: each for each in (*kept, *rows)}.values())
-        PAGE.write_text(fill(text, {**parts, "memory": markdown(lines)}), "utf-8")
+
+
+def put(rows: list[dict[str, str]]) -> None:
+    """Write lines into the page, in place of those of the same pipelines."""
+    text = PAGE.read_text("utf-8")
+    parts = {name: block(text, name) for name in named(text)}
+    kept = read_table(parts["memory"]) if parts["memory"] else []
+    lines = {each["pipeline"]: each for each in (*kept, *rows)}
+    PAGE.write_text(fill(text, {**parts, "memory": markdown([lines[name] for name in sorted(lines)])}), "utf-8")
 
 
 if __name__ == "__main__":

@@ -104,7 +104,10 @@ def measured(name: str) -> str:
     text = QUALITY.read_text("utf-8")
     parts = []
     for block in re.findall(r"<!-- measured: [a-z-]+ -->\n(.*?)<!-- /measured -->", text, re.DOTALL):
-        head, _, *rows = block.strip().splitlines()
+        lines = block.strip().splitlines()
+        if not lines:  # nothing was measured yet
+            continue
+        head, _, *rows = lines
         own = [row for row in rows if [cell.strip() for cell in row.split("|")][2] == name]
         if own and "failed" not in own[0] and "| 0 |" not in own[0]:
             columns = [cell.strip() for cell in head.strip("|").split("|")]
