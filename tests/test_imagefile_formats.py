@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from picture_files import (
+    SRGB_FROM_ADOBE,
     adobe_rgb,
     chunk,
     encode,
@@ -23,6 +24,7 @@ from picture_files import (
     srgb_of_adobe,
     stored_for,
     tiff,
+    tiff_of,
     veil,
     wide,
 )
@@ -30,7 +32,7 @@ from PIL import Image
 
 from bgkit.errors import ImageError
 from bgkit.files import CAMERA_RAW, READABLE
-from bgkit.imagefile import Picture, read_picture
+from bgkit.imagefile import Picture, header_size, read_picture
 from bgkit.imagefile._formats import FORMATS
 
 COLUMNS = ("depth", "color", "alpha", "orientation", "profile")
@@ -56,10 +58,14 @@ def turned(form: str, turn: int, **options) -> bytes:
 
 
 def uncalibrated(form: str, **options) -> bytes:
-    """A picture whose EXIF says Adobe RGB: an uncalibrated color space, interoperability R03."""
+    return saved(PLAIN, form, exif=adobe_exif(), **options)
+
+
+def adobe_exif() -> bytes:
+    """EXIF that says Adobe RGB: an uncalibrated color space, interoperability R03."""
     exif = Image.Exif()
     exif[0x8769] = {0xA001: 65535, 0xA005: {1: "R03"}}
-    return saved(PLAIN, form, exif=exif, **options)
+    return exif.tobytes()
 
 
 def is_adobe(picture: Picture, tolerance: float = 1.5) -> None:
@@ -67,11 +73,13 @@ def is_adobe(picture: Picture, tolerance: float = 1.5) -> None:
     assert picture.profile
 
 
-def heic(samples: np.ndarray, mode: str = "", **options) -> bytes:
+def heic(samples: np.ndarray, mode: str = "", *, info: dict | None = None, **options) -> bytes:
+    """A HEIC; of ``info``'s EXIF pillow-heif writes the orientation as the format's own boxes, too."""
     pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
     memory = io.BytesIO()
     mode = mode or {2: "L", 3: "RGB", 4: "RGBA"}[samples.ndim if samples.ndim == 2 else samples.shape[2]]
     file = pillow_heif.from_bytes(mode, samples.shape[1::-1], samples.tobytes())
+    file[0].info.update(info or {})
     file.save(memory, quality=-1, chroma=444, **options)
     return memory.getvalue()
 
@@ -196,6 +204,7 @@ CELLS = {
             is_adobe(read_picture(png(PLAIN, 2, iccp(), gama(1.0), depth=8))),
             close(read_picture(png(PLAIN, 2, srgb(), gama(1.0), depth=8)), PLAIN),
             close(read_picture(png(PLAIN, 2, gama(1.0), depth=8)), linear(PLAIN), 0.6),
+            close(read_picture(png(PLAIN, 2, ADOBE_CHRM, depth=8)), ADOBE_PRIMARIES, 0.6),
             is_adobe(read_picture(uncalibrated("PNG"))),
         ],
     ),
@@ -211,8 +220,9 @@ CELLS = {
         ],
     ),
     ("TIFF", "depth"): (
-        "1 to 8, 12 (gray), 16, floats of 16, 32 and 64 (0..1)",
+        "1 to 16, floats of 16, 32 and 64 (0..1)",
         lambda: [
+            *(check_bits(bits, photometric) for bits in range(1, 17) for photometric in (0, 1, 2)),
             close(read_picture(tiff((GRAY > 128), photometric="minisblack")), np.where(GRAY > 128, 255, 0)),
             close(read_picture(tiff(wide(3), photometric="rgb")), wide(3) / 257),
             *(close(read_picture(tiff((scene() / 255).astype(kind), photometric="rgb")), scene(), 0.2) for kind in "efd"),
@@ -241,15 +251,53 @@ CELLS = {
     ),
     ("TIFF", "orientation"): ("its own", lambda: close(read_picture(tiff(stored_for(scene(), 7), photometric="rgb", extratags=[(274, 3, 1, 7, True)])), scene())),
     ("TIFF", "profile"): ("ICC", lambda: is_adobe(read_picture(tiff(PLAIN, photometric="rgb", iccprofile=adobe_rgb())))),
-    ("BMP", "depth"): ("8", lambda: close(read_picture(saved(scene(), "BMP")), scene())),
+    ("BMP", "depth"): (
+        "8, masks of up to 16",
+        lambda: [
+            close(read_picture(saved(scene(), "BMP")), scene()),
+            # 25 of 31, 24 of 63, 6 of 31 (Pillow rounds down); 800, 400 and 200 of 1023
+            close(read_picture(bmp(np.full((4, 6), 25 << 11 | 24 << 5 | 6, "<u2"), masks=(0xF800, 0x7E0, 0x1F, 0))), np.full((4, 6, 3), (205.6, 97.1, 49.4)), 1),
+            close(read_picture(bmp(np.full((4, 6), 800 << 20 | 400 << 10 | 200, "<u4"), masks=(0x3FF00000, 0xFFC00, 0x3FF, 0))), np.full((4, 6, 3), np.array([800, 400, 200]) * 255 / 1023)),
+        ],
+    ),
     ("BMP", "color"): (
         "gray, RGB, palette",
         lambda: [close(read_picture(saved(GRAY, "BMP")), GRAY), close(read_picture(saved(Image.fromarray(PLAIN).quantize(4), "BMP")), PLAIN)],
     ),
+    ("BMP", "alpha"): (
+        "channel, where a mask declares it",
+        lambda: [
+            close(read_picture(bmp(packed_32(RGBA), masks=MASKS)), scene(), alpha=veil()),
+            close(read_picture(bmp(packed_32(RGBA), masks=MASKS, header=108)), scene(), alpha=veil()),
+            close(read_picture(bmp(packed_32(RGBA), masks=(*MASKS[:3], 0))), scene()),
+            close(read_picture(bmp(np.array([[0xFFFF, 0x7FFF]] * 4, "<u2"), masks=(0x7C00, 0x3E0, 0x1F, 0x8000))), np.full((4, 2, 3), 255), alpha=np.array([[255, 0]] * 4)),
+            close(read_picture(bmp(np.full((4, 6), 0x8C63, "<u2"), masks=(0xF00, 0xF0, 0xF, 0xF000))), np.full((4, 6, 3), (204, 102, 51)), alpha=np.full((4, 6), 136)),
+        ],
+    ),
+    ("BMP", "profile"): (
+        "ICC, else end points and gamma",
+        lambda: [
+            is_adobe(read_picture(bmp(packed_32(PLAIN), profile=adobe_rgb()))),
+            is_adobe(read_picture(bmp(packed_32(PLAIN), masks=(*MASKS[:3], 0), profile=adobe_rgb()))),
+            close(read_picture(bmp(packed_32(PLAIN), ends=ADOBE_ENDS, gamma=2.2)), ADOBE_PRIMARIES, 0.6),
+            close(read_picture(bmp(packed_32(PLAIN), ends=ADOBE_ENDS, gamma=1 / 2.2, header=108)), ADOBE_PRIMARIES, 0.6),
+            close(read_picture(bmp(packed_32(PLAIN), ends=SRGB_TRISTIMULUS, gamma=1)), linear(PLAIN), 0.6),
+        ],
+    ),
     ("GIF", "depth"): ("8", lambda: close(read_picture(saved(GRAY, "GIF")), GRAY)),
     ("GIF", "color"): ("palette", lambda: close(read_picture(saved(Image.fromarray(PLAIN).quantize(4), "GIF")), PLAIN)),
     ("GIF", "alpha"): ("clear color", lambda: check_gif()),
-    ("AVIF", "depth"): ("8, more as 8", lambda: close(read_picture(avif(scene())), scene(), 4)),
+    ("GIF", "profile"): (
+        "ICC",
+        lambda: [
+            is_adobe(read_picture(gif_with_profile(Image.fromarray(PLAIN).quantize(4)))),
+            close(read_picture(gif_with_profile(Image.new("L", (40, 24), 50))), srgb_of_adobe(np.full((24, 40, 3), 50 / 255)) * 255, 1.5),
+        ],
+    ),
+    ("AVIF", "depth"): (
+        "8, more as 8",
+        lambda: [close(read_picture(avif(scene())), scene(), 4), *(close(read_picture(deep_avif(bits)), PLAIN, 1.5) for bits in (10, 12))],
+    ),
     ("AVIF", "color"): ("gray, RGB", lambda: close(read_picture(avif(GRAY)), GRAY, 4)),
     ("AVIF", "alpha"): ("channel", lambda: close(read_picture(avif(np.dstack([PLAIN, veil()]))), PLAIN, 4, alpha=veil())),
     ("AVIF", "orientation"): ("its own", lambda: close(read_picture(turned("AVIF", 6, quality=100, subsampling="4:4:4")), scene(), 5)),
@@ -258,6 +306,8 @@ CELLS = {
         lambda: [
             is_adobe(read_picture(avif(PLAIN, icc_profile=adobe_rgb())), 3),
             close(read_picture(code_points(avif(PLAIN), 1, 8)), linear(PLAIN), 3),
+            close(read_picture(code_points(avif(PLAIN), 12, 13)), P3_PLAIN, 3),
+            is_adobe(read_picture(code_points(uncalibrated("AVIF", quality=100, subsampling="4:4:4"), 2, 2)), 3),
         ],
     ),
     ("HEIC", "depth"): (
@@ -265,19 +315,46 @@ CELLS = {
         lambda: [
             close(read_picture(heic(scene())), scene(), 6),
             close(read_picture(heic((scene().astype(np.uint16) * 257), "RGB;16")), scene(), 6),
+            *(check_deep_heic(bits) for bits in (10, 12)),
         ],
     ),
     ("HEIC", "color"): ("gray, RGB", lambda: close(read_picture(heic(GRAY)), GRAY, 6)),
     ("HEIC", "alpha"): ("channel", lambda: close(read_picture(heic(np.dstack([PLAIN, veil()]))), PLAIN, 6, alpha=veil())),
-    ("HEIC", "orientation"): ("its own; EXIF's is ignored", lambda: check_heic_turn()),
-    ("HEIC", "profile"): ("ICC, else nclx, else EXIF", lambda: close(read_picture(code_points(heic(PLAIN), 1, 8)), linear(PLAIN), 6)),
+    ("HEIC", "orientation"): ("its own; EXIF's is ignored", lambda: [check_heic_turn(), *(close(read_picture(heic(stored_for(scene(), turn), info={"exif": turned_exif(turn)})), scene(), 6) for turn in range(1, 9))]),
+    ("HEIC", "profile"): (
+        "ICC, else nclx, else EXIF",
+        lambda: [
+            is_adobe(read_picture(heic(PLAIN, info={"icc_profile": adobe_rgb(), "icc_profile_type": "prof"})), 3),
+            is_adobe(read_picture(heic(PLAIN.astype(np.uint16) * 257, "RGB;16", info={"icc_profile": adobe_rgb(), "icc_profile_type": "prof"})), 3),
+            close(read_picture(code_points(heic(PLAIN), 1, 8)), linear(PLAIN), 6),
+            close(read_picture(code_points(heic(PLAIN), 12, 13)), P3_PLAIN, 3),
+            is_adobe(read_picture(code_points(heic(PLAIN, info={"exif": adobe_exif()}), 2, 2)), 3),
+        ],
+    ),
     ("JPEG XL", "depth"): (
-        "8, 16",
-        lambda: [close(read_picture(jxl(scene())), scene()), close(read_picture(jxl(wide(1)[:, :, 0])), encode(wide(1)[:, :, 0] / 65535) * 255, 0.05)],
+        "8, 10 and 12 as 8, 16",
+        lambda: [
+            close(read_picture(jxl(scene())), scene()),
+            *(close(read_picture(jxl_of(PLAIN, bits=bits)), PLAIN * (255 / (2**bits - 1)), 0.51) for bits in (10, 12)),
+            close(read_picture(jxl(wide(1)[:, :, 0])), encode(wide(1)[:, :, 0] / 65535) * 255, 0.05),
+        ],
     ),
     ("JPEG XL", "color"): ("gray, RGB", lambda: close(read_picture(jxl(GRAY)), GRAY)),
     ("JPEG XL", "alpha"): ("channel", lambda: close(read_picture(jxl(np.dstack([PLAIN, veil()]))), PLAIN, alpha=veil())),
-    ("JPEG XL", "profile"): ("its own, as ICC", lambda: close(read_picture(jxl(PLAIN)), PLAIN)),
+    ("JPEG XL", "orientation"): (
+        "its own; EXIF's is ignored",
+        lambda: [*(close(read_picture(jxl_of(stored_for(scene(), turn), turn=turn)), scene()) for turn in range(1, 9)), close(read_picture(jxl(scene(), exif=turned_exif(6))), scene())],
+    ),
+    ("JPEG XL", "profile"): (
+        "its own: cicp, else ICC",
+        lambda: [
+            close(read_picture(jxl(PLAIN)), PLAIN),
+            close(read_picture(jxl_of(PLAIN, primaries=11, transfer=13)), P3_PLAIN, 0.6),
+            close(read_picture(jxl_of(PLAIN, primaries=1, transfer=8)), linear(PLAIN), 0.6),
+            close(read_picture(jxl_of(PLAIN, primaries=1, transfer=1)), PLAIN),
+            close(read_picture(jxl_of(PLAIN, primaries=1, gamma=1 / 1.8)), encode((PLAIN / 255) ** 1.8) * 255, 1.5),
+        ],
+    ),
     ("JPEG 2000", "depth"): (
         "8, 16",
         lambda: [close(read_picture(saved(scene(), "JPEG2000")), scene()), close(read_picture(saved(wide(1)[:, :, 0], "JPEG2000")), wide(1)[:, :, 0] / 257)],
@@ -314,9 +391,19 @@ CELLS = {
     ("QOI", "depth"): ("8", lambda: close(read_picture(saved(scene(), "QOI")), scene())),
     ("QOI", "color"): ("RGB", lambda: close(read_picture(saved(PLAIN, "QOI")), PLAIN)),
     ("QOI", "alpha"): ("channel", lambda: close(read_picture(saved(RGBA, "QOI")), scene(), alpha=veil())),
-    ("ICO", "depth"): ("8", lambda: close(read_picture(saved(PLAIN[:24, :24], "ICO", sizes=[(16, 16), (24, 24)])), PLAIN[:24, :24])),
+    ("ICO", "depth"): (
+        "8, 16 of PNG within it",
+        lambda: [close(read_picture(ico(png(wide(3), 2))), wide(3) / 257), close(read_picture(saved(PLAIN[:24, :24], "ICO", sizes=[(16, 16), (24, 24)])), PLAIN[:24, :24])],
+    ),
     ("ICO", "color"): ("RGB", lambda: close(read_picture(saved(PLAIN[:16, :16], "ICO", sizes=[(16, 16)])), PLAIN[:16, :16])),
     ("ICO", "alpha"): ("channel", lambda: close(read_picture(saved(RGBA[:16, :16], "ICO", sizes=[(16, 16)])), scene()[:16, :16], alpha=veil()[:16, :16])),
+    ("ICO", "profile"): (
+        "of PNG within it",
+        lambda: [
+            is_adobe(read_picture(ico(saved(PLAIN, "PNG", icc_profile=adobe_rgb())))),
+            close(read_picture(ico(png(PLAIN, 2, gama(1.0), depth=8))), linear(PLAIN), 0.6),
+        ],
+    ),
     ("TGA", "depth"): ("8", lambda: close(read_picture(saved(scene(), "TGA")), scene())),
     ("TGA", "color"): (
         "gray, RGB, palette",
@@ -344,6 +431,190 @@ def plain_file(form: str) -> bytes:
         "camera raw": bayer_dng,
     }
     return makers.get(form, lambda: saved(PLAIN, form))()
+
+
+def decode(share: np.ndarray) -> np.ndarray:
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+# Linear Display P3 to linear sRGB, both D65 (brucelindbloom.com, "RGB/XYZ matrices", multiplied out).
+SRGB_FROM_P3 = np.array([[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]])
+# Exactly what the numbers of PNG and BMP say: Adobe RGB's primaries, under sRGB's curve.
+ADOBE_PRIMARIES = encode(decode(PLAIN / 255) @ SRGB_FROM_ADOBE.T) * 255
+ADOBE_CHRM = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))
+ADOBE_ENDS = (0.64, 0.33, 0.03, 0.21, 0.71, 0.08, 0.15, 0.06, 0.79)  # x, y, z of red, green and blue
+SRGB_TRISTIMULUS = (0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505)  # IEC 61966-2-1
+P3_PLAIN = encode(decode(PLAIN / 255) @ SRGB_FROM_P3.T) * 255
+MASKS = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+
+
+def packed_32(samples: np.ndarray) -> np.ndarray:
+    """Samples of RGB or RGBA as the numbers that MASKS pick them out of."""
+    wide = samples.astype("<u4")
+    alpha = wide[:, :, 3] << 24 if samples.shape[2] == 4 else 0
+    return wide[:, :, 0] << 16 | wide[:, :, 1] << 8 | wide[:, :, 2] | alpha
+
+
+def bmp(values: np.ndarray, *, masks=None, header=124, ends=None, gamma=0.0, profile=b"", linked=False) -> bytes:
+    """A BMP with a header of version 4 or 5, of numbers of 16 or 32 bits, the last row first."""
+    rows = np.zeros((len(values), -(-values.shape[1] * values.itemsize // 4) * 4), np.uint8)
+    rows[:, : values.shape[1] * values.itemsize] = (
+        np.ascontiguousarray(values[::-1]).view(np.uint8).reshape(len(values), -1)
+    )
+    body = rows.tobytes()
+    kind = b"KNIL" if linked else b"DEBM" if profile else bytes(4) if ends else b"BGRs"
+    head = struct.pack(
+        "<IiiHHIIiiII",
+        header,
+        values.shape[1],
+        len(values),
+        1,
+        values.itemsize * 8,
+        3 if masks else 0,
+        len(body),
+        0,
+        0,
+        0,
+        0,
+    )
+    head += struct.pack("<4I", *(masks or (0, 0, 0, 0))) + kind
+    head += struct.pack("<9i", *(round(value * 2**30) for value in ends or [0] * 9)) + struct.pack(
+        "<3I", *[round(gamma * 65536)] * 3
+    )
+    head += struct.pack("<4I", 4, header + len(body) if profile else 0, len(profile), 0)[: header - 108]
+    return b"BM" + struct.pack("<IHHI", 14 + len(head + body + profile), 0, 0, 14 + header) + head + body + profile
+
+
+def gif_with_profile(picture: Image.Image) -> bytes:
+    """A GIF with an ICC profile in an application extension behind its palette."""
+    data, profile = saved(picture, "GIF"), adobe_rgb()
+    at = 13 + (3 << (data[10] & 7) + 1)
+    parts = b"".join(bytes([len(profile[k : k + 255])]) + profile[k : k + 255] for k in range(0, len(profile), 255))
+    return data[:at] + b"\x21\xff\x0bICCRGBG1012" + parts + b"\0" + data[at:]
+
+
+def ico(*pictures: bytes, sides: tuple[tuple[int, int], ...] = ((40, 24),)) -> bytes:
+    """An icon of the given contents; (side, bits per pixel) of each."""
+    head, at = struct.pack("<3H", 0, 1, len(pictures)), 6 + 16 * len(pictures)
+    for content, (side, bits) in zip(pictures, sides, strict=True):
+        head += struct.pack("<4BHHII", side, side, 0, 0, 1, bits, len(content), at)
+        at += len(content)
+    return head + b"".join(pictures)
+
+
+def dib(samples: np.ndarray, mask: np.ndarray, bits: int) -> bytes:
+    """The picture of an icon: rows of 24 or 32 bits, the last first, and a mask that is set where it is clear."""
+    side = len(samples)
+    head = struct.pack("<IiiHHIIiiII", 40, side, 2 * side, 1, bits, 0, 0, 0, 0, 0, 0)
+    order = [2, 1, 0, 3][: bits // 8]
+    rows = np.pad(np.packbits(mask, axis=1), [(0, 0), (0, 4 - side // 8)])[::-1]
+    return head + np.ascontiguousarray(samples[::-1, :, order]).tobytes() + rows.tobytes()
+
+
+def deep_avif(bits: int) -> bytes:
+    """PLAIN in an AVIF of more than 8 bits, which OpenCV writes."""
+    import cv2
+
+    samples = np.rint(PLAIN[:, :, ::-1] * ((2**bits - 1) / 255)).astype(np.uint16)
+    try:
+        done, data = cv2.imencode(".avif", samples, [cv2.IMWRITE_AVIF_DEPTH, bits, cv2.IMWRITE_AVIF_QUALITY, 100])
+    except cv2.error:
+        done = False
+    if not done:
+        pytest.skip("this OpenCV writes no AVIF")
+    return data.tobytes()
+
+
+def turned_exif(turn: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    return exif.tobytes()
+
+
+def check_deep_heic(bits: int) -> None:
+    """More than eight bits arrive: of a ramp in the lowest steps, each step is another level."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    ramp = np.tile((np.arange(40, dtype=np.uint16) + 2 ** (bits - 1))[None, :, None] << (16 - bits), (24, 1, 3))
+    before = pillow_heif.options.SAVE_HDR_TO_12_BIT
+    pillow_heif.options.SAVE_HDR_TO_12_BIT = bits == 12
+    try:
+        picture = read_picture(heic(np.ascontiguousarray(ramp), "RGB;16"))
+    finally:
+        pillow_heif.options.SAVE_HDR_TO_12_BIT = before
+    assert picture.depth == 16
+    step = 255 / (2**bits - 1)
+    close(picture, (np.arange(40) + 2 ** (bits - 1))[None, :, None] * np.full((24, 1, 3), step), 2.1 * step)
+
+
+def jxl_of(
+    samples: np.ndarray, *, turn: int = 1, primaries: int = 1, transfer: int = 13, gamma: float = 0.0, bits: int = 8
+) -> bytes:
+    """A JPEG XL whose header says other things than the encoder's (ISO/IEC 18181-1, D.2 and D.3, E.2)."""
+    plain, (rows, cols) = jxl(samples), samples.shape[:2]
+
+    def enum(value: int) -> list[tuple[int, int]]:
+        return [(value, 2)] if value < 2 else [(2, 2), (value - 2, 4)]
+
+    fields = [(1, 1), (rows // 8 - 1, 5), (0, 3), (cols // 8 - 1, 5), (0, 1)]  # SizeHeader, not all by default
+    fields += [(1, 1), (turn - 1, 3), (0, 3)] if turn > 1 else [(0, 1)]
+    fields += [
+        (0, 1),
+        *([(0, 2)] if bits == 8 else [(3, 2), (bits - 1, 6)]),
+        (1, 1),
+        (0, 2),
+        (0, 1),
+    ]  # depth, no alpha, no XYB
+    fields += [(0, 2), *enum(0), *enum(1), *enum(primaries)]  # no ICC profile; RGB, D65
+    fields += [(1, 1), (round(gamma * 1e7), 24)] if gamma else [(0, 1), *enum(transfer)]
+    fields += [*enum(1), *([(1, 1)] if turn > 1 else []), (0, 2), (1, 1)]  # intent, tone mapping, extensions, transform
+    text = "".join(f"{value:0{count}b}"[::-1] for value, count in fields)
+    text += "0" * (-len(text) % 8)
+    head = bytes(int(text[at : at + 8][::-1], 2) for at in range(0, len(text), 8))
+    return plain[:2] + head + plain[6:]  # the encoder's own header takes 27 bits
+
+
+def check_bits(bits: int, photometric: int) -> None:
+    """Samples of any number of bits, gray with black or white as 0, and RGB."""
+    shape = (2, 9, 3) if photometric == 2 else (2, 9)
+    values = np.arange(np.prod(shape)).reshape(shape) * 37 % 2**bits
+    expected = values * (255 / (2**bits - 1))
+    expected = 255 - expected if photometric == 0 else expected
+    close(read_picture(tiff_of_bits(values, bits, photometric)), expected, 0.51 if bits < 8 else 0.01)
+
+
+def tiff_of_bits(values: np.ndarray, bits: int, photometric: int, tile: int = 0, apart: bool = False) -> bytes:
+    """A TIFF of samples bit by bit, each row of a strip or a tile from a byte on; ``apart``: channel by channel."""
+    rows, cols = values.shape[:2]
+    values = values.reshape(rows, cols, -1)
+    channels = values.shape[2]
+    parts = [values[:, :, [k]] for k in range(channels)] if apart else [values]
+    pieces = []
+    for part in parts:
+        for col in range(0, cols, tile or cols):
+            block = part[:, col : col + (tile or cols)]
+            block = np.pad(block, [(0, 16 - rows), (0, tile - block.shape[1]), (0, 0)]) if tile else block
+            pieces.append(b"".join(bits_of(line.ravel(), bits) for line in block))
+    sizes = tuple(map(len, pieces))
+    offsets = tuple(np.cumsum([0, *sizes])[:-1].tolist())
+    tags = {
+        256: cols,
+        257: rows,
+        258: (bits,) * channels,
+        259: 1,
+        262: photometric,
+        277: channels,
+        284: 2 if apart else 1,
+    }
+    tags |= {322: tile, 323: 16, 324: offsets, 325: sizes} if tile else {273: offsets, 278: rows, 279: sizes}
+    return tiff_of(b"".join(pieces), tags)
+
+
+def bits_of(values: np.ndarray, bits: int) -> bytes:
+    if bits in (8, 16):
+        return values.astype(f"<u{bits // 8}").tobytes()
+    text = "".join(f"{value:0{bits}b}" for value in values)
+    text += "0" * (-len(text) % 8)
+    return bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
 
 
 def gama(value: float) -> bytes:
@@ -449,6 +720,94 @@ def test_psd_without_a_flat_picture():
     missing = resource(1057, struct.pack(">IB", 1, 0) + bytes(8))
     with pytest.raises(ImageError, match="has no flat picture"):
         read_picture(psd(PLAIN, 3, resources=missing))
+
+
+def test_bmp_with_a_linked_profile():
+    """A profile in another file is not read, and that is said."""
+    data = bmp(packed_32(PLAIN), profile=b"c:\\adobe.icc\0", linked=True)
+    with pytest.warns(UserWarning, match="profile is in another file"):
+        close(read_picture(data), PLAIN)
+
+
+def test_bmp_with_a_cut_profile():
+    """A profile that lies beyond the end costs only itself, and that is said."""
+    with pytest.warns(UserWarning, match="profile lies beyond its end"):
+        close(read_picture(bmp(packed_32(PLAIN), profile=adobe_rgb())[:-9]), PLAIN)
+
+
+def test_bmp_with_gray_palette_and_profile():
+    """A palette of grays is RGB like any other, so its profile holds."""
+    gray = saved(Image.new("L", (40, 24), 50), "BMP")
+    start, profile = struct.unpack_from("<I", gray, 10)[0], adobe_rgb()
+    body = gray[54:start] + gray[start:]  # palette, rows
+    head = struct.pack("<I", 124) + gray[18:54] + bytes(16) + b"DEBM" + bytes(48)
+    head += struct.pack("<4I", 4, 124 + len(body), len(profile), 0)
+    data = b"BM" + struct.pack("<IHHI", 0, 0, 0, start + 84) + head + body + profile
+    close(read_picture(data), srgb_of_adobe(np.full((24, 40, 3), 50 / 255)) * 255, 1.5)
+
+
+def test_bmp_whose_alpha_is_clear_everywhere():
+    """An alpha that would leave nothing of the picture is left out, with a word."""
+    clear = np.dstack([PLAIN, np.zeros((24, 40), np.uint8)])
+    with pytest.warns(UserWarning, match="clear everywhere"):
+        close(read_picture(bmp(packed_32(clear), masks=MASKS)), PLAIN)
+
+
+def test_bmp_with_masks_cut_off():
+    """Rows that are missing are an error; so are masks whose bits do not lie side by side."""
+    values = np.full((4, 6), 0x8C63, "<u2")
+    with pytest.raises(ImageError, match="is truncated"):
+        read_picture(bmp(values, masks=(0xF00, 0xF0, 0xF, 0xF000))[:-5])
+    with pytest.raises(ImageError, match="not side by side"):
+        read_picture(bmp(values, masks=(0xF0, 0xA00, 0xF, 0xF000)))
+
+
+def test_icon_of_the_greatest_depth():
+    """Of several pictures of one size the deepest is read, whatever their order."""
+    poor, rich = PLAIN[:16, :16] // 2, PLAIN[:16, :16]
+    none = np.zeros((16, 16), bool)
+    small = dib(poor, none, 24)
+    large = dib(np.dstack([rich, np.full((16, 16), 255, np.uint8)]), none, 32)
+    for contents, sides in (((small, large), ((16, 24), (16, 32))), ((large, small), ((16, 32), (16, 24)))):
+        close(read_picture(ico(*contents, sides=sides)), rich, alpha=np.full((16, 16), 255))
+
+
+def test_icon_whose_alpha_is_clear_everywhere():
+    """Its mask counts then, as in Windows."""
+    clear = np.zeros((16, 16), bool)
+    clear[:5, :3] = True
+    data = ico(dib(np.dstack([PLAIN[:16, :16], np.zeros((16, 16), np.uint8)]), clear, 32), sides=((16, 32),))
+    close(read_picture(data), PLAIN[:16, :16], alpha=np.where(clear, 0, 255))
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_jxl_of_high_dynamic_range(transfer, name):
+    """Its reference white is white, and that is said, as for every other format."""
+    share = 0.58069 if transfer == 16 else 0.75
+    with pytest.warns(UserWarning, match=rf"high dynamic range \({name}\)"):
+        close(
+            read_picture(jxl_of(np.full((24, 40, 3), round(share * 255), np.uint8), primaries=9, transfer=transfer)),
+            np.full((24, 40, 3), 255),
+            4,
+        )
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+def test_header_of_jxl(turn):
+    """The header gives the size upright."""
+    assert header_size(jxl_of(stored_for(scene(), turn), turn=turn)) == (24, 40)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("bits", [3, 10, 12])
+def test_bits_in_tiles(bits, apart):
+    """Tiles pad their rows each; channels may lie one after the other."""
+    values = np.arange(11 * 37 * 3).reshape(11, 37, 3) * 37 % 2**bits
+    close(
+        read_picture(tiff_of_bits(values, bits, 2, tile=16, apart=apart)),
+        values * (255 / (2**bits - 1)),
+        0.51 if bits < 8 else 0.01,
+    )
 
 
 def test_targa_needs_its_name(tmp_path):

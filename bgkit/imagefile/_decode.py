@@ -19,7 +19,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bgkit.errors import ImageError
-from bgkit.imagefile import _heic, _jpeg, _jxl, _metadata, _pillow, _png, _profile, _raw, _signals, _tiff
+from bgkit.imagefile import (
+    _gif,
+    _heic,
+    _jpeg,
+    _jxl,
+    _metadata,
+    _pillow,
+    _png,
+    _profile,
+    _raw,
+    _signals,
+    _tiff,
+    _windows,
+)
 from bgkit.imagefile._formats import HEAD, Format, format_of, load_plugin
 from bgkit.imagefile._source import Source, pixel_limit, take
 from bgkit.imagefile._stored import Array, Stored, Wanted
@@ -30,8 +43,11 @@ _READERS: dict[str, Callable[[bytes, Format, Wanted], Stored]] = {
     "JPEG": _jpeg.read,
     "PNG": _png.read,
     "TIFF": _tiff.read,
+    "BMP": _windows.read_bmp,
+    "GIF": _gif.read,
     "HEIC": _heic.read,
     "JPEG XL": _jxl.read,
+    "ICO": _windows.read_ico,
     "camera raw": _raw.read,
 }  # all other formats are Pillow's
 
@@ -167,6 +183,9 @@ def _to_srgb(stored: Stored, managed: bool, notes: list[str]) -> tuple[Array, st
     if space is None and managed:
         space = _by_exif(stored.exif)
     name: str | None = None
+    points = _profile.code_points(space) if managed and isinstance(space, bytes) and mode == "RGB" else None
+    if points:
+        space = _signals.of_code_points(*points, depth=16 if color.dtype == np.uint16 else 8) or space
     if managed and isinstance(space, _signals.Space):
         if space.note:
             notes.append(space.note)

@@ -55,7 +55,10 @@ def _samples(pixels: bytes, info: Any) -> tuple[Array, Array | None, int]:
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Return width and height by the first bits (ISO/IEC 18181-1, SizeHeader), before anything is decoded."""
+    """Return width and height, upright, by the first bits, before anything is decoded.
+
+    They are SizeHeader and the beginning of ImageMetadata (ISO/IEC 18181-1, D.2 and D.3).
+    """
     if data[:2] != b"\xff\x0a":
         start = next((box for box in _boxes.boxes(data, 0, len(data)) if box.kind in (b"jxlc", b"jxlp")), None)
         if start is None:
@@ -76,6 +79,9 @@ def size_of(data: bytes) -> tuple[int, int]:
     height = side(small)
     ratio = bits(3)
     if ratio == 0:
-        return side(small), height
-    above, below = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
-    return height * above // below, height
+        width = side(small)
+    else:
+        above, below = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
+        width = height * above // below
+    turned = not bits(1) and bits(1) and bits(3) >= 4  # all_default, extra_fields, orientation - 1
+    return (height, width) if turned else (width, height)

@@ -1,4 +1,4 @@
-"""What Pillow decodes: WebP, BMP, GIF, AVIF, PNM, TGA, JPEG 2000, QOI, ICO, PSD, and pictures in memory.
+"""What Pillow decodes: WebP, AVIF, PNM, TGA, JPEG 2000, QOI, PSD, pictures in memory, and the pixels of others.
 
 Samples of 16 bits, which Pillow halves where there are several channels, come from OpenCV.
 """
@@ -22,7 +22,17 @@ from bgkit.imagefile._formats import Format, load_plugin
 from bgkit.imagefile._noise import heard
 from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_floats, choose_page, dpi_of, unmultiplied
 
-__all__ = ["GRAY_16", "apart", "orientation", "read", "read_memory", "split", "through_opencv", "warnings_of_libtiff"]
+__all__ = [
+    "GRAY_16",
+    "apart",
+    "open_header",
+    "orientation",
+    "read",
+    "read_memory",
+    "split",
+    "through_opencv",
+    "warnings_of_libtiff",
+]
 
 GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16 bits, all of them gray
 
@@ -30,7 +40,7 @@ GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16 bits, all 
 def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     """Decode a file of a format that needs nothing of its own."""
     picture = open_header(data, form)
-    count = 1 if form.name in ("PSD", "ICO", "JPEG 2000") else int(getattr(picture, "n_frames", 1))
+    count = 1 if form.name in ("PSD", "JPEG 2000") else int(getattr(picture, "n_frames", 1))
     page = choose_page(wanted.page, count)
     if page > 1:
         picture.seek(page - 1)

@@ -16,7 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Curves", "curves_of_profile", "describe", "is_srgb", "of_lab", "srgb_profile", "through_lcms"]
+__all__ = [
+    "Curves",
+    "code_points",
+    "curves_of_profile",
+    "describe",
+    "is_srgb",
+    "of_lab",
+    "srgb_profile",
+    "through_lcms",
+]
 
 # Linear sRGB to XYZ as ICC sees it: adapted to D50 (Bradford), Y = 1 for white. The values of sRGB's own profile.
 _D50_FROM_SRGB = np.array(
@@ -69,12 +78,7 @@ def curves_of_profile(profile: bytes) -> Curves | None:
     ValueError, struct.error
         If the profile is broken.
     """
-    space, connection = profile[16:20], profile[20:24]
-    (count,) = struct.unpack_from(">I", profile, 128)
-    tags = {}
-    for index in range(min(count, 100)):
-        name, offset, size = struct.unpack_from(">4sII", profile, 132 + 12 * index)
-        tags[name] = profile[offset : offset + size]
+    space, connection, tags = profile[16:20], profile[20:24], _tags(profile)
     if space == b"GRAY" and b"kTRC" in tags:
         return Curves((_curve(tags[b"kTRC"]),), np.eye(3, dtype=np.float32))
     wanted = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
@@ -83,6 +87,33 @@ def curves_of_profile(profile: bytes) -> Curves | None:
     columns = [np.array(struct.unpack_from(">3i", tags[name], 8)) / 65536 for name in wanted[:3]]
     matrix = np.linalg.inv(_D50_FROM_SRGB) @ np.stack(columns, -1)
     return Curves(tuple(_curve(tags[name]) for name in wanted[3:]), matrix.astype(np.float32))
+
+
+def code_points(profile: bytes) -> tuple[int, int, bool] | None:
+    """Return primaries, transfer and range by H.273 that an RGB profile says of itself, or None.
+
+    They stand in its tag cicp (ICC.1:2022, 9.2.17), as libjxl writes it. A profile of high dynamic range has tables
+    beside it that map its light to paper; "ITUR_2100_PQ_FULL" (W3C note on PQ in PNG) has the tables alone.
+    """
+    try:
+        if profile[16:20] != b"RGB ":
+            return None
+        tag = _tags(profile).get(b"cicp", b"")
+        if tag[:4] == b"cicp" and len(tag) >= 12:
+            return tag[8], tag[9], bool(tag[11])
+        return (9, 16, True) if describe(profile) == "ITUR_2100_PQ_FULL" else None
+    except Exception:  # broken, which converting by it will say
+        return None
+
+
+def _tags(profile: bytes) -> dict[bytes, bytes]:
+    """Return the tags of a profile (ICC.1:2022, 7.3)."""
+    (count,) = struct.unpack_from(">I", profile, 128)
+    tags = {}
+    for index in range(min(count, 100)):
+        name, offset, size = struct.unpack_from(">4sII", profile, 132 + 12 * index)
+        tags[name] = profile[offset : offset + size]
+    return tags
 
 
 @np.errstate(all="ignore")  # a hostile exponent gives infinities, which are clipped

@@ -133,8 +133,8 @@ def _to_srgb_primaries(chromaticities: tuple[float, ...]) -> NDArray[np.float32]
     return matrix.astype(np.float32) if np.abs(matrix).max() < 1e3 else None
 
 
-def of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None) -> Space | None:
-    """Return what the gAMA and cHRM chunks of a PNG say, or None where they say nothing.
+def of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None, form: str = "PNG") -> Space | None:
+    """Return what gAMA and cHRM of a PNG say, or their like in another format; None where they say nothing.
 
     A gamma within 5 % of 1/2.2 is what most programs write when they mean sRGB; it is taken so.
     """
@@ -155,8 +155,8 @@ def of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None) -> 
         matrix = found
     x = np.linspace(0, 1, _STEPS)
     if plain or gamma is None:
-        return Space("PNG primaries", Curves((_srgb_light(x).astype(np.float32),) * 3, matrix))
-    return Space(f"PNG gamma {gamma:g}", Curves(((x ** (1 / gamma)).astype(np.float32),) * 3, matrix))
+        return Space(f"{form} primaries", Curves((_srgb_light(x).astype(np.float32),) * 3, matrix))
+    return Space(f"{form} gamma {gamma:g}", Curves(((x ** (1 / gamma)).astype(np.float32),) * 3, matrix))
 
 
 def adobe_rgb() -> Space:

@@ -4,9 +4,9 @@ A TIFF is a chain of directories (TIFF 6.0, section 2), some of them reduced pic
 (SubIFDs). The pages of a file are its full pictures; a thumbnail is none, wherever it stands. Camera raw files are
 TIFFs too, recognized by a color filter array or linear raw data in any directory.
 
-Pillow decodes 1 to 8 bits. For 16 bits, floats, several extra samples, CIELAB and channels one after the other it is
-asked for *bytes*: a directory is added to the file that calls the same strips or tiles a gray picture of 8 bits, as
-many times as wide as a pixel has bytes. So libtiff undoes any compression it knows, and what the bytes mean (order,
+Pillow decodes 1, 2, 4 and 8 bits. For other depths, floats, several extra samples, CIELAB and channels one after the
+other it is asked for *bytes*: a directory is added to the file that calls the same strips or tiles a gray picture of
+8 bits, as wide as a row has bytes. So libtiff undoes any compression it knows, and what the bytes mean (order, bits,
 differences of section 14, planes) is settled here, without loss.
 """
 
@@ -257,7 +257,7 @@ def _beginning_at(file: _File, offset: int, more: bytes = b"") -> io.BytesIO:
 
 
 def _by_pillow(file: _File, directory: Directory, form: Format) -> Stored:
-    """Decode 1 to 8 bits, palettes, faxes, JPEG in TIFF: all that Pillow gives as stored."""
+    """Decode bits, bytes, palettes, faxes, JPEG in TIFF: all that Pillow gives as stored."""
     from PIL.TiffImagePlugin import COMPRESSION_INFO
 
     compression = directory.number(file, COMPRESSION, 1)
@@ -314,7 +314,7 @@ def _layout(file: _File, directory: Directory) -> tuple[tuple[int, ...], int, in
 def _wants_samples(file: _File, directory: Directory) -> bool:
     """Tell the layouts that Pillow halves, mixes up or refuses."""
     bits, photometric, samples, kind, compression = _layout(file, directory)
-    if compression not in _BYTEWISE or photometric not in _COLORS or len(set(bits)) != 1 or bits[0] % 8:
+    if compression not in _BYTEWISE or photometric not in _COLORS or len(set(bits)) != 1:
         if max(bits, default=0) > 8 and photometric not in (_BLACK_IS_ZERO, _WHITE_IS_ZERO):
             raise ImageError(
                 f"has {max(bits)} bits per channel in a layout that bgkit does not read "
@@ -322,7 +322,7 @@ def _wants_samples(file: _File, directory: Directory) -> bool:
             )
         return False
     plain = _COLORS[photometric]
-    odd = kind != 1 or bits[0] > 8
+    odd = kind != 1 or bits[0] > 8 or (bits[0] < 8 and not (bits[0] in (1, 2, 4) and samples == 1))
     return odd or photometric in (_CIELAB, _ICCLAB) or (photometric == _INKS and samples != plain)
 
 
@@ -330,15 +330,20 @@ def _by_samples(file: _File, directory: Directory) -> Stored:
     """Decode to samples, and give them their meaning."""
     bits, photometric, samples, kind, _ = _layout(file, directory)
     count = _COLORS[photometric]
-    size = bits[0] // 8
     what = {1: "unsigned", 2: "signed", 3: "floating-point"}.get(kind, "undefined")
-    if (kind, size) not in ((1, 1), (1, 2), (3, 2), (3, 4), (3, 8)):
+    packed = kind == 1 and bits[0] < 16 and bits[0] != 8  # samples that are no whole bytes
+    if not packed and (kind, bits[0]) not in ((1, 8), (1, 16), (3, 16), (3, 32), (3, 64)):
         raise ImageError(f"has {what} samples of {bits[0]} bits, which have no agreed white; save it with 8 or 16")
     if samples < count:
         raise ImageError(f"is damaged: {samples} channels, where its colors need {count}")
     if photometric == _INKS and directory.number(file, INK_SET, 1) != 1:
         raise ImageError("has other inks than cyan, magenta, yellow and black; save it as RGB")
-    pixels = _pixels(file, directory, samples, np.dtype(f"{file.order}{'uf'[kind == 3]}{size}"))
+    if packed and photometric in (_CIELAB, _ICCLAB):
+        raise ImageError(f"has CIELAB of {bits[0]} bits, which bgkit does not read; save it with 8 or 16")
+    if packed:
+        pixels = _packed_pixels(file, directory, samples, bits[0])
+    else:
+        pixels = _pixels(file, directory, samples, np.dtype(f"{file.order}{'uf'[kind == 3]}{bits[0] // 8}"))
     extra = directory.values(file, EXTRA)
     color: Array = pixels[:, :, :count]
     alpha = next((pixels[:, :, count + k] for k, each in enumerate(extra[: samples - count]) if each in (1, 2)), None)
@@ -381,20 +386,49 @@ def _from_lab(color: Array, photometric: int) -> Array:
     return _profile.of_lab(lab)
 
 
-def _pixels(file: _File, directory: Directory, samples: int, dtype: np.dtype[Any]) -> Array:
-    """Return all samples as (M, N, samples) in this machine's byte order."""
-    rows, cols = directory.number(file, LENGTH, 0), directory.number(file, WIDTH, 0)
+def _planes(file: _File, directory: Directory, samples: int) -> tuple[bool, int, int, int, int]:
+    """Return whether channels lie apart, planes, channels in each, columns of a tile, and columns with its padding."""
+    cols = directory.number(file, WIDTH, 0)
     apart = directory.number(file, PLANAR, 1) == 2 and samples > 1
     planes, together = (samples, 1) if apart else (1, samples)
     tile = directory.number(file, TILE_WIDTH, 0)
-    across = -(-cols // tile) * tile if tile else cols
+    return apart, planes, together, tile or cols, -(-cols // tile) * tile if tile else cols
+
+
+def _packed_pixels(file: _File, directory: Directory, samples: int, bits: int) -> Array:
+    """Return samples of less than 16 bits that lie bit by bit, spread over 8 or 16 (TIFF 6.0, BitsPerSample).
+
+    Each row of a tile or a strip begins with a byte of its own, the highest bit first.
+    """
+    if directory.number(file, PREDICTOR, 1) != 1 and directory.number(file, COMPRESSION, 1) not in (1, 32773):
+        raise ImageError(f"has a predictor for samples of {bits} bits, which bgkit does not read; save it without")
+    rows, cols = directory.number(file, LENGTH, 0), directory.number(file, WIDTH, 0)
+    apart, planes, together, tile, across = _planes(file, directory, samples)
+    stride = -(-tile * together * bits // 8)  # bytes of a row of a tile
+    depth: type[np.unsignedinteger[Any]] = np.uint16 if bits > 8 else np.uint8
+    spread = np.rint(np.arange(2**bits) * (np.iinfo(depth).max / (2**bits - 1))).astype(depth)
+    weights = 1 << np.arange(bits - 1, -1, -1)
+    out = np.empty((rows, cols, samples), depth)
+    for plane in range(planes):
+        packed = _bytes_of(file, directory, plane if apart else None, across // tile * stride)
+        for row, line in enumerate(packed):  # row by row: each bit takes a byte meanwhile
+            each = np.unpackbits(line.reshape(-1, stride), axis=1)[:, : tile * together * bits]
+            values = spread[each.reshape(-1, bits) @ weights].reshape(across, together)
+            out[row, :, plane * together : (plane + 1) * together] = values[:cols]
+    return out
+
+
+def _pixels(file: _File, directory: Directory, samples: int, dtype: np.dtype[Any]) -> Array:
+    """Return all samples as (M, N, samples) in this machine's byte order."""
+    rows, cols = directory.number(file, LENGTH, 0), directory.number(file, WIDTH, 0)
+    apart, planes, together, tile, across = _planes(file, directory, samples)
     predictor = directory.number(file, PREDICTOR, 1)
     if directory.number(file, COMPRESSION, 1) in (1, 32773):
         predictor = 1  # differences belong to LZW and its successors alone
     out = np.empty((rows, cols, samples), dtype.newbyteorder("="))
     for plane in range(planes):
         packed = _bytes_of(file, directory, plane if apart else None, across * together * dtype.itemsize)
-        stored = _without_differences(packed, predictor, (tile or across), together, dtype)
+        stored = _without_differences(packed, predictor, tile, together, dtype)
         out[:, :, plane * together : (plane + 1) * together] = stored.reshape(rows, across, together)[:, :cols]
     return out
 
