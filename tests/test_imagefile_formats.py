@@ -553,7 +553,7 @@ def jxl_of(
     plain, (rows, cols) = jxl(samples), samples.shape[:2]
 
     def enum(value: int) -> list[tuple[int, int]]:
-        return [(value, 2)] if value < 2 else [(2, 2), (value - 2, 4)]
+        return [(value, 2)] if value < 2 else [(2, 2), (value - 2, 4)] if value < 18 else [(3, 2), (value - 18, 6)]
 
     fields = [(1, 1), (rows // 8 - 1, 5), (0, 3), (cols // 8 - 1, 5), (0, 1)]  # SizeHeader, not all by default
     fields += [(1, 1), (turn - 1, 3), (0, 3)] if turn > 1 else [(0, 1)]

@@ -301,6 +301,8 @@ def _load(picture: Any) -> list[str]:
 def _layout(file: _File, directory: Directory) -> tuple[tuple[int, ...], int, int, int, int]:
     """Return bits, photometric interpretation, samples of a pixel, their format, and compression."""
     samples = directory.number(file, SAMPLES, 1)
+    if any(tag in directory.entries and not directory.values(file, tag) for tag in (BITS, FORMAT)):
+        raise ImageError("is truncated or damaged: what it says of its samples lies beyond its end")
     bits = directory.values(file, BITS, (1,))
     return (
         bits * samples if len(bits) == 1 else bits,
