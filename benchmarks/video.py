@@ -45,12 +45,17 @@ SUBJECTS = ("GT02", "GT04", "GT06", "GT08", "GT10", "GT13", "GT16", "GT20", "GT2
 
 @dataclass(frozen=True)
 class Sequence:
-    """Frames with known alpha, uint8 (F, M, N, 3) and float32 (F, M, N), and the plate where the ground is one."""
+    """Frames with known alpha, uint8 (F, M, N, 3) and float32 (F, M, N), and the plate where the ground is one.
+
+    ``motions`` say where what is at a pixel, if it is the subject, was in the frame before: columns and rows, px, float32
+    (F, M, N, 2); of the first frame, where it is.
+    """
 
     name: str
     subject: str
     frames: list[Array]
     alphas: list[Array]
+    motions: list[Array]
     plate: Array | None
 
 
@@ -72,7 +77,8 @@ def draw_sequence(subject: str, ground: Path, *, plate: bool, seed: int, size: t
         scale = 1.0
     phase = rng.uniform(0, 2 * np.pi, 6)
     speed = rng.uniform(0.5, 1, 6)
-    frames, alphas = [], []
+    frames, alphas, motions = [], [], []
+    last = None
     for time_ in pace * np.arange(count) / 24:
         wave = np.sin(2 * np.pi * 0.7 * speed * time_ + phase) - np.sin(phase)
         high, wide = cutout.shape[:2]
@@ -80,7 +86,10 @@ def draw_sequence(subject: str, ground: Path, *, plate: bool, seed: int, size: t
         motion[:, 2] += cols - wide / 2 + 0.12 * cols * wave[2], rows - high / 2 + 0.06 * rows * wave[3]
         row, col = np.mgrid[: 2 * rows, : 2 * cols].astype(np.float32)
         back = cv2.invertAffineTransform(motion).astype(np.float32)
-        col += np.float32(0.012 * cols * wave[4]) * np.sin(row / rows * 2.5)
+        bend = float(0.012 * cols * wave[4])
+        motions.append(_motion((motion, bend), last or (motion, bend), size))
+        last = motion, bend
+        col += np.float32(bend) * np.sin(row / rows * 2.5)
         moved = cv2.remap(
             cutout,
             back[0, 0] * col + back[0, 1] * row + back[0, 2],
@@ -94,7 +103,29 @@ def draw_sequence(subject: str, ground: Path, *, plate: bool, seed: int, size: t
         frames.append(np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8))
         alphas.append(np.ascontiguousarray(moved[..., 3]))
     name = f"{subject} on {ground.stem}"
-    return Sequence(name, subject, list(compressed(frames)), alphas, behind if plate else None)
+    return Sequence(name, subject, list(compressed(frames)), alphas, motions, behind if plate else None)
+
+
+def _motion(now: tuple[Array, float], before: tuple[Array, float], size: tuple[int, int]) -> Array:
+    """Return where a subject's pixels were; both places are an affine motion and a bend, drawn at twice the size."""
+    rows, cols = size
+    row, col = (2 * each + 0.5 for each in np.mgrid[:rows, :cols])  # the center of four pixels
+    col = col + now[1] * np.sin(row / rows * 2.5)
+    to_before = np.vstack([before[0], [0, 0, 1]]) @ np.linalg.inv(np.vstack([now[0], [0, 0, 1]]))
+    col, row = (to_before[axis, 0] * col + to_before[axis, 1] * row + to_before[axis, 2] for axis in (0, 1))
+    col = col - before[1] * np.sin(row / rows * 2.5)
+    return np.stack([(col - 0.5) / 2, (row - 0.5) / 2], -1).astype(np.float32)
+
+
+def draw_all() -> Iterator[Sequence]:
+    """Draw a sequence of each subject: every fifth over a plate, the others over photographs, at three paces."""
+    photographs = sorted((DATA / "ecssd" / "images").iterdir())
+    plates = sorted((DATA / "plates").glob("*_back.jpg"))
+    for number, subject in enumerate(SUBJECTS):
+        plate = number % 5 == 4
+        ground = plates[number % len(plates)] if plate else photographs[17 * number + 3]
+        pace = (0.25, 0.5, 1.0)[number % 3]
+        yield draw_sequence(subject, ground, plate=plate, seed=number, count=10, pace=pace)
 
 
 def compressed(frames: list[Array]) -> Iterator[Array]:

@@ -280,6 +280,39 @@ def test_a_moving_camera_has_no_empty_scene(tmp_path):
         bgkit.remove_video(film, tmp_path / "out.mov", PLATE)
 
 
+def sitting(tmp_path, there: int) -> bgkit.video.removal.Film:
+    """Send 12 frames through a pipeline: a disk sits there in so many of them, a small one passes."""
+    scene = cv2.GaussianBlur(np.random.default_rng(0).random((96, 128, 3)).astype(np.float32), (0, 0), 4) * 0.2 + 0.5
+    row, col = np.mgrid[:96, :128]
+    frames = []
+    for number in range(12):
+        alpha = np.clip(0.5 - (np.hypot(row - 60, col - 64) - 24), 0, 1)[..., None] * (number < there)
+        passing = np.clip(0.5 - (np.hypot(row - 12, col - 10 * number) - 8), 0, 1)[..., None]
+        frame = alpha * [0.9, 0.1, 0.1] + (1 - alpha) * scene
+        frames.append((passing * [0.1, 0.2, 0.8] + (1 - passing) * frame).astype(np.float32))
+    film = write_film(tmp_path / "a.mp4", frames, ticks=[512 * number for number in range(12)])
+    return bgkit.remove_video(film, tmp_path / "out.mov", PLATE)
+
+
+def test_a_subject_that_comes_and_sits_is_reported(tmp_path):
+    """In 7 of 12 frames it is in the median, in 5 it is not: nothing tells which is scene, so both are reported."""
+    for there in (7, 5):
+        (tmp_path / str(there)).mkdir()
+        doubts = sitting(tmp_path / str(there), there).doubts
+        assert "the empty scene is in doubt in" in doubts[0] and "in the middle" in doubts[0], there
+
+
+def test_a_subject_that_sits_all_the_time_is_reported(tmp_path):
+    """Every frame agrees with the median there; the network sees a disk in it."""
+    (doubt,) = sitting(tmp_path, 12).doubts
+    assert "the network sees a subject in the empty scene" in doubt and "--plate" in doubt
+
+
+def test_a_subject_that_passes_leaves_no_doubt(tmp_path):
+    """The disk that sits is not there: nothing is reported."""
+    assert sitting(tmp_path, 0).doubts == []
+
+
 def test_nothing_that_moves_is_no_subject(tmp_path):
     """A subject that stands still would be scene."""
     film = write_still_camera(tmp_path / "a.mp4", moving=False)

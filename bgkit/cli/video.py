@@ -67,7 +67,9 @@ Examples:
     help="What to do when the output exists; a run that was stopped is resumed.",
 )
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each frame.")
-@click.option("--strict", is_flag=True, help="Exit status 1 also when frames are flagged by the pipeline's checks.")
+@click.option(
+    "--strict", is_flag=True, help="Exit status 1 also when a check flags a frame, or the found scene is in doubt."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
     *,
@@ -132,6 +134,8 @@ def command(
     for text in film.notes:
         progress.note(text)
     progress.note(f"{shown(source)} -> {shown(output)}  {film.frames} frames, {progress.seconds():.1f} s")
+    for text in film.doubts:
+        progress.note(f"look: {text}")
     for name, count in film.flagged.items():
         progress.note(f"look: {count} frames: {name} ({FINDINGS[name].advice})")
     for text in film.held[:NAMED]:
@@ -143,7 +147,7 @@ def command(
     if film.stopped:
         click.echo(f"stopped; {shown(output)} has the first {film.frames} frames; the same command resumes", err=True)
         return 130
-    return int(not film.ok or (strict and bool(film.flagged)))
+    return int(not film.ok or (strict and bool(film.flagged or film.doubts)))
 
 
 class _Progress:

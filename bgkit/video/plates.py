@@ -2,11 +2,16 @@
 
 Where the subject is in less than half of the frames, the median shows what is behind it. That the camera stands still
 is measured on the sample, not believed: the median has to explain the border of the frames, and to lie where they do.
+
+A subject that stays where it is becomes part of the median. Two signs of that are reported: places that look like the
+median in too few frames, so that two things take turns there, and something in the median that the network which ships
+is sure is a subject.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -15,9 +20,10 @@ from numpy.typing import NDArray
 
 from bgkit.backdrop.plate import Match, match_plate
 from bgkit.errors import VideoError
+from bgkit.stages import cnn_mask
 from bgkit.videofile import Frame, Reader
 
-__all__ = ["estimate_scene"]
+__all__ = ["Scene", "estimate_scene"]
 
 MOST = 32  # frames of the sample, so that its median is that of 16 or more
 LEAST = 5
@@ -28,10 +34,22 @@ FARTHEST = 0.0015  # of the diagonal, that a corner may move: 3 px of 1080p
 UNEXPLAINED = 0.4  # of a frame's border
 DIFFERENT = 12 / 255  # seen through a blur: more than noise
 SOMETHING = 0.002  # of a frame, that has to differ from the median for something to have moved
+SUPPORT = 2 / 3  # of the sample, that has to look like the median at each place
+DOUBTED = 0.005  # of a frame: smaller places are not reported
+SURE = 0.9  # of the network's mask
+SURE_SHARE = 0.6  # of what the mask holds at 0.5; 0.85 or more of a clear subject, 0.25 of an empty street
 
 
-def estimate_scene(reader: Reader) -> NDArray[Any]:
-    """Return the scene without what moves, (M, N, 3) in the samples of the frames.
+@dataclass(frozen=True)
+class Scene:
+    """The empty scene (M, N, 3), if there is one, and why it may not be empty, a sentence for each sign."""
+
+    plate: NDArray[Any] | None
+    doubts: tuple[str, ...] = ()
+
+
+def estimate_scene(reader: Reader) -> Scene:
+    """Return the scene without what moves.
 
     Parameters
     ----------
@@ -65,7 +83,35 @@ def estimate_scene(reader: Reader) -> NDArray[Any]:
         raise VideoError(
             f"{name}: nothing moves in it, so what is subject and what is scene cannot be told apart; {remedy}"
         )
-    return plate
+    return Scene(plate, tuple(_doubts(sample, small)))
+
+
+def _doubts(sample: list[NDArray[Any]], plate: NDArray[np.float32]) -> Iterator[str]:
+    """Yield why the median, a small copy, may show the subject."""
+    remedy = "look at the result; if the subject is missing there, give the empty scene, as in --plate empty.jpg"
+    like = np.zeros(plate.shape[:2], np.float32)
+    for frame in sample:
+        like += _unlike(_small(frame), plate) <= DIFFERENT
+    poor = like < SUPPORT * len(sample)
+    if poor.mean() > DOUBTED:
+        yield (
+            f"the empty scene is in doubt in {poor.mean():.1%} of the picture, {_place(poor)}: something else is there "
+            f"in more than a third of the frames; {remedy}"
+        )
+    mask = cnn_mask(plate)
+    sure, some = (mask > SURE) & ~poor, (mask > 0.5) & ~poor
+    if sure.mean() > DOUBTED and sure.sum() > SURE_SHARE * some.sum():
+        yield (
+            f"the network sees a subject in the empty scene, {_place(sure)}, in {sure.mean():.1%} of the picture: what "
+            f"stays where it is all the time is taken for scene; {remedy}"
+        )
+
+
+def _place(where: NDArray[np.bool_]) -> str:
+    """Return where the middle of a region lies, as people say it."""
+    down, across = (np.flatnonzero(where.any(axis)).mean() / where.shape[1 - axis] for axis in (1, 0))
+    words = [("top", "middle", "bottom")[min(2, int(3 * down))], ("left", "middle", "right")[min(2, int(3 * across))]]
+    return "in the middle" if words == ["middle", "middle"] else f"at the {' '.join(dict.fromkeys(words))}"
 
 
 def _sample(frames: Iterator[Frame], most: int) -> list[NDArray[Any]]:
@@ -111,5 +157,10 @@ def _farthest(match: Match, shape: tuple[int, ...]) -> float:
 
 def _differing(frame: NDArray[np.float32], plate: NDArray[np.float32]) -> float:
     """Return the share of a frame that differs from the plate by more than noise."""
-    rest = cv2.GaussianBlur(np.abs(frame - plate).max(-1), (0, 0), 2)
-    return float((rest > DIFFERENT).mean())
+    return float((_unlike(frame, plate) > DIFFERENT).mean())
+
+
+def _unlike(frame: NDArray[np.float32], plate: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return by how much the samples of a frame differ from the plate's, noise apart, 0..1 (M, N)."""
+    unlike: NDArray[np.float32] = cv2.GaussianBlur(np.abs(frame - plate).max(-1), (0, 0), 2)
+    return unlike

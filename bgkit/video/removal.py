@@ -14,9 +14,6 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bgkit import __version__
 from bgkit.batch.jobs import Work, shown
 from bgkit.errors import PlanError
@@ -24,7 +21,7 @@ from bgkit.pipeline import Pipeline
 from bgkit.pipelinefile import load_pipeline
 from bgkit.removal import with_background
 from bgkit.video.outputs import FilmOutput, Output, PictureOutput, PipeOutput, is_opaque, kind_of, numbered
-from bgkit.video.plates import estimate_scene
+from bgkit.video.plates import Scene, estimate_scene
 from bgkit.video.record import Record
 from bgkit.video.running import Film, Run
 from bgkit.videofile import CREDIT, FORMATS, VIDEOS, Clip, Reader, open_video
@@ -129,7 +126,8 @@ def remove_video(
         for note in reader.clip.notes:
             news(f"{shown(name)}: {note}")
         scene = _scene(reader, chain, plate, news)
-        with Run(work, reader.clip, scene, behind, report, news, on_done) as run:
+        with Run(work, reader.clip, scene.plate, behind, report, news, on_done) as run:
+            run.film.doubts.extend(scene.doubts)
             output, record = _open_output(target, kind, work, reader.clip, (plate, behind))
             if record is not None and record.frames:
                 news(f"{record.frames} frames were done before")
@@ -150,9 +148,7 @@ def _is_there(target: str, kind: str) -> bool:
     return path.is_file() if kind in FORMATS else path.is_dir() and any(path.glob(f"*{kind}")) if kind != "-" else False
 
 
-def _scene(
-    reader: Reader, chain: Pipeline, plate: PathLikeText | None, news: Callable[[str], None]
-) -> NDArray[np.float32] | None:
+def _scene(reader: Reader, chain: Pipeline, plate: PathLikeText | None, news: Callable[[str], None]) -> Scene:
     """Return the empty scene: the one that was given, or where the pipeline needs one that the film shows."""
     from bgkit.imagefile import read_picture
     from bgkit.layers import as_layer
@@ -165,15 +161,15 @@ def _scene(
             raise PlanError(
                 f"--plate {shown(plate)}: expected the film's {clip.rows} x {clip.cols} (rows x columns), got {got}"
             )
-        return given
+        return Scene(given)
     if "plate" not in chain.needs():
-        return None
+        return Scene(None)
     if not clip.again:
         raise PlanError(f"{shown(clip.name)}: {chain.name} needs the empty scene; give --plate FILE")
     with open_video(clip.name) as first:
-        scene: NDArray[np.float32] = as_layer("plate", estimate_scene(first))
+        found = estimate_scene(first)
     news("the empty scene was found in the film itself: the median of its frames")
-    return scene
+    return Scene(as_layer("plate", found.plate), found.doubts)
 
 
 def _open_output(

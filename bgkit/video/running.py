@@ -41,6 +41,7 @@ class Film:
     stopped: bool = False  # by the user; the same call resumes
     held: list[str] = field(default_factory=list)  # frames that failed and show the alpha of the one before
     flagged: Counter[str] = field(default_factory=Counter)  # finding -> frames, by the pipeline's checks
+    doubts: list[str] = field(default_factory=list)  # why the empty scene that was found may hold the subject
     problem: str = ""  # what was wrong with the input, of which all that could be read was used
     notes: list[str] = field(default_factory=list)
 
