@@ -37,12 +37,18 @@ def write_film(
     transfer: int = 1,
     metadata: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
+    chapters: Sequence[tuple[int, int, str]] = (),
     container: dict[str, str] | None = None,
 ) -> Path:
     """Write a film of frames (M, N, 3), 0..1, shown at ``ticks`` of 1/15360 s."""
     frames = [draw_frame(number) for number in range(len(ticks))] if frames is None else frames
     with av.open(str(path), "w", options=container or {}) as out:
         out.metadata.update(metadata or {})
+        marks = [
+            {"id": number, "start": first, "end": last, "time_base": TICK, "metadata": {"title": title}}
+            for number, (first, last, title) in enumerate(chapters)
+        ]
+        out.set_chapters(marks)
         stream = out.add_stream(codec, rate=30, options={"crf": "10"} if options is None else options)
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], layout
         stream.codec_context.time_base = TICK

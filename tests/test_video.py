@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -192,6 +193,84 @@ def test_a_killed_run_loses_one_piece(film, tmp_path, monkeypatch):
     assert (made.resumed, made.frames) == (6, 10) and len(read_film(tmp_path / "out.webm")[0]) == 10
 
 
+KILLED = """
+import os, signal, sys
+import bgkit
+from bgkit.video import outputs
+outputs.PIECE = 3
+chain = bgkit.load_pipeline(sys.argv[1])
+def done(number, total):
+    if number == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+bgkit.remove_video(sys.argv[2], sys.argv[3], chain, on_done=done)
+"""
+
+
+def test_a_process_that_is_killed_is_resumed_as_if_it_had_run_through(film, tmp_path, monkeypatch):
+    """SIGKILL after eight frames: the pieces are whole, and the film is the unbroken one, frame by frame."""
+    (tmp_path / "key.yaml").write_text(KEY.dump())
+    chain = bgkit.load_pipeline(tmp_path / "key.yaml")
+    args = [sys.executable, "-c", KILLED, str(tmp_path / "key.yaml"), str(film), str(tmp_path / "out.webm")]
+    assert subprocess.run(args, timeout=300, check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "out.webm").exists()
+    monkeypatch.setattr("bgkit.video.outputs.PIECE", 3)
+    made = bgkit.remove_video(film, tmp_path / "out.webm", chain)
+    assert (made.resumed, made.frames) == (6, 10)
+    bgkit.remove_video(film, tmp_path / "whole.webm", chain)
+    (resumed, times), (whole, others) = read_film(tmp_path / "out.webm"), read_film(tmp_path / "whole.webm")
+    assert times == others and all((one == other).all() for one, other in zip(resumed, whole, strict=True))
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_a_film_as_a_phone_writes_it(tmp_path):
+    """HEVC of 10 bits, uneven times, turned, with sound: upright, at its times, and the sound begins with it."""
+    film = write_film(
+        tmp_path / "a.mov", codec="libx265", layout="yuv420p10le", ticks=UNEVEN, rotation=90, sound="aac",
+        options={"crf": "10", "x265-params": "log-level=none"},
+    )  # fmt: skip
+    for name in ("out.mov", "out.webm"):
+        bgkit.remove_video(film, tmp_path / name, KEY)
+        frames, times = read_film(tmp_path / name)
+        assert frames[0].shape == (COLS, ROWS, 4), name
+        assert np.abs(np.array(times, float) - np.array([tick * TICK for tick in UNEVEN], float)).max() < 0.0006
+        with av.open(str(film)) as before, av.open(str(tmp_path / name)) as after:
+            first, last = (next(read.demux(audio=0)) for read in (before, after))
+            heard = [float(packet.pts * packet.time_base) for packet in (first, last)]
+            assert abs(heard[0] - heard[1]) < 0.03, name  # of Opus the first packet lies before 0, to be left out
+
+
+def test_chapters_go_along(tmp_path):
+    """In seconds; a stopped film ends the chapter that it stops in, and of --metadata none none is left."""
+    film = write_film(tmp_path / "a.mp4", ticks=EVEN, chapters=[(0, 1536, "one"), (1536, 5120, "two")])
+    for ending in ("webm", "mov"):
+        out = tmp_path / f"out.{ending}"
+        bgkit.remove_video(film, out, KEY)
+        with av.open(str(out)) as read:
+            found = [(float(each["start"] * each["time_base"]), each["metadata"]["title"]) for each in read.chapters()]
+        assert found == [(0.0, "one"), (0.1, "two")], ending
+    bgkit.remove_video(film, tmp_path / "none.mov", KEY, metadata="none")
+    with av.open(str(tmp_path / "none.mov")) as read:
+        assert read.chapters() == []
+
+
+def test_subtitles_are_said_to_be_left_out(tmp_path):
+    """Nothing is lost without a word."""
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:00,200\nHello\n")
+    parts = [av.open(str(path)) for path in (write_film(tmp_path / "a.mp4"), tmp_path / "a.srt")]
+    film = tmp_path / "a.mkv"
+    with av.open(str(film), "w") as out:
+        ways = {part: out.add_stream_from_template(part.streams[0]) for part in parts}
+        for part, stream in ways.items():
+            for packet in part.demux():
+                if packet.dts is not None:
+                    packet.stream = stream
+                    out.mux(packet)
+            part.close()
+    news = []
+    bgkit.remove_video(film, tmp_path / "out.mov", KEY, on_news=news.append)
+    assert news == [f"{film}: 1 track of subtitles, which the output does not get"]
+
+
 def test_existing_outputs(film, tmp_path):
     """Kept or refused where asked; the input is never overwritten."""
     out = tmp_path / "out.webm"
@@ -242,6 +321,46 @@ def test_a_first_frame_that_fails_ends_the_run(tmp_path, failing):
     film = write_film(tmp_path / "a.mp4", [draw_frame(5)] * 2, ticks=EVEN[:2])
     with pytest.raises(LayerError, match=r"a\.mp4: frame 1 \(0:00\.00\): fails_in_the_middle: no answer here"):
         bgkit.remove_video(film, tmp_path / "out.webm", failing)
+
+
+def test_a_stage_that_hangs_is_ended(tmp_path, monkeypatch):
+    """The third frame sleeps for a minute: with a time limit it is held and named, and the others are done."""
+    import minefield
+
+    from bgkit.pipelinefile import read_pipeline
+
+    minefield.install(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setattr("bgkit.stage._registered", {})
+    chain = read_pipeline(minefield.PIPELINE, name="minefield")
+    for number, color in enumerate([minefield.HARMLESS, minefield.HARMLESS, minefield.SLEEPS, minefield.HARMLESS]):
+        minefield.draw(tmp_path / "shots" / f"{number}.png", color)
+    made = bgkit.remove_video(tmp_path / "shots", tmp_path / "cut", chain, timeout=0.5, steady=False)
+    assert made.frames == 4 and len(made.held) == 1
+    assert "frame 3 (0:00.08): minefield: stopped, because the picture took longer than 0.5 s" in made.held[0]
+    alphas = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., 3] for path in sorted((tmp_path / "cut").glob("*.png"))]
+    assert np.abs(alphas[2].astype(int) - alphas[1]).max() == 0
+
+
+def test_a_process_that_dies_costs_its_frame(tmp_path, monkeypatch):
+    """As when memory runs out: the frame is held, and the next one has a new process."""
+    import minefield
+
+    from bgkit.pipelinefile import read_pipeline
+
+    minefield.install(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setattr("bgkit.stage._registered", {})
+    chain = read_pipeline(minefield.PIPELINE, name="minefield")
+    for number, color in enumerate([minefield.HARMLESS, minefield.DIES, minefield.REFUSES, minefield.HARMLESS]):
+        minefield.draw(tmp_path / "shots" / f"{number}.png", color)
+    made = bgkit.remove_video(tmp_path / "shots", tmp_path / "cut", chain, timeout=60, steady=False)
+    assert [text.split(": ", 2)[2] for text in made.held] == [
+        "the process that does the frames died (exit status 9); perhaps out of memory",
+        "minefield: does not like red",
+    ]
 
 
 PLATE = build("plate", [("clean_plate", {}), ("composite", {"background": "none"})])

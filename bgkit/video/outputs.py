@@ -80,8 +80,11 @@ def numbered(out: str) -> str:
 class FilmOutput:
     """A video file, encoded piece by piece."""
 
-    def __init__(self, path: Path, form: Form, clip: Clip, record: Record, metadata: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, form: Form, clip: Clip, record: Record, metadata: Mapping[str, str], *, chapters: bool = True
+    ) -> None:
         self.path, self.form, self.clip, self.record, self.metadata = path, form, clip, record, metadata
+        self.chapters = clip.chapters if chapters else ()
         self.note = ""
         self._encoder: Encoder | None = None
         self._part = Path()
@@ -123,7 +126,9 @@ class FilmOutput:
             sound = self.clip.name if self.clip.sound else None
             with replacing(self.path) as part:
                 pieces = [(path, start * self.clip.time_base) for path, start in self.record.pieces]
-                self.note = join(pieces, part, self.form, sound=sound, end=end, metadata=self.metadata)
+                self.note = join(
+                    pieces, part, self.form, sound=sound, end=end, metadata=self.metadata, chapters=self.chapters
+                )
         self.record.close(whole=whole)
 
 

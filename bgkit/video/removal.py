@@ -80,7 +80,8 @@ def remove_video(
     timeout : float, optional
         Seconds that a frame may take; it is then held, as one that fails.
     metadata : {"credit", "none", "all"}
-        What of the film's own metadata goes along: title, authors, copyright, time; nothing; or all, places included.
+        What of the film's own metadata goes along: title, authors, copyright, time and chapters; nothing; or all,
+        places included.
     if_exists : {"overwrite", "skip", "fail"}
         What to do when the output exists and is not that of a run that was stopped.
     report : path, optional
@@ -120,7 +121,8 @@ def remove_video(
             raise PlanError(f"{shown(target)}: exists; remove it, or overwrite it with --if-exists overwrite")
         if if_exists == "skip":
             return Film(skipped=True)
-    work.start_networks()
+    if timeout is None:
+        work.start_networks()
     news = on_news or (lambda text: None)
     with open_video(name, raw=raw, rate=None if rate is None else Fraction(rate).limit_denominator(1001)) as reader:
         for note in reader.clip.notes:
@@ -193,7 +195,8 @@ def _open_output(
         raise PlanError(f"{shown(path.parent)}: cannot be made: {error.strerror}") from error
     if kind in FORMATS:
         record = Record(path, key)
-        return FilmOutput(path, FORMATS[kind], clip, record, _metadata(clip, work.metadata)), record
+        about = _metadata(clip, work.metadata)
+        return FilmOutput(path, FORMATS[kind], clip, record, about, chapters=work.metadata != "none"), record
     pattern = numbered(target)
     record = Record(Path(pattern).parent, key)
     return PictureOutput(pattern, clip, record), record

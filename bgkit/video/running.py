@@ -24,6 +24,7 @@ from bgkit.batch.jobs import Work, shown
 from bgkit.errors import BgkitError, VideoError
 from bgkit.files import JsonLines
 from bgkit.layers import Layers
+from bgkit.video.apart import Apart
 from bgkit.video.outputs import Output
 from bgkit.video.record import Record
 from bgkit.videofile import Clip, Frame, Reader, open_video
@@ -69,6 +70,7 @@ class Run:
         self._stack = ExitStack()
         self._ground = self._stack.enter_context(_Ground(behind, clip)) if behind else None
         self._report = self._stack.enter_context(JsonLines(Path(report))) if report is not None else None
+        self._apart = self._stack.enter_context(Apart(work)) if work.timeout is not None else None
         self._shape: tuple[int, ...] | None = None
         self._said: set[str] = set()
 
@@ -135,7 +137,9 @@ class Run:
         brought: dict[str, Any] = {"plate": self.scene} if "plate" in takes else {}
         if "next" in takes and layers.previous is not None:  # a second frame, after this one or before it
             brought["next"] = layers.previous.image
-        return chain.run(layers, timeout=work.timeout, keep=wanted, **brought)
+        if self._apart is not None:
+            return self._apart.run(layers, wanted, brought)
+        return chain.run(layers, keep=wanted, **brought)
 
     def _flags(self, made: Layers) -> list[str]:
         from bgkit.findings import flagged

@@ -39,6 +39,7 @@ class Clip:
     full: bool = False
     pixel_aspect: Fraction = Fraction(1)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    chapters: tuple[tuple[Fraction, Fraction, str], ...] = ()  # from, to, in seconds, and title
     sound: bool = False
     notes: tuple[str, ...] = ()
     again: bool = True  # whether it can be read a second time; a pipe and a camera cannot

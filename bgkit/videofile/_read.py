@@ -125,6 +125,8 @@ class VideoReader(Reader):
         notes = ["interlaced; lines of two times are in each frame, and edges may show it"] * frame.interlaced_frame
         if codes[1] in _HIGH_RANGE:
             notes.append("high dynamic range was brought to sRGB; what is brighter than reference white is clipped")
+        if texts := len(self._container.streams.subtitles):
+            notes.append(f"{texts} track{'s' * (texts > 1)} of subtitles, which the output does not get")
         rate = stream.average_rate or stream.guessed_rate or context.framerate or Fraction(25)
         camera = _CAMERA.fullmatch(self.name) is not None
         count = stream.frames or None
@@ -142,6 +144,7 @@ class VideoReader(Reader):
             frame.color_range == 2,
             1 / aspect if turned else aspect,
             dict(self._container.metadata),
+            self._chapters(),
             bool(self._container.streams.audio) and not camera,
             tuple(notes),
             not camera,
@@ -156,6 +159,16 @@ class VideoReader(Reader):
             return frame
         self.close()
         raise VideoError(f"{self.name}: expected a film, got a file that holds no frame that can be decoded")
+
+    def _chapters(self) -> tuple[tuple[Fraction, Fraction, str], ...]:
+        origin = Fraction(self._container.start_time or 0, 1_000_000)
+        found = []
+        for each in self._container.chapters():
+            base = each["time_base"] or Fraction(1)
+            found.append(
+                (each["start"] * base - origin, each["end"] * base - origin, each["metadata"].get("title", ""))
+            )
+        return tuple(found)
 
     def _length(self) -> Fraction | None:
         """Return how long the film says it is, in seconds."""

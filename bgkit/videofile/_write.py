@@ -180,6 +180,7 @@ def join(
     sound: str | None = None,
     end: Fraction | None = None,
     metadata: Mapping[str, str] | None = None,
+    chapters: Sequence[tuple[Fraction, Fraction, str]] = (),
 ) -> str:
     """Join pieces of a film to one file, in order, with the sound of another one; frames are copied as they are.
 
@@ -196,6 +197,8 @@ def join(
         Seconds at which the sound ends, with the pictures.
     metadata : mapping, optional
         Of the file.
+    chapters : sequence of (from, to, title), optional
+        In seconds; what lies behind ``end`` is left out.
 
     Returns
     -------
@@ -206,6 +209,19 @@ def join(
     options = {"movflags": "faststart+use_metadata_tags"} if form.container in ("mp4", "mov") else {}
     with av.open(str(target), "w", format=form.container, options=options) as out:
         out.metadata.update(metadata or {})
+        out.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": round(first * 1000),
+                    "end": round((last if end is None else min(last, end)) * 1000),
+                    "time_base": Fraction(1, 1000),
+                    "metadata": {"title": title} if title else {},
+                }
+                for number, (first, last, title) in enumerate(chapters)
+                if end is None or first < end
+            ]
+        )
         with av.open(str(pieces[0][0])) as first:
             stream = out.add_stream_from_template(first.streams.video[0])
             stream.time_base = first.streams.video[0].time_base
