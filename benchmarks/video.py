@@ -6,9 +6,10 @@ Sequences with known alpha: the true foregrounds of ``test/studio`` under ``BGKI
 beside the checkout), moved by translation, rotation, scale and a slow wobble, over photographs of ``test/ecssd``; then
 noise of 3 levels, and H.264 (x264, constant rate factor 26), decoded again. Every frame is done by itself, and then the
 same alphas by ``steady``, which is all that differs. SAD is the mean over frames of the sum of alpha's error / 1000,
-dtSSD that of Erofeev et al. (2015). Flicker is dtSSD along the true motion, the error's change at the same point of the
-subject: what a filter in time can take away. An error that moves with the subject counts in dtSSD and not in flicker. The
-last three columns are the filter of ``steady`` with the true motion, believed everywhere: what no flow can better by much.
+dtSSD that of Erofeev et al. (2015). Flicker is dtSSD along the true motion, the error's change at the same
+point of the subject: what a filter in time can take away. An error that moves with the subject counts in dtSSD and not
+in flicker. The last three columns are the filter of ``steady`` with the true motion, believed everywhere: what no flow
+can better by much.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ SUBJECTS = ("GT02", "GT04", "GT06", "GT08", "GT10", "GT13", "GT16", "GT20", "GT2
 class Sequence:
     """Frames with known alpha, uint8 (F, M, N, 3) and float32 (F, M, N), and the plate where the ground is one.
 
-    ``motions`` say where what is at a pixel, if it is the subject, was in the frame before: columns and rows, px, float32
-    (F, M, N, 2); of the first frame, where it is.
+    ``motions`` say where what is at a pixel, if it is the subject, was in the frame before: columns and rows, px,
+    float32 (F, M, N, 2); of the first frame, where it is.
     """
 
     name: str
