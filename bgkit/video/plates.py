@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bgkit.backdrop.plate import Match, match_plate
 from bgkit.errors import VideoError
+from bgkit.layers import as_layer
 from bgkit.stages import cnn_mask
 from bgkit.videofile import Frame, Reader
 
@@ -42,9 +43,9 @@ SURE_SHARE = 0.6  # of what the mask holds at 0.5; 0.85 or more of a clear subje
 
 @dataclass(frozen=True)
 class Scene:
-    """The empty scene (M, N, 3), if there is one, and why it may not be empty, a sentence for each sign."""
+    """The empty scene, if there is one, and why it may not be empty, a sentence for each sign."""
 
-    plate: NDArray[Any] | None
+    plate: NDArray[np.float32] | None  # (M, N, 3), 0..1
     doubts: tuple[str, ...] = ()
 
 
@@ -83,7 +84,7 @@ def estimate_scene(reader: Reader) -> Scene:
         raise VideoError(
             f"{name}: nothing moves in it, so what is subject and what is scene cannot be told apart; {remedy}"
         )
-    return Scene(plate, tuple(_doubts(sample, small)))
+    return Scene(as_layer("plate", plate), tuple(_doubts(sample, small)))
 
 
 def _doubts(sample: list[NDArray[Any]], plate: NDArray[np.float32]) -> Iterator[str]:

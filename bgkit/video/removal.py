@@ -153,7 +153,6 @@ def _is_there(target: str, kind: str) -> bool:
 def _scene(reader: Reader, chain: Pipeline, plate: PathLikeText | None, news: Callable[[str], None]) -> Scene:
     """Return the empty scene: the one that was given, or where the pipeline needs one that the film shows."""
     from bgkit.imagefile import read_picture
-    from bgkit.layers import as_layer
 
     clip = reader.clip
     if plate is not None:
@@ -171,7 +170,7 @@ def _scene(reader: Reader, chain: Pipeline, plate: PathLikeText | None, news: Ca
     with open_video(clip.name) as first:
         found = estimate_scene(first)
     news("the empty scene was found in the film itself: the median of its frames")
-    return Scene(as_layer("plate", found.plate), found.doubts)
+    return found
 
 
 def _open_output(
