@@ -67,7 +67,7 @@ def measure(dataset: str, sample: Sample) -> dict[str, Any]:
     network = layers.mask
     values = {name: value for name, value in steps[merging].values.items() if name != "merge"}
     key = steps[merging].stage.function(image, **values)
-    signs = read_signs(image, key, network)
+    signs = read_signs(image, key, network, layers.facts["cnn_mask"]["sure"])
     errors = [float(np.abs(mask - truth).sum()) * factor**2 / 1000 for mask in (key, network)]
     both = pool(key, network, chance_of_key(signs))
     return {

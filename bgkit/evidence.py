@@ -3,9 +3,8 @@
 A color key is right wherever there is a plain backdrop, to the single hair, and worthless elsewhere; a network is
 roughly right nearly everywhere. Which case a picture is shows in itself: a plain backdrop lies close to one or two
 smooth surfaces, has no texture, shows on several sides and is no small part of the picture; the key is undecided along
-contours only, and takes little for backdrop that the network is sure is subject. A network that knows little of what
-stands out from a plain backdrop is lost. Seven such signs make, in a logistic regression, the chance that the key is
-the better mask. ``python benchmarks/evidence.py --write`` fits it and fills
+contours only, and takes little for backdrop that the network is sure is subject. A network that is unsure of what it
+marks is lost. Seven such signs make, in a logistic regression, the chance that the key is the better mask. ``python benchmarks/evidence.py --write`` fits it and fills
 ``docs/explanation/evidence.md``. All is computed on a copy of at most 256 px, in about 2 ms beside the backdrop's
 fit, which the key has paid for.
 """
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from bgkit.backdrop import estimate_backdrop
 from bgkit.logistic import Logistic
 
-__all__ = ["FIT", "SIGNS", "chance_of_key", "pool", "read_signs"]
+__all__ = ["FIT", "SIGNS", "chance_of_key", "pool", "read_signs", "sureness"]
 
 Floats = NDArray[Any]
 
@@ -39,26 +38,26 @@ SIGNS: Mapping[str, str] = MappingProxyType(
         "sides": "share of the four sides of which less than a twentieth shows backdrop",
         "ambiguous": "share of what is not clearly backdrop to the key that is not clearly subject either",
         "swallowed": "share of what the network is sure is subject that the key calls backdrop",
-        "known": "share of what the key is sure is subject that the network calls subject too",
+        "sure": "mean probability of what the network marks, each pixel weighed by its own",
     }
 )
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    5.146,
+    17.744,
     {
-        "noise": -1.667,
-        "texture": -1.721,
-        "little": -2.122,
-        "sides": -14.805,
-        "ambiguous": -6.05,
-        "swallowed": -13.11,
-        "known": -2.89,
+        "noise": -1.049,
+        "texture": -1.844,
+        "little": -1.653,
+        "sides": -10.955,
+        "ambiguous": -10.226,
+        "swallowed": -14.012,
+        "sure": -16.129,
     },
 )
 
 
-def read_signs(image: Floats, key: Floats, network: Floats) -> dict[str, float]:
+def read_signs(image: Floats, key: Floats, network: Floats, sure: float | None = None) -> dict[str, float]:
     """Return the signs that tell which mask to trust, each by its name in :data:`SIGNS`; larger speaks against the key.
 
     Parameters
@@ -67,10 +66,12 @@ def read_signs(image: Floats, key: Floats, network: Floats) -> dict[str, float]:
         sRGB, 0..1.
     key, network : float32 array of shape (M, N)
         The masks of a color key and of a network, 0..1.
+    sure : float, optional
+        :func:`sureness` of the network's own answer, where a refinement has made ``network`` of it, which hides doubt.
     """
     noise = estimate_backdrop(image).noise
     image, key, network = (_small(each) for each in (image, key, network))
-    backdrop, subject, sure = key < 1 - SURE, key > SURE, network > SURE
+    backdrop, subject, marked = key < 1 - SURE, key > SURE, network > SURE
     shown = [side.mean() > 0.05 for side in (backdrop[0], backdrop[-1], backdrop[:, 0], backdrop[:, -1])]
     return {
         "noise": float(np.log(max(noise, 0.2))),
@@ -78,9 +79,19 @@ def read_signs(image: Floats, key: Floats, network: Floats) -> dict[str, float]:
         "little": -float(np.log(max(backdrop.mean(), 0.01))),
         "sides": 1 - float(np.mean(shown)),
         "ambiguous": _share(~backdrop & ~subject, ~backdrop),
-        "swallowed": _share(backdrop & sure, sure),
-        "known": _share(subject & (network > 0.5), subject),
+        "swallowed": _share(backdrop & marked, marked),
+        "sure": sureness(network) if sure is None else sure,
     }
+
+
+def sureness(mask: Floats) -> float:
+    """Return how sure a mask is of what it marks: its mean, each pixel weighed by its own value; 0 of an empty one.
+
+    >>> sureness(np.float32([[0, 0.5, 1, 1]]))
+    0.9
+    """
+    total = float(mask.sum(dtype=np.float64))
+    return float(cv2.norm(mask, cv2.NORM_L2SQR)) / total if total > 0 else 0.0
 
 
 def chance_of_key(signs: Mapping[str, float], fit: Logistic | None = None) -> float:

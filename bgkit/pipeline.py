@@ -109,7 +109,8 @@ class Step:
         assert layers.mask is not None
         if self.values["merge"] != EVIDENCE:
             return MERGES[self.values["merge"]](array, layers.mask)
-        signs = evidence.read_signs(layers.image, array, layers.mask)
+        answers = [each["sure"] for each in layers.facts.values() if "sure" in each]  # of networks, before refinement
+        signs = evidence.read_signs(layers.image, array, layers.mask, *answers[-1:])
         facts["evidence"] = signs
         facts["chance"] = evidence.chance_of_key(signs)
         return evidence.pool(array, layers.mask, facts["chance"])

@@ -7,10 +7,10 @@ import pytest
 from conftest import disk_scene
 
 from bgkit import load_pipeline
-from bgkit.evidence import FIT, SIGNS, chance_of_key, pool, read_signs
+from bgkit.evidence import FIT, SIGNS, chance_of_key, pool, read_signs, sureness
 from bgkit.logistic import Logistic, auc, crossed, fit_logistic
 from bgkit.pipelinefile import read_pipeline
-from bgkit.stages import luv_threshold
+from bgkit.stages import cnn_mask, luv_threshold
 
 IMAGE, ALPHA = disk_scene()
 IMAGE = np.float32(IMAGE)
@@ -30,13 +30,25 @@ def test_a_busy_background_speaks_for_the_network():
     assert chance_of_key(read_signs(BUSY, key, np.float32(ALPHA))) < 0.05
 
 
-def test_a_network_that_knows_little_of_what_stands_out_is_lost():
-    """Of two networks the one that found a tenth of the subject is trusted less than the one that found all."""
+def test_a_network_that_doubts_what_it_marks_is_lost():
+    """Of two networks the one that gives the subject six tenths is trusted less than the one that gives it all."""
     key = luv_threshold(IMAGE)
-    part = np.array(ALPHA, np.float32)
-    part[:, part.any(0).nonzero()[0][0] + 8 :] = 0
-    lost, whole = (chance_of_key(read_signs(IMAGE, key, np.float32(each))) for each in (part, ALPHA))
-    assert lost > whole
+    lost, whole = (chance_of_key(read_signs(IMAGE, key, np.float32(each * ALPHA))) for each in (0.6, 1))
+    assert lost > whole + 0.02
+
+
+def test_doubt_counts_though_a_refinement_has_hidden_it():
+    """What the network itself was unsure of speaks for the key, however hard the refined mask is."""
+    key = luv_threshold(IMAGE)
+    lost, whole = (chance_of_key(read_signs(IMAGE, key, np.float32(ALPHA), sure)) for sure in (0.5, 1))
+    assert lost > whole + 0.02
+
+
+def test_the_merge_reads_how_sure_the_network_was_before_refinement():
+    """The sign is the one that ``cnn_mask`` noted, not that of the mask that the CRF has hardened."""
+    chain = "bgkit: 1\nstages: [cnn_mask, dense_crf, {luv_threshold: {merge: evidence}}]\n"
+    facts = read_pipeline(chain).run(IMAGE).facts
+    assert facts["luv_threshold"]["evidence"]["sure"] == facts["cnn_mask"]["sure"] == sureness(cnn_mask(IMAGE))
 
 
 def test_every_sign_is_in_the_fit_and_speaks_against_the_key():

@@ -11,6 +11,7 @@ from onnx import helper
 from onnx_files import red_channel, value, with_card, write
 
 from bgkit.errors import ModelError, ParamError
+from bgkit.evidence import sureness
 from bgkit.models import tiling
 from bgkit.models.session import network
 from bgkit.models.tiling import run_tiled, starts
@@ -35,14 +36,15 @@ def test_constant_picture_is_empty():
 
 
 def test_facts_name_network_file_and_provider(tmp_path, scene):
-    """A run records which network ran, the checksum of its file, its license and the provider."""
+    """A run records which network ran, its file's checksum, its license, the provider and how sure it was."""
     import hashlib
 
     path = red_channel(tmp_path / "red.onnx")
     model = with_card(path, "size = 8")
     with collect_notes() as facts:
-        cnn_mask(scene[0], model=model)
+        mask = cnn_mask(scene[0], model=model)
     assert facts == {
+        "sure": sureness(mask),
         "model": "drawn",
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "license": "MIT",

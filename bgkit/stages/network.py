@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from bgkit.evidence import sureness
 from bgkit.layers import Array
 from bgkit.models import KnownModel
 from bgkit.models.session import network
@@ -70,7 +71,8 @@ def cnn_mask(
 
     Notes
     -----
-    The run's facts record the network's name, the SHA-256 of its file, its license and the provider.
+    The run's facts record the network's name, the SHA-256 of its file, its license and the provider, and how sure the
+    network is of what it marks (``sure``, 0..1), which ``merge: evidence`` goes by.
 
     Examples
     --------
@@ -79,9 +81,9 @@ def cnn_mask(
     (2, 3)
     """
     chosen = network(model, provider=provider)
-    note(**chosen.facts)
-    layers = {"image": image} if plate is None else {"image": image, "plate": plate}
-    return chosen.run(layers)
+    mask = chosen.run({"image": image} if plate is None else {"image": image, "plate": plate})
+    note(**chosen.facts, sure=sureness(mask))
+    return mask
 
 
 @stage(gives="mask")
