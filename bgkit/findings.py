@@ -37,16 +37,17 @@ __all__ = [
 Measure = Callable[[Array, Layers], float | None]
 SURE, FAINT = 0.9, 0.1  # of alpha
 PLAIN = 2.5  # dE*uv of noise; a busier backdrop says nothing of missing parts
+UNLIKELY = 0.05  # of a color key to be right: then what looks like a plain backdrop is none
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
 TRUST = Logistic(
-    7.587,
+    7.055,
     {
-        "disagreement": -0.544,
-        "missing": -0.054,
-        "doubt": -1.763,
-        "small": -3.07,
+        "unsure": -11.235,
+        "missing": -0.025,
+        "doubt": -1.079,
+        "small": -1.277,
     },
 )
 
@@ -179,7 +180,7 @@ def _subject_share(picture: Array, layers: Layers) -> float | None:
 def _missing(picture: Array, layers: Layers) -> float | None:
     """Return what differs clearly from a plain backdrop and was left out, in percent of the subject; None if busy.
 
-    Clearly: by 15 dE*uv and five times the backdrop's noise, from its color in any light above two thirds. Pieces
+    Busy is also what a merge by evidence left to the network alone. Clearly: by 15 dE*uv and five times the backdrop's noise, from its color in any light above two thirds. Pieces
     narrower than three of 256 pixels do not count: contours are soft.
     """
     import cv2
@@ -190,7 +191,7 @@ def _missing(picture: Array, layers: Layers) -> float | None:
     if layers.alpha is None:
         return None
     backdrop = estimate_backdrop(picture)
-    if backdrop.noise > PLAIN or backdrop.border_share < 0.25:
+    if backdrop.noise > PLAIN or backdrop.border_share < 0.25 or max(_chances(layers), default=1) < UNLIKELY:
         return None
     scale = min(1.0, 256 / int(max(picture.shape[:2])))
     rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
@@ -209,22 +210,24 @@ def _unsolved(picture: Array, layers: Layers) -> float | None:
     return 100 * max(left) if left else None
 
 
+def _chances(layers: Layers) -> list[float]:
+    """Return the chances that a color key is right, of merges by evidence."""
+    return [float(facts["chance"]) for facts in layers.facts.values() if "chance" in facts]
+
+
 def trust_signs(picture: Array, layers: Layers) -> dict[str, float]:
     """Return the signs of which ``trust`` is made; larger is worse.
 
-    ``disagreement`` of key and network (0..1), ``undecided`` between them (0..1), parts ``missing`` and ``doubt``
-    (logarithms of 1 + percent), and how far the subject is below a tenth of the picture (``small``) or above two
-    thirds (``large``), in powers of ten.
+    How ``unsure`` a network is of what it marks, as far as it is believed (0..1), parts ``missing`` and ``doubt``
+    (logarithms of 1 + percent), and how far the subject is below a tenth of the picture (``small``), in powers of ten.
     """
-    chances = [float(facts["chance"]) for facts in layers.facts.values() if "chance" in facts]
+    sure = [float(facts["sure"]) for facts in layers.facts.values() if "sure" in facts]
     share = (_subject_share(picture, layers) or 0.0) / 100
     return {
-        "disagreement": (_disagreement(picture, layers) or 0.0) / 100,
-        "undecided": max((1 - abs(2 * chance - 1) for chance in chances), default=0.0),
+        "unsure": (1 - min(sure, default=1.0)) * (1 - max(_chances(layers), default=0.0)),
         "missing": math.log1p(_missing(picture, layers) or 0.0),
         "doubt": math.log1p(_doubt(picture, layers) or 0.0),
         "small": max(0.0, math.log10(0.1 / max(share, 1e-4))),
-        "large": max(0.0, math.log10(max(share, 1e-4) / 0.67)),
     }
 
 

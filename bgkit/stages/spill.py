@@ -35,7 +35,7 @@ def despill(
     *,
     screen: Literal["auto", "green", "blue"] = "auto",
     strength: Annotated[float, Range(0, 1)] = 0.5,
-    reach: Annotated[float, Range(0, 100, "% of the subject", ui=(0, 10))] = 2,
+    reach: Annotated[float, Range(0, 100, "% of the subject", ui=(0, 10))] = 2.0,
 ) -> Floats:
     """Take the light of a green or blue screen off the subject, and leave its own greens and blues alone.
 
@@ -100,6 +100,7 @@ def _near_contour(excess: Floats, alpha: Floats, reach: float) -> Floats:
     """Return what of the excess falls off from the contour inwards; ``reach`` in shares of the subject's diagonal."""
     px = max(1e-3, reach * float(np.hypot(*subject_box(alpha))))
     depth = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    depth = np.minimum(depth, sum(alpha.shape))  # a picture without a contour has no end of it
     scale = min(1.0, SIDE / max(alpha.shape))
     size = tuple(max(1, round(scale * side)) for side in reversed(alpha.shape))
     deep = np.float32(depth > px)
