@@ -155,9 +155,15 @@ def _checked(info: Stage, values: Mapping[str, Any], node: Node) -> dict[str, An
     return info.check(values)
 
 
-def pipeline_schema() -> dict[str, Any]:
-    """Return the JSON Schema of pipeline files, with which editors complete and check them."""
-    names = stages.names()
+def pipeline_schema(names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the JSON Schema of pipeline files, with which editors complete and check them.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        The stages that a file may have; by default all that are installed, those of other packages, too.
+    """
+    names = stages.names() if names is None else list(names)
     values = {name: schema_in_files(stages.find(name).schema()) | {"type": ["object", "null"]} for name in names}
     checks = {
         name: {"type": "number", **each.range.schema(), "description": f"{each.meaning}, {each.limit}"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bgkit import stages
 from bgkit.models.card import card_schema
 from bgkit.pipelinefile import pipeline_schema
 from bgkit.train.recipefile import recipe_schema
@@ -15,5 +16,6 @@ from bgkit.train.recipefile import recipe_schema
 FOLDER = Path(__file__).resolve().parents[1] / "bgkit" / "schemas"
 
 if __name__ == "__main__":
-    for name, make in {"pipeline": pipeline_schema, "recipe": recipe_schema, "card": card_schema}.items():
-        (FOLDER / f"{name}.json").write_text(json.dumps(make(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    schemas = {"pipeline": pipeline_schema(stages.shipped()), "recipe": recipe_schema(), "card": card_schema()}
+    for name, schema in schemas.items():
+        (FOLDER / f"{name}.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -19,7 +19,7 @@ from bgkit.params import Param
 from bgkit.pipelinefile import shipped
 
 
-@pytest.mark.parametrize("name", stages.names())
+@pytest.mark.parametrize("name", stages.shipped())
 def test_each_stage_can_be_shown(name):
     """It has an effect, whose parameter is there and takes the values; stages with numbers show two or more."""
     effect = effects.effect_of(name)
@@ -28,7 +28,7 @@ def test_each_stage_can_be_shown(name):
     assert len(effect.values) != 1
 
 
-@pytest.mark.parametrize("name", stages.names())
+@pytest.mark.parametrize("name", stages.shipped())
 def test_page_of_a_stage_tells_every_parameter(name):
     """Each has a row with what it may be and its text."""
     info = stages.find(name)

@@ -94,7 +94,12 @@ FILES: dict[str, tuple[str, ...]] = {
 
 _file_of = {name: file for file, names in FILES.items() for name in names}
 
-__all__ = ["find", "names", "register", *_file_of]  # noqa: PLE0604
+__all__ = ["find", "names", "register", "shipped", *_file_of]  # noqa: PLE0604
+
+
+def shipped() -> list[str]:
+    """Return the names of bgkit's own stages, in the order of a chain."""
+    return [*_file_of]
 
 
 def names() -> list[str]:

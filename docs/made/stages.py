@@ -47,7 +47,7 @@ def write_stages(folder: Path) -> None:
     """Write a page for each stage, and the index that groups them."""
     folder.mkdir(parents=True)
     groups: dict[str, list[str]] = {}
-    for name in stages.names():
+    for name in stages.shipped():
         info = stages.find(name)
         family = info.function.__module__.rpartition(".")[2]
         groups.setdefault(FAMILIES[family], []).append(name)
