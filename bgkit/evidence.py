@@ -2,11 +2,11 @@
 
 A color key is right wherever there is a plain backdrop, to the single hair, and worthless elsewhere; a network is
 roughly right nearly everywhere. Which case a picture is shows in itself: a plain backdrop lies close to one or two
-smooth surfaces, has no texture, shows on several sides and is no small part of the picture; the key is undecided along
-contours only, and takes little for backdrop that the network is sure is subject. A network that is unsure of what it
-marks is lost. Seven such signs make, in a logistic regression, the chance that the key is the better mask. ``python benchmarks/evidence.py --write`` fits it and fills
-``docs/explanation/evidence.md``. All is computed on a copy of at most 256 px, in about 2 ms beside the backdrop's
-fit, which the key has paid for.
+smooth surfaces, has no texture, shows on several sides and is no small part of the picture; the key is undecided
+along contours only, and takes little for backdrop that the network is sure is subject. A network that is unsure of
+what it marks is lost. Seven such signs make, in a logistic regression, the chance that the key is the better mask.
+``python benchmarks/evidence.py --write`` fits it and fills ``docs/explanation/evidence.md``. All is computed on a
+copy of at most 256 px, in about 2 ms beside the backdrop's fit, which the key has paid for.
 """
 
 from __future__ import annotations

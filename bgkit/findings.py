@@ -180,8 +180,9 @@ def _subject_share(picture: Array, layers: Layers) -> float | None:
 def _missing(picture: Array, layers: Layers) -> float | None:
     """Return what differs clearly from a plain backdrop and was left out, in percent of the subject; None if busy.
 
-    Busy is also what a merge by evidence left to the network alone. Clearly: by 15 dE*uv and five times the backdrop's noise, from its color in any light above two thirds. Pieces
-    narrower than three of 256 pixels do not count: contours are soft.
+    Busy is also what a merge by evidence left to the network alone. Clearly: by 15 dE*uv and five times the
+    backdrop's noise, from its color in any light above two thirds. Pieces narrower than three of 256 pixels do not
+    count: contours are soft.
     """
     import cv2
 

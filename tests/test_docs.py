@@ -18,7 +18,7 @@ from bgkit.layers import Layers
 from bgkit.models.card import CHANNELS, parse_card
 from bgkit.pipelinefile import read_pipeline, shipped
 
-MADE = ("docs/reference/", "docs/gallery/", "docs/images/")  # pages and pictures made by the build, which checks the links to them
+MADE = ("docs/reference/", "docs/gallery/", "docs/images/")  # made by the build, which checks the links to them
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
