@@ -100,6 +100,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=type(value), default=value)
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "architectures")
     parser.add_argument("--times", action="store_true", help="of what is done, measure the times once more")
+    parser.add_argument("--untimed", action="store_true", help="on a busy machine: the page shows no times of these")
     parser.add_argument("--write", action="store_true", help=f"also write {PAGE.name} into docs")
     parser.add_argument("--quick", action="store_true", help="coarse, 3 steps, 4 pictures")
     options = parser.parse_args()
@@ -115,14 +116,15 @@ def main() -> int:
         given = read_budget(options.steps * options.batch, options.output) if waiting else None
         for name in waiting:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            results.put(name, {"budget": budget, **measure(name, budget, options.output, given)})
+            row = measure(name, budget, options.output, given)
+            results.put(name, {"budget": budget, **row, "timed": not options.untimed})
             print(f"{name}: {results.found[name]}", file=sys.stderr, flush=True)
     if options.times:
         for name, row in results.found.items():
             budget = row["budget"]
             row["onnx_ms"] = run_time(name, options.output / f"{file_name(name)}.onnx", budget["side"])
             row["training_s"] = step_time(name, budget) / budget["batch"]
-            results.put(name, row)
+            results.put(name, {**row, "timed": True})
             print(f"{name}: {row['training_s']:.3f} s, {row['onnx_ms']:.1f} ms", file=sys.stderr, flush=True)
     text = page(results, PAGE.read_text("utf-8"))
     print(text)
@@ -191,7 +193,8 @@ def _figures(row: dict) -> list[str]:
 
 def _costs(row: dict) -> list[str]:
     parameters = f"{row['parameters'] / 1e6:.2f}"
-    return [parameters, f"{row['gmac']:.2f}", f"{row['onnx_ms']:.1f}", f"{row['training_s']:.3f}"]
+    times = (f"{row['onnx_ms']:.1f}", f"{row['training_s']:.3f}") if row.get("timed", True) else ("", "")
+    return [parameters, f"{row['gmac']:.2f}", *times]
 
 
 def _table(titles: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> str:
@@ -336,7 +339,7 @@ AdamW 1e-3 with cosine decay, cross entropy and soft IoU, or the paper's own los
 It shows which network learns most from little and what each costs, not which is best in the end.
 One seed: differences of a few hundredths mean little.
 Five rows made again with samples drawn in another order moved by 0.004 to 0.046 in F max.
-Times are of two cores that may have been shared; in the rows in float32 they were, so read those times as upper bounds.
+Times are of two cores that may have been shared; rows that were trained beside other work have none.
 What ImageNet taught is worth more than any architecture here: compare the two rows of `pyramid-lite0`.
 `wss-tags` learns from whether there is a subject, and sees no mask.
 `wss`, its second stage, begins anew here and sees the same masks as the others.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -121,3 +122,20 @@ def test_one_chain_is_measured_anew(kept):
     new["pictures"][0]["name"] = "another"
     with pytest.raises(ValueError, match=r"expected .*, got another; measure all chains anew"):
         join(copy.deepcopy(kept), new)
+
+
+def test_figures_of_regions_are_the_studys():
+    """The table of docs/explanation/regions.md has the study's IoU, boundary IoU, MAD and CPU seconds of each stage."""
+    study = (ROOT / "docs" / "explanation" / "study.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "regions.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`[^|]*) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", page, re.MULTILINE)
+    names = {
+        "`region_saliency: {method: rcnn}`": "`region_saliency, R-CNN`",
+        "`region_saliency` (MDF)": "`region_saliency`",
+    }
+    assert len(rows) == 5
+    for title, *figures, seconds in rows:
+        name = re.escape(names.get(title, title))
+        measured = re.search(rf"^\| {name} \| (.*) \|$", study, re.MULTILINE)[1].split(" | ")
+        assert figures == measured[:3], title
+        assert float(seconds) == pytest.approx(float(measured[-1]), abs=0.0051), title

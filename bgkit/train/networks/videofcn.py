@@ -18,14 +18,15 @@ networks are (:mod:`bgkit.train.extra_inputs`).
 
 What differs. The paper draws a stack of deconvolutions in front of the answer; the layers here are those of the
 authors' released program. Answers are logits, enlarged four times, bilinearly, in evaluation. The share of subject is
-kept within 0.05..0.95, for without subject this loss is nothing. The loss was written without the paper's full text
-at hand, from its abstract and from that program, and may differ from its equation. The weights begin
-random, not as ImageNet's. A mask goes in as -1..1, about as large as normalized pictures are.
+kept within 0.05..0.95, for without subject this loss is nothing. The authors' program holds no training, and the
+paper's full text was not at hand: the loss is the balanced cross entropy of Xie and Tu (2015), which may differ from
+the paper's equation. The weights begin random, not as ImageNet's. A mask goes in as -1..1, about as large as
+normalized pictures are; the authors' program hands it in as 0..255 beside pictures less their mean.
 
 References
 ----------
 W. Wang, J. Shen, L. Shao, "Video salient object detection via fully convolutional networks", IEEE TIP 27(1), 2018
-(first 2017).
+(first 2017). S. Xie, Z. Tu, "Holistically-nested edge detection", ICCV 2015, equation 2.
 """
 
 from __future__ import annotations
