@@ -141,7 +141,7 @@ def main() -> None:
             screen = emulate(command, folder, [], 500, b"  failed: ")
         else:
             command = ["watch", "incoming", "-o", "shop", "-p", "shop.yaml", "--settle", "0.5"]
-            screen = emulate(command, folder, shots, 500, b"0106-broken")
+            screen = emulate(command, folder, shots, 500, b"FAILED")
     draw(screen, target)
 
 

@@ -25,8 +25,10 @@ def test_pictures_are_fresh(name):
 
 
 def test_no_other_picture_is_committed():
-    """What pages in ``docs`` show beside the README's strips is made by the build."""
-    assert {path.name for path in (ROOT / "docs" / "images").iterdir()} == {f"{name}-strip.jpg" for name in demo.SHOWN}
+    """The README shows the strips that are committed; what pages in ``docs`` show beside them is made by the build."""
+    committed = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "images").iterdir()}
+    assert committed == {f"docs/images/{name}-strip.jpg" for name in demo.SHOWN}
+    assert committed == set(re.findall(r"!\[[^]]*\]\(([^)]*)\)", (ROOT / "README.md").read_text("utf-8")))
 
 
 def test_figures_of_the_table_are_the_studys():
