@@ -21,7 +21,7 @@ from bgkit.stage import note, stage
 WORKING = 640  # px, the longer side of the copy on which flow is found
 SMALLEST = 24  # px, the shorter side of the smallest copy that has a flow: patches of 8 px on a scale of a half
 ASTRAY = 0.7  # px of the copy between start and end of the way there and back, at which belief falls to 1/e
-UNLIKE = 0.04  # between the moved picture and the new one, at which belief falls to 1/e
+UNLIKE = 0.07  # between the moved picture and the new one, at which belief falls to 1/e
 BLUR = 1.5  # px of the copy, before they are compared: noise is no difference
 
 
@@ -56,7 +56,7 @@ def steady(
     Notes
     -----
     With the flow v from this frame to the one before, out(p) = alpha(p) + s b(p) (previous(p + v) - alpha(p)), and
-    b = exp(-(r / 0.7 px)² - (d / 0.04)²), where r is how far there and back ends beside its start, d the largest
+    b = exp(-(r / 0.7 px)² - (d / 0.07)²), where r is how far there and back ends beside its start, d the largest
     difference of a channel between the moved picture and this one, and b is 0 for what comes from outside the frame.
 
     References
