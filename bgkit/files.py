@@ -51,6 +51,7 @@ __all__ = [
     "open_regular",
     "part_name",
     "passing_file",
+    "read_json",
     "read_lines",
     "read_text",
     "reason_of",
@@ -124,6 +125,24 @@ def read_text(path: Path, what: str, error: type[BgkitError], most: int = TEXT_L
         if isinstance(fault, BgkitError):
             raise
         raise error(f"{path}: cannot be read: {reason_of(fault)}") from None
+
+
+def read_json(path: Path, what: str, error: type[BgkitError], most: int = LINE_LIMIT) -> Any:
+    """Return the value of a JSON file; ``what`` it should be is said where it is something else.
+
+    Raises
+    ------
+    error
+        As :func:`read_text`, or if it is no JSON, or nested too deep.
+    """
+    try:
+        return json.loads(read_text(path, what, error, most))
+    except RecursionError:
+        raise error(f"{path}: expected {what}, got JSON that is nested too deep") from None
+    except ValueError as fault:
+        if isinstance(fault, BgkitError):
+            raise
+        raise error(f"{path}: expected {what}, got no JSON: {fault}"[:300]) from None
 
 
 def open_regular(path: Path) -> BinaryIO:

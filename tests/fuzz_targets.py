@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from onnx_files import card_text, red_channel
 
 from bgkit.errors import BgkitError
@@ -33,8 +35,7 @@ class Target:
         try:
             self.read(data)
         except BgkitError as error:
-            message = str(error)
-            assert message.isprintable() and len(message) <= 2000, f"no line for a terminal: {message!r}"
+            _is_line(error)
 
 
 @cache
@@ -149,6 +150,191 @@ def _values() -> list[bytes]:
     ]
 
 
+def _read_picture(data: bytes) -> None:
+    """Through the main door, with a small limit: a mutated header must not cost the time of 200 million pixels."""
+    from bgkit.imagefile import header_size, read_picture
+
+    header_size(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        picture = read_picture(data, max_pixels=1_000_000)
+    arrays = [picture.image] + ([] if picture.alpha is None else [picture.alpha])
+    for array in arrays:
+        assert array.dtype == np.float32 and array.shape[:2] == picture.image.shape[:2]
+        assert np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1
+    assert all(note.isprintable() for note in (*picture.notes, picture.profile or ""))
+
+
+def _pictures() -> list[bytes]:
+    from picture_files import samples_of_formats
+
+    return list(samples_of_formats().values())
+
+
+def _read_numbers(data: bytes) -> None:
+    """As a mask, a trimap, strokes and gray, as ``remove`` takes them beside a picture."""
+    from bgkit.imagefile import read_gray, read_mask, read_strokes, read_trimap
+
+    for reader in (read_mask, read_trimap, read_strokes, read_gray):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                samples = reader(data, max_pixels=1_000_000)
+        except BgkitError:
+            continue
+        assert samples.ndim == 2 and np.isfinite(samples).all()
+        assert set(np.unique(samples)) <= {0, 128, 255} or reader is not read_strokes
+
+
+def _numbers() -> list[bytes]:
+    from picture_files import png, saved, tiff, veil, wide
+    from PIL import Image
+
+    gray = np.repeat(np.uint8([[0, 128, 255]]), 9, 0)
+    palette = Image.fromarray(gray // 127)
+    palette.putpalette([0, 0, 0, 128, 128, 128, 255, 255, 255])
+    return [
+        saved(gray, "PNG"), saved(np.dstack([veil(), veil()]), "PNG"), saved(palette, "PNG", transparency=1),
+        saved(palette.convert("1"), "PNG"), png(wide(1), 0), tiff(gray / np.float32(255)),
+    ]  # fmt: skip
+
+
+def _read_color(data: bytes) -> None:
+    from bgkit.color import parse_color
+    from bgkit.dialects import rembg, removebg
+
+    text = data.decode("utf-8", "surrogateescape")
+    color = parse_color(text)
+    assert color is None or all(0 <= channel <= 1 for channel in color)
+    for dialect in (rembg, removebg):
+        try:
+            background = dialect.background_of(text)
+        except BgkitError:
+            continue
+        assert background == "none" or parse_color(background) is not None
+
+
+def _colors() -> list[bytes]:
+    return [b"#f00", b"#81d4fa", b"81d4faff", b"white", b"255, 0, 0, 255", b"0,0,0,0"]
+
+
+def _read_fields(data: bytes) -> None:
+    """As the server reads a form of its own dialect, remove.bg's and rembg's, down to the pipeline."""
+    from urllib.parse import parse_qsl
+
+    from bgkit.dialects import removebg as dialect
+    from bgkit.pipelinefile import load_pipeline
+    from bgkit.serve import native, rembg, removebg
+
+    try:
+        given = parse_qsl(data.decode("utf-8", "surrogateescape"), keep_blank_values=True)
+    except ValueError:  # more fields than a form may have, before bgkit sees them
+        return
+    for form in (native.One, rembg.Form, removebg.Form):
+        try:
+            fields = form.read(given)
+        except BgkitError as error:
+            _is_line(error)
+            continue
+        if form is removebg.Form:
+            names = ("roi", "crop", "crop_margin", "scale", "position", "add_shadow")
+            values = {name: getattr(fields, name) for name in names}
+            try:
+                dialect.pipeline_of(load_pipeline("classical"), size=(24, 40), **values).dump()
+            except BgkitError as error:
+                _is_line(error)
+
+
+def _fields() -> list[bytes]:
+    return [
+        b"pipeline=product&layer=alpha,mask&format=webp&background=%23fff&preview=9&seconds=1.5",
+        b"model=u2net&a=true&af=240&ab=10&ae=10&bgc=255,0,0,255&extras=%7B%7D",
+        b"roi=10%25+10%25+90%25+90%25&crop=true&crop_margin=10px+5%25&scale=80%25&position=center&bg_color=81d4fa",
+    ]
+
+
+def _read_sheet(data: bytes) -> None:
+    from bgkit.batch.contact import ContactSheet
+    from bgkit.batch.jobs import Job, Outcome, Work
+    from bgkit.pipelinefile import load_pipeline
+
+    sheet = ContactSheet(_file("sheet.html", data), Work(load_pipeline("classical"), "result"))
+    sheet.add(Outcome(Job(_folder() / "a.jpg", _folder() / "a.png", "a.jpg"), "skipped"))
+    sheet.write()
+
+
+def _sheets() -> list[bytes]:
+    shot = {"name": "a", "output": "a.png", "status": "done", "error": "", "reasons": {}, "flags": [], "warnings": []}
+    shot |= {"seconds": 1.5, "size": [4, 5], "picture": "", "result": ""}
+    return [b'<script type="application/json" id="sheet">' + json.dumps({"pictures": [shot]}).encode() + b"</script>"]
+
+
+def _read_comparison(data: bytes) -> None:
+    from bgkit.comparison.judging import cost, rankings, rows_as_csv
+    from bgkit.comparison.runs import _read_journal
+
+    records = [{**each, "variant": "v"} for each in _read_journal(_file("journal.jsonl", data)).values()]
+    rankings(["v"], records, ["iou"])
+    cost(["v"], records)
+    rows_as_csv({"v": "v"}, records, ["iou"])
+
+
+def _comparisons() -> list[bytes]:
+    record = dict.fromkeys(("variant", "picture", "file", "error", "problem"), "v") | {"status": "done"}
+    record |= {"seconds": {"read": 0.5}, "scores": {"iou": 0.9}, "signs": {}, "confidence": 0.5, "memory": 9}
+    return [json.dumps({"key": "k", "record": record}).encode()]
+
+
+def _read_coco(data: bytes) -> None:
+    from bgkit.evaluate import coco
+    from bgkit.train.coco import open_filtered
+    from bgkit.train.recipe import Data
+
+    notes, pictures = _folder() / "annotations" / "instances_val2017.json", _folder() / "val2017"
+    notes.parent.mkdir(exist_ok=True)
+    pictures.mkdir(exist_ok=True)
+    (pictures / "a.jpg").touch()
+    notes.write_bytes(data)
+    try:
+        open_filtered(_folder(), Data(folder=str(_folder())))
+    except BgkitError as error:
+        _is_line(error)
+    for sample in coco.open_persons(_folder(), "here").samples:
+        assert set(sample.read_truth().ravel()) <= {0, 1}
+
+
+def _cocos() -> list[bytes]:
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 6, "width": 8}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    return [
+        json.dumps(content | {"annotations": [{"image_id": 1, "category_id": 1, "segmentation": drawn}]}).encode()
+        for drawn in ([[2, 1, 5, 1, 5, 4, 2, 4]], {"counts": [13, 3, 3, 3, 3, 3, 20]}, {"counts": "=33000a0"})
+    ]
+
+
+def _read_run(data: bytes) -> None:
+    from bgkit.train.exportcard import _figures_of, _made_of
+
+    path = _file("run.json", data)
+    for reader in (_made_of, _figures_of):
+        try:
+            reader(path)
+        except BgkitError as error:
+            _is_line(error)
+
+
+def _runs() -> list[bytes]:
+    facts = {"bgkit": "0.1.0", "torch": "2.13", "fingerprint": "0" * 64, "pictures": {"training": 9}}
+    return [json.dumps(facts).encode(), json.dumps({"iou": 0.9, "mae": 0.1, "f_max": 0.9}).encode()]
+
+
+def _is_line(error: BgkitError) -> None:
+    message = str(error)
+    assert message.isprintable() and len(message) <= 2000, f"no line for a terminal: {message!r}"
+
+
 HOSTILE = (
     b"\0", b"\n", b"\t", b"-", b"1", b"0", b"9" * 30, b"9" * 5000, b"1e999", b"1e-999", b"\xff", b"\xed\xa0\x80",
     b"\x1b[31m", b"\xe2\x80\xae", b"[" * 2000, b"{" * 300, b"a" * 5000, b"\\", b'"', b"'", b"null", b"true",
@@ -164,6 +350,19 @@ TOML = (b"= ", b"[[a]]\n", b"[a.b]\n", b"inf", b"nan", b"0x", b"1979-05-27T07:32
 JSON = (b"{", b"}", b"[", b"]", b'":', b"NaN", b"Infinity", b"-1", b"[[]]", b"{}", b'"\\ud800"', b"null")
 VARINT = (b"\x80", b"\x7f", b"\xff" * 9 + b"\x01", b"\x0a", b"\x12", b"\x22", b"\x3a", b"\x5a", b"\x62", b"\x00")
 
+BINARY = (
+    b"\xff" * 4,
+    b"\0" * 4,
+    b"\x80\0\0\0",
+    b"\x7f\xff\xff\xff",
+    b"IHDR",
+    b"iCCP",
+    b"eXIf",
+    b"cICP",
+    b"acsp",
+    b"\xff\xd8",
+)
+
 TARGETS = {
     target.name: target
     for target in (
@@ -173,6 +372,14 @@ TARGETS = {
         Target("graph", _read_graph, _graphs, VARINT),
         Target("journal", _read_journal, _journals, JSON),
         Target("sidecar", _read_sidecar, _sidecars, (*JSON, *YAML)),
+        Target("picture", _read_picture, _pictures, BINARY),
+        Target("numbers", _read_numbers, _numbers, BINARY),
+        Target("color", _read_color, _colors, (b"#", b",", b" ", b"%", b"fff", b"none", b"\xd9\xa1")),
+        Target("fields", _read_fields, _fields, (b"&", b"=", b"%25", b"px", b"true", b"nan", b"inf", b"%00", b"%7B")),
+        Target("sheet", _read_sheet, _sheets, (*JSON, b"</script>", b'"pictures":')),
+        Target("comparison", _read_comparison, _comparisons, JSON),
+        Target("coco", _read_coco, _cocos, (*JSON, b'"counts"', b"1e400", b"[[1, 2, 3]]", b"-1", b"o" * 60)),
+        Target("run", _read_run, _runs, JSON),
         Target("values", _read_values, _values, (b"=", b"#", b".", b",", b"nan", b"inf")),
     )
 }

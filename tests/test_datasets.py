@@ -211,6 +211,55 @@ def test_coco_damaged_notes(tmp_path):
         open_dataset("coco-person", folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"images": [{"id": 1, "file_name": "../a.jpg", "height": 6, "width": 8}]}, "none of its folder"),
+        ({"images": [{"id": 1, "file_name": "a.jpg", "height": 10**9, "width": 8}]}, "a picture of"),
+        ({"images": 7}, "instance annotations"),
+        ({"annotations": [3]}, "no object"),
+        ({"categories": [{"id": [], "name": "person"}]}, "instance annotations"),
+    ],
+)
+def test_coco_notes_of_another_kind(tmp_path, change, expected):
+    """What is no annotation is refused, with the file and what is wrong, before a picture is read."""
+    folder = lay_coco(tmp_path, [[[0, 0, 2, 0, 2, 2]]])
+    notes = folder / "annotations/instances_val2017.json"
+    notes.write_text(json.dumps(json.loads(notes.read_text()) | change))
+    with pytest.raises(ImageError, match=rf"instances_val2017\.json: .*{expected}"):
+        open_dataset("coco-person", folder)
+
+
+def test_coco_notes_nested_deep(tmp_path):
+    """Deep nesting is an error, not a crash of the parser."""
+    folder = lay_coco(tmp_path, [])
+    (folder / "annotations/instances_val2017.json").write_text("[" * 100_000)
+    with pytest.raises(ImageError, match="nested too deep"):
+        open_dataset("coco-person", folder)
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[2, 1, 5]],
+        [[2, 1, 5, 1, float("nan"), 4]],
+        [["a", "b"]],
+        {"counts": "o" * 60},
+        {"counts": [49, -1]},
+        {"counts": [24.5, 23.5]},
+        {"counts": None},
+        {"size": [6, 8]},
+        "x",
+        None,
+    ],
+)
+def test_coco_segmentation_of_another_kind(tmp_path, segmentation):
+    """A drawing that is none is an error that names the picture."""
+    (sample,) = open_dataset("coco-person", lay_coco(tmp_path, [segmentation]))
+    with pytest.raises(ImageError, match=r"annotation of 000000000001\.jpg"):
+        sample.read_truth()
+
+
 def test_runs_must_fill_the_picture():
     """Runs that do not sum up to the picture are an error."""
     with pytest.raises(ImageError, match="sum of 4"):

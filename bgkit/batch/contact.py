@@ -19,7 +19,7 @@ from bgkit import __version__
 from bgkit.batch.jobs import Outcome, Work, shown
 from bgkit.batch.places import Place
 from bgkit.errors import PlanError
-from bgkit.files import replacing, write_whole
+from bgkit.files import read_text, replacing, write_whole
 from bgkit.findings import flagged
 
 __all__ = ["SIDE", "STYLE", "ContactSheet", "data_uri"]
@@ -27,6 +27,7 @@ __all__ = ["SIDE", "STYLE", "ContactSheet", "data_uri"]
 SIDE = 240  # px, longer side of a picture on the sheet
 STYLE = Path(__file__).parent / "page.css"  # of this page and of the report of a comparison
 TEMPLATE = Path(__file__).parent / "contact.html.j2"
+_MOST = 1 << 30  # bytes of an older page; a hundred thousand pictures take 400 MB
 DATA = re.compile(r'<script type="application/json" id="sheet">(.*?)</script>', re.DOTALL)
 
 
@@ -111,11 +112,29 @@ def data_uri(content: bytes) -> str:
     return f"data:image/webp;base64,{base64.b64encode(content).decode()}" if content else ""
 
 
+_KINDS: dict[str, Any] = {  # of an entry, as add() makes it
+    **dict.fromkeys(("name", "output", "status", "error", "picture", "result"), str),
+    "reasons": (dict, list),
+    "flags": list,
+    "warnings": list,
+    "seconds": (int, float),
+    "size": (list, type(None)),
+}
+
+
 def _read(path: Path) -> list[dict[str, Any]]:
     """Return the pictures of an older page; none if there is no page of ours."""
     try:
-        found = DATA.search(path.read_text(encoding="utf-8"))
-        pictures = json.loads(found[1])["pictures"] if found else []
-    except (OSError, ValueError, KeyError, TypeError):
+        found = DATA.search(read_text(path, "a contact sheet", PlanError, _MOST))
+        pictures = json.loads(found[1], parse_constant=_refuse)["pictures"] if found else []
+    except (ValueError, KeyError, TypeError, RecursionError, PlanError):
         return []
-    return [each for each in pictures if isinstance(each, dict) and isinstance(each.get("output"), str)]
+    return [each for each in pictures if _is_entry(each)] if isinstance(pictures, list) else []
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in _KINDS.items())
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")

@@ -341,9 +341,26 @@ def _key(variant: Variant, sample: Sample, metrics: Sequence[str]) -> str:
 def _read_journal(path: Path) -> dict[str, Record]:
     known = {}
     for line in read_lines(path):
-        with suppress(KeyError, TypeError):  # no line of ours
+        if isinstance(line, dict) and isinstance(line.get("key"), str) and _is_record(line.get("record")):
             known[line["key"]] = line["record"]
     return known
+
+
+_NUMBER = (int, float, type(None))
+_KINDS: dict[str, Any] = {  # of a record, as _record() makes it
+    **dict.fromkeys(("variant", "picture", "file", "status", "error", "problem"), str),
+    **dict.fromkeys(("seconds", "scores", "signs"), dict),
+    **dict.fromkeys(("memory", "confidence"), _NUMBER),
+}
+
+
+def _is_record(value: Any) -> bool:
+    """Tell a line of ours from one that somebody else wrote, or broke."""
+    return (
+        isinstance(value, dict)
+        and all(name in value and isinstance(value[name], kind) for name, kind in _KINDS.items())
+        and all(isinstance(each, _NUMBER) for name in ("seconds", "scores") for each in value[name].values())
+    )
 
 
 def _record(variant: Variant, outcome: Outcome) -> Record:

@@ -7,7 +7,6 @@ outline by up to half a pixel against COCO's own filler.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.errors import ImageError
+from bgkit.errors import BgkitError, ImageError
 from bgkit.evaluate.samples import Dataset, Sample
+from bgkit.files import read_json
+from bgkit.imagefile import MAX_PIXELS
 
-__all__ = ["fill_polygons", "open_persons", "runs_to_mask", "unpack_runs"]
+__all__ = ["Annotations", "fill_polygons", "open_persons", "read_annotations", "runs_to_mask", "unpack_runs"]
+
+_MOST = 1 << 30  # bytes; COCO's largest file of instances has 470 MB
+_FAR = 1 << 35  # px, beyond any picture; COCO's run lengths have fewer bits, too
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,59 @@ class PersonSample(Sample):
 
     def read_truth(self) -> NDArray[np.float32]:
         mask = np.zeros(self.shape, np.bool_)
-        for drawing in self.drawn:
-            if isinstance(drawing, list):
-                mask |= fill_polygons(drawing, self.shape)
-            else:
-                counts = drawing["counts"]
-                mask |= runs_to_mask(unpack_runs(counts) if isinstance(counts, str) else counts, self.shape)
+        try:
+            for drawing in self.drawn:
+                if isinstance(drawing, list):
+                    mask |= fill_polygons(drawing, self.shape)
+                else:
+                    counts = drawing["counts"]
+                    mask |= runs_to_mask(unpack_runs(counts) if isinstance(counts, str) else counts, self.shape)
+        except ImageError as error:
+            raise error.at(f"annotation of {self.image.name}") from None
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise ImageError(
+                f"annotation of {self.image.name}: expected polygons of finite numbers or run lengths"
+            ) from None
         return mask.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What a file of instances says: its categories' names, and its pictures with their objects."""
+
+    categories: dict[str, int]
+    pictures: list[tuple[str, tuple[int, int], list[dict[str, Any]]]]  # file, rows and columns, objects
+
+
+def read_annotations(notes: Path, error: type[BgkitError]) -> Annotations:
+    """Return what ``instances_PART.json`` holds, checked.
+
+    Raises
+    ------
+    error
+        If it cannot be read, or is something else.
+    """
+    what = "COCO's instance annotations"
+    content = read_json(notes, what, error, _MOST)
+    try:
+        categories = {str(kind["name"]): int(kind["id"]) for kind in content["categories"]}
+        objects: dict[int, list[dict[str, Any]]] = {}
+        for one in content["annotations"]:
+            if not isinstance(one, dict):
+                raise TypeError("an annotation that is no object")
+            objects.setdefault(int(one["image_id"]), []).append({**one, "category_id": int(one["category_id"])})
+        pictures = []
+        for picture in content["images"]:
+            name, rows, cols = str(picture["file_name"]), int(picture["height"]), int(picture["width"])
+            if not name or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
+                raise ValueError(f"a picture's name {name[:60]!r}, which is none of its folder")
+            if min(rows, cols) < 1 or rows * cols > MAX_PIXELS:
+                raise ValueError(f"a picture of {rows} x {cols} pixels")
+            pictures.append((name, (rows, cols), objects.get(int(picture["id"]), [])))
+    except (KeyError, TypeError, ValueError, OverflowError) as fault:
+        found = f"no {fault}" if isinstance(fault, KeyError) else str(fault)
+        raise error(f"{notes}: expected {what}, got {found}"[:300]) from None
+    return Annotations(categories, pictures)
 
 
 def open_persons(root: Path, where: str) -> Dataset:
@@ -63,25 +113,12 @@ def open_persons(root: Path, where: str) -> Dataset:
 
 
 def _read(notes: Path, folder: Path) -> Dataset:
-    try:
-        annotated = json.loads(notes.read_text())
-        persons = {kind["id"] for kind in annotated["categories"] if kind["name"] == "person"}
-        drawn: dict[int, list[Any]] = {}
-        for one in annotated["annotations"]:
-            if one["category_id"] in persons:
-                drawn.setdefault(one["image_id"], []).append(one["segmentation"])
-        pictures = [picture for picture in annotated["images"] if picture["id"] in drawn]
-        samples = [
-            PersonSample(
-                Path(picture["file_name"]).stem,
-                folder / picture["file_name"],
-                shape=(picture["height"], picture["width"]),
-                drawn=tuple(drawn[picture["id"]]),
-            )
-            for picture in pictures
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ImageError(f"{notes}: expected COCO's instance annotations: {error!r}") from None
+    found = read_annotations(notes, ImageError)
+    person, samples = found.categories.get("person"), []
+    for name, shape, objects in found.pictures:
+        drawn = tuple(one.get("segmentation") for one in objects if one["category_id"] == person)
+        if drawn:
+            samples.append(PersonSample(Path(name).stem, folder / name, shape=shape, drawn=drawn))
     here = tuple(sorted((sample for sample in samples if sample.image.is_file()), key=lambda sample: sample.name))
     return Dataset("coco-person", here, tuple(sample.image for sample in samples if not sample.image.is_file()))
 
@@ -99,6 +136,8 @@ def fill_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -
     mask = np.zeros(shape, np.bool_)
     for points in polygons:
         corners = np.asarray(points, np.float64).reshape(-1, 2)
+        if not (np.abs(corners) < _FAR).all():
+            raise ImageError("polygons: expected finite coordinates")
         inside = polygon(corners[:, 1] - 0.5, corners[:, 0] - 0.5, shape)  # type: ignore[no-untyped-call]
         mask[inside] = True
     return mask
@@ -111,6 +150,8 @@ def runs_to_mask(counts: Sequence[int], shape: tuple[int, int]) -> NDArray[np.bo
     array([[0, 1],
            [1, 0]])
     """
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise ImageError("run lengths: expected whole numbers from 0 up")
     if sum(counts) != shape[0] * shape[1]:
         raise ImageError(f"run lengths: expected a sum of {shape[0] * shape[1]} pixels, got {sum(counts)}")
     values = np.arange(len(counts)) % 2 == 1
@@ -128,6 +169,8 @@ def unpack_runs(text: str) -> list[int]:
     while place < len(text):
         value, shift, more = 0, 0, True
         while more:
+            if place >= len(text) or not 48 <= ord(text[place]) < 48 + 64 or shift > 35:
+                raise ImageError("run lengths: their text is broken")
             bits = ord(text[place]) - 48
             value |= (bits & 31) << shift
             more = bool(bits & 32)

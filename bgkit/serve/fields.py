@@ -51,7 +51,9 @@ class Fields(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-        name = str(first["loc"][0])
+        if not first["loc"]:  # of JSON: half of a character, as "\\ud800"
+            raise ParamError("a field's name is no text that Unicode knows")
+        name = _shown(str(first["loc"][0]))
         if first["type"] == "extra_forbidden":
             known = list(cls.model_fields)
             raise ParamError(f"{name}: no such field{did_you_mean(name, known)} (there are: {', '.join(known)})")
@@ -73,6 +75,11 @@ class Fields(BaseModel):
             {"name": name, "in": "query", "required": name in required, "schema": schema}
             for name, schema in cls.properties().items()
         ]
+
+
+def _shown(name: str) -> str:
+    """Return a field's name for an error: in one line of at most 40 characters."""
+    return name[:40] if name[:40].isprintable() else ascii(name[:40])
 
 
 def _expected(schema: Mapping[str, Any]) -> str:

@@ -6,14 +6,12 @@ and not drawn; as one would then be ground in the truth, pictures with a crowd o
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bgkit.errors import RecipeError, did_you_mean
-from bgkit.evaluate.coco import PersonSample
+from bgkit.errors import ImageError, RecipeError, did_you_mean
+from bgkit.evaluate.coco import PersonSample, read_annotations
 from bgkit.train.recipe import Data
 
 __all__ = ["open_filtered"]
@@ -48,37 +46,23 @@ def _pictures_of(notes: Path) -> Path:
 
 
 def _read(notes: Path, data: Data, left_out: dict[str, int]) -> list[PersonSample]:
-    try:
-        annotated = json.loads(notes.read_text("utf-8"))
-        names = {kind["name"]: kind["id"] for kind in annotated["categories"]}
-        if data.category not in names:
-            hint = did_you_mean(data.category, names) or f"; it has {', '.join(sorted(names))}"
-            raise RecipeError(f"data.category: {notes.name} has no category {data.category!r}{hint}")
-        drawn: dict[int, list[Any]] = {}
-        crowds = set()
-        for one in annotated["annotations"]:
-            if one["category_id"] != names[data.category]:
-                continue
-            if one.get("iscrowd"):
-                crowds.add(one["image_id"])
-            else:
-                drawn.setdefault(one["image_id"], []).append(one["segmentation"])
-        samples = []
-        for picture in annotated["images"]:
-            objects = drawn.get(picture["id"], [])
-            sample = PersonSample(
-                f"{notes.stem.removeprefix('instances_')}/{Path(picture['file_name']).stem}",
-                _pictures_of(notes) / picture["file_name"],
-                shape=(picture["height"], picture["width"]),
-                drawn=tuple(objects),
-            )
-            reason = _reason_against(sample, data, picture["id"] in crowds)
-            if reason:
-                left_out[reason] += 1
-            else:
-                samples.append(sample)
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RecipeError(f"{notes}: expected COCO's instance annotations: {error!r}") from None
+    found = read_annotations(notes, RecipeError)
+    if data.category not in found.categories:
+        hint = did_you_mean(data.category, found.categories) or f"; it has {', '.join(sorted(found.categories))}"
+        raise RecipeError(f"data.category: {notes.name} has no category {data.category!r}{hint}")
+    wanted, part, samples = found.categories[data.category], notes.stem.removeprefix("instances_"), []
+    for name, shape, objects in found.pictures:
+        mine = [one for one in objects if one["category_id"] == wanted]
+        drawn = tuple(one.get("segmentation") for one in mine if not one.get("iscrowd"))
+        sample = PersonSample(f"{part}/{Path(name).stem}", _pictures_of(notes) / name, shape=shape, drawn=drawn)
+        try:
+            reason = _reason_against(sample, data, len(drawn) < len(mine))
+        except ImageError as error:
+            raise RecipeError(f"{notes}: {error}") from None
+        if reason:
+            left_out[reason] += 1
+        else:
+            samples.append(sample)
     return samples
 
 

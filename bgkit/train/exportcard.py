@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bgkit.errors import ModelError
-from bgkit.files import digest_of
+from bgkit.files import digest_of, read_json
 from bgkit.models.card import parse_card
 from bgkit.train.networks import Entry
 from bgkit.train.recipe import Recipe
@@ -133,17 +133,14 @@ def write_figures(exported: Exported) -> None:
     if max(exported.checkpoints) > 1:
         counts = ", ".join(map(str, exported.checkpoints))
         lines.append(f"- The mean of the weights of {counts} checkpoints; the figures are the first one's.")
-    facts = json.loads((exported.run / "run.json").read_text("utf-8")) if exported.run else {}
-    if facts:
-        parts = ", ".join(f"{count} {name}" for name, count in facts["pictures"].items())
-        lines.append(f"- Pictures: {parts}; fingerprint `{facts['fingerprint'][:16]}`.")
-        lines.append(f"- Made with bgkit {facts['bgkit']}, torch {facts['torch']}.")
+    if exported.run:
+        lines += _made_of(exported.run / "run.json")
     rows = []
     if "figures" in exported.facts:
         rows.append(("validation", exported.facts["figures"]))
     test = exported.run / "test.json" if exported.run else None
     if test is not None and test.is_file():
-        rows.append(("test", json.loads(test.read_text("utf-8"))))
+        rows.append(("test", _figures_of(test)))
     if rows:
         lines += ["", f"At {exported.recipe.course.sizes[-1]} px, best epoch {exported.facts.get('epoch', '?')}:", ""]
         lines += ["| pictures | IoU | MAE | F max |", "|---|---|---|---|"]
@@ -158,3 +155,25 @@ def write_figures(exported: Exported) -> None:
         ]
     lines += ["", "The recipe, every value written out:", "", "```yaml", dump_recipe(recipe).rstrip(), "```", ""]
     exported.file.with_suffix(".md").write_text("\n".join(lines), "utf-8")
+
+
+def _made_of(path: Path) -> list[str]:
+    """Return the lines of pictures and versions that ``run.json`` of a run holds."""
+    facts = read_json(path, "what bgkit train writes", ModelError)
+    try:
+        parts = ", ".join(f"{int(count)} {name}" for name, count in facts["pictures"].items())
+        return [
+            f"- Pictures: {parts}; fingerprint `{str(facts['fingerprint'])[:16]}`.",
+            f"- Made with bgkit {facts['bgkit']}, torch {facts['torch']}.",
+        ]
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+        raise ModelError(f"{path}: expected what bgkit train writes, got something else") from None
+
+
+def _figures_of(path: Path) -> dict[str, float]:
+    """Return the figures that ``test.json`` of a run holds."""
+    row = read_json(path, "what bgkit train writes", ModelError)
+    try:
+        return {name: float(row[name]) for name in ("iou", "mae", "f_max")}
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ModelError(f"{path}: expected what bgkit train writes, got something else") from None

@@ -17,7 +17,7 @@ from torch import nn
 
 from bgkit import __version__
 from bgkit.errors import MissingPartError, RecipeError
-from bgkit.files import read_lines, replacing, write_whole
+from bgkit.files import read_json, read_lines, replacing, write_whole
 from bgkit.train.data import samples
 from bgkit.train.networks import Entry
 from bgkit.train.pictures import Bytes, Pictures
@@ -49,7 +49,8 @@ def begin(run: Path, recipe: Recipe, fingerprint: str, parts: dict[str, Sequence
                 f"{run}: was begun with another recipe; resume it with that one ({said}), or choose another folder. "
                 f"What differs: {'; '.join(changed)}"
             )
-        if json.loads(facts.read_text("utf-8"))["fingerprint"] != fingerprint:
+        known = read_json(facts, "what bgkit train writes", RecipeError)
+        if not isinstance(known, dict) or known.get("fingerprint") != fingerprint:
             raise RecipeError(f"{run}: was begun with other pictures than {recipe.data.folder} holds now")
         return
     try:

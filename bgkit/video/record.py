@@ -67,6 +67,8 @@ class Record:
     def _resume(self, lines: list[Any]) -> None:
         """Take what is whole: pieces that are there, up to the last state that is there."""
         for line in lines:
+            if not _is_line(line):
+                break
             piece = self.folder / line["piece"] if line["piece"] else None
             if line["frames"] != self.frames or (piece is not None and not piece.is_file()):
                 break
@@ -98,6 +100,18 @@ class Record:
         self.lock.close()
         if whole or not self.frames:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_line(value: Any) -> bool:
+    """Tell a line of :meth:`Record.add` from one that somebody else wrote, or broke."""
+    numbers = ("frames", "count", "start", "end")
+    return (
+        isinstance(value, dict)
+        and all(isinstance(value.get(name), int) for name in numbers)
+        and isinstance(value.get("piece"), str)
+        and value["piece"].isprintable()
+        and Path(value["piece"]).name == value["piece"]
+    )
 
 
 def _folder(output: Path) -> Path:
