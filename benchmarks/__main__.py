@@ -16,25 +16,27 @@ from pathlib import Path
 def processor() -> str:
     """What the machine calls its processor."""
     info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def kernels() -> str:
-    """Which variant of the kernels the loader chooses here (``ext/multiversion.h``): by the processor's flags."""
-    info = Path("/proc/cpuinfo")
-    flags = set(info.read_text().partition("\nflags")[2].partition("\n")[0].split()) if info.exists() else set()
-    levels = {"AVX-512 (x86-64-v4)": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
-              "AVX2 (x86-64-v3)": {"avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}}  # fmt: skip
-    return next((name for name, needed in levels.items() if needed <= flags), "one for any processor")
+    """Which variant of the kernels runs here: the processor's best, or what ``BGKIT_ISA`` names."""
+    from bgkit._ext import VARIANT
+
+    names = {"v1": "any x86-64", "v3": "AVX2", "v4": "AVX-512"}
+    return f"{VARIANT} ({names[VARIANT]})" if VARIANT else "one variant"
+
+
+def machine() -> str:
+    """Return what a table must say of where it was measured."""
+    return f"{processor()}, {os.cpu_count()} cores, kernels: {kernels()}, Python {platform.python_version()}"
 
 
 def main() -> int:
     folder = Path(__file__).parent
-    print(
-        f"{processor() if Path('/proc/cpuinfo').exists() else platform.processor()}, {os.cpu_count()} cores, ", end=""
-    )
-    print(f"kernels: {kernels()}, {platform.platform()}, Python {platform.python_version()}")
+    print(f"{machine()}, {platform.platform()}")
     failed = []
     for script in sorted(folder.glob("bench_*.py")):
         print(f"\n## {script.stem.removeprefix('bench_')}\n", flush=True)

@@ -26,6 +26,10 @@ from pathlib import Path
 import cv2
 from skimage import data
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.__main__ import machine
+
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 CREWS = ((1, 1), (2, 1), (1, 2), (2, 2))  # workers, threads of each
@@ -75,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer pictures and runs")
     quick = parser.parse_args().quick
+    print(machine())
     count, rounds = (12, 2) if quick else (40, 5)
     with tempfile.TemporaryDirectory() as place:
         pictures = Path(place, "1")

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,6 +25,7 @@ import cv2
 import numpy as np
 
 import bgkit
+from benchmarks.__main__ import machine
 from benchmarks.bench_matting import in_kb, picture
 from bgkit.imagefile import read_picture, write_picture
 
@@ -79,7 +78,7 @@ def main() -> None:
         measure(options.pipeline, Path(folder), int(threads), int(runs))
         return
     rows, cols = QUICK if options.quick else LARGE
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(machine())
     print(f"{options.pipeline}, {rows * cols / 1e6:.1f} MP, JPEG to PNG")
     with tempfile.TemporaryDirectory() as folder:
         write_picture(Path(folder) / "large.jpg", shot(rows, cols))

@@ -11,7 +11,6 @@ import argparse
 import ctypes
 import functools
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import numpy as np
 from skimage import data
 
 import bgkit
+from benchmarks.__main__ import machine
 from bgkit.stages.crf import dense_crf
 
 SETTINGS = {"spatial_std": 3, "spatial_weight": 3, "position_std": 80, "color_std": 13, "bilateral_weight": 10}
@@ -113,7 +113,7 @@ def main():
     clock = time.process_time if arguments.cpu else time.perf_counter
     sizes = (0.25, 1) if arguments.quick else (0.25, 1, 4)
     names = ("astronaut",) if arguments.quick else ("astronaut", "coffee")
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(machine())
     print(
         f"{'dense CRF, 5 iterations':<24}{'MP':>6}{'threads':>8}{'bgkit ms':>10}{'peer ms':>9}{'ratio':>7}"
         f"{'MB':>7}{'peer MB':>8}{'equal labels':>14}{'mean |dQ|':>11}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import platform
 import statistics
 import sys
 import time
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 import numpy as np
 
+from benchmarks.__main__ import machine
 from bgkit._ext import key
 from bgkit.backdrop import estimate_backdrop
 from bgkit.color import luv_from_srgb
@@ -119,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="1 megapixel, three rounds")
     quick = parser.parse_args().quick
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}")
+    print(f"{machine()}, OpenCV {cv2.__version__}")
     row = "{:18} {:>4} {:>7} {:>9} {:>9}  {:22} {:>6} {:>10} {:>9} {:>10}".format
     print(row("work", "MP", "threads", "bgkit ms", "peer ms", "peer", "ratio", "bgkit MB", "peer MB", "agreement"))
     for shape in [(1000, 1000)] if quick else [(1000, 1000), (3000, 4000)]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import platform
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 import numpy as np
 
+from benchmarks.__main__ import machine
 from bgkit.imagefile import read_gray, read_picture, write_picture
 from bgkit.layers import as_layer
 from bgkit.stages import closed_form_matting, estimate_foreground
@@ -158,7 +158,7 @@ def main() -> None:
         print_added_mb(*options.peak[:2], float(options.peak[2]))
         return
     sizes = [size for size in SIZES if size <= 1 or not options.quick]
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    print(machine())
     row = "{:10} {:>5} {:>8} {:>7} {:>9} {:>9} {:>6} {:>10} {:>10} {:>9} {:>9} {:>9}".format
     print(row("work", "MP", "unknown", "threads", "bgkit s", "peer s", "ratio", "bgkit cpu", "peer cpu",
               "bgkit MB", "peer MB", "agreement"))  # fmt: skip

@@ -10,7 +10,6 @@ the truth, in bands of 0.3 % and of 2 % of the diagonal. The enlarging is in bot
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import sys
 import time
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 import numpy as np
 
+from benchmarks.__main__ import machine
 from benchmarks.bench_matting import picture
 from bgkit.evaluate.boundary import boundary_iou
 from bgkit.stages import guided_upsample
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="half a megapixel, three runs")
     options = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}")
+    print(f"{machine()}, OpenCV {cv2.__version__}")
     row = "{:>5} {:>8} {:>20} {:>9} {:>12} {:>12}".format
     print(row("MP", "threads", "mask", "seconds", "B-IoU 0.3 %", "B-IoU 2 %"))
     size = 0.5 if options.quick else 12.0

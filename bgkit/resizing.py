@@ -1,4 +1,4 @@
-"""Where the pixels of a picture lie between those of a smaller copy: for kernels that interpolate as they go."""
+"""From a smaller copy of a picture back to its pixels: where they lie between, and values that follow their colors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["between"]
+from bgkit._ext.affine import apply_affine
+from bgkit.threads import threads
+
+__all__ = ["apply_functions", "between"]
+
+BAND = 256  # rows that are done at a time, so that the interpolated functions stay small
 
 
 def between(coarse: int, fine: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -19,3 +24,28 @@ def between(coarse: int, fine: int) -> tuple[NDArray[Any], NDArray[Any]]:
     at = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
     before = at.astype(np.int32)
     return before, (at - before).astype(np.float32)
+
+
+def apply_functions(image: NDArray[Any], grid: NDArray[Any]) -> NDArray[Any]:
+    """Evaluate affine functions of color, interpolated from a coarse grid, at every pixel of the picture.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        0..1.
+    grid : float32 array of shape (R, C, 4)
+        Factors of red, green and blue, and a constant.
+
+    Returns
+    -------
+    float32 array of shape (M, N)
+        Clipped to 0..1.
+    """
+    upper, down = between(grid.shape[0], image.shape[0])
+    left, right = between(grid.shape[1], image.shape[1])
+    out = np.empty(image.shape[:2], np.float32)
+    scratch = np.empty((min(BAND, len(image)), 4 * grid.shape[1]), np.float32)
+    for top in range(0, len(image), BAND):
+        rows = slice(top, top + BAND)
+        apply_affine(image[rows], grid, upper[rows], down[rows], left, right, scratch, out[rows], threads())
+    return out

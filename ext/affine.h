@@ -10,9 +10,10 @@
 /* `above` and `below`: rows of the grid, 4 coefficients (r, g, b, constant) each; `down` 0..1 between them. `left`: for
    each pixel the column of the grid to its left, `right` 0..1 from there to the next. `blend`: a row of the grid.
    `rgb` interleaved. Writes `cols` values clipped to 0..1. */
-MULTIVERSION static void affine_row(const float *above, const float *below, float down, ptrdiff_t grid_cols,
-                                    const int32_t *left, const float *right, const float *rgb, ptrdiff_t cols,
-                                    float *restrict blend, float *restrict out)
+MULTIVERSION(void, affine_row,
+             (const float *above, const float *below, float down, ptrdiff_t grid_cols, const int32_t *left,
+              const float *right, const float *rgb, ptrdiff_t cols, float *restrict blend, float *restrict out),
+             (above, below, down, grid_cols, left, right, rgb, cols, blend, out))
 {
     for (ptrdiff_t i = 0; i < 4 * grid_cols; i++)
         blend[i] = above[i] + down * (below[i] - above[i]);

@@ -34,9 +34,10 @@ typedef struct {
    share a simplex exactly if they share this key. weight: barycentric coordinates, six a pixel, by remainder, in steps of
    1/65534: half the memory of floats, which is what a pass over the pixels waits for. Their scale cancels in the
    symmetric normalization. */
-MULTIVERSION
-static void find_simplices(const float *restrict rgb, ptrdiff_t row, ptrdiff_t col, ptrdiff_t count,
-                           const Geometry *restrict geometry, uint64_t *restrict key, uint16_t *restrict weight)
+MULTIVERSION(void, find_simplices,
+             (const float *restrict rgb, ptrdiff_t row, ptrdiff_t col, ptrdiff_t count,
+              const Geometry *restrict geometry, uint64_t *restrict key, uint16_t *restrict weight),
+             (rgb, row, col, count, geometry, key, weight))
 {
     int32_t bary[CORNERS][CHUNK];
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer on every processor */
@@ -93,9 +94,10 @@ enum { LINE = 16, SUMS = 8 };
 } while (0)
 
 /* value[p] = sum over corners of weight * what the corner holds. Lanes 6 and 7 of what corners hold are 0. */
-MULTIVERSION
-static void slice_row(const int32_t *restrict simplex, const uint16_t *restrict weight, const float *restrict lines,
-                      ptrdiff_t count, float *restrict value)
+MULTIVERSION(void, slice_row,
+             (const int32_t *restrict simplex, const uint16_t *restrict weight, const float *restrict lines,
+              ptrdiff_t count, float *restrict value),
+             (simplex, weight, lines, count, value))
 {
     ptrdiff_t p = 0;
 #ifdef BGKIT_VECTORS
@@ -127,9 +129,10 @@ static void slice_row(const int32_t *restrict simplex, const uint16_t *restrict 
 }
 
 /* Add weight * value[p] to the sums of the corners. Lanes 6 and 7 of the sums are never read. */
-MULTIVERSION
-static void splat_row(const int32_t *restrict simplex, const uint16_t *restrict weight, const float *restrict value,
-                      ptrdiff_t count, float *restrict lines)
+MULTIVERSION(void, splat_row,
+             (const int32_t *restrict simplex, const uint16_t *restrict weight, const float *restrict value,
+              ptrdiff_t count, float *restrict lines),
+             (simplex, weight, value, count, lines))
 {
     for (ptrdiff_t p = 0; p < count; p++) {
         float *sums = lines + (ptrdiff_t)LINE * simplex[p] + SUMS;
@@ -149,9 +152,10 @@ static void splat_row(const int32_t *restrict simplex, const uint16_t *restrict 
 
 /* out[c] = taps[0] * rows[0][c] + sum over t of taps[t] * (rows[-t][c] + rows[t][c]), where rows[t] lies `stride` floats
    on: stride 1 blurs along a row padded on both sides, stride N down a column. `above` and `below` limit the reach. */
-MULTIVERSION
-static void blur_row(const float *restrict middle, ptrdiff_t stride, const float *restrict taps, ptrdiff_t above,
-                     ptrdiff_t below, ptrdiff_t count, float *restrict out)
+MULTIVERSION(void, blur_row,
+             (const float *restrict middle, ptrdiff_t stride, const float *restrict taps, ptrdiff_t above,
+              ptrdiff_t below, ptrdiff_t count, float *restrict out),
+             (middle, stride, taps, above, below, count, out))
 {
     ptrdiff_t both = above < below ? above : below, t = 1;
     for (ptrdiff_t c = 0; c < count; c++)
@@ -191,10 +195,11 @@ static inline float exp_negative(float x)
 
    The log odds are the unary's plus both messages, and Q1 - Q0 = tanh(log odds / 2), from |log odds|, so that exchanging
    the labels negates the result bit for bit. */
-MULTIVERSION
-static float update_row(const float *restrict unary, const float *restrict bilateral, const float *restrict norm,
-                        float bilateral_weight, const float *restrict spatial, const float *restrict norm_col,
-                        float spatial_weight, ptrdiff_t count, float *restrict balance, float *restrict splatted)
+MULTIVERSION(float, update_row,
+             (const float *restrict unary, const float *restrict bilateral, const float *restrict norm,
+              float bilateral_weight, const float *restrict spatial, const float *restrict norm_col,
+              float spatial_weight, ptrdiff_t count, float *restrict balance, float *restrict splatted),
+             (unary, bilateral, norm, bilateral_weight, spatial, norm_col, spatial_weight, count, balance, splatted))
 {
     int32_t largest = 0; /* as bits: floats that are not negative are ordered like integers, which vectorizes */
     union { int32_t bits; float value; } change;
@@ -213,9 +218,10 @@ static float update_row(const float *restrict unary, const float *restrict bilat
 
 /* Sum the Gaussian of the distance to each of `points` times its value, for `count` <= CHUNK places from `start` on.
    feature: five runs of `points` floats, divided by their standard deviations. */
-MULTIVERSION
-static void sum_pairs(const float *restrict feature, const float *restrict value, ptrdiff_t points, ptrdiff_t start,
-                      ptrdiff_t count, float *restrict sum)
+MULTIVERSION(void, sum_pairs,
+             (const float *restrict feature, const float *restrict value, ptrdiff_t points, ptrdiff_t start,
+              ptrdiff_t count, float *restrict sum),
+             (feature, value, points, start, count, sum))
 {
     const float *restrict f0 = feature + start, *restrict f1 = f0 + points, *restrict f2 = f1 + points;
     const float *restrict f3 = f2 + points, *restrict f4 = f3 + points;

@@ -56,8 +56,10 @@ static void disk_across(const uint8_t *mask, ptrdiff_t cols, ptrdiff_t first, pt
 }
 
 /* Write 1 where no 0 reaches a pixel and 0 elsewhere, for the columns `left` to `right` - 1, DISK_STRIP at most. */
-MULTIVERSION static void disk_along(const uint16_t *reach, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t left,
-                                    ptrdiff_t right, uint8_t *restrict out)
+MULTIVERSION(void, disk_along,
+             (const uint16_t *reach, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t left, ptrdiff_t right,
+              uint8_t *restrict out),
+             (reach, rows, cols, left, right, out))
 {
     uint16_t rest[DISK_STRIP] = {0}; /* rows that are still reached, this one counted in */
     for (ptrdiff_t row = 0; row < rows; row++)

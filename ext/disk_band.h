@@ -3,9 +3,11 @@
    `half`: half-length of the chord at each distance 0..radius from the middle. `scratch`: `levels` rows of
    DISK_STRIP + 2 radius. Writes what is wanted of the rows `first` to `last` - 1 of `out`; `wanted` has a flag for each
    DISK_BLOCK columns of a row. */
-MULTIVERSION static void DISK_BAND(const DISK_VALUE *mask, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t first,
-                                   ptrdiff_t last, ptrdiff_t radius, const int32_t *half,
-                                   const uint8_t *wanted, ptrdiff_t levels, DISK_VALUE *restrict scratch, DISK_VALUE *restrict out)
+MULTIVERSION(void, DISK_BAND,
+             (const DISK_VALUE *mask, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t first, ptrdiff_t last,
+              ptrdiff_t radius, const int32_t *half, const uint8_t *wanted, ptrdiff_t levels,
+              DISK_VALUE *restrict scratch, DISK_VALUE *restrict out),
+             (mask, rows, cols, first, last, radius, half, wanted, levels, scratch, out))
 {
     const ptrdiff_t wide = DISK_STRIP + 2 * radius, blocks = (cols + DISK_BLOCK - 1) / DISK_BLOCK;
     for (ptrdiff_t left = 0; left < cols; left += DISK_STRIP) {

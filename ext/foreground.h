@@ -35,8 +35,10 @@ static inline float clip(float value)
 }
 
 /* The weights of every pixel; `plane` is the distance of planes. Beyond the tile a pixel is its own neighbor. */
-MULTIVERSION static void tile_weights(float *t, ptrdiff_t plane, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t step,
-                                      float regularization, float gradient_weight)
+MULTIVERSION(void, tile_weights,
+             (float *t, ptrdiff_t plane, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t step, float regularization,
+              float gradient_weight),
+             (t, plane, rows, cols, step, regularization, gradient_weight))
 {
     for (ptrdiff_t row = 0; row < rows; row++) {
         float *alpha = t + row * step;
@@ -59,8 +61,9 @@ MULTIVERSION static void tile_weights(float *t, ptrdiff_t plane, ptrdiff_t rows,
 }
 
 /* One sweep over the tile. `ready` holds COLORS rows. */
-MULTIVERSION static void tile_sweep(float *t, ptrdiff_t plane, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t step,
-                                    float *ready)
+MULTIVERSION(void, tile_sweep,
+             (float *t, ptrdiff_t plane, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t step, float *ready),
+             (t, plane, rows, cols, step, ready))
 {
     for (ptrdiff_t row = 0; row < rows; row++) {
         const float *w = t + row * step;

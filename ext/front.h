@@ -55,8 +55,10 @@ typedef struct { float lane[TALL]; } Strip;
 
 /* c[i][j] -= sum over k < depth of a[i][k] a[j][k], for columns j in [from, to) and rows i in [j, rows).
  * a and c by columns, of steps a_step and c_step. `room` holds ROOM floats. */
-MULTIVERSION static void subtract_product(float *c, ptrdiff_t c_step, const float *a, ptrdiff_t a_step,
-                                          ptrdiff_t rows, ptrdiff_t from, ptrdiff_t to, ptrdiff_t all_depth, float *room)
+MULTIVERSION(void, subtract_product,
+             (float *c, ptrdiff_t c_step, const float *a, ptrdiff_t a_step, ptrdiff_t rows, ptrdiff_t from,
+              ptrdiff_t to, ptrdiff_t all_depth, float *room),
+             (c, c_step, a, a_step, rows, from, to, all_depth, room))
 {
     float *tall = room, *wide = room + DEEP * DEEP;
     for (ptrdiff_t k0 = 0; k0 < all_depth; k0 += DEEP) {
@@ -98,7 +100,9 @@ MULTIVERSION static void subtract_product(float *c, ptrdiff_t c_step, const floa
 }
 
 /* Make the few columns [from, to) of l factor columns. A pivot lost to rounding is replaced, for the factor is only a preconditioner: `least` of each. */
-MULTIVERSION static void factor_panel(float *l, ptrdiff_t rows, ptrdiff_t from, ptrdiff_t to, const float *least)
+MULTIVERSION(void, factor_panel,
+             (float *l, ptrdiff_t rows, ptrdiff_t from, ptrdiff_t to, const float *least),
+             (l, rows, from, to, least))
 {
     for (ptrdiff_t k = from; k < to; k++) {
         float *column = l + k * rows;
@@ -162,7 +166,9 @@ static void add_child(const float *child, ptrdiff_t count, const int32_t *place,
 }
 
 /* x = [own; border]: solve for the own part, take its effect off the border. */
-MULTIVERSION static void front_forward(const float *l, ptrdiff_t own, ptrdiff_t rows, float *x)
+MULTIVERSION(void, front_forward,
+             (const float *l, ptrdiff_t own, ptrdiff_t rows, float *x),
+             (l, own, rows, x))
 {
     for (ptrdiff_t k = 0; k < own; k++) {
         const float *column = l + k * rows;
@@ -174,7 +180,9 @@ MULTIVERSION static void front_forward(const float *l, ptrdiff_t own, ptrdiff_t 
 }
 
 /* x = [own; border] with the border solved: solve for the own part. The sums have 16 lanes, on any processor. */
-MULTIVERSION static void front_backward(const float *l, ptrdiff_t own, ptrdiff_t rows, float *x)
+MULTIVERSION(void, front_backward,
+             (const float *l, ptrdiff_t own, ptrdiff_t rows, float *x),
+             (l, own, rows, x))
 {
     for (ptrdiff_t k = own - 1; k >= 0; k--) {
         const float *column = l + k * rows;

@@ -66,9 +66,10 @@ LUV_INLINE void luv_from_srgb(const float *rgb, ptrdiff_t count, float *lightnes
    1, r, c, r^2, rc, c^2. The mask is the distance to the nearest target, from `tolerance` on, times
    `per_de`, up to 1. The distance goes to the piece of line from the target to its own darkened self:
    a shadow scales linear light, which leaves u' and v' and so moves a color towards Luv's origin. */
-MULTIVERSION
-static void luv_key_row(const float *rgb, ptrdiff_t cols, const float *targets, ptrdiff_t count, float r, float first_c,
-                        float step_c, float tolerance, float per_de, float darkest, float *mask)
+MULTIVERSION(void, luv_key_row,
+             (const float *rgb, ptrdiff_t cols, const float *targets, ptrdiff_t count, float r, float first_c,
+              float step_c, float tolerance, float per_de, float darkest, float *mask),
+             (rgb, cols, targets, count, r, first_c, step_c, tolerance, per_de, darkest, mask))
 {
     float lightness[LUV_BLOCK], u_star[LUV_BLOCK], v_star[LUV_BLOCK], nearest[LUV_BLOCK];
     for (ptrdiff_t start = 0; start < cols; start += LUV_BLOCK) {
@@ -108,9 +109,10 @@ static void luv_key_row(const float *rgb, ptrdiff_t cols, const float *targets, 
 /* One row of Vlahos's color difference key: how much the screen's primary stands out over the larger
    of the other two, against the same of the screen itself, a polynomial as above. Less than 0.05 is no
    screen, and noise must not pass for one. */
-MULTIVERSION
-static void color_difference_row(const float *rgb, ptrdiff_t cols, int primary, const float *screen, float r,
-                                 float first_c, float step_c, float black, float per_unit, float *mask)
+MULTIVERSION(void, color_difference_row,
+             (const float *rgb, ptrdiff_t cols, int primary, const float *screen, float r, float first_c,
+              float step_c, float black, float per_unit, float *mask),
+             (rgb, cols, primary, screen, r, first_c, step_c, black, per_unit, mask))
 {
     float at0 = screen[0] + r * (screen[1] + r * screen[3]), at1 = screen[2] + r * screen[4], at2 = screen[5];
     int other = primary == 1 ? 0 : 1, third = primary == 2 ? 0 : 2; /* green: red and blue; blue: green and red */

@@ -34,9 +34,10 @@ static inline float falling(float t)
 
 /* Between two rows of a grid of (r, g, b), `down` 0..1 from the first to the second, one color for each pixel: `left` is
    the column of the grid before the pixel, `right` 0..1 from there to the next. `blend`: a row of the grid. */
-MULTIVERSION static void spread_row(const float *above, const float *below, float down, ptrdiff_t grid_cols,
-                                    const int32_t *left, const float *right, ptrdiff_t cols, float *restrict blend,
-                                    float *restrict out)
+MULTIVERSION(void, spread_row,
+             (const float *above, const float *below, float down, ptrdiff_t grid_cols, const int32_t *left,
+              const float *right, ptrdiff_t cols, float *restrict blend, float *restrict out),
+             (above, below, down, grid_cols, left, right, cols, blend, out))
 {
     for (ptrdiff_t i = 0; i < 3 * grid_cols; i++)
         blend[i] = above[i] + down * (below[i] - above[i]);
@@ -49,8 +50,9 @@ MULTIVERSION static void spread_row(const float *above, const float *below, floa
 
 /* Linear light times slope^2.4 on sRGB-encoded values: slope (x + 0.055) - 0.055, and a line through 0 below the toe.
    What comes above `knee` runs softly against 1, slope 1 at the knee, all channels by one factor. */
-MULTIVERSION static void relight_row(const float *rgb, ptrdiff_t cols, const float *slope, float knee,
-                                     float *restrict out)
+MULTIVERSION(void, relight_row,
+             (const float *rgb, ptrdiff_t cols, const float *slope, float knee, float *restrict out),
+             (rgb, cols, slope, knee, out))
 {
     const float toe = 0.04045f, per_toe = 1.0f / 0.04045f, room = 1.0f - knee, per_room = room > 0 ? 1.0f / room : 0.0f;
     float factor[RUN];
@@ -82,7 +84,9 @@ MULTIVERSION static void relight_row(const float *rgb, ptrdiff_t cols, const flo
 
 /* Draw both ends of opacity in: none up to `clear`, as it is from three times that, a smooth step between; the upper end
    likewise by what lacks to 1. A limit of 0 leaves its end. */
-MULTIVERSION static void levels_row(const float *alpha, ptrdiff_t cols, float clear, float solid, float *restrict out)
+MULTIVERSION(void, levels_row,
+             (const float *alpha, ptrdiff_t cols, float clear, float solid, float *restrict out),
+             (alpha, cols, clear, solid, out))
 {
     const float per_clear = clear > 0 ? 0.5f / clear : 0.0f, per_solid = solid > 0 ? 0.5f / solid : 0.0f;
     for (ptrdiff_t i = 0; i < cols; i++) {
@@ -99,8 +103,10 @@ MULTIVERSION static void levels_row(const float *alpha, ptrdiff_t cols, float cl
 }
 
 /* alpha subject + (1 - alpha) shade behind; `step` 0 where one color is behind every pixel, else 3. No shade: NULL. */
-MULTIVERSION static void over_row(const float *subject, const float *alpha, const float *behind, ptrdiff_t step,
-                                  const float *shade, ptrdiff_t cols, float *restrict out)
+MULTIVERSION(void, over_row,
+             (const float *subject, const float *alpha, const float *behind, ptrdiff_t step, const float *shade,
+              ptrdiff_t cols, float *restrict out),
+             (subject, alpha, behind, step, shade, cols, out))
 {
     float ground[3 * RUN];
     for (int k = 0; step == 0 && k < 3 * RUN; k++)
@@ -117,7 +123,9 @@ MULTIVERSION static void over_row(const float *subject, const float *alpha, cons
 }
 
 /* Color and opacity side by side. */
-MULTIVERSION static void beside_row(const float *color, const float *alpha, ptrdiff_t cols, float *restrict out)
+MULTIVERSION(void, beside_row,
+             (const float *color, const float *alpha, ptrdiff_t cols, float *restrict out),
+             (color, alpha, cols, out))
 {
     for (ptrdiff_t i = 0; i < cols; i++) {
         for (int channel = 0; channel < 3; channel++)

@@ -15,8 +15,10 @@
 enum { LANES = 8, AROUND = 25 };
 
 /* Products of `groups` groups; `x` is the grid at the first pixel, of rows of `stride`. */
-MULTIVERSION static void run_times(const float *restrict values, ptrdiff_t groups, ptrdiff_t stride,
-                                   const float *restrict x, float *restrict out)
+MULTIVERSION(void, run_times,
+             (const float *restrict values, ptrdiff_t groups, ptrdiff_t stride, const float *restrict x,
+              float *restrict out),
+             (values, groups, stride, x, out))
 {
     for (ptrdiff_t group = 0; group < groups; group++) {
         const float *own = values + group * AROUND * LANES, *at = x + group * LANES;

@@ -306,7 +306,7 @@ def _choose(
     blocks, block = np.unique((rows // BLOCK) * unknown.shape[1] + cols // BLOCK, return_inverse=True)
     center = (np.stack(np.divmod(blocks, unknown.shape[1]), -1) + 0.5) * BLOCK
     tried = min(NEAREST, len(place))
-    distance, index = (found.reshape(-1, tried) for found in cKDTree(place).query(center, k=tried))
+    distance, index = (found.reshape(-1, tried) for found in cKDTree(place).query(center, k=tried, workers=threads()))
     penalty = (0.5 * distance / (distance[:, :1] + 1)).astype(np.float32)
     chosen, mixed, solid = np.empty_like(pixel), *np.empty((2, len(pixel)), np.float32)
     choose_samples(

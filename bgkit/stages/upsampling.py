@@ -15,12 +15,10 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from bgkit._ext.affine import apply_affine
 from bgkit.layers import Array
 from bgkit.params import Range
-from bgkit.resizing import between
+from bgkit.resizing import apply_functions
 from bgkit.stage import stage
-from bgkit.threads import threads
 
 WINDOW = 4  # px, the least radius after reducing; He and Sun reduce by up to a quarter of the radius
 
@@ -79,7 +77,7 @@ def guided_upsample(
     small = cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA) if factor > 1 else image
     target = cv2.resize(mask, (cols, rows), interpolation=cv2.INTER_AREA) if factor > 1 else mask
     grid = _fit(small, target, max(1, round(reach / factor)), epsilon)
-    return _apply(image, grid)
+    return apply_functions(image, grid)
 
 
 def _fit(image: Array, mask: Array, radius: int, epsilon: float) -> Array:
@@ -110,13 +108,3 @@ def _solve(columns: list[Array], right: Array) -> Array:
         (first * np.cross(second, right)).sum(2),
     ]
     return np.stack(solution, axis=2) / (first * crossed).sum(2)[:, :, None]
-
-
-def _apply(image: Array, grid: Array) -> Array:
-    """Evaluate the grid's functions, interpolated, at every pixel of the picture."""
-    upper, down = between(grid.shape[0], image.shape[0])
-    left, right = between(grid.shape[1], image.shape[1])
-    out = np.empty(image.shape[:2], np.float32)
-    scratch = np.empty((image.shape[0], 4 * grid.shape[1]), np.float32)
-    apply_affine(image, grid, upper, down, left, right, scratch, out, threads())
-    return out

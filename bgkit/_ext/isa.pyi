@@ -1,0 +1,2 @@
+WIDEST: int
+CHOSEN: int
