@@ -232,13 +232,13 @@ def _coarse_to_fine(
     if factor == 1:
         return matte(image, trimap, guides)
     rows, cols = (max(1, round(side / factor)) for side in trimap.shape)
-    small, *guides = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (image, *guides))
+    small, *others = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (image, *guides))
     coarse = np.full((rows, cols), UNKNOWN, np.uint8)
     for known in (BACKGROUND, FOREGROUND):
         share = cv2.resize(255 * (trimap == known).view(np.uint8), (cols, rows), interpolation=cv2.INTER_AREA)
         coarse[share >= max(1, share.max())] = known  # 255, but where a thin piece covers no pixel
     alpha = (coarse == FOREGROUND).astype(np.float32)
-    alpha[coarse == UNKNOWN] = matte(small, coarse, tuple(guides))
+    alpha[coarse == UNKNOWN] = matte(small, coarse, tuple(others))
     note(reduced=factor)
     around = cv2.dilate((coarse == UNKNOWN).view(np.uint8), np.ones(WINDOW, np.uint8)).view(bool)
     grid = np.zeros((rows, cols, 4), np.float32)
