@@ -7,8 +7,9 @@ Clients are threads that post one photograph (0.26 MP, JPEG) again and again to 
 the loopback address. "Bare" is the same pipeline on the same bytes, read, run and written in this process with all
 threads, half of it before and half after each of the server's rows: the last column is the share of its rate that is
 left. `--rembg` names a virtual environment with `rembg[cpu,cli]`; its server runs bgkit's embedded network in its
-custom-model session, and each of its rows comes right after bgkit's. `memory` sends a small picture (0.01 MP), now
-and then to `fast` and otherwise to a chroma key, and looks at the resident memory of server and worker in between.
+custom-model session, and each of its rows comes right after bgkit's. `memory` sends a small picture (0.01 MP), each
+hundredth to `fast` and the others with a mask to a pipeline of milliseconds, and looks at the resident memory of server
+and worker in between.
 `--write` puts the table into docs/how-to/serving.md.
 """
 
@@ -41,7 +42,7 @@ from bgkit.machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = "fast"
-RARE = 500  # of so many requests of the look at the memory one goes to the pipeline, which takes many times as long
+RARE = 100  # of so many requests of the look at the memory one goes to the pipeline, which takes many times as long
 
 
 def photograph() -> bytes:
@@ -152,12 +153,15 @@ def remembered(url: str, server: int, count: int) -> list[str]:
     """Return the table of memory over many requests of four clients."""
     lines = ["| requests | MB of server and worker |", "|---|---|"]
     small = bytes(cv2.imencode(".jpg", cv2.resize(data.astronaut(), (100, 100), interpolation=cv2.INTER_AREA))[1])
-    key = {"yaml": "bgkit: 1\nstages:\n  - chroma_key\n  - composite\n"}
+    mask = bytes(cv2.imencode(".png", np.pad(np.full((50, 50), 255, np.uint8), 25))[1])
+    light = {"yaml": "bgkit: 1\nstages:\n  - luv_threshold\n  - opening\n  - composite\n"}
     with httpx.Client(timeout=300) as client, concurrent.futures.ThreadPoolExecutor(4) as pool:
 
         def post(number: int) -> None:
-            fields = key if number % RARE else {}
-            client.post(url, files={"file": ("a.jpg", small)}, data=fields).raise_for_status()
+            files, fields = {"file": ("a.jpg", small)}, {}
+            if number % RARE:
+                files, fields = {**files, "mask": ("a.png", mask)}, light
+            client.post(url, files=files, data=fields).raise_for_status()
 
         looks = sorted({count // 50, *(count * part // 5 for part in range(1, 6))})
         for first, last in itertools.pairwise([0, *looks]):

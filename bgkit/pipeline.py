@@ -147,6 +147,7 @@ class Pipeline:
         on_step: OnStep | None = None,
         timeout: float | None = None,
         keep: Iterable[str] | None = None,
+        trail: list[tuple[Step, Layers]] | None = None,
         **brought: ArrayLike | None,
     ) -> Layers:
         """Run the stages over one picture.
@@ -163,6 +164,9 @@ class Pipeline:
         keep : names of layers, optional
             Those that are wanted: every other one is let go as soon as no later step and no check reads it, which
             saves a third of the memory of a large picture. By default all are kept.
+        trail : list of (step, layers), optional
+            What each step of an earlier run on the same picture gave. Steps at its beginning that are the same now are
+            not run again; then it holds this run's. Not together with ``keep``.
         **brought : array, optional
             Layers of your own: ``plate``, ``strokes``, ``mask``, ``trimap``, ``alpha``. Stages whose
             only purpose is to make what was brought are left out (:meth:`plan`).
@@ -184,7 +188,7 @@ class Pipeline:
             If it takes longer than ``timeout``; the message names the step.
         """
         with limited(timeout):
-            return self._run(image, on_step, keep, brought)
+            return self._run(image, on_step, keep, brought, trail)
 
     def _run(
         self,
@@ -192,6 +196,7 @@ class Pipeline:
         on_step: OnStep | None,
         keep: Iterable[str] | None,
         brought: Mapping[str, ArrayLike | None],
+        trail: list[tuple[Step, Layers]] | None,
     ) -> Layers:
         layers = image if isinstance(image, Layers) else Layers.of(image)
         for name, array in brought.items():
@@ -199,11 +204,20 @@ class Pipeline:
                 layers = layers.bring(name, array)
         picture = layers.image if self.checks else None
         steps = self.plan(layers.given())
+        done = _in_common(trail or [], steps)
+        if trail is not None:
+            del trail[done:]
         for index, step in enumerate(steps):
             if "alpha" in step.stage.needs:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
-            layers = step.apply(layers)
+            if trail is None:
+                layers = step.apply(layers)
+            elif index < done:
+                layers = trail[index][1]
+            else:
+                layers = step.apply(layers)
+                trail.append((step, layers))
             seconds = time.perf_counter() - started
             log.debug("%s: %s: %.3f s", self.name, step.name, seconds)
             if on_step is not None:
@@ -375,6 +389,16 @@ def _remedy(name: str) -> str:
     givers = [giver for giver in stages.names() if stages.find(giver).gives == name not in stages.find(giver).needs]
     earlier = f"put {' or '.join(givers)} earlier, or bring one"
     return f"needs the layer {name!r}, and no stage before it gives one; {earlier}"
+
+
+def _in_common(trail: Sequence[tuple[Step, Layers]], steps: Sequence[Step]) -> int:
+    """Return at how many steps from the beginning an earlier run did the same."""
+    count = 0
+    for (earlier, _), step in zip(trail, steps, strict=False):
+        if (earlier.name, earlier.values) != (step.name, step.values):
+            break
+        count += 1
+    return count
 
 
 def _without_unread(layers: Layers, steps: Sequence[Step], kept: set[str]) -> Layers:

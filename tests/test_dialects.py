@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bgkit.dialects import rembg, removebg
-from bgkit.errors import ParamError
+from bgkit.errors import ModelError, ParamError
 from bgkit.pipelinefile import load_pipeline
 
 SIZE = (200, 400)  # rows, columns
@@ -88,3 +88,30 @@ def test_matting_of_rembg():
     found = values_of(pipeline, "threshold_trimap")
     assert (found["foreground"], found["background"], found["erosion"]) == (1, 0, pytest.approx(10))
     assert [step.name for step in pipeline.steps][-3:] == ["closed_form_matting", "estimate_foreground", "composite"]
+
+
+def names_of(**fields) -> list[str]:
+    return [step.name for step in rembg.pipeline_of("u2net", size=(300, 400), **fields).steps]
+
+
+@pytest.mark.parametrize(
+    ("fields", "estimated"), [({}, True), ({"dc": False}, False), ({"dc": False, "a": True}, True)], ids=str
+)
+def test_colors_of_rembg(fields, estimated):
+    """The subject's own colors are estimated unless dc says no, and always with matting."""
+    assert ("estimate_foreground" in names_of(**fields)) is estimated
+
+
+def test_vitmatte_of_rembg(monkeypatch):
+    """vm puts its network in the place of the closed form, on the same trimap, and colors are estimated."""
+    monkeypatch.setattr(rembg, "VITMATTE", "guided-trimap")  # one that is here
+    assert names_of(vm=True, a=True, dc=False)[-4:] == [
+        *("threshold_trimap", "cnn_matting", "estimate_foreground", "composite")
+    ]
+
+
+def test_vitmatte_that_is_not_here(monkeypatch, tmp_path):
+    """The error says how to get it."""
+    monkeypatch.setenv("BGKIT_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match="bgkit models fetch vitmatte-small"):
+        names_of(vm=True)

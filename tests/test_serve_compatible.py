@@ -158,6 +158,20 @@ def test_rembg_matting_fields_matter(client):
     assert answers[0] != answers[1]
 
 
+def test_rembg_newest_fields(client):
+    """dc=false leaves the picture's own colors at the edge; a pipeline by name takes neither dc nor vm."""
+
+    def ask(**fields):
+        return client.post("/api/remove", files={"file": picture_file()}, data=fields)
+
+    plain = read_picture(io.BytesIO(ask(dc="false").content))
+    np.testing.assert_allclose(plain.image[20, 30], (0.8, 0.1, 0.15), atol=0.01)
+    assert ask(dc="true").content == ask().content
+    for field in ({"dc": "false"}, {"vm": "true"}):
+        answer = ask(model="classical", **field)
+        assert (answer.status_code, "has stages of its own" in answer.json()["detail"]) == (422, True)
+
+
 def test_fetching_is_refused(client):
     """Without --fetch no address is asked for."""
     answer = client.get("/api/remove", params={"url": "http://127.0.0.1:1/a.png"})

@@ -6,6 +6,7 @@ A failure stays with its picture: :func:`run_job` returns it as an outcome. Only
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 import traceback
@@ -34,6 +35,8 @@ __all__ = ["run_job", "source_of"]
 _last: tuple[str, Layers] | None = (
     None  # the key of the picture that this process did last, and what a next frame needs
 )
+PREVIEW = 500_000  # pixels up to which a reduced picture's way through its pipeline is remembered: some 30 MB
+_preview: tuple[str, Layers, list[tuple[Step, Layers]]] | None = None  # key, as it was read, and after each step
 
 
 def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) -> Outcome:
@@ -72,10 +75,13 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
                 started = time.perf_counter()
                 picture = source_of(job.picture)
                 brought = {name: source_of(place) for name, place in job.brought.items()}
-                layers = read_layers(picture, page=job.page, **brought)
+                trail = None
+                if 0 < work.pixels <= PREVIEW and isinstance(picture, bytes) and job.page is None:
+                    layers, trail = _read_preview(picture, brought, work.pixels)
+                else:
+                    layers = read_layers(picture, page=job.page, **brought)
+                    layers = layers.reduced(work.pixels) if work.pixels else layers
                 hashes = digests(job, picture, brought) if work.sidecar else {}
-                if work.pixels:
-                    layers = layers.reduced(work.pixels)
                 if hashes and stamp != stamp_of(job):
                     raise ImageError(f"{job.name}: changed while it was read")
                 if _last is not None and work.before.get(job.key) == _last[0]:
@@ -83,7 +89,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
                 took("read", time.perf_counter() - started)
                 _check_deadline("read")
                 keep = None if work.examine is not None or work.layer == STRIP else (work.layer,)
-                layers = work.pipeline.run(layers, on_step=after, keep=keep)
+                layers = work.pipeline.run(layers, on_step=after, keep=keep, trail=trail)
                 _last = (job.key, layers.as_previous()) if work.before else None
                 memory = peak()
                 started = time.perf_counter()
@@ -127,6 +133,22 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         except OSError as wrong:
             return replace(outcome, status="failed", error=_reason(wrong))
     return outcome
+
+
+def _read_preview(
+    picture: bytes, brought: Mapping[str, Any], pixels: int
+) -> tuple[Layers, list[tuple[Step, Layers]]]:
+    """Return reduced layers, and what the last run on them gave step by step.
+
+    Who tries one value after another sends the same picture each time: only what comes after the change is new.
+    """
+    global _preview
+    hashed = [hashlib.sha256(content).hexdigest() for content in (picture, *brought.values())]
+    key = f"{pixels} {' '.join(brought)} {' '.join(hashed)}"
+    if _preview is None or _preview[0] != key:
+        _preview = None  # let go before the next one takes memory
+        _preview = (key, read_layers(picture, **brought).reduced(pixels), [])
+    return _preview[1], _preview[2]
 
 
 def _check_deadline(step: str) -> None:

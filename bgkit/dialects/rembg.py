@@ -1,4 +1,4 @@
-"""rembg's options as a pipeline (docs/coming-from-rembg.md)."""
+"""rembg's options as a pipeline (docs/how-to/coming-from-rembg.md)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ __all__ = ["DEFAULT", "background_of", "pipeline_of"]
 
 DEFAULT = "u2net"  # what rembg takes where nobody chooses
 EMBEDDED = "coarse"
+VITMATTE = "vitmatte-small"  # the one that rembg takes where nobody chooses
 
 
 def pipeline_of(
@@ -26,6 +27,8 @@ def pipeline_of(
     ab: int = 10,
     ae: int = 10,
     ppm: bool = False,
+    dc: bool = True,
+    vm: bool = False,
     color: str = "none",
 ) -> Pipeline:
     """Return the pipeline that does what rembg does.
@@ -41,6 +44,10 @@ def pipeline_of(
         square that erodes both, px.
     ppm : bool
         Take specks and holes away.
+    dc : bool
+        Estimate the subject's own colors at soft edges, as matting always does; rembg's default is no.
+    vm : bool
+        Matting by ViTMatte, in place of ``a``, with the trimap of the same three numbers.
     color : str
         What comes behind the subject.
 
@@ -48,6 +55,8 @@ def pipeline_of(
     ------
     ParamError
         If the network is not here.
+    ModelError
+        If ViTMatte is not.
     """
     here = [card.name for card in list_cards() if card.task == "mask" and path_of(card).is_file()]
     network = EMBEDDED if model == DEFAULT and model not in here else model
@@ -58,13 +67,16 @@ def pipeline_of(
     steps: list[tuple[str, dict[str, Any]]] = [("cnn_mask", {"model": network})]
     if ppm:
         steps += [("opening", {}), ("fill_holes", {}), ("remove_small", {})]
-    if a:
+    if a or vm:
         share = min(1000 * ae / 2 / math.hypot(*size), 200.0)  # of the diagonal, per mille
         trimap = {"foreground": af / 255, "background": ab / 255, "erosion": share}
-        steps += [("threshold_trimap", trimap), ("closed_form_matting", {})]
+        steps += [("threshold_trimap", trimap)]
+        steps += [("cnn_matting", {"model": VITMATTE})] if vm else [("closed_form_matting", {})]
     else:
         steps += [("guided_upsample", {})]
-    steps += [("estimate_foreground", {}), ("composite", {"background": color})]
+    if dc or a or vm:
+        steps += [("estimate_foreground", {})]
+    steps += [("composite", {"background": color})]
     return build(f"rembg-{network}", steps)
 
 

@@ -32,10 +32,10 @@ class Form(Fields):
     ae: int = Field(10, ge=0, le=255, description="Erosion of the matting's trimap, px.")
     om: bool = Field(False, description="Return the mask alone.")
     ppm: bool = Field(False, description="Clean the mask: no specks, no holes.")
+    dc: bool = Field(True, description="Estimate the subject's own colors at soft edges.")
+    vm: bool = Field(False, description="Matting by ViTMatte, if it is here.")
     bgc: str = Field("", description="Background color, R,G,B,A.", examples=["255,255,255,255"])
-    extras: Json[dict[str, Any]] = Field(
-        default_factory=dict, description="For networks that take more; none here does."
-    )
+    extras: Json[dict[str, Any]] = Field({}, description="For networks that take more; none here does.")
 
 
 class Query(Form):
@@ -85,10 +85,8 @@ def _pipeline(catalog: Catalog, form: Form, size: tuple[int, int]) -> Pipeline:
         raise ParamError("extras: expected none; points and boxes are for SAM, which bgkit does not run")
     color = rembg.background_of(form.bgc) if form.bgc else ""
     if form.model not in catalog.names:
-        asked = form.model_dump(include={"model", "a", "af", "ab", "ae", "ppm"})
+        asked = form.model_dump(exclude={"om", "bgc", "extras", "url"})
         return rembg.pipeline_of(**asked, size=size, color=color or "none")
-    if form.a or form.ppm:
-        raise ParamError(
-            f"a, ppm: the pipeline {form.model!r} has stages of its own; leave them out, or name a network"
-        )
+    if form.a or form.vm or form.ppm or not form.dc:
+        raise ParamError(f"a, vm, ppm, dc: {form.model!r} has stages of its own; leave them out, or name a network")
     return catalog.chain(form.model, None, {}, color)
