@@ -397,3 +397,19 @@ def test_a_mask_that_stands_for_alpha_is_kept():
     made = load_pipeline("fast").run(image, keep=["alpha"])
     assert made.alpha is not None
     assert made.result is None
+
+
+def test_trail_of_an_earlier_run():
+    """With a trail, only the steps from the changed one on are run, and the result is that of a run without."""
+    image = np.ones((32, 32, 3), np.float32)
+    image[8:24, 8:24] = (0.8, 0.1, 0.15)
+    first = load_pipeline("classical")
+    second = first.with_values({"make_trimap.width": 40})
+    trail = []
+    first.run(image, trail=trail)
+    earlier = [layers for _, layers in trail]
+    made = second.run(image, trail=trail)
+    same = [new is old for (_, new), old in zip(trail, earlier, strict=True)]
+    place = [step.name for step in second.steps].index("make_trimap")
+    assert same == [True] * place + [False] * (len(same) - place)
+    np.testing.assert_array_equal(made.alpha, second.run(image).alpha)

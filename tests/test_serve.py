@@ -64,6 +64,25 @@ def test_layers_as_json(client):
     assert {"read", "write"} < set(answer["seconds"])
 
 
+def test_preview_begins_at_what_has_changed(client):
+    """A second preview of a picture runs its pipeline from the changed step on, and gives what a first one gives."""
+
+    def preview(width, picture):
+        query = f"pipeline=classical&preview=1000&layer=alpha&make_trimap.width={width}"
+        answer = client.post(f"/v1/remove?{query}", content=picture)
+        timing = dict(part.split(";dur=") for part in answer.headers["server-timing"].split(", "))
+        return answer.content, float(timing["luv_threshold"]), float(timing["closed_form_matting"])
+
+    picture, another = picture_file(), picture_file(np.ones((48, 48, 3), np.float32))
+    first = preview(8, picture)
+    second = preview(20, picture)
+    preview(20, another)
+    alone = preview(20, picture)
+    assert min(first[1], alone[1]) > second[1] == 0
+    assert second[2] > 0
+    assert second[0] == alone[0]
+
+
 @pytest.mark.parametrize(
     ("query", "status", "sentence"),
     [

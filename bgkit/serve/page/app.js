@@ -5,7 +5,7 @@ import { Chain } from "./chain.js";
 import { build, filter } from "./form.js";
 import { askForKeys } from "./key.js";
 import { removeHere } from "./local.js";
-import { cutOut, difference, encode, forget, Picture } from "./picture.js";
+import { cutOut, difference, encode, forget, Picture, reduced } from "./picture.js";
 import { sentences } from "./sentences.js";
 import { toggleTheme } from "./theme.js";
 import { Viewer } from "./viewer.js";
@@ -13,7 +13,7 @@ import { zip } from "./zip.js";
 
 const $ = (id) => document.getElementById(id);
 const PREVIEW = 300_000; // pixels of the reduced copy while a parameter moves
-const QUICK = 400_000; // pixels of the copy on which a stroke is answered first
+const QUICK = 400_000; // pixels of the copy on which strokes are answered first
 const AT_ONCE = 2; // pictures at the server
 
 const viewer = new Viewer($("stage"));
@@ -57,25 +57,35 @@ const lacks = (from, picture) =>
         ? "Paint with the brush: some of the subject and some of the background."
         : "";
 
-async function automatic(picture, from, preview = 0) {
+async function automatic(picture, from, preview = 0, signal = undefined) {
   if (local()) return picture.take(await removeHere(network, picture.file));
   const asked = parts(picture, from);
   if (from.needs("strokes")) asked.strokes = await picture.strokes.picture(picture.width, picture.height);
   if (preview && megapixels(picture) > preview) asked.preview = preview;
-  const began = performance.now();
-  const answer = picture.take(await remove(asked));
-  return Object.assign(answer, { preview: Boolean(asked.preview), took: (performance.now() - began) / 1000 });
+  return { ...picture.take(await remove(asked, signal)), preview: Boolean(asked.preview) };
 }
 
-/** The automatic result corrected by the strokes. */
-async function corrected(picture, preview = 0) {
+/** The automatic result corrected by the strokes, as the pipeline goes on from there. */
+async function corrected(picture, signal) {
   const asked = parts(picture, chain.corrections());
   asked.alpha = picture.automatic.layers.alpha.blob;
   asked.strokes = await picture.strokes.picture(picture.width, picture.height);
-  if (preview && megapixels(picture) > preview) asked.preview = preview;
+  return picture.take(await remove(asked, signal));
+}
+
+/** The same at once: a reduced copy and the one step that corrects; colors, frame and findings follow. */
+async function sketched(picture) {
+  const { automatic } = picture;
   const began = performance.now();
-  const answer = picture.take(await remove(asked));
-  return Object.assign(answer, { preview: Boolean(asked.preview), took: (performance.now() - began) / 1000 });
+  const file = await (picture.small ??= reduced(picture.url, QUICK));
+  const alpha = await (automatic.small ??= reduced(automatic.urls.alpha, QUICK));
+  const strokes = await picture.strokes.picture(file.width, file.height, file.width / picture.width);
+  const yaml = chain.correctionAlone().yaml();
+  const answer = picture.take(await remove({ yaml, file: file.blob, alpha: alpha.blob, strokes, layer: "alpha" }));
+  answer.urls.result = answer.urls.cut = await cutOut(picture.url, answer.layers.alpha.blob);
+  const layers = { ...answer.layers, result: answer.layers.alpha };
+  const { findings, flags, warnings } = picture.shown ?? automatic;
+  return { ...answer, layers, findings, flags, warnings, preview: true, took: (performance.now() - began) / 1000 };
 }
 
 function show(picture, answer) {
@@ -125,8 +135,10 @@ async function work(picture) {
     problem(lacking ? new Error(lacking) : null);
   }
   if (lacking) return;
+  picture.making = made;
+  picture.whole = new AbortController();
   try {
-    const answer = await automatic(picture, chain);
+    const answer = await automatic(picture, chain, 0, picture.whole.signal);
     if (!pictures.includes(picture)) return;
     forget(picture.automatic, picture.url);
     if (picture.shown !== picture.automatic) forget(picture.shown, picture.url);
@@ -136,10 +148,14 @@ async function work(picture) {
     picture.error = "";
     if (!picture.strokes.empty && !chain.needs("strokes") && !local()) await correct(picture);
   } catch (error) {
-    picture.state = "failed";
-    picture.error = error.message;
-    if (picture === current) problem(error);
+    if (error.name === "AbortError") picture.state = "done"; // with older settings, until the hand rests
+    else {
+      picture.state = "failed";
+      picture.error = error.message;
+      if (picture === current) problem(error);
+    }
   }
+  picture.making = "";
   list(picture);
   if (picture === current) draw();
   pump();
@@ -149,6 +165,7 @@ async function work(picture) {
 async function correct(picture) {
   if (picture.correcting) {
     picture.again = true;
+    picture.whole?.abort(); // the full size of strokes that are no longer all
     return;
   }
   picture.correcting = true;
@@ -160,14 +177,17 @@ async function correct(picture) {
         break;
       }
       chip("Solving around the strokes");
-      const large = megapixels(picture) > 1.5 * QUICK;
-      const answer = await corrected(picture, large ? QUICK : 0);
-      show(picture, answer);
-      if (large && !picture.again) {
-        await new Promise((resolve) => setTimeout(resolve, 250));
-        if (!picture.again) show(picture, await corrected(picture));
+      const sketch = await sketched(picture);
+      show(picture, sketch);
+      if (picture === current) say(`Corrected in ${sketch.took.toFixed(2)} s`);
+      await new Promise((resolve) => setTimeout(resolve, 250)); // another stroke may come
+      if (picture.again) continue;
+      picture.whole = new AbortController();
+      try {
+        show(picture, await corrected(picture, picture.whole.signal));
+      } catch (error) {
+        if (error.name !== "AbortError") throw error;
       }
-      if (!picture.again && picture === current) say(`Corrected in ${answer.took.toFixed(2)} s`);
     } while (picture.again);
     problem(null);
   } catch (error) {
@@ -274,10 +294,19 @@ function chip(text) {
   $("chip").hidden = !text;
 }
 
+/** On a phone the settings lie below the picture: a small copy of it stays in sight. */
+function peek() {
+  const image = $("peek").firstElementChild;
+  const url = current?.shown?.urls.result ?? (current?.foreign ? "" : current?.url);
+  if ($("peek").hidden || !url) image.removeAttribute("src");
+  else if (image.getAttribute("src") !== url) image.src = url;
+}
+
 async function draw() {
   const picture = current;
   if (!picture) return;
   const answer = picture.shown;
+  peek();
   const alt = `${picture.name}, ${answer ? view : "as it came"}`;
   const { width = 1, height = 1, url } = picture;
   const whole = { width, height, mode: "one", one: null, two: { picture: url, alt } };
@@ -318,8 +347,8 @@ function tell(picture) {
   const place = $("findings");
   place.replaceChildren();
   const answer = picture.shown;
-  if (!answer) return;
-  const { flagged, fine } = sentences(answer);
+  const { flagged, fine } = sentences(answer ?? {});
+  if (picture.error) flagged.unshift(picture.error);
   const lines = (texts) => texts.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
   if (flagged.length) {
     const bad = Object.assign(document.createElement("ul"), { className: "flagged" });
@@ -329,12 +358,13 @@ function tell(picture) {
   if (fine.length) {
     const part = document.createElement("details");
     const summary = document.createElement("summary");
-    summary.textContent = fine.length === 1 ? "1 finding is as asked" : `${fine.length} findings are as asked`;
+    summary.textContent = fine.length === 1 ? "1 check passed" : `${fine.length} checks passed`;
     const good = document.createElement("ul");
     good.append(...lines(fine));
     part.append(summary, good);
     place.append(part);
   }
+  if (!answer || answer.preview) return;
   const [rows, cols] = answer.layers.result.size;
   const seconds = Object.values(answer.seconds).reduce((sum, each) => sum + each, 0);
   const facts = Object.assign(document.createElement("p"), { className: "facts" });
@@ -495,7 +525,7 @@ function problem(error) {
   }
 }
 
-let fullTimer = 0, previewing = false, previewed = "";
+let fullTimer = 0, previewing = false, previewed = "", prepared = "";
 
 /** The settings have changed: preview at once, full size when the hand rests. */
 function edited(live, name = "") {
@@ -508,6 +538,7 @@ function edited(live, name = "") {
     if (!live && current && !current.strokes.empty) correct(current);
     return;
   }
+  if (current?.automatic && current.making && current.making !== settings()) current.whole.abort(); // it would be in the way
   preview();
   fullTimer = setTimeout(() => {
     for (const picture of pictures) if (picture.state === "failed") picture.state = "waiting";
@@ -520,7 +551,7 @@ function edited(live, name = "") {
 async function preview() {
   const picture = current;
   const wanted = settings() + picture?.id;
-  if (!picture || local() || previewing || wanted === previewed || megapixels(picture) <= PREVIEW || lacks(chain, picture)) return;
+  if (!picture || [picture.settings, picture.making].includes(settings()) || local() || previewing || wanted === previewed || megapixels(picture) <= PREVIEW || lacks(chain, picture)) return;
   previewing = true;
   previewed = wanted;
   try {
@@ -531,6 +562,18 @@ async function preview() {
   } catch (error) {
     problem(error);
   }
+  previewing = false;
+  preview();
+}
+
+/** A hand is at the settings: the server takes the first preview's way now, and later ones begin at what has changed. */
+async function prepare() {
+  const picture = current;
+  const wanted = `${chain?.fields().pipeline} ${besides()} ${picture?.id}`;
+  if (wanted === prepared || picture?.state !== "done" || local() || previewing || megapixels(picture) <= PREVIEW) return;
+  previewing = true;
+  prepared = wanted;
+  forget(await automatic(picture, chain, PREVIEW).catch(() => null));
   previewing = false;
   preview();
 }
@@ -554,7 +597,7 @@ function settled() {
 /** Done here or by the server: what only the server does goes out of sight, and pictures are done again. */
 function elsewhere() {
   document.body.classList.toggle("local", local());
-  $("where").textContent = local() ? "They stay in this browser." : "They are worked on by this server and go nowhere else.";
+  $("where").textContent = local() ? "They stay in this browser." : "This server processes them and sends them nowhere else.";
   for (const name of ["brush", "compare"]) document.querySelector(`input[name=view][value=${name}]`).disabled = local();
   if (local() && ["brush", "compare"].includes(view)) setView("result");
   problem(null);
@@ -715,6 +758,14 @@ function wire() {
     $("percent").textContent = `${Math.round(100 * viewer.scale)} %`;
     if (pen.at && !$("cursor").hidden) cursor(pen.at);
   });
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    $("peek").hidden = isIntersecting;
+    peek();
+  }).observe($("stage"));
+  $("peek").addEventListener("click", () => {
+    $("bar").scrollIntoView();
+    $("stage").focus({ preventScroll: true });
+  });
   $("stage").addEventListener("pointerleave", () => ($("cursor").hidden = true));
   $("showstrokes").addEventListener("change", draw);
   for (const how of ["undo", "redo", "clear"]) $(how).addEventListener("click", () => change(how));
@@ -744,6 +795,7 @@ function wire() {
     list();
     pump();
   });
+  $("form").addEventListener("focusin", prepare);
   $("filter").addEventListener("input", () => filter($("form"), $("filter").value));
   $("yaml").addEventListener("input", yamlEdited);
   $("copy").addEventListener("click", async () => {

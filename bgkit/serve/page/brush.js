@@ -54,12 +54,12 @@ export class Strokes {
   }
 
   /** Return the picture of strokes that the server takes: white keeps, black removes, gray says nothing. */
-  async picture(width, height) {
+  async picture(width, height, scale = 1) {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const context = canvas.getContext("2d", { alpha: false });
     context.fillStyle = "#808080";
     context.fillRect(0, 0, width, height);
-    this.paint(context, 1, { keep: "#fff", remove: "#000" });
+    this.paint(context, scale, { keep: "#fff", remove: "#000" });
     return blobOf(canvas, "image/png");
   }
 }

@@ -69,6 +69,14 @@ export class Chain {
     return copy;
   }
 
+  /** The step that corrects, and nothing else. */
+  correctionAlone() {
+    const copy = this.copy();
+    copy.steps = [copy.retouch];
+    copy.checks = {};
+    return copy;
+  }
+
   copy() {
     const copy = new Chain(this.row, this.stages, this.name);
     copy.description = this.description;

@@ -94,7 +94,7 @@ function field(name, label, schema, value, set, original) {
     set(given, live);
   });
   control.append(...inputs);
-  if (schema.unit && !/^(of|per mille)/.test(schema.unit)) control.append(make("span", { className: "unit", textContent: schema.unit }));
+  if (schema.unit && schema.unit.length <= 8 && !/^(of|per mille)/.test(schema.unit)) control.append(make("span", { className: "unit", textContent: schema.unit }));
   const reset = make("button", { type: "button", className: "icon reset", textContent: "↺", title: "As it was" });
   reset.setAttribute("aria-label", `${label}: as it was`);
   reset.hidden = original === undefined || same(value, original);

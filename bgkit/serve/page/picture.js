@@ -15,6 +15,7 @@ export class Picture {
     this.automatic = null; // the result before any stroke; its alpha is what strokes correct
     this.shown = null; // the last result, with strokes or as a preview
     this.settings = ""; // that made `automatic`
+    this.making = ""; // settings that are at work at full size; `whole` can abort it
     this.error = "";
   }
 
@@ -49,6 +50,21 @@ export class Picture {
 export function forget(answer, kept) {
   if (!answer) return;
   for (const url of Object.values(answer.urls)) if (url !== kept) URL.revokeObjectURL(url);
+}
+
+/** Return a copy of at most so many pixels as a PNG, with its size. */
+export async function reduced(url, pixels) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  const { naturalWidth: cols, naturalHeight: rows } = image;
+  const scale = Math.min(1, Math.sqrt(pixels / (cols * rows)));
+  const [width, height] = [cols, rows].map((length) => Math.max(1, Math.floor(length * scale)));
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d", { alpha: false });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  return { blob: await blobOf(canvas, "image/png"), width, height };
 }
 
 const load = async (blob) => createImageBitmap(blob);

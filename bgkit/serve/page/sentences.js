@@ -7,7 +7,7 @@ const end = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 export function sentence(name, { value, limit, unit, flagged, do: advice }) {
   const shown = Number(value.toPrecision(3));
   const figure = `${spoken(name)}: ${shown}${unit === "%" ? " %" : unit ? ` ${unit}` : ""}`;
-  if (!flagged) return `${figure}, as asked (${limit}).`;
+  if (!flagged) return `${figure} (${limit} is asked for).`;
   return `${figure}, where ${limit} is asked for. ${end(advice[0].toUpperCase() + advice.slice(1))}`;
 }
 
