@@ -135,9 +135,7 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
     return outcome
 
 
-def _read_preview(
-    picture: bytes, brought: Mapping[str, Any], pixels: int
-) -> tuple[Layers, list[tuple[Step, Layers]]]:
+def _read_preview(picture: bytes, brought: Mapping[str, Any], pixels: int) -> tuple[Layers, list[tuple[Step, Layers]]]:
     """Return reduced layers, and what the last run on them gave step by step.
 
     Who tries one value after another sends the same picture each time: only what comes after the change is new.
