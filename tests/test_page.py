@@ -119,7 +119,7 @@ class Page:
             const context = canvas.getContext("2d");
             context.drawImage(image, 0, 0);
             const {data} = context.getImageData(0, 0, canvas.width, canvas.height);
-            let text = "";  // base64: as a list of numbers a picture of half a megapixel takes minutes on a busy machine
+            let text = "";  // base64: a list of numbers takes minutes on a busy machine
             for (let at = 0; at < data.length; at += 32768)
                 text += String.fromCharCode(...data.subarray(at, at + 32768));
             return [canvas.width, canvas.height, btoa(text)];
