@@ -20,10 +20,12 @@ import concurrent.futures
 import io
 import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -180,9 +182,11 @@ def rates(seconds: float, rembg: str | None) -> list[str]:
         start = f"`/health` answers {time.perf_counter() - began:.1f} s after the start"
         peer = ""
         if rembg:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory()))  # rembg takes networks from there alone
+            network = shutil.copy(ROOT / "bgkit" / "models" / "weights" / "coarse.onnx", home)
+            os.environ |= {"U2NET_HOME": str(home), "BROWSER": "true"}  # or its server opens one
             command = [f"{rembg}/bin/rembg", "s", "--no-ui", "--host", "127.0.0.1", "--port", str(other)]
             stack.enter_context(serving(command, other, "/api"))
-            network = ROOT / "bgkit" / "models" / "weights" / "coarse.onnx"
             peer = f"http://127.0.0.1:{other}/api/remove?" + urlencode({"extras": f'{{"model_path": "{network}"}}'})
         table = compared(photograph(), f"http://127.0.0.1:{port}/v1/remove", peer, seconds)
     return [f"{described(before)}; {start}.", "", *table]
