@@ -83,7 +83,8 @@ def read_annotations(notes: Path, error: type[BgkitError]) -> Annotations:
         pictures = []
         for picture in content["images"]:
             name, rows, cols = str(picture["file_name"]), int(picture["height"]), int(picture["width"])
-            if not name or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
+            odd = not name.isprintable() or len(name.encode()) > 255 or any(sign in name for sign in "/\\")
+            if odd or name in ("", ".", ".."):
                 raise ValueError(f"a picture's name {name[:60]!r}, which is none of its folder")
             if min(rows, cols) < 1 or rows * cols > MAX_PIXELS:
                 raise ValueError(f"a picture of {rows} x {cols} pixels")
