@@ -24,6 +24,19 @@ def test_relit_is_light_multiplied(shape):
     np.testing.assert_allclose(made, relight(image, neutral, 0.98), atol=0.003)
 
 
+@pytest.mark.parametrize("gain", [0.25, 0.4, 0.7, 1.0])
+def test_shadows_that_are_darkened_stay_above_black(gain):
+    """Where the result falls below the toe of sRGB's curve it is within 0.006 of the definition, and rises from 0."""
+    from bgkit.stages.light import _lit
+
+    ramp = np.linspace(0, 0.2, 201, dtype=np.float32)
+    image = np.repeat(ramp[None, :, None], 3, axis=2)
+    made = _lit(image, np.full((1, 1, 3), gain), 1.0)
+    np.testing.assert_allclose(made, relight(image, gain, 1.0), atol=0.006)
+    assert made.min() == 0
+    assert (np.diff(made[0, :, 0]) > 0).all()
+
+
 @pytest.mark.parametrize("white", [0.9, 1.0])
 def test_what_comes_above_the_knee_is_bent(white):
     """Highlights run against 1 as the exponential says; with no room above the knee they are cut to it."""

@@ -286,7 +286,7 @@ def _seeds(luv: Floats, border: Floats) -> list[NDArray[np.bool_]]:
 def _grow(
     luv: Floats, basis: Floats, inside: NDArray[np.bool_], growth: tuple[float, ...]
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Fit a surface to ``inside`` and grow it: fit, take what lies near, refit; luv is (3, M, N), the basis (6, M, N)."""
+    """Fit a surface to ``inside`` and grow it: fit, take what lies near, refit; luv (3, M, N), basis (6, M, N)."""
     seed = inside
     coefficients = _fit(luv[:, inside], basis[:, inside], growth[0], None)
     for reach in growth:
