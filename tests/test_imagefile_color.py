@@ -110,18 +110,31 @@ def test_parametric_curves(values, expected):
 
 
 def test_profile_of_another_kind_is_ignored():
-    """A gray picture that carries an RGB profile, as some programs write, is left as it is."""
+    """A gray picture that carries an RGB profile, as some programs write, is left as it is, with a warning."""
     gray = scene()[:, :, 0]
     data = saved(gray, "TIFF", icc_profile=adobe_rgb())
-    picture = read_picture(data)
+    with pytest.warns(UserWarning, match="its color profile is for RGB pictures, and it is gray"):
+        picture = read_picture(data)
     np.testing.assert_array_equal(picture.image[:, :, 0], gray / np.float32(255))
     assert picture.profile is None
 
 
+def test_srgb_on_a_gray_picture_is_no_news():
+    """A gray picture with the RGB profile that says sRGB means what it would without: no warning."""
+    from PIL import ImageCms
+
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    gray = scene()[:, :, 0]
+    np.testing.assert_array_equal(
+        read_picture(saved(gray, "PNG", icc_profile=srgb)).image[:, :, 0], gray / np.float32(255)
+    )
+
+
 @pytest.mark.parametrize("cut", [20, 130, 300])
 def test_broken_profile_is_said(cut):
-    """A profile that cannot be read is passed over, as viewers do, and the facts say so."""
-    picture = read_picture(saved(scene(), "PNG", icc_profile=adobe_rgb()[:cut]))
+    """A profile that cannot be read is passed over, as viewers do, with a warning, and the facts say so."""
+    with pytest.warns(UserWarning, match="its color profile cannot be read"):
+        picture = read_picture(saved(scene(), "PNG", icc_profile=adobe_rgb()[:cut]))
     np.testing.assert_array_equal(picture.image, scene() / np.float32(255))
     assert "taken as sRGB" in picture.profile
 
@@ -180,6 +193,44 @@ def test_png_silly_primaries():
     """Primaries that span no space are passed over."""
     chrm = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 0, 0, 0, 0, 0, 0))
     np.testing.assert_array_equal(read_picture(png(wide(3), 2, chrm)).image, wide(3) / np.float32(65535))
+
+
+def rationals(*values: float) -> tuple[int, ...]:
+    return tuple(number for value in values for number in (round(value * 100000), 100000))
+
+
+WHITE = (318, 5, 2, rationals(0.3127, 0.3290))
+OF_ADOBE = (319, 5, 6, rationals(0.64, 0.33, 0.21, 0.71, 0.15, 0.06))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_tiff_primaries_and_curve(depth):
+    """WhitePoint, PrimaryChromaticities and TransferFunction of Adobe RGB give what its profile gives."""
+    samples = wide(3) if depth == 16 else (wide(3) >> 8).astype(np.uint8)
+    most = 2**depth - 1
+    light = np.linspace(0, 1, most + 1) ** (563 / 256)
+    curve = (301, 3, most + 1, tuple(np.rint(65535 * light).astype(int).tolist()))
+    picture = read_picture(tiff(samples, photometric="rgb", extratags=[WHITE, OF_ADOBE, curve]))
+    linear = (samples / most) ** (563 / 256)
+    np.testing.assert_allclose(picture.image, encode(linear @ SRGB_FROM_ADOBE.T), atol=1e-3)
+    assert picture.profile == "TIFF curves"
+
+
+def test_tiff_primaries_of_srgb_say_nothing():
+    """What many programs write into every TIFF leaves the samples as they are."""
+    ends = (319, 5, 6, rationals(0.64, 0.33, 0.30, 0.60, 0.15, 0.06))
+    picture = read_picture(tiff(wide(3), photometric="rgb", extratags=[WHITE, ends]))
+    np.testing.assert_array_equal(picture.image, wide(3) / np.float32(65535))
+
+
+def test_a_profile_goes_before_tiff_primaries():
+    """An ICC profile is the fuller account (TIFF/EP, and what every viewer does)."""
+    samples = (wide(3) >> 8).astype(np.uint8)
+    with_profile = tiff(samples, photometric="rgb", iccprofile=adobe_rgb())
+    both = tiff(
+        samples, photometric="rgb", iccprofile=adobe_rgb(), extratags=[WHITE, (319, 5, 6, rationals(*[0.3] * 6))]
+    )
+    np.testing.assert_array_equal(read_picture(both).image, read_picture(with_profile).image)
 
 
 # --- code points and EXIF -----------------------------------------------------------------------

@@ -330,10 +330,11 @@ def test_flipped_bytes(kind, draw):
         assert picture.image.max() <= 1
 
 
+@pytest.mark.filterwarnings("ignore:its color profile:UserWarning")
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_flipped_profile(draw):
-    """A profile with changed bytes costs at most the conversion."""
+    """A profile with changed bytes costs at most the conversion, which is said."""
     profile = bytearray(adobe_rgb())
     for _ in range(draw.draw(st.integers(1, 6))):
         profile[draw.draw(st.integers(0, len(profile) - 1))] = draw.draw(st.integers(0, 255))

@@ -68,6 +68,10 @@ class Raw(NamedTuple):
     metadata: dict[str, bytes]  # exif, xmp and iptc, where colors count
 
 
+_KINDS = {"RGB": "RGB", "L": "gray", "CMYK": "CMYK"}
+_WRONG_PROFILE = "its color profile is for {} pictures, and it is {}; its colors are taken as they stand"
+
+
 def decode(source: Source, max_pixels: int | None, *, color_managed: bool, page: int | None = None) -> Raw:
     """Return the samples of a picture, or raise an ImageError that begins with its name."""
     wanted = Wanted(pixel_limit(max_pixels), page)
@@ -194,8 +198,13 @@ def _to_srgb(stored: Stored, managed: bool, notes: list[str]) -> tuple[Array, st
             return (np.asarray(color.convert("RGB")) if array is None else array), name
         return space.curves.to_srgb(_as_integers(array)), space.name
     profile = space if managed and isinstance(space, bytes) else None
-    if profile and {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20]) == mode:
+    if profile:
         try:
+            kind = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20])
+            if kind != mode:
+                if kind != "RGB" or mode != "L" or not _profile.is_srgb(profile):
+                    notes.append(_WRONG_PROFILE.format(_KINDS.get(kind or "", "other"), _KINDS[mode]))
+                return (np.asarray(color.convert("RGB")) if array is None else array), None
             name = _profile.describe(profile)
             if mode == "RGB" and _profile.is_srgb(profile):
                 return color, None
@@ -208,6 +217,7 @@ def _to_srgb(stored: Stored, managed: bool, notes: list[str]) -> tuple[Array, st
             return np.asarray(_profile.through_lcms(picture, profile)), name
         except (ImageCms.PyCMSError, OSError, ValueError, ArithmeticError, IndexError, struct.error) as error:
             name = f"unreadable, taken as sRGB: {error}".splitlines()[0][:100]
+            notes.append("its color profile cannot be read; its colors are taken as sRGB")
             array = color if isinstance(color, np.ndarray) else None
     return (np.asarray(color.convert("RGB")) if array is None else array), name
 

@@ -133,14 +133,22 @@ def _to_srgb_primaries(chromaticities: tuple[float, ...]) -> NDArray[np.float32]
     return matrix.astype(np.float32) if np.abs(matrix).max() < 1e3 else None
 
 
-def of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None, form: str = "PNG") -> Space | None:
+def of_chunks(
+    gamma: float | None,
+    chromaticities: tuple[float, ...] | None,
+    form: str = "PNG",
+    curves: NDArray[np.float64] | None = None,
+) -> Space | None:
     """Return what gAMA and cHRM of a PNG say, or their like in another format; None where they say nothing.
 
-    A gamma within 5 % of 1/2.2 is what most programs write when they mean sRGB; it is taken so.
+    A gamma within 5 % of 1/2.2 is what most programs write when they mean sRGB; it is taken so. ``curves`` stand in
+    its place: linear light, 0..1, of evenly spaced samples, one row for all channels or one for each.
     """
-    if gamma is None and chromaticities is None:
+    if gamma is None and chromaticities is None and curves is None:
         return None
     plain = gamma is None or not 0.01 < gamma < 100 or abs(gamma * 2.2 - 1) <= 0.05
+    if curves is not None:
+        plain = np.allclose(curves, _srgb_light(np.linspace(0, 1, curves.shape[1])), atol=0.005)
     usual = chromaticities is None or np.allclose(chromaticities, _SRGB_CHROMATICITIES, atol=0.005)
     if plain and usual:
         return SRGB
@@ -154,6 +162,9 @@ def of_chunks(gamma: float | None, chromaticities: tuple[float, ...] | None, for
             return SRGB
         matrix = found
     x = np.linspace(0, 1, _STEPS)
+    if curves is not None and not plain:
+        tables = [np.interp(x, np.linspace(0, 1, len(row)), row).astype(np.float32) for row in curves]
+        return Space(f"{form} curves", Curves(tuple(tables * (3 // len(tables))), matrix))
     if plain or gamma is None:
         return Space(f"{form} primaries", Curves((_srgb_light(x).astype(np.float32),) * 3, matrix))
     return Space(f"{form} gamma {gamma:g}", Curves(((x ** (1 / gamma)).astype(np.float32),) * 3, matrix))

@@ -24,7 +24,7 @@ from bgkit.imagefile import _profile, _raw
 from bgkit.imagefile._formats import Format
 from bgkit.imagefile._noise import heard
 from bgkit.imagefile._pillow import GRAY_16, open_header, split, warnings_of_libtiff
-from bgkit.imagefile._signals import Space
+from bgkit.imagefile._signals import Space, of_chunks
 from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_floats, choose_page, dpi_of, unmultiplied
 
 __all__ = ["EXIF", "GPS", "SIZES", "Directory", "Tags", "full_pictures", "read", "size_of", "tags_of_block"]
@@ -34,6 +34,7 @@ SUBFILE, OLD_SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 
 FILL_ORDER, STRIPS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 266, 273, 274, 277, 278, 279
 X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, PREDICTOR = 282, 283, 284, 296, 317
 TILE_WIDTH, TILE_LENGTH, TILES, TILE_BYTES, SUB_IFDS, INK_SET, EXTRA, FORMAT = 322, 323, 324, 325, 330, 332, 338, 339
+TRANSFER, WHITE_POINT, PRIMARIES = 301, 318, 319
 XMP, IPTC, PROFILE, EXIF, GPS = 700, 33723, 34675, 34665, 34853
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS, _CIELAB, _ICCLAB = 0, 1, 2, 5, 8, 9
 _COLORS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _INKS: 4, _CIELAB: 3, _ICCLAB: 3}
@@ -73,12 +74,13 @@ class Directory(NamedTuple):
         kind, count, at = self.entries.get(tag, (0, 0, 0))
         return bytes(file.data[at : at + count * SIZES.get(kind, 0)]) or None
 
-    def ratio(self, file: _File, tag: int) -> float | None:
+    def ratios(self, file: _File, tag: int) -> tuple[float, ...]:
+        """Return the fractions of a tag; none where it is absent, of a strange type, or divides by zero."""
         kind, count, at = self.entries.get(tag, (0, 0, 0))
-        if kind not in (5, 10) or not count or at + 8 > len(file.data):
-            return None
-        above, below = struct.unpack_from(f"{file.order}II", file.data, at)
-        return above / below if below else None
+        if kind not in (5, 10) or at + 8 * count > len(file.data):
+            return ()
+        numbers = struct.unpack_from(f"{file.order}{2 * count}I", file.data, at)
+        return tuple(np.divide(numbers[::2], numbers[1::2]).tolist()) if all(numbers[1::2]) else ()
 
 
 class _File:
@@ -190,13 +192,24 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     return stored._replace(
         page=page,
         pages=len(pages),
-        space=stored.space or directory.content(file, PROFILE),
+        space=stored.space or directory.content(file, PROFILE) or _space(file, directory),
         exif=_exif(file, directory),
         tags=_tags_of(file, directory),
         dpi=_dpi(file, directory),
         xmp=directory.content(file, XMP),
         iptc=directory.content(file, IPTC),
     )
+
+
+def _space(file: _File, directory: Directory) -> Space | None:
+    """Return what WhitePoint, PrimaryChromaticities and TransferFunction say of color (TIFF 6.0, section 20)."""
+    if directory.number(file, PHOTOMETRIC, -1) not in (_BLACK_IS_ZERO, _RGB):
+        return None
+    levels = 1 << min(16, directory.number(file, BITS, 1))
+    light = np.array(directory.values(file, TRANSFER), np.float64)
+    curves = light.reshape(-1, levels) / 65535 if len(light) in (levels, 3 * levels) else None
+    ends = directory.ratios(file, WHITE_POINT) + directory.ratios(file, PRIMARIES)
+    return of_chunks(None, ends if len(ends) == 8 else None, "TIFF", curves)
 
 
 def _exif(file: _File, directory: Directory) -> Any:
@@ -243,7 +256,7 @@ def _values_of(file: _File, directory: Directory) -> Iterator[tuple[int, tuple[i
 
 
 def _dpi(file: _File, directory: Directory) -> tuple[float, float] | None:
-    across, down = directory.ratio(file, X_RESOLUTION), directory.ratio(file, Y_RESOLUTION)
+    across, down = (next(iter(directory.ratios(file, tag)), None) for tag in (X_RESOLUTION, Y_RESOLUTION))
     unit = {2: 1.0, 3: 2.54}.get(directory.number(file, RESOLUTION_UNIT, 2))
     if across is None or down is None or unit is None:
         return None
