@@ -292,6 +292,26 @@ class Pipeline:
             steps[index] = replace(steps[index], values=changed)
         return replace(self, steps=tuple(steps), checks=checks)
 
+    def on_device(self, provider: str) -> Pipeline:
+        """Return the pipeline with all its networks run by one of ONNX Runtime's providers (``cpu``, ``cuda``, ...).
+
+        Raises
+        ------
+        PipelineError
+            If no stage runs a network.
+        ParamError
+            If there is no such provider. One that this machine lacks is an error when networks are loaded.
+        """
+        steps = [
+            replace(step, values={**step.values, "provider": step.stage.read("provider", provider)})
+            if "provider" in step.values
+            else step
+            for step in self.steps
+        ]
+        if not any("provider" in step.values for step in steps):
+            raise PipelineError(f"the pipeline {self.name!r} runs no network, so {provider!r} has nothing to do")
+        return replace(self, steps=tuple(steps))
+
     def giving(self, layer: str) -> Pipeline:
         """Return the pipeline with ``drop_subject`` at its end where ``layer`` is background and no step gives it."""
         if layer != "background" or any(step.stage.gives == layer for step in self.steps):

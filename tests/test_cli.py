@@ -416,6 +416,14 @@ def test_page_of_a_stage(name):
     assert json.loads(bgkit("stages", name, "--json").stdout) == info.schema()
 
 
+def test_a_device_that_is_absent_is_found_before_the_first_picture(tmp_path):
+    """The message lists what there is; nothing is written."""
+    draw(tmp_path / "a.png")
+    said = bgkit("remove", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--device", "coreml", status=2).stderr
+    assert said.startswith("error: cnn_mask.model: provider: expected one that this ONNX Runtime has (cpu")
+    assert not (tmp_path / "out").exists()
+
+
 def test_stages_as_json():
     """Without a name, the schemas of all by name."""
     assert list(json.loads(bgkit("stages", "--json").stdout)) == stages.names()

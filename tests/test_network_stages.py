@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from onnx_files import red_channel, value, with_card, write
 from bgkit.errors import ModelError, ParamError
 from bgkit.evidence import sureness
 from bgkit.models import tiling
-from bgkit.models.session import network
+from bgkit.models.session import PROVIDERS, network, start
 from bgkit.models.tiling import run_tiled, starts
 from bgkit.stage import collect_notes
 from bgkit.stages import cascade_refine, cnn_mask, cnn_matting
@@ -78,6 +79,36 @@ def test_provider_that_is_absent_lists_what_is_there(scene):
     """Asking for an accelerator that this ONNX Runtime lacks is an error, not a silent fall-back."""
     with pytest.raises(ModelError, match=r"provider: expected one .*cpu.*, got 'coreml'"):
         cnn_mask(scene[0], provider="coreml")
+
+
+class Elsewhere:
+    """What ONNX Runtime would give on a machine with an accelerator."""
+
+    def __init__(self, path, options, providers):
+        self.providers = providers
+
+    def get_providers(self):
+        """Return those that started."""
+        return self.providers
+
+
+@pytest.mark.parametrize(("name", "full"), PROVIDERS.items())
+def test_each_provider_is_asked_for_by_its_own_name(name, full, monkeypatch):
+    """The processor stands behind it for operators that it lacks, and nothing else does."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [full, "CPUExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.InferenceSession", Elsewhere)
+    session = start(Path("net.onnx"), name)
+    assert session.providers == ([full, "CPUExecutionProvider"] if name != "cpu" else [full])
+
+
+def test_a_provider_that_does_not_start_is_an_error(monkeypatch):
+    """A driver that is missing makes ONNX Runtime go on with the processor: that is not what was asked for."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: list(PROVIDERS.values()))
+    monkeypatch.setattr(
+        "onnxruntime.InferenceSession", lambda path, options, providers: Elsewhere(*[providers[1:]] * 3)
+    )
+    with pytest.raises(ModelError, match=r"'cuda' is installed but did not start .*chose CPUExecutionProvider"):
+        start(Path("net.onnx"), "cuda")
 
 
 def test_bare_file_runs_and_says_what_is_assumed(tmp_path, scene):

@@ -413,3 +413,19 @@ def test_trail_of_an_earlier_run():
     place = [step.name for step in second.steps].index("make_trimap")
     assert same == [True] * place + [False] * (len(same) - place)
     np.testing.assert_array_equal(made.alpha, second.run(image).alpha)
+
+
+def test_a_device_is_set_for_every_network():
+    """Each stage that has a provider gets it; the others stay as they are."""
+    chain = read_pipeline("bgkit: 1\nstages: [cnn_mask, dense_crf, cascade_refine, make_trimap]\n")
+    moved = chain.on_device("cuda")
+    assert [step.values.get("provider") for step in moved.steps] == ["cuda", None, "cuda", None]
+    assert moved.with_values({"cnn_mask.provider": "cpu", "cascade_refine.provider": "cpu"}).digest() == chain.digest()
+
+
+def test_a_device_without_a_network_is_refused():
+    """A pipeline that runs no network would ignore it without a word."""
+    with pytest.raises(PipelineError, match="'classical' runs no network, so 'cuda' has nothing to do"):
+        load_pipeline("classical").on_device("cuda")
+    with pytest.raises(ParamError, match=r"provider: expected cpu or cuda or .*got 'gpu'"):
+        load_pipeline("auto").on_device("gpu")

@@ -102,12 +102,13 @@ class Work:
                 raise PipelineError(f"a {ending} has no transparency; {remedy}, or png")
 
     def start_networks(self) -> None:
-        """Load each network that does not come with bgkit, so that one that cannot run stops no batch halfway.
+        """Load each network that does not come with bgkit or runs elsewhere, so that none stops a batch halfway.
 
         Raises
         ------
         ModelError
-            If ONNX Runtime cannot load it: weights that are missing or cut, operators that it does not know.
+            If ONNX Runtime cannot load it: weights that are missing or cut, operators that it does not know, a provider
+            that is not here.
         """
         from bgkit.models.session import network, start  # loads ONNX Runtime, which checking alone does without
         from bgkit.models.store import WEIGHTS, locate
@@ -117,7 +118,7 @@ class Work:
                 continue
             model, provider = str(step.values["model"]), str(step.values.get("provider", "cpu"))
             card, path = locate(model)
-            if path.parent != WEIGHTS:
+            if path.parent != WEIGHTS or provider != "cpu":
                 try:
                     if card.inferred:  # what was assumed of a bare file is a warning of the first picture
                         start(path, provider)

@@ -14,7 +14,7 @@ from bgkit.files import WRITABLE
 if TYPE_CHECKING:
     from bgkit.pipeline import Pipeline
 
-__all__ = ["FORMATS", "load_chain", "timeout_option"]
+__all__ = ["FORMATS", "device_option", "load_chain", "timeout_option"]
 
 FORMATS = [ending[1:] for ending in WRITABLE]
 
@@ -26,16 +26,30 @@ timeout_option = click.option(
 )
 
 
+device_option = click.option(
+    "--device",
+    metavar="NAME",
+    help="What networks run on: cpu, cuda, tensorrt, rocm, migraphx, openvino, coreml or directml. It sets the "
+    "parameter provider of every stage that has one.",
+)
+
+
 def load_chain(
-    name: str, settings: Sequence[str] = (), background: str | None = None, layer: str = "result"
+    name: str,
+    settings: Sequence[str] = (),
+    background: str | None = None,
+    layer: str = "result",
+    device: str | None = None,
 ) -> Pipeline:
-    """Return the pipeline of ``-p`` with what ``--layer`` needs and the values of ``--set`` and ``--background``."""
+    """Return the pipeline of ``-p`` with what ``--layer`` needs and the values of the other options."""
     from bgkit.batch.sidecar import pipeline_of
     from bgkit.pipelinefile import load_pipeline
     from bgkit.removal import with_background
 
     pipeline = pipeline_of(Path(name)) if name.lower().endswith(".json") else load_pipeline(name)
     pipeline = pipeline.giving(layer)
+    if device is not None:
+        pipeline = pipeline.on_device(device)
     values = {}
     for text in settings:
         key, equals, value = text.partition("=")

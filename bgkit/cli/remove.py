@@ -14,7 +14,7 @@ from typing import Any, Literal
 import click
 
 from bgkit.batch.jobs import STRIP, Job, Outcome, Work, shown
-from bgkit.cli.options import FORMATS, load_chain, timeout_option
+from bgkit.cli.options import FORMATS, device_option, load_chain, timeout_option
 from bgkit.cli.progress import Progress, open_progress
 from bgkit.errors import ImageError, ParamError, PlanError
 from bgkit.files import METADATA
@@ -103,6 +103,7 @@ Examples:
     metavar="URL",
     help="A running Dask scheduler, as tcp://host:8786; without it dask runs its own here.",
 )
+@device_option
 @timeout_option
 @click.option(
     "--report",
@@ -149,6 +150,7 @@ def command(
     memory: float | None,
     engine: str,
     scheduler: str | None,
+    device: str | None,
     timeout: float | None,
     report: Path | None,
     archive: Path | None,
@@ -181,7 +183,7 @@ def command(
     if strip and layer != "result":
         raise ParamError(f"--strip: shows picture, subject and matte together; leave out --layer {layer}")
     layer = STRIP if strip else layer
-    chain = load_chain(pipeline, settings, background, layer)
+    chain = load_chain(pipeline, settings, background, layer, device)
     kept: Any = metadata or (metadata_of(Path(pipeline)) if pipeline.lower().endswith(".json") else "credit")
     given = {name: path for name, path in brought.items() if path is not None}
     debug = click.get_current_context().find_root().params["debug"]

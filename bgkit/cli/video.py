@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from bgkit.batch.jobs import shown
-from bgkit.cli.options import load_chain, timeout_option
+from bgkit.cli.options import device_option, load_chain, timeout_option
 from bgkit.cli.progress import pace
 from bgkit.errors import ParamError
 from bgkit.files import METADATA
@@ -51,6 +51,7 @@ Examples:
 @click.option("--frame-by-frame", is_flag=True, help="Do each frame by itself: do not add the stage steady.")
 @click.option("--raw", metavar="WxH", callback=_read_size, help="INPUT is raw RGB frames of 8 bits and this size.")
 @click.option("--rate", type=click.FloatRange(0.01, 1000), help="Frames a second of pictures, raw frames, cameras.")
+@device_option
 @timeout_option
 @click.option(
     "--metadata",
@@ -83,6 +84,7 @@ def command(
     frame_by_frame: bool,
     raw: tuple[int, int] | None,
     rate: float | None,
+    device: str | None,
     timeout: float | None,
     metadata: Any,
     if_exists: Any,
@@ -113,7 +115,7 @@ def command(
         film = remove_video(
             source,
             output,
-            load_chain(pipeline),
+            load_chain(pipeline, device=device),
             values={key.strip(): value.strip() for key, value in values.items()},
             background=background,
             layer=layer,

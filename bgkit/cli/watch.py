@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgkit.batch.jobs import shown
-from bgkit.cli.options import FORMATS, timeout_option
+from bgkit.cli.options import FORMATS, device_option, timeout_option
 from bgkit.errors import MissingPartError
 from bgkit.files import METADATA
 
@@ -56,6 +56,7 @@ Examples:
     show_default=True,
     help="Seconds between two scans of the folder.",
 )
+@device_option
 @timeout_option
 @click.option(
     "--page", metavar="PORT", type=click.IntRange(0, 65535), help="Also show it at http://127.0.0.1:PORT/watch."
@@ -73,6 +74,7 @@ def command(
     metadata: str,
     settle: float,
     every: float,
+    device: str | None,
     timeout: float | None,
     page: int | None,
     once: bool,
@@ -91,7 +93,7 @@ def command(
     from bgkit.batch.watching import Watch
     from bgkit.cli.options import load_chain
 
-    work = Work(load_chain(pipeline, settings, background), timeout=timeout, metadata=metadata)
+    work = Work(load_chain(pipeline, settings, background, device=device), timeout=timeout, metadata=metadata)
     work.check((), ending)
     work.start_networks()
     watch = Watch(folder, output, work, ending, settle)
