@@ -38,18 +38,21 @@ def write_pages(folder: Path) -> None:
     shutil.copytree(ROOT / DEPLOY, folder / DEPLOY)
     # The gallery takes as long as the rest: on a core of its own.
     gallery = subprocess.Popen([sys.executable, HERE / "gallery_pages.py", folder / "gallery"])
-    write_pictures(folder / "images")
-    for name, page in OUTSIDE.items():
-        text = (ROOT / name).read_text("utf-8")
-        (folder / page).write_text(re.sub(r"\]\(docs/", "](", text), "utf-8")
-    reference = folder / "reference"
-    write_stages(reference / "stages")
-    write_pipelines(reference / "pipelines")
-    write_commands(reference / "commands")
-    write_fields(reference)
-    write_interfaces(reference)
-    if gallery.wait():
-        sys.exit("docs/gallery_pages.py: an example failed")
+    try:
+        write_pictures(folder / "images")
+        for name, page in OUTSIDE.items():
+            text = (ROOT / name).read_text("utf-8")
+            (folder / page).write_text(re.sub(r"\]\(docs/", "](", text), "utf-8")
+        reference = folder / "reference"
+        write_stages(reference / "stages")
+        write_pipelines(reference / "pipelines")
+        write_commands(reference / "commands")
+        write_fields(reference)
+        write_interfaces(reference)
+        if gallery.wait():
+            sys.exit("docs/gallery_pages.py: an example failed")
+    finally:
+        gallery.kill()  # after a failure it would go on writing into the next build
     for page in folder.rglob("*.md"):
         page.write_text(
             _lead_inside(page.read_text("utf-8"), "../" * len(page.relative_to(folder).parent.parts)), "utf-8"
