@@ -10,7 +10,7 @@ the table of ``bgkit.backdrop.sampling.WITNESSES``: each weight, and its range o
 
 **measure** prints mean SAD/1000 by kind of shot. A shot is keyed with weights fitted without its subject (`left out`),
 and with ``--fitted`` also with those of all; `lost` counts the shots whose error is above half of the subject's area,
-`told` those of them that the finding `plate` flags or that have ``fits`` False.
+`flagged` those of them that the finding `plate` flags or that have ``fits`` False.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def use(weights: Array) -> None:
 
 
 def measured(shot: Sample, pipeline: str) -> tuple[float, bool, bool]:
-    """Return SAD/1000, whether the shot is lost, and whether that is told."""
+    """Return SAD/1000, whether the shot is lost, and whether that is flagged."""
     chain, truth = load_pipeline(pipeline), shot.read_truth()
     brought = {"plate": shot.read_plate()} if "plate" in chain.needs() else {}
     layers = chain.run(shot.read_image(), **brought)
@@ -127,7 +127,7 @@ def main() -> int:
             row += measured(shot, options.pipeline)
         print(shot.name, *(f"{each:.2f}" for each in row), file=sys.stderr, flush=True)
         found.setdefault(shot.kind, []).append(tuple(row))
-    print("| kind | shots | left out | lost | told |" + (" fitted |" if options.fitted else ""))
+    print("| kind | shots | left out | lost | flagged |" + (" fitted |" if options.fitted else ""))
     print("|---|---|---|---|---|" + ("---|" if options.fitted else ""))
     for kind, rows in found.items():
         figures = np.array(rows)
