@@ -61,6 +61,25 @@ def test_missing_parts_are_a_sign_against_trust():
     assert TRUST.weights.get("missing", 0) <= 0
 
 
+def test_nothing_is_missing_where_the_network_alone_is_believed():
+    """What looks like a plain backdrop there is none; where the key has a chance, parts are missed as ever."""
+    half = ALPHA.copy()
+    half[:, : half.shape[1] // 2] = 0
+    quiet = np.where(ALPHA[..., None] > 0.5, [0.5, 0.2, 0.2], 0.9)
+    assert value("missing", quiet, half, luv_threshold={"chance": 0.01}) is None
+    assert value("missing", quiet, half, luv_threshold={"chance": 0.1}) == pytest.approx(100, abs=15)
+
+
+def test_an_unsure_network_costs_trust_as_far_as_it_is_believed():
+    """Unsure and believed is trusted less than sure and believed; where the key is taken it makes no difference."""
+
+    def trust(sure, chance):
+        return value("trust", cnn_mask={"sure": sure}, luv_threshold={"chance": chance})
+
+    assert trust(0.5, 0.0) < trust(0.95, 0.0) - 5
+    assert trust(0.5, 1.0) == trust(0.95, 1.0)
+
+
 def test_the_most_severe_comes_first():
     """Lines come in the order of FINDINGS, whatever order the pipeline file has; large figures have no exponent."""
     one = {"value": 1361.0, "limit": "at least 1600", "unit": "px", "flagged": True, "do": "shoot larger"}
