@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import av
 import cv2
+import minefield
 import numpy as np
 import pytest
 from conftest import CHROMIUM
@@ -22,6 +23,7 @@ from bgkit.cli import app
 from bgkit.errors import LayerError, PlanError, VideoError
 from bgkit.layers import Layers
 from bgkit.pipeline import build
+from bgkit.pipelinefile import read_pipeline
 from bgkit.stage import stage
 
 KEY = build("key", [("luv_threshold", {}), ("composite", {"background": "none"})])
@@ -323,40 +325,35 @@ def test_a_first_frame_that_fails_ends_the_run(tmp_path, failing):
         bgkit.remove_video(film, tmp_path / "out.webm", failing)
 
 
-def test_a_stage_that_hangs_is_ended(tmp_path, monkeypatch):
-    """The third frame sleeps for a minute: with a time limit it is held and named, and the others are done."""
-    import minefield
-
-    from bgkit.pipelinefile import read_pipeline
-
+@pytest.fixture
+def through_mines(tmp_path, monkeypatch):
+    """Films of frames that each do something to the stage that sees it, removed with a time limit."""
     minefield.install(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
     monkeypatch.setattr("bgkit.stage._registered", {})
     chain = read_pipeline(minefield.PIPELINE, name="minefield")
-    for number, color in enumerate([minefield.HARMLESS, minefield.HARMLESS, minefield.SLEEPS, minefield.HARMLESS]):
-        minefield.draw(tmp_path / "shots" / f"{number}.png", color)
-    made = bgkit.remove_video(tmp_path / "shots", tmp_path / "cut", chain, timeout=0.5, steady=False)
+
+    def run(colors, timeout):
+        for number, color in enumerate(colors):
+            minefield.draw(tmp_path / "shots" / f"{number}.png", color)
+        return bgkit.remove_video(tmp_path / "shots", tmp_path / "cut", chain, timeout=timeout, steady=False)
+
+    return run
+
+
+def test_a_stage_that_hangs_is_ended(tmp_path, through_mines):
+    """The third frame sleeps for a minute: with a time limit it is held and named, and the others are done."""
+    made = through_mines([minefield.HARMLESS, minefield.HARMLESS, minefield.SLEEPS, minefield.HARMLESS], 0.5)
     assert made.frames == 4 and len(made.held) == 1
     assert "frame 3 (0:00.08): minefield: stopped, because the picture took longer than 0.5 s" in made.held[0]
     alphas = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., 3] for path in sorted((tmp_path / "cut").glob("*.png"))]
     assert np.abs(alphas[2].astype(int) - alphas[1]).max() == 0
 
 
-def test_a_process_that_dies_costs_its_frame(tmp_path, monkeypatch):
+def test_a_process_that_dies_costs_its_frame(through_mines):
     """As when memory runs out: the frame is held, and the next one has a new process."""
-    import minefield
-
-    from bgkit.pipelinefile import read_pipeline
-
-    minefield.install(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    monkeypatch.setattr("bgkit.stage._registered", {})
-    chain = read_pipeline(minefield.PIPELINE, name="minefield")
-    for number, color in enumerate([minefield.HARMLESS, minefield.DIES, minefield.REFUSES, minefield.HARMLESS]):
-        minefield.draw(tmp_path / "shots" / f"{number}.png", color)
-    made = bgkit.remove_video(tmp_path / "shots", tmp_path / "cut", chain, timeout=60, steady=False)
+    made = through_mines([minefield.HARMLESS, minefield.DIES, minefield.REFUSES, minefield.HARMLESS], 60)
     assert [text.split(": ", 2)[2] for text in made.held] == [
         "the process that does the frames died (exit status 9); perhaps out of memory",
         "minefield: does not like red",
