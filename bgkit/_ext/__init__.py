@@ -7,12 +7,8 @@ variants give the same bits.
 
 import os
 
+from bgkit._ext.isa import CHOSEN, WIDEST
 from bgkit.errors import ParamError
-
-try:
-    from bgkit._ext.isa import CHOSEN, WIDEST
-except ModuleNotFoundError:  # a checkout whose kernels were built before there was a choice
-    CHOSEN = WIDEST = 0
 
 __all__ = ["LEVELS", "VARIANT"]
 
