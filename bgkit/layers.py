@@ -184,7 +184,19 @@ class Layers:
             else:
                 array = cv2.resize(array, size, interpolation=cv2.INTER_AREA)
             arrays[name] = array
-        return type(self)(**arrays, facts=self.facts)
+        previous = None if self.previous is None else self.previous.reduced(pixels)
+        return type(self)(**arrays, previous=previous, facts=self.facts)
+
+    def enlarged_to(self, whole: Self) -> Self:
+        """Return the layers of a larger picture with the mask, the trimap and the facts of these, from its copy."""
+        import cv2
+
+        rows, cols = whole.image.shape[:2]
+        arrays: dict[str, Any] = {}
+        for name, how in (("mask", cv2.INTER_LINEAR), ("trimap", cv2.INTER_NEAREST)):
+            array = getattr(self, name)
+            arrays[name] = None if array is None else cv2.resize(array, (cols, rows), interpolation=how)
+        return replace(whole, **arrays, facts=self.facts)
 
     def to_bytes(
         self, format: str = "png", layer: str = "result", *, depth: int | None = None, metadata: str = "credit"

@@ -43,6 +43,7 @@ MERGES: Mapping[str, Callable[[Array, Array], Array]] = {
     "product": np.multiply,
     "odds": _odds,
 }
+COARSE = 3_000_000  # pixels of the copy on which a larger picture's mask and trimap are found
 EVIDENCE = "evidence"  # the merge that looks at the picture, too: the new mask is a key, the one so far a network's
 
 
@@ -176,7 +177,8 @@ class Pipeline:
         Layers
             Every layer that was made, or the image and those to ``keep``. Without a matting stage ``alpha`` is the
             mask. Where the pipeline has ``checks``, ``facts["findings"]`` holds what came of them
-            (:mod:`bgkit.findings`).
+            (:mod:`bgkit.findings`). Steps that lead to a trimap see a picture of more than 3 megapixels on a copy of
+            that size; ``on_step`` and ``trail`` are given that copy's layers.
 
         Raises
         ------
@@ -207,10 +209,13 @@ class Pipeline:
         done = _in_common(trail or [], steps)
         if trail is not None:
             del trail[done:]
+        coarse, whole = _on_a_copy(steps), layers
         for index, step in enumerate(steps):
             if "alpha" in step.stage.needs:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
+            if coarse and index == coarse.start:
+                whole, layers = layers, layers.reduced(COARSE)
             if trail is None:
                 layers = step.apply(layers)
             elif index < done:
@@ -218,6 +223,8 @@ class Pipeline:
             else:
                 layers = step.apply(layers)
                 trail.append((step, layers))
+            if index == coarse.stop - 1 and layers.image.shape != whole.image.shape:
+                layers = layers.enlarged_to(whole)
             seconds = time.perf_counter() - started
             log.debug("%s: %s: %.3f s", self.name, step.name, seconds)
             if on_step is not None:
@@ -419,6 +426,21 @@ def _in_common(trail: Sequence[tuple[Step, Layers]], steps: Sequence[Step]) -> i
             break
         count += 1
     return count
+
+
+def _on_a_copy(steps: Sequence[Step]) -> range:
+    """Return which steps find a mask and draw a trimap from it: all they have to know is where the contour lies.
+
+    Matting decides inside the trimap's band, at the picture's own pixels. Where no trimap follows, the mask itself is
+    what is wanted, and no step is among them.
+    """
+    for end, step in enumerate(steps):
+        if step.stage.gives == "trimap" and "mask" in step.stage.needs:
+            start = end
+            while start and steps[start - 1].stage.gives == "mask":
+                start -= 1
+            return range(start, end + 1) if start < end else range(0)
+    return range(0)
 
 
 def _without_unread(layers: Layers, steps: Sequence[Step], kept: set[str]) -> Layers:

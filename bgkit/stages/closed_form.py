@@ -33,7 +33,7 @@ from bgkit.resizing import apply_functions
 from bgkit.stage import note, stage
 from bgkit.threads import threads
 
-MOST = 600_000  # unknown pixels that are solved at the picture's own size
+MOST = 250_000  # unknown pixels that are solved at the picture's own size
 WINDOW, SLOPE = (3, 3), 1e-5  # px of the reduced copy, and epsilon of the functions that carry its alpha back
 UNEXPLAINED = 0.03  # rms difference of an estimated background from the true one at which it is hardly believed
 
@@ -85,7 +85,7 @@ def closed_form_matting(
     One unknown pixel takes 0.5 to 1 KB, more in wide regions; the known take 1 to 5 bytes inside the box around the
     unknown, and none outside. ``facts`` hold the residual, relative to the right side, and the iterations.
 
-    More than 600,000 unknown pixels are solved on a copy reduced by a whole number, so that about as many are left, and
+    More than 250,000 unknown pixels are solved on a copy reduced by a whole number, so that about as many are left, and
     carried back to the picture's own colors; ``facts`` then hold that number as ``reduced``.
 
     With no foreground in the trimap the minimum is alpha = 0 in the unknown, with no background
@@ -180,7 +180,7 @@ def plate_matting(
     -----
     The minimum of ``a' L a + trust * sum c (a - s)²``, with L the matting Laplacian, and s and c the alpha and its
     confidence that :func:`bgkit.backdrop.sampling.sample_alpha` gives for each pixel. Where the subject is small on a
-    plain backdrop and no plate is given, the backdrop is fitted in a window around it. More than 600,000 unknown
+    plain backdrop and no plate is given, the backdrop is fitted in a window around it. More than 250,000 unknown
     pixels are solved on a reduced copy, as by :func:`closed_form_matting`.
 
     References

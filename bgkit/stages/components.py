@@ -1,8 +1,8 @@
 """Mend a mask piece by piece: fill holes, remove specks, keep the largest.
 
-All three are attribute filters: every level set of the mask is treated as a hard mask, and the results are stacked. One
-union-find pass over the sorted pixels does that for soft masks; masks of 0 and 1 go through OpenCV's components, which
-is faster. Areas are shares of the box around the subject, so that one pipeline file serves 0.3 and 24 megapixels and
+All three are attribute filters: every level set of the mask is treated as a hard mask, and the results are stacked.
+OpenCV's components do that for masks of 0 and 1, and for what is 0 or 1 in soft ones; one union-find pass over the
+sorted pixels does it for the rest. Areas are shares of the box around the subject, so that one pipeline file serves 0.3 and 24 megapixels and
 any canvas.
 """
 
@@ -64,12 +64,8 @@ def fill_holes(mask: Array, *, max_area: Share = 0.1) -> Array:
     if _is_hard(mask):
         if limit > mask.size:
             return _fill_all(mask)
-        labels, areas = _pieces(mask == 0, connectivity=4)
-        fill = areas < limit
-        fill[labels[[0, -1], :]] = fill[labels[:, [0, -1]]] = False
-        fill[0] = True  # label 0 is the subject
-        return _choose(labels, fill)
-    return _filter_levels(mask, limit, ground=1.0, diagonal=False, frame=True)
+        return 1 - _open_ground(mask, limit)
+    return _filter_levels(mask, limit, ground=1.0, diagonal=False, frame=True, core=_open_ground(mask, limit))
 
 
 @stage(gives="mask")
@@ -100,11 +96,8 @@ def remove_small(mask: Array, *, area: Share = 0.05) -> Array:
     """
     limit = math.ceil(_share_of_box(mask, area))
     if _is_hard(mask):
-        labels, areas = _pieces(mask != 0, connectivity=8)
-        stay = areas >= limit
-        stay[0] = False
-        return _choose(labels, stay)
-    return _filter_levels(mask, limit, ground=0.0, diagonal=True)
+        return _large(mask, limit)
+    return _filter_levels(mask, limit, ground=0.0, diagonal=True, core=_large(mask, limit))
 
 
 @stage(gives="mask")
@@ -141,10 +134,10 @@ def keep_largest(mask: Array, *, count: Annotated[int, Range(1, 1000, "pieces", 
     ranks = np.lexsort((pieces[:, cv2.CC_STAT_LEFT], pieces[:, cv2.CC_STAT_TOP], -pieces[:, cv2.CC_STAT_AREA]))
     stay = np.zeros(len(stats), bool)
     stay[1 + ranks[:count]] = True
-    core: Array = stay[labels]
+    core = _choose(labels, stay)
     if _is_hard(mask):
         return np.where(core, mask, np.float32(0))
-    return _filter_levels(mask, 1, ground=0.0, diagonal=True, core=core)
+    return _filter_levels(mask, 1, ground=0.0, diagonal=True, core=core, unit=0)
 
 
 def _share_of_box(mask: Array, percent: float) -> float:
@@ -161,6 +154,23 @@ def _fill_all(mask: Array) -> Array:
     ground = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).astype(np.uint8)
     cv2.floodFill(ground, None, (0, 0), 2, flags=4)
     return (ground[1:-1, 1:-1] != 2).astype(np.float32)
+
+
+def _large(mask: Array, limit: int) -> Array:
+    """Return 1 in the pieces of ``mask == 1`` that have ``limit`` pixels, elsewhere 0."""
+    labels, areas = _pieces(mask == 1, connectivity=8)
+    stay = areas >= limit
+    stay[0] = False
+    return _choose(labels, stay)
+
+
+def _open_ground(mask: Array, limit: int) -> Array:
+    """Return 1 in the pieces of ``mask == 0`` that have ``limit`` pixels or reach the frame, elsewhere 0."""
+    labels, areas = _pieces(mask == 0, connectivity=4)
+    stay = areas >= limit
+    stay[labels[[0, -1], :]] = stay[labels[:, [0, -1]]] = True
+    stay[0] = False  # the subject
+    return _choose(labels, stay)
 
 
 def _pieces(inside: Array, *, connectivity: int) -> tuple[Array, Array]:
@@ -181,23 +191,22 @@ def _choose(labels: Array, chosen: Array) -> Array:
 
 
 def _filter_levels(
-    mask: Array, limit: int, *, ground: float, diagonal: bool, frame: bool = False, core: Array | None = None
+    mask: Array, limit: int, *, ground: float, diagonal: bool, frame: bool = False, core: Array, unit: int = 1
 ) -> Array:
     """Lower each pixel towards ``ground`` to the level where its component has ``limit`` pixels or more.
 
-    Enough is also to touch the frame, where ``frame`` counts, or the ``core``, where there is one: then pixels count
-    nothing. The core must be a whole component of a level, so that what touches it from above belongs to it.
+    Enough is also to touch the frame, where ``frame`` counts, or the ``core``, which is 1 in whole components of a
+    level, so that what touches them from above belongs to them. A pixel outside the core counts ``unit``.
     """
     state = np.full((mask.shape[0] + 2, mask.shape[1] + 2), UNSEEN, np.int32)
-    pending = mask != ground
     if frame:
         state[[0, -1], :] = state[:, [0, -1]] = SETTLED
-    if core is not None:
-        state[1:-1, 1:-1][core] = SETTLED
-        pending &= ~core
+    settled = core != 0
+    np.copyto(state[1:-1, 1:-1], SETTLED, where=settled)
+    pending = (mask != ground) & ~settled
     start = np.concatenate([[0], np.cumsum(np.count_nonzero(pending, axis=1))])
     if start[-1]:
-        _join(mask, pending, start, state, highest_first=not ground, diagonal=diagonal, unit=core is None, limit=limit)
+        _join(mask, pending, start, state, highest_first=not ground, diagonal=diagonal, unit=unit, limit=limit)
     out = np.empty_like(mask)
     spread_levels(mask, ground, state, out)
     return out
