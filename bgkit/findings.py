@@ -187,7 +187,7 @@ def _missing(picture: Array, layers: Layers) -> float | None:
     import cv2
 
     from bgkit.backdrop import estimate_backdrop
-    from bgkit.color import luv_from_srgb
+    from bgkit.color import dot, luv_from_srgb
 
     if layers.alpha is None:
         return None
@@ -198,7 +198,7 @@ def _missing(picture: Array, layers: Layers) -> float | None:
     rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
     small, alpha = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (picture, layers.alpha))
     color, behind = luv_from_srgb(small), backdrop.luv((rows, cols))
-    lit = np.clip((color * behind).sum(-1) / np.maximum((behind * behind).sum(-1), 1), 0.67, 1)
+    lit = np.clip(dot(color, behind) / np.maximum(dot(behind, behind), 1), 0.67, 1)
     differs: Array = np.sqrt(((color - lit[..., None] * behind) ** 2).sum(-1)) > max(15.0, 5 * backdrop.noise)
     left_out = (differs & (alpha < FAINT)).astype(np.uint8)
     left_out = cv2.morphologyEx(left_out, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from bgkit.backdrop.sampling import push_pull
 from bgkit.backdrop.surface import estimate_plate
+from bgkit.color import dot
 
 __all__ = ["Match", "match_plate"]
 
@@ -429,7 +430,7 @@ def _unexplained(image: Floats, plate: Floats, misplaced: float, seen: NDArray[n
 def plate_explains(image: Floats, plate: Floats, misplaced: float) -> NDArray[np.bool_]:
     """Return where the picture is the plate within 4 levels, its edges' wobble, and a shadow of a sixth, (M, N)."""
     picture, behind = cv2.blur(image, (3, 3)), cv2.blur(plate, (3, 3))
-    light = np.clip((picture * behind).sum(-1) / np.maximum((behind**2).sum(-1), 1e-4), 0.84, 1)
+    light = np.clip(dot(picture, behind) / np.maximum(dot(behind, behind), 1e-4), 0.84, 1)
     rest = np.abs(picture - light[..., None] * behind).max(-1)
     slope = np.hypot(*np.gradient(behind.mean(-1))) if min(rest.shape) > 1 else np.zeros_like(rest)
     explained: NDArray[np.bool_] = rest < 4 / 255 + (0.5 + 2 * misplaced) * slope

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit._ext.sampling import choose_samples
+from bgkit.color import dot
 from bgkit.extent import subject_box
 from bgkit.threads import threads
 
@@ -276,14 +277,14 @@ def sample_alpha(
     pixel, behind = image[unknown], background[unknown]
     chosen, mixed, solid = _choose(place, colors, unknown, pixel, behind)
     difference = pixel - behind
-    contrast = ((chosen - behind) ** 2).sum(-1)
+    contrast = dot(chosen - behind, chosen - behind)
     _, misfit = _project(difference, chosen - behind)
     confidence = np.exp(-misfit / (2 * MISFIT**2)) * contrast / (contrast + CONTRAST**2)
     smooth = _smooth(chosen, confidence, image, subject, unknown)
     alpha, _ = _project(difference, smooth - behind)
     # Logistic in twice the difference of both costs: the odds of all subject against a mix of a darker sample.
     odds = 2 * (mixed - solid + MIXED)
-    differs = (difference**2).sum(-1) > BACKDROP**2
+    differs = dot(difference, difference) > BACKDROP**2
     if expected is not None:
         key = np.clip(expected[unknown], 0.01, 0.99)
         # Before black every darker shade of a sample is also a mixture of it: there a mixture that fits says nothing.
@@ -344,9 +345,10 @@ def _color_around(image: Floats, subject: Bools, place: NDArray[Any]) -> Floats:
 
 def _project(difference: Floats, line: Floats) -> tuple[Floats, Floats]:
     """Return where on the line ``difference`` falls, 0..1, and its squared distance from there."""
-    along = (difference * line).sum(-1) / ((line * line).sum(-1) + np.float32(1e-6))
+    along = dot(difference, line) / (dot(line, line) + np.float32(1e-6))
     alpha = np.clip(along, 0, 1)
-    return alpha, ((difference - alpha[:, None] * line) ** 2).sum(-1)
+    off = difference - alpha[:, None] * line
+    return alpha, dot(off, off)
 
 
 def _smooth(chosen: Floats, confidence: Floats, image: Floats, subject: Bools, unknown: Bools) -> Floats:

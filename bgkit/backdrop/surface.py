@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.color import luv_from_srgb, srgb_from_luv
+from bgkit.color import dot, luv_from_srgb, srgb_from_luv
 
 __all__ = ["Backdrop", "estimate_backdrop", "estimate_plate"]
 
@@ -346,7 +346,8 @@ def _noise(image: Floats, coefficients: Floats, inside: NDArray[np.bool_]) -> fl
     """
     rows, cols = ((np.arange(n) + 0.5) * full / n for n, full in zip(inside.shape, image.shape[:2], strict=True))
     sample = luv_from_srgb(image[np.ix_(rows.astype(int), cols.astype(int))][inside])
-    distance = np.sqrt(((sample - (terms(inside.shape) @ coefficients.T)[inside]) ** 2).sum(-1))
+    off = sample - (terms(inside.shape) @ coefficients.T)[inside]
+    distance = np.sqrt(dot(off, off))
     return 1.13 * float(np.median(distance)) if distance.size else 0.0  # chi with 3 degrees: rms / median
 
 
@@ -366,13 +367,13 @@ def _line_between(image: Floats, border: Floats, first: _Surface, second: _Surfa
     basis = terms(luv.shape).astype(np.float32)
     start, end = (basis @ each.coefficients.T.astype(np.float32) for each in (first, second))
     step = end - start
-    length = (step * step).sum(-1)
-    share = ((luv - start) * step).sum(-1) / np.maximum(length, 1e-3)
-    off = np.sqrt(((luv - start - np.clip(share, 0, 1)[..., None] * step) ** 2).sum(-1))
+    length = dot(step, step)
+    share = dot(luv - start, step) / np.maximum(length, 1e-3)
+    off = luv - start - np.clip(share, 0, 1)[..., None] * step
     limit = max(3.0, 3 * max(first.noise, second.noise))
     if float(np.median(length)) < (2 * limit) ** 2:
         return None
-    line = _meet(_opened(off < limit), np.clip(share, 0, 1))
+    line = _meet(_opened(np.sqrt(dot(off, off)) < limit), np.clip(share, 0, 1))
     if line is None:
         return None
     beyond = line.beyond(first.inside.shape) > 0.5

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import opacity
+from bgkit.color import dot
 from bgkit.extent import subject_window
 from bgkit.params import Range
 from bgkit.stage import note, stage
@@ -155,10 +156,10 @@ def differences(
     noise = _noise(difference)
     note(noise=noise)
     reach = float(np.hypot(tolerance, 0.9 * noise))
-    square = np.maximum((behind * behind).sum(-1), 1)
+    square = np.maximum(dot(behind, behind), 1)
     smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH) if noise > CLEAN else difference
-    light = np.clip((smooth * behind).sum(-1) / square, -shadow, 0)
-    whole, unshaded = (np.sqrt((each**2).sum(-1)) for each in (smooth, smooth - light[..., None] * behind))
+    light = np.clip(dot(smooth, behind) / square, -shadow, 0)
+    whole, unshaded = (np.sqrt(dot(each, each)) for each in (smooth, smooth - light[..., None] * behind))
     if misplaced > 0:
         wobble = np.float32(3 * misplaced) * _slope(behind[..., 0])
         whole, unshaded = (np.maximum(each - wobble, 0) for each in (whole, unshaded))
@@ -169,9 +170,9 @@ def differences(
 def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float) -> Bools:
     """Return where the picture lacks light only, softly, up to the backdrop in full light."""
     wide = cv2.GaussianBlur(difference, (0, 0), 3)
-    light = (wide * behind).sum(-1) / square
-    tint = np.sqrt(np.maximum((wide * wide).sum(-1) - light**2 * square, 0))
-    lack = (difference * behind).sum(-1) / np.sqrt(square)
+    light = dot(wide, behind) / square
+    tint = np.sqrt(np.maximum(dot(wide, wide) - light**2 * square, 0))
+    lack = dot(difference, behind) / np.sqrt(square)
     steepest = STEEPEST * 1000 / float(np.hypot(*backdrop.shape))
     soft = (
         (tint < TINT * reach) & (light > -shadow) & (light < 0) & (_slope(cv2.GaussianBlur(lack, (0, 0), 1)) < steepest)
@@ -239,7 +240,7 @@ def _noise(difference: Floats) -> float:
     """
     if min(difference.shape[:2]) < 8:
         return 0.0
-    step = np.sqrt(((difference[:, 1:] - difference[:, :-1]) ** 2).sum(-1))
+    step = difference[:, 1:] - difference[:, :-1]
     # For chi with 3 degrees of freedom the quarter lies at 1.10 of a channel's sigma, the rms at sqrt(3); the
     # difference of two pixels has twice the variance.
-    return float(np.percentile(step, 25) / 1.10 * 1.5**0.5)
+    return float(np.percentile(np.sqrt(dot(step, step)), 25) / 1.10 * 1.5**0.5)

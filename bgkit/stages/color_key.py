@@ -19,7 +19,7 @@ from bgkit._ext import key as _kernels
 from bgkit.backdrop import Backdrop, estimate_backdrop
 from bgkit.backdrop.sampling import ramp
 from bgkit.backdrop.surface import terms
-from bgkit.color import luv_from_srgb, parse_color
+from bgkit.color import dot, luv_from_srgb, parse_color
 from bgkit.errors import ParamError
 from bgkit.extent import subject_window
 from bgkit.params import Color, Range
@@ -239,11 +239,11 @@ def _backdrop_distance(image: Floats, backdrop: Backdrop, shadow: float) -> Floa
     basis = terms(image.shape)[between]
     start, end = (basis @ each.T for each in (backdrop.coefficients, backdrop.second))
     step = end - start
-    share = np.clip(((color - start) * step).sum(-1) / np.maximum((step * step).sum(-1), 1e-6), 0, 1)
+    share = np.clip(dot(color - start, step) / np.maximum(dot(step, step), 1e-6), 0, 1)
     mixture = start + share[:, None] * step
-    lit = (color * mixture).sum(-1) / np.maximum((mixture * mixture).sum(-1), 1e-6)
-    rest = np.sqrt(((color - np.clip(lit, 1 - shadow, 1)[:, None] * mixture) ** 2).sum(-1))
-    distance[between] = np.minimum(distance[between], rest)
+    lit = dot(color, mixture) / np.maximum(dot(mixture, mixture), 1e-6)
+    off = color - np.clip(lit, 1 - shadow, 1)[:, None] * mixture
+    distance[between] = np.minimum(distance[between], np.sqrt(dot(off, off)))
     return distance
 
 

@@ -2,8 +2,8 @@
 
 All three are attribute filters: every level set of the mask is treated as a hard mask, and the results are stacked.
 OpenCV's components do that for masks of 0 and 1, and for what is 0 or 1 in soft ones; one union-find pass over the
-sorted pixels does it for the rest. Areas are shares of the box around the subject, so that one pipeline file serves 0.3 and 24 megapixels and
-any canvas.
+sorted pixels does it for the rest. Areas are shares of the box around the subject, so that one pipeline file serves 0.3
+and 24 megapixels and any canvas.
 """
 
 from __future__ import annotations

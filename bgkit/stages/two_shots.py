@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from bgkit.backdrop import estimate_plate
-from bgkit.color import parse_color
+from bgkit.color import dot, parse_color
 from bgkit.errors import LayerError
 from bgkit.layers import Array
 from bgkit.params import Color
@@ -86,7 +86,7 @@ def two_grounds(
             f"two_grounds: expected grounds that differ by {LEAST:.0%} or more, got {contrast:.1%}; photograph "
             "the second on a ground of another color"
         )
-    clear = (seen * behind).sum(-1) / np.maximum((behind * behind).sum(-1), 3 * LEAST**2 / 4)
+    clear = dot(seen, behind) / np.maximum(dot(behind, behind), 3 * LEAST**2 / 4)
     alpha: Array = np.clip(1 - clear, 0, 1).astype(np.float32)
     left = ((seen - (1 - alpha)[:, :, None] * behind) ** 2).mean(-1)
     misfit = float(np.sqrt((left * alpha).sum() / max(float(alpha.sum()), 1.0)))
