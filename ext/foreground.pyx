@@ -11,6 +11,8 @@ cdef extern from "foreground.h" nogil:
     void tile_weights(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float, float)
     void tile_sweep(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *)
 
+cdef float C_NEARLY = 0.5 / 255
+
 PLANES, LONGEST = c_planes, C_LONGEST
 
 
@@ -37,7 +39,7 @@ cdef inline void _sum_row(const float[:, :, ::1] image, const float[:, ::1] alph
 
 
 def mixed_tiles(const float[:, ::1] alpha, Py_ssize_t side, unsigned char[:, ::1] mixed, int threads):
-    """Mark the tiles of side x side pixels that hold an alpha between 0 and 1."""
+    """Mark the tiles of side x side pixels that hold an alpha half a step of 8 bits away from 0 and 1, or more."""
     cdef Py_ssize_t row
     for row in prange(mixed.shape[0], nogil=True, num_threads=threads, schedule="static"):
         _mark_row(alpha, side, row, mixed)
@@ -51,7 +53,7 @@ cdef inline void _mark_row(const float[:, ::1] alpha, Py_ssize_t side, Py_ssize_
             if mixed[tile_row, tile_col]:
                 continue
             for col in range(tile_col * side, min(tile_col * side + side, alpha.shape[1])):
-                if 0 < alpha[row, col] < 1:
+                if C_NEARLY < alpha[row, col] < 1 - C_NEARLY:
                     mixed[tile_row, tile_col] = 1
                     break
 
