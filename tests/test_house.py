@@ -20,6 +20,7 @@ LEVELS = [
         "machine",
         "pairing",
         "color",
+        "deblocking",
         "logistic",
         "params",
         "resizing",

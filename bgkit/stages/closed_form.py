@@ -6,6 +6,9 @@ knows it, its minimum is one sparse, positive definite linear system over the un
 How it is solved stands in :mod:`bgkit.laplacian`. Where the background is known, what it says of each
 single pixel joins as a weak data term. Works on sRGB-encoded color, as published.
 
+Along fur and soft edges of a JPEG alpha would follow its blocks, in stairs; so it is asked of the picture without them
+(:mod:`bgkit.deblocking`). A larger epsilon does not help there: from 1e-7 to 3e-5 it leaves nine tenths of the stairs.
+
 A picture with very many unknown pixels is solved on a reduced copy, as Levin, Lischinski and Weiss do: there each
 window's alpha is an affine function of color, and these functions, interpolated, are evaluated at the picture's own
 pixels. So time and memory are bounded by the number of unknown pixels, whatever the picture.
@@ -24,6 +27,7 @@ import numpy as np
 from bgkit.backdrop import estimate_backdrop, estimate_plate
 from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import local_background, sample_alpha
+from bgkit.deblocking import SIDE, blockiness, without_blocks
 from bgkit.errors import ConvergenceWarning
 from bgkit.extent import subject_window
 from bgkit.laplacian import solve
@@ -112,7 +116,7 @@ def closed_form_matting(
         return np.ones_like(alpha)
 
     def matte(image: Array, trimap: Array, _: tuple[Array, ...]) -> Array:
-        return _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory)
+        return _solve(_calmed(image), trimap, epsilon, tolerance, max_iterations, max_memory)
 
     alpha[unknown] = _coarse_to_fine(matte, image, trimap)
     return alpha
@@ -201,6 +205,9 @@ def plate_matting(
         return alpha
     solving = alpha
     window = subject_window(trimap != BACKGROUND) if plate is None and estimate_backdrop(image).plain else None
+    if window is not None:  # from a block's corner, see bgkit.deblocking
+        rows, cols = (slice(side.start // SIDE * SIDE, side.stop) for side in window)
+        window = rows, cols
     if window is not None and np.count_nonzero(unknown[window]) == np.count_nonzero(unknown):
         solving = alpha[window]
         image, trimap, unknown = (np.ascontiguousarray(each[window]) for each in (image, trimap, unknown))
@@ -211,6 +218,7 @@ def plate_matting(
 
     def matte(image: Array, trimap: Array, guides: tuple[Array, ...]) -> Array:
         behind = estimate_plate(image) if plate is None else guides[0]
+        image = _calmed(image)
         prior = _prior(image, trimap, behind, plate is None, guides[-1] if key and mask is not None else None, trust)
         del behind, guides  # the solve needs the room
         return _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
@@ -245,6 +253,13 @@ def _coarse_to_fine(
     grid[..., 3] = alpha
     grid[around] = _fit_functions(small, alpha, around)
     return apply_functions(image, cv2.blur(grid, WINDOW))[unknown]
+
+
+def _calmed(image: Array) -> Array:
+    """Return the picture without the blocks of its JPEG, which alpha would follow; how clear they were is noted."""
+    shown = blockiness(image)
+    note(blocks=shown)
+    return without_blocks(image, shown)
 
 
 def _fit_functions(image: Array, alpha: Array, where: Array) -> Array:

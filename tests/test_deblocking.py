@@ -1,0 +1,79 @@
+"""JPEG's blocks: found where they are, and smoothed without a harm to edges."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from bgkit.deblocking import MOST, blockiness, without_blocks
+from bgkit.stage import collect_notes
+from bgkit.stages import closed_form_matting
+
+
+def compressed(quality: int) -> np.ndarray:
+    """Return a photograph as a JPEG of that quality, float32."""
+    picture = cv2.resize(data.astronaut(), (400, 400), interpolation=cv2.INTER_AREA)
+    content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(cv2.imdecode(content, 1)[..., ::-1]).astype(np.float32) / 255
+
+
+def stairs(picture: np.ndarray) -> float:
+    """Return the mean step of light between columns at the borders of blocks, over that elsewhere."""
+    steps = np.abs(np.diff(picture.mean(-1), axis=1))
+    border = np.arange(1, picture.shape[1]) % 8 == 0
+    return float(steps[:, border].mean() / steps[:, ~border].mean())
+
+
+def test_blockiness_grows_with_compression():
+    """The stronger a picture was compressed, the larger; about 1 where it was not."""
+    plain = np.float32(cv2.resize(data.astronaut(), (400, 400), interpolation=cv2.INTER_AREA) / 255)
+    found = [blockiness(plain), *(blockiness(compressed(quality)) for quality in (90, 75, 50, 30))]
+    assert 0.9 < found[0] < 1.1
+    assert found == sorted(found)
+    assert found[-1] > 1.8
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75])
+def test_stairs_get_smaller(quality):
+    """Steps at the borders of blocks come near those elsewhere."""
+    picture = compressed(quality)
+    smooth = without_blocks(picture, blockiness(picture))
+    assert 0.9 < stairs(smooth) < 1 + (stairs(picture) - 1) / 2
+
+
+def test_what_shows_no_blocks_is_left_alone():
+    """A picture scaled after its compression comes back as the same array."""
+    picture = np.ascontiguousarray(cv2.resize(compressed(75), (311, 289), interpolation=cv2.INTER_AREA))
+    assert without_blocks(picture, blockiness(picture)) is picture
+
+
+def test_edges_on_the_grid_stay():
+    """A checkerboard of 8 px squares is no JPEG: its steps are larger than any that is taken away."""
+    row, col = np.indices((256, 256)) // 8
+    board = np.float32(0.3 + 0.3 * ((row + col) % 2))[..., None].repeat(3, 2)
+    np.testing.assert_array_equal(without_blocks(board, 50.0), board)
+
+
+def test_no_step_above_the_limit_is_touched():
+    """However blocky, a step of twice the limit stays."""
+    picture = np.full((256, 256, 3), 0.4, np.float32)
+    picture[:, 128:] += np.float32(2 * MOST + 1e-3)
+    np.testing.assert_allclose(without_blocks(picture, 100.0), picture, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (23, 5000), (8, 8)])
+def test_small_and_narrow_pictures(shape):
+    """Too small to tell, or without a whole block either way: 1."""
+    assert blockiness(np.random.default_rng(0).random((*shape, 3), np.float32)) == 1
+
+
+def test_matting_says_how_clear_blocks_were():
+    """The report of a matted JPEG has its blockiness."""
+    picture = compressed(50)
+    trimap = np.zeros((400, 400), np.uint8)
+    trimap[100:300, 100:300], trimap[130:270, 130:270] = 128, 255
+    with collect_notes() as facts:
+        closed_form_matting(picture, trimap)
+    assert facts["blocks"] == pytest.approx(blockiness(picture))
