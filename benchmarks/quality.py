@@ -6,8 +6,9 @@ Sets (under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout; s
 
 - ``ecssd``: F max, F mean, MAE, IoU of alpha against the mask
 - ``studio`` and ``studio-hard``: mean SAD/1000 of alpha over the frame, by kind of shot, and how many shots are
-  ``lost``, with an error above half of the subject; Grad/1000, which shows the stairs that SAD does not; root mean
-  square error of the subject's color where the true alpha is above 0, in levels of 255
+  ``lost``, with an error above half of the subject; Grad/1000, which shows fringes that SAD does not; ``stairs``, how
+  much larger the steps of alpha are at the borders of the JPEG's blocks than elsewhere along soft edges (1: as large);
+  root mean square error of the subject's color where the true alpha is above 0, in levels of 255
 - ``matting``: mean SAD/1000 and Grad/1000 of alpha over the frame
 
 A plate is handed only to pipelines that cannot do without (with ``--plates`` also to those that may
@@ -31,6 +32,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2
+import numpy as np
 
 import bgkit
 from benchmarks.pages import block, fill, named
@@ -58,6 +62,7 @@ class Run:
     score: Score | None = None
     error: str = ""
     lost: bool = False  # an error above half of the subject
+    stairs: float = 1.0
 
 
 def data_folder() -> Path:
@@ -89,7 +94,22 @@ def measure(name: str, plates: bool, sample: Sample) -> Run:
     colors = None if color is None or layers.foreground is None else (layers.foreground, color)
     names = MEASURED if colors else MEASURED[:-1]
     found = score(layers.alpha, truth, names=names, colors=colors)
-    return Run(sample.kind, seconds, busy, found, lost=float(abs(layers.alpha - truth).sum()) > truth.sum() / 2)
+    lost = float(abs(layers.alpha - truth).sum()) > truth.sum() / 2
+    return Run(sample.kind, seconds, busy, found, lost=lost, stairs=stairs(layers.alpha, truth))
+
+
+def stairs(alpha: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean step of alpha across the borders of blocks of 8 pixels over that elsewhere, near soft edges."""
+    soft = cv2.dilate(((truth > 0.02) & (truth < 0.98)).astype(np.uint8), np.ones((13, 13), np.uint8)) > 0
+    steps: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    for values, near in ((alpha, soft), (alpha.T, soft.T)):
+        border = np.arange(1, len(values)) % 8 == 0
+        taken = np.abs(np.diff(values, axis=0)), near[1:] & near[:-1]
+        for on, found in steps.items():
+            of_rows, where = (each[border == on] for each in taken)
+            found.append(of_rows[where])
+    at_borders, elsewhere = (float(np.concatenate(steps[on]).mean()) for on in (True, False))
+    return at_borders / elsewhere if elsewhere > 0 else 1.0
 
 
 def prepare_worker(threads: int) -> None:
@@ -122,6 +142,7 @@ def row(name: str, dataset: str, runs: list[Run]) -> dict[str, str]:
             for kind in dict.fromkeys(run.kind for run in done if run.kind):
                 cells[kind] = f"{summarize([run.score for run in done if run.kind == kind])['sad']:.2f}"
             cells["Grad"] = f"{figures['grad'] / 1000:.2f}"
+            cells["stairs"] = f"{statistics.mean(run.stairs for run in done):.2f}"
             cells["lost"] = str(sum(run.lost for run in done))
             if "foreground_mse" in figures:
                 cells["color"] = f"{255 * figures['foreground_mse'] ** 0.5:.2f}"
