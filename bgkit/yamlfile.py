@@ -22,6 +22,7 @@ __all__ = ["Node", "dump", "load", "parse"]
 
 DEPTH = 20  # of lists and mappings; a pipeline has four
 DIGITS = 100  # of a number
+LONGEST = 1 << 17  # characters; a pipeline has a thousand, and a megabyte takes five seconds to read
 
 # The core schema's plain scalars; what fits none of them is text.
 NULL = re.compile(r"null|Null|NULL|~|")
@@ -101,6 +102,8 @@ def parse(text: str, file: str, what: str, error: type[BgkitError]) -> Node:
 
     if not text.strip():
         raise error(f"{file}: expected {what}, got an empty file")
+    if len(text) > LONGEST:
+        raise error(f"{file}: expected {what} of at most {LONGEST} characters, got {len(text)}")
     try:
         return _Reader(YAML(typ="safe", pure=True).parse(text), file, error).document()
     except MarkedYAMLError as fault:

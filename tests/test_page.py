@@ -127,6 +127,16 @@ class Page:
         cols, rows, text = self.tab.evaluate(code, selector)
         return np.frombuffer(base64.b64decode(text), np.uint8).reshape(rows, cols, 4) / 255
 
+    def becomes(self, place: tuple[int, int], color: tuple[float, ...]) -> None:
+        """Wait until a pixel of what is on the stage has a color."""
+        code = f"""(() => {{
+            const image = document.querySelector("#two .picture"), context = new OffscreenCanvas(1, 1).getContext("2d");
+            if (!image.complete || !image.naturalWidth) return "";
+            context.drawImage(image, {-place[1]}, {-place[0]});
+            return [...context.getImageData(0, 0, 1, 1).data].join();
+        }})() === "{",".join(str(round(255 * each)) for each in color)}\""""
+        self.until(code)
+
     def at(self, row: float, col: float) -> tuple[float, float]:
         """The place of a picture's pixel on the screen."""
         x, y, width = self.tab.evaluate(
@@ -537,12 +547,16 @@ def test_brush_keeps_exactly(page):
 
 
 def test_brush_by_keys_alone(page):
-    """Space puts the brush down and lifts it, arrows move it, R removes."""
+    """Space puts the brush down and lifts it, also if the held key repeats; arrows move it, R removes."""
     page.choose(upload(scene(centers=((90, 120),))))
     page.view("Brush")
     stage = page.tab.locator("#stage")
     stage.press("r")
-    stage.press(" ")
+    stage.focus()
+    for _ in range(3):
+        page.tab.keyboard.down(" ")
+    page.tab.keyboard.up(" ")
+    assert page.text("#status") == "The brush is down"
     for _ in range(4):
         stage.press("ArrowRight")
     stage.press(" ")
@@ -643,16 +657,178 @@ def test_no_serious_violation_of_access(page, scheme, size):
         page.screenshot(f"{name}-{view.split()[0].lower()}")
 
 
-def test_keyboard_reaches_everything(page):
-    """Tab alone goes from the header over the views, the picture, the queue and the settings to the download."""
-    page.choose(SCENE)
-    seen = []
-    page.tab.locator("#add").focus()
-    for _ in range(60):
-        seen.append(page.tab.evaluate("document.activeElement.id || document.activeElement.name"))
-        page.tab.keyboard.press("Tab")
-    places = [seen.index(name) for name in ("add", "view", "in", "stage", "pipeline", "filter", "format", "save1")]
-    assert places == sorted(places)
+FOCUSED = """() => {
+    const at = document.activeElement, {x, y, width, height} = at.getBoundingClientRect();
+    const lined = (style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+    const handle = at.id === "split" ? document.querySelector(".line") : null;
+    const marks = [[at], [at.nextElementSibling], [handle, "::after"]];
+    const own = (hit) => at.closest("label, fieldset, #stage")?.contains(hit) || at.contains(hit);
+    const seen = [Math.min(4, height / 2), height - Math.min(4, height / 2)].every((down) =>
+        own(document.elementFromPoint(x + width / 2, y + down)));
+    const name = at.getAttribute("aria-label") ?? at.labels?.[0]?.textContent ?? at.textContent;
+    return [`${at.id}|${at.name ?? ""}|${name.trim()}`,
+            seen && marks.some(([mark, part]) => mark && lined(getComputedStyle(mark, part)))];
+}"""
+
+
+class Keys:
+    """A user without a mouse; wherever the focus comes, it can be seen."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.press, self.choosers = page, page.tab.keyboard.press, []
+        page.tab.on("filechooser", lambda chooser: self.choosers.append(chooser))
+
+    def at(self) -> str:
+        """What has the focus: id, name and label."""
+        where, seen = self.page.tab.evaluate(FOCUSED)
+        assert seen, f"the focus cannot be seen on {where}"
+        return where
+
+    def to(self, what: str, key: str = "Tab") -> None:
+        for _ in range(60):
+            self.press(key)
+            if self.page.tab.evaluate("document.activeElement !== document.body") and what in self.at():
+                return
+        raise AssertionError(f"{key} does not reach {what}")
+
+    def back(self, what: str) -> None:
+        self.to(what, "Shift+Tab")
+
+    def type(self, text: str) -> None:
+        self.press("Control+a")
+        self.page.tab.keyboard.type(text)
+
+    def give(self, *files: dict) -> None:
+        """Press the button that has the focus, and give the dialog it opens its files."""
+        self.press("Enter")
+        while not self.choosers:
+            self.page.tab.wait_for_timeout(20)
+        self.choosers.pop().set_files(list(files))
+
+    def download(self) -> str:
+        with self.page.tab.expect_download() as download:
+            self.press("Enter")
+        return download.value.suggested_filename
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1280, 820)], ids=["phone", "desktop"])
+def test_everything_by_keys_alone(page, size):
+    """Each thing the page offers is reached and done by keys, and the focus is in sight all the way and never lost."""
+    width, height = size
+    page.tab.set_viewport_size({"width": width, "height": height})
+    keys, name = Keys(page), "phone" if width < 600 else "desktop"
+    keys.to("pipeline|")
+    page.tab.keyboard.type("classical")
+    keys.back("choose|")
+    keys.give(SCENE, upload(scene(120, 120, ((60, 60),)), "two.png"))
+    page.done(2)
+    assert keys.at().startswith("stage|")
+    fitted = page.text("#percent")
+    keys.press("+")
+    assert page.text("#percent") != fitted
+    keys.press("0")
+    keys.back("fit|")
+    keys.back("|ground|")
+    keys.press("ArrowRight")
+    assert page.tab.locator("#stage").get_attribute("data-ground") == "white"
+    keys.back("|view|")
+    keys.press("ArrowRight")
+    page.until("document.querySelector('#stage').dataset.mode === 'slider'")
+    keys.to("split|")
+    keys.press("ArrowLeft")
+    assert clip(page) == 49.5
+    # The brush: a stroke, undone and redone by buttons that hand the focus to one another.
+    keys.back("|view|")
+    keys.press("ArrowRight")
+    keys.press("ArrowRight")
+    page.until("!document.querySelector('#brushbar').hidden")
+    keys.to("|sign|")
+    keys.press("ArrowRight")
+    keys.to("size|")
+    keys.to("stage|")
+    page.screenshot(f"{name}-keys-brush")
+    while page.tab.locator("#cursor").bounding_box()["x"] < page.at(90, 160)[0]:
+        keys.press("Shift+ArrowRight")
+    page.tab.keyboard.down(" ")
+    keys.press("ArrowRight")
+    page.tab.keyboard.up(" ")
+    corrected(page)
+    assert page.shown()[90, 170, 3] == 0
+    keys.back("undo|")
+    keys.press("Enter")
+    page.until("document.activeElement.id === 'redo'")
+    page.settled()
+    assert page.shown()[90, 170, 3] == 1
+    keys.press("Enter")
+    page.until("document.activeElement.id === 'undo'")
+    page.settled()
+    # Two pipelines.
+    keys.back("|view|")
+    keys.press("ArrowRight")
+    keys.to("other|")
+    page.tab.keyboard.type("studio-white")
+    page.until("document.querySelector('#differs').textContent.includes('%')")
+    keys.to("|how|")
+    keys.press("ArrowRight")
+    keys.back("|view|")
+    keys.press("ArrowRight")
+    # The queue: another picture, done again with other settings, keeps the focus; taking it out hands it on.
+    keys.to("photo.png")
+    keys.to("two.png")
+    keys.to("pipeline|")
+    page.tab.keyboard.type("studio-white")  # its first letter passes "strokes", which begins with the brush
+    page.settled()
+    assert page.tab.get_by_role("radio", name="Result", exact=True).is_checked()
+    keys.back("Take two.png out")
+    keys.back("two.png")
+    keys.press("Enter")
+    page.until("document.querySelector('#queue li:nth-child(2)').dataset.state === 'done'")
+    page.settled()
+    assert "two.png" in keys.at()
+    keys.to("Take two.png out")
+    keys.press("Enter")
+    assert "photo.png" in keys.at()
+    # Settings: what lies beside the picture, a number and its way back, YAML with an error.
+    keys.to("choose")
+    keys.give(upload(scene(centers=()), "empty.png"))
+    page.until("document.activeElement.className.includes('drop-it')")
+    keys.press("Enter")
+    assert keys.at().endswith("choose")
+    keys.to("filter|")
+    keys.type("levels clear")
+    keys.to("slider")
+    keys.press("ArrowRight")
+    page.settled()
+    keys.back("as it was")
+    keys.press("Enter")
+    assert "slider" in keys.at()
+    keys.back("filter|")
+    keys.type("nothing of this name")
+    keys.to("||YAML")
+    keys.press("Enter")
+    keys.to("yaml|")
+    keys.type("bgkit: 1\nstages:\n  - luv_threshold: {tolerance: 900}\n  - composite: {background: black}\n")
+    page.until("!document.querySelector('#yamlproblem').hidden")
+    keys.to("Line 3, column 32")
+    keys.press("Enter")
+    page.tab.keyboard.type("20")
+    page.until("document.querySelector('#yamlproblem').hidden")
+    page.errors.clear()  # the browser itself reports the 4xx
+    for place, color in (((5, 5), (0, 0, 0, 1)), ((90, 170), (0, 0, 0, 1))):  # the stroke holds for this pipeline, too
+        page.becomes(place, color)
+    page.settled()
+    keys.to("save|")
+    assert keys.download() == "pipeline.yaml"
+    keys.to("format|")
+    page.tab.keyboard.type("W")
+    keys.to("save1|")
+    page.screenshot(f"{name}-keys-download")
+    assert keys.download() == "photo.webp"
+    keys.back("all|")
+    assert keys.download() == "cutouts.zip"
+    keys.back("add|")
+    keys.give(SCENE)
+    page.until("document.querySelectorAll('#queue li').length === 2")
 
 
 def test_small_copy_stays_in_sight_on_a_phone(page):

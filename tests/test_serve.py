@@ -119,6 +119,12 @@ def test_yaml_with_its_mistake(client):
     assert (answer.status_code, answer.json()["line"]) == (422, 3)
 
 
+def test_yaml_of_a_megabyte(client):
+    """A pipeline longer than any is refused before it is read, which would take seconds."""
+    answer = client.post("/v1/check", content="bgkit: 1\nstages:\n" + "  - opening\n" * 100_000)
+    assert (answer.status_code, "at most 131072 characters" in answer.json()["detail"]) == (422, True)
+
+
 def test_uploaded_background(client):
     """A background picture that is sent along lies behind the subject."""
     blue = picture_file(np.full((10, 10, 3), (0, 0, 1), np.float32))

@@ -24,6 +24,7 @@ let rows = [], stages = {}, checks = {};
 let chain = null;
 let network = null; // that this browser can run, as /v1/models lists it
 let view = "result";
+let viewBefore = ""; // to go back to, after a pipeline that begins with the brush
 
 const besides = () => Object.values(beside).map((each) => each?.id);
 const say = (text) => ($("status").textContent = text);
@@ -99,7 +100,9 @@ function show(picture, answer) {
 async function add(files) {
   const added = [...files].map((file) => new Picture(file));
   if (!added.length) return;
+  const held = document.activeElement === $("choose");
   document.body.classList.remove("empty");
+  if (held) $("stage").focus(); // the button is out of sight
   pictures.push(...added);
   await Promise.all(added.map((picture) => picture.measure()));
   if (!current) select(added[0]);
@@ -176,6 +179,10 @@ async function correct(picture) {
         show(picture, picture.automatic);
         break;
       }
+      if (!chain.has("retouch")) {
+        void chain.retouch; // puts it in
+        settled();
+      }
       chip("Solving around the strokes");
       const sketch = await sketched(picture);
       show(picture, sketch);
@@ -200,9 +207,11 @@ async function correct(picture) {
 
 function list(only = null) {
   const place = $("queue").firstElementChild;
+  const held = document.activeElement.closest("#queue li button");
   if (only) {
     place.querySelector(`[data-id="${only.id}"]`)?.replaceWith(entry(only));
   } else place.replaceChildren(...pictures.map(entry));
+  if (held) place.querySelector(`[data-id="${held.parentElement.dataset.id}"] button${held.matches(".away") ? ".away" : ""}`)?.focus();
   const sign = chain && settings();
   $("redoall").hidden = !pictures.some(({ state, settings }) => state === "done" && settings !== sign);
 }
@@ -314,8 +323,9 @@ async function draw() {
   $("comparebar").hidden = view !== "compare";
   viewer.brush = view === "brush" ? brush : null;
   viewer.canvas.hidden = view !== "brush" || !$("showstrokes").checked;
-  $("cursor").hidden = true;
+  hideCursor();
   $("stage").classList.toggle("brushing", view === "brush");
+  $("keys").textContent = view === "brush" ? BRUSH_KEYS : VIEW_KEYS;
   if (!picture.foreign || answer) {
     if (!answer) viewer.show({ ...whole, tags: [] });
     else if (view === "slider") {
@@ -339,8 +349,7 @@ async function draw() {
   chip(busy || (answer?.preview ? "Preview" : ""));
   tell(picture);
   $("save1").disabled = !answer || answer.preview || picture.state === "working";
-  $("undo").disabled = $("clear").disabled = picture.strokes.empty;
-  $("redo").disabled = !picture.strokes.undone.length;
+  undoable();
 }
 
 function tell(picture) {
@@ -374,7 +383,10 @@ function tell(picture) {
 
 // --- the brush ---------------------------------------------------------------------------------
 
-const pen = { at: null, down: false };
+const pen = { at: null, down: false, held: false, moved: false };
+const VIEW_KEYS = "Plus and minus zoom, 0 fits, arrow keys move the picture.";
+const BRUSH_KEYS =
+  "Arrow keys move the brush, Space paints: held, or pressed to begin and to end. K keeps, R removes, brackets change the size, Control Z undoes. Plus and minus zoom.";
 
 const size = () => Number($("size").value) / viewer.scale;
 
@@ -395,21 +407,29 @@ function cursor(point) {
   ring.style.transform = `translate(${viewer.x + point[0] * viewer.scale}px, ${viewer.y + point[1] * viewer.scale}px) translate(-50%, -50%)`;
 }
 
+/** The ring follows the mouse, and stands still for keys as long as they move it. */
+function hideCursor() {
+  $("cursor").hidden = true;
+  if (view === "brush" && $("stage").matches(":focus-visible")) cursor(pen.at ?? [current.width / 2, current.height / 2]);
+}
+
+/** Offer what can be undone; the focus does not stay on a button that is out of use. */
+function undoable() {
+  const { empty, undone } = current.strokes;
+  const held = document.activeElement;
+  $("undo").disabled = $("clear").disabled = empty;
+  $("redo").disabled = !undone.length;
+  if (held.disabled && $("brushbar").contains(held)) $(empty ? "redo" : "undo").focus();
+}
+
 function ended() {
   const picture = current;
   strokes();
-  $("undo").disabled = $("clear").disabled = picture.strokes.empty;
-  $("redo").disabled = !picture.strokes.undone.length;
+  undoable();
   if (chain.needs("strokes")) {
     picture.state = "waiting";
     pump();
-  } else if (picture.automatic && picture.state === "done") {
-    if (!picture.strokes.empty && !chain.has("retouch")) {
-      void chain.retouch;
-      settled();
-    }
-    correct(picture);
-  }
+  } else if (picture.automatic && picture.state === "done") correct(picture);
 }
 
 /** What the viewer asks of the brush; returns true for keys that were the brush's. */
@@ -431,22 +451,37 @@ function brushKey(event) {
   if (moves[event.key]) {
     const to = [pen.at[0] + moves[event.key][0], pen.at[1] + moves[event.key][1]];
     const held = ([x, y]) => [Math.min(Math.max(x, 0), current.width), Math.min(Math.max(y, 0), current.height)];
+    viewer.reveal(held(to));
     cursor(held(to));
+    pen.moved = true;
     if (pen.down) brush("extend", pen.at);
   } else if (event.key === " " || event.key === "Enter") {
-    pen.down = !pen.down;
-    if (pen.down) brush("begin", pen.at);
-    else ended();
-    cursor(pen.at);
-    say(pen.down ? "The brush is down" : "The brush is up");
-  } else if (event.key === "k" || event.key === "r") {
-    document.querySelector(`input[name=sign][value=${event.key === "k" ? "keep" : "remove"}]`).checked = true;
+    if (event.repeat) return true;
+    Object.assign(pen, { held: !pen.down, moved: false });
+    if (pen.down) lift();
+    else {
+      pen.down = true;
+      brush("begin", pen.at);
+      cursor(pen.at);
+      say("The brush is down");
+    }
+  } else if (/^[kr]$/i.test(event.key)) {
+    document.querySelector(`input[name=sign][value=${event.key.toLowerCase() === "k" ? "keep" : "remove"}]`).checked = true;
     cursor(pen.at);
   } else if (event.key === "[" || event.key === "]") {
     $("size").value = Number($("size").value) * (event.key === "]" ? 1.25 : 0.8);
     cursor(pen.at);
   } else return false;
   return true;
+}
+
+/** End the stroke that keys have begun. */
+function lift() {
+  if (!pen.down) return;
+  pen.down = false;
+  ended();
+  cursor(pen.at);
+  say("The brush is up");
 }
 
 function change(how) {
@@ -609,7 +644,13 @@ function use(next) {
   problem(null);
   settled();
   edited(false);
-  if (chain.needs("strokes")) setView("brush");
+  if (chain.needs("strokes")) {
+    if (view !== "brush") viewBefore = view;
+    setView("brush");
+  } else if (viewBefore) {
+    setView(viewBefore); // keys that go through the list have only passed the pipeline of strokes
+    viewBefore = "";
+  }
 }
 
 let yamlTimer = 0;
@@ -649,11 +690,14 @@ function yamlWrong(error) {
 function besideWell(name) {
   const well = $(name), input = well.querySelector("input"), image = well.querySelector("img"), away = well.querySelector(".drop-it");
   let count = 0;
+  const link = well.querySelector(".link");
   const set = (file) => {
+    const held = [link, away].includes(document.activeElement);
     if (beside[name]) URL.revokeObjectURL(image.src);
     beside[name] = file ? { file, id: ++count } : null;
     image.hidden = away.hidden = !file;
-    well.querySelector(".link").hidden = Boolean(file);
+    link.hidden = Boolean(file);
+    if (held) (file ? away : link).focus();
     if (file) image.src = URL.createObjectURL(file);
     else image.removeAttribute("src");
     if (chain) {
@@ -661,7 +705,7 @@ function besideWell(name) {
       edited(false);
     }
   };
-  well.querySelector(".link").addEventListener("click", () => input.click());
+  link.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     if (input.files[0]) set(input.files[0]);
     input.value = "";
@@ -702,9 +746,9 @@ async function downloadAll() {
 // --- hands and keys ----------------------------------------------------------------------------
 
 function setView(name) {
+  lift();
   view = name;
   document.querySelector(`input[name=view][value=${name}]`).checked = true;
-  pen.down = false;
   draw();
   if (name === "compare") compare();
 }
@@ -740,7 +784,10 @@ function wire() {
   });
   for (const name of ["plate", "second", "background"]) besideWell(name);
 
-  $("views").addEventListener("change", () => setView(chosen("view")));
+  $("views").addEventListener("change", () => {
+    viewBefore = "";
+    setView(chosen("view"));
+  });
   const ground = () => {
     $("stage").dataset.ground = chosen("ground");
     $("stage").style.setProperty("--ground", $("groundcolor").value);
@@ -766,7 +813,14 @@ function wire() {
     $("bar").scrollIntoView();
     $("stage").focus({ preventScroll: true });
   });
-  $("stage").addEventListener("pointerleave", () => ($("cursor").hidden = true));
+  $("stage").addEventListener("pointerleave", hideCursor);
+  $("stage").addEventListener("focus", () => current && hideCursor());
+  $("stage").addEventListener("keyup", ({ key }) => {
+    if (key !== " " && key !== "Enter") return;
+    if (pen.held && pen.moved) lift();
+    pen.held = false;
+  });
+  $("stage").addEventListener("blur", lift);
   $("showstrokes").addEventListener("change", draw);
   for (const how of ["undo", "redo", "clear"]) $(how).addEventListener("click", () => change(how));
   $("reach").addEventListener("change", () => {
@@ -775,7 +829,7 @@ function wire() {
     if (current && !current.strokes.empty) correct(current);
   });
   document.addEventListener("keydown", (event) => {
-    if (!(event.ctrlKey || event.metaKey) || event.target.matches("input:not([type=range],[type=radio]), textarea")) return;
+    if (!(event.ctrlKey || event.metaKey) || event.target.matches("input:not([type=range],[type=radio],[type=checkbox]), textarea")) return;
     const key = event.key.toLowerCase();
     if (key === "z" && !event.shiftKey) change("undo");
     else if (key === "y" || (key === "z" && event.shiftKey)) change("redo");
@@ -794,6 +848,7 @@ function wire() {
     for (const picture of pictures) if (picture.state === "done" && picture.settings !== settings()) picture.state = "waiting";
     list();
     pump();
+    if ($("redoall").hidden) $("pipeline").focus();
   });
   $("form").addEventListener("focusin", prepare);
   $("filter").addEventListener("input", () => filter($("form"), $("filter").value));

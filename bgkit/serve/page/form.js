@@ -99,7 +99,9 @@ function field(name, label, schema, value, set, original) {
   reset.setAttribute("aria-label", `${label}: as it was`);
   reset.hidden = original === undefined || same(value, original);
   reset.addEventListener("click", () => {
-    row.replaceWith(field(name, label, schema, original, set, original));
+    const renewed = field(name, label, schema, original, set, original);
+    row.replaceWith(renewed);
+    renewed.querySelector("input, select").focus(); // the arrow is gone
     set(original, false);
   });
   const text = [schema.description, schema.expected && `Expected: ${schema.expected}.`].filter(Boolean).join(" ");

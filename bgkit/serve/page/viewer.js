@@ -84,6 +84,15 @@ export class Viewer extends EventTarget {
     this.place();
   }
 
+  /** Pan so far that a point of the picture is in sight. */
+  reveal([left, top]) {
+    const edge = 12; // as `fit` leaves it
+    const off = (at, length) => Math.max(edge - at, 0) + Math.min(length - edge - at, 0);
+    const [width, height] = this.room;
+    const [dx, dy] = [off(this.x + left * this.scale, width), off(this.y + top * this.scale, height)];
+    if (Math.abs(dx) + Math.abs(dy) > 0.5) this.pan(dx, dy);
+  }
+
   /** Put everything where it belongs; a corner of the picture always stays in sight. */
   place() {
     const [width, height] = this.room;
