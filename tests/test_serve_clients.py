@@ -17,6 +17,7 @@ from conftest import ROOT
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
+import httpx
 from serving import Server, picture_file
 
 from bgkit.imagefile import read_gray, read_picture
@@ -29,6 +30,7 @@ def shop(tmp_path_factory):
     """A server of pictures elsewhere on this machine, from which the operator allows fetching."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "photo.png").write_bytes(picture_file())
+    (folder / "moved").mkdir()  # asked for without a slash, it is a redirect
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
     handler.log_message = lambda *_: None
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -72,6 +74,11 @@ class TestRembg:
         """The address of a picture, on a host that the operator named."""
         answer = curl(f"{url}api/remove?url=http://{shop}/photo.png")
         assert read_picture(io.BytesIO(answer)).image.shape == (48, 48, 3)
+
+    def test_redirect(self, url, shop):
+        """A redirect, which may lead to any host, is not followed."""
+        answer = httpx.get(f"{url}api/remove", params={"url": f"http://{shop}/moved"}, timeout=300)
+        assert (answer.status_code, "did not send it" in answer.json()["detail"]) == (422, True)
 
     def test_all_fields(self, url, photo):
         """Matting, cleaning and a background."""

@@ -121,6 +121,15 @@ def test_client_that_goes_away(server, client, large):
     until(lambda: any('"status": 499' in text for text in server.log))
 
 
+def test_client_that_goes_away_in_its_upload(server, client):
+    """It is a line of the log as any other request, and no internal error."""
+    for path in ("/v1/remove", "/v1/check"):
+        before = len(server.log)
+        send(server, post_head(path, 1000) + "x").close()
+        until(lambda start=before: any('"status": 499' in text for text in server.log[start:]))
+        assert not [text for text in server.log[before:] if '"level": "error"' in text]
+
+
 def test_time_limit(client, large):
     """Work that takes longer than the request allows is given up."""
     answer = client.post(f"/v1/remove?{SLOW}&layer=mask&seconds=0.1", content=large)

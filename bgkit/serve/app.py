@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 
 from bgkit import __version__
 from bgkit.batch.crew import Crew
@@ -51,7 +52,7 @@ def create_app(settings: Settings, crew: Crew, watched: Wall | None = None) -> F
     app.state.catalog.find(settings.default)
     for router in (native.router, rembg.router, removebg.router, wall.router, operation):
         app.include_router(router)
-    for kind in (BgkitError, HTTPException, RequestValidationError, Exception):
+    for kind in (BgkitError, HTTPException, RequestValidationError, ClientDisconnect, Exception):
         app.add_exception_handler(kind, _answer_error)
     # No mount: it would answer wrong methods with 404. The network is for browsers that run it themselves.
     app.router.default = StaticFiles(directory=PAGE, packages=[("bgkit.models", "weights")], html=True)
@@ -113,6 +114,8 @@ def _answer_error(request: Request, error: Exception) -> JSONResponse:
     elif isinstance(error, RequestValidationError):
         first = error.errors()[0]
         status, text = 422, f"{first['loc'][-1]}: {first['msg']}"
+    elif isinstance(error, ClientDisconnect):
+        status, text = 499, "the client went away"
     else:
         log.error("internal error", exc_info=error)
     if status == 405:  # the framework names only the methods of the first function at this path

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException as BadAnswer
 from typing import IO, Any
 from urllib.parse import urlsplit
+from urllib.request import HTTPDefaultErrorHandler, HTTPErrorProcessor, HTTPHandler, HTTPSHandler, OpenerDirector
 
 from fastapi import HTTPException, Request
 from starlette.datastructures import UploadFile
@@ -63,7 +63,7 @@ async def reading(request: Request, *, texts: bool = False) -> AsyncIterator[Int
         try:
             async with asyncio.timeout(settings.upload_seconds):
                 if texts:
-                    with _held(int(request.headers.get("content-length") or settings.max_bytes)):
+                    with _held(min(int(request.headers.get("content-length", HELD)), settings.max_bytes)):
                         await _read_texts(request, intake, kind, settings.max_bytes)
                 elif kind == MULTIPART:
                     await _read_form(request, intake, FIELD_BYTES)
@@ -165,14 +165,9 @@ async def fetch(request: Request, url: str) -> bytes:
     return content
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Another place is another host's word."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
 def _read(url: str, most: int) -> bytes:
-    opener = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
+    opener = OpenerDirector()  # follows no redirect, which is another host's word, and knows no proxy
+    for handler in (HTTPHandler, HTTPSHandler, HTTPErrorProcessor, HTTPDefaultErrorHandler):
+        opener.add_handler(handler())
     with opener.open(url, timeout=FETCH_SECONDS) as answer:
         return answer.read(most + 1)

@@ -86,7 +86,7 @@ async def remove(request: Request) -> Response:
             raise HTTPException(422, "layer: several layers come as JSON; ask for it with Accept: application/json")
         sent = intake.content("yaml")
         text = sent.decode("utf-8", "replace") if sent is not None else fields.yaml or None
-        done = await _do(request, intake, fields, fields.pipeline, text, values)
+        done = await _do(request, intake, fields, fields.pipeline or request.app.state.settings.default, text, values)
     if as_json:
         return JSONResponse(await asyncio.to_thread(_told, *done, fields), headers=headers_of(*done))
     content = done[1].found["contents"][fields.layer[0]]
@@ -129,19 +129,16 @@ async def _do(
     request: Request, intake: Intake, fields: Common, name: str, text: str | None, values: Mapping[str, str]
 ) -> tuple[Pipeline, Outcome]:
     """Do what a request asks for."""
-    catalog, default = request.app.state.catalog, request.app.state.settings.default
     picture, ground = intake.content("file"), intake.content("background")
     if picture is None:
         raise HTTPException(422, "expected a picture, as the body or as the file of the form's field 'file'")
     brought = {layer: intake.content(layer) or b"" for layer in BROUGHT if layer in intake.files}
-    pipeline = await asyncio.to_thread(catalog.chain, name or default, text, values, fields.background)
+    pipeline = await asyncio.to_thread(request.app.state.catalog.chain, name, text, values, fields.background)
     with ExitStack() as stack:
         behind = None if ground is None else stack.enter_context(passing_file(ground))
         chosen = with_background(pipeline, behind)
-        layers, pixels, seconds = tuple(dict.fromkeys(fields.layer)), fields.preview, fields.seconds
-        outcome = await perform(
-            request, chosen, layers, fields.format, picture, brought, pixels=pixels, seconds=seconds
-        )
+        layers, size, seconds = tuple(dict.fromkeys(fields.layer)), fields.preview, fields.seconds
+        outcome = await perform(request, chosen, layers, fields.format, picture, brought, pixels=size, seconds=seconds)
     return pipeline, outcome  # a background that was sent is a file of ours for a moment only
 
 
