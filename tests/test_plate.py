@@ -356,3 +356,17 @@ def test_a_light_band_in_a_dark_subject_is_opaque():
     image[30:130, 96:106] = 0.86
     mask = clean_plate(noisy(image, 7, 0.004), noisy(plate, 8, 0.004))
     assert mask[60:100, 99:103].min() > 0.8
+
+
+def test_dark_smooth_parts_before_black_are_solid():
+    """A smooth dark leaf beside a bright known part is subject; thin threads of the same color stay mixtures."""
+    image = np.full((200, 200, 3), 0.04, np.float32)
+    subject, unknown = np.zeros((200, 200), bool), np.zeros((200, 200), bool)
+    image[150:, :], subject[160:, :], unknown[20:160, :] = (0.3, 0.6, 0.2), True, True
+    image[30:150, 20:80] = (0.12, 0.22, 0.09)  # the leaf
+    image[30:150, 120:180:4] = (0.12, 0.22, 0.09)  # threads
+    alpha, _ = sample_alpha(image, np.full_like(image, 0.04), subject, unknown)
+    whole = np.zeros((200, 200), np.float32)
+    whole[unknown] = alpha
+    assert whole[40:140, 30:70].min() > 0.9
+    assert whole[40:140, 120:180:4].max() < 0.6

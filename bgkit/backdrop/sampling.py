@@ -36,6 +36,8 @@ CONTRAST = 0.15  # distance of F from B at which half is believed
 TEXTURE = 0.02  # distance from a sample at which a pixel may still be all subject, rms
 MIXED = 1.5  # cost of being a mixture: most pixels are none
 DARK = 0.15  # code of a background before which shades pass for mixtures
+NEAR, FAINTEST = 0.004, 0.03  # of the diagonal, within which shades are smooth or not; difference that is none yet
+ROUGH, STEEP, SOLID = 0.7, 10.0, 4.0  # deviation of the logarithm at which odds are even; their slope; their limit
 BACKDROP = 0.06  # distance from B within which nothing speaks for subject
 
 SURE = 0.88, 0.9  # expected alpha from which a pixel begins to pass for solid, and from which it is
@@ -285,10 +287,13 @@ def sample_alpha(
     # Logistic in twice the difference of both costs: the odds of all subject against a mix of a darker sample.
     odds = 2 * (mixed - solid + MIXED)
     differs = dot(difference, difference) > BACKDROP**2
+    dark = behind.mean(-1) < DARK
+    if expected is None and dark.any():
+        odds = np.where(dark, np.maximum(odds, _smooth_shades(difference, subject, unknown)), odds)
     if expected is not None:
         key = np.clip(expected[unknown], 0.01, 0.99)
         # Before black every darker shade of a sample is also a mixture of it: there a mixture that fits says nothing.
-        odds = np.where(behind.mean(-1) < DARK, np.maximum(odds, 0), odds) + np.log(key / (1 - key))
+        odds = np.where(dark, np.maximum(odds, 0), odds) + np.log(key / (1 - key))
         differs |= key > 0.1
     alpha += (1 - alpha) * differs / (1 + np.exp(-np.clip(odds, -30, 30)))
     if expected is not None:  # near the background's own color samples say nothing, and a clear key does
@@ -296,6 +301,21 @@ def sample_alpha(
         confidence, sampled = np.maximum(confidence, clear), confidence
         alpha = (sampled * alpha + clear * key) / np.maximum(sampled + clear, 1e-6)
     return alpha, confidence
+
+
+def _smooth_shades(difference: Floats, subject: Bools, unknown: Bools) -> Floats:
+    """Return the log odds that unknown pixels before a dark background are all subject, by how smooth they are.
+
+    Before black a dark leaf has the colors of a bright one that is half clear. But what is clear is so for a reason:
+    it is thin, like hair, and changes from pixel to pixel, or it ends there. A leaf does neither.
+    """
+    length = subject.astype(np.float32)
+    length[unknown] = np.sqrt(dot(difference, difference))
+    light = np.log(np.maximum(length, np.float32(FAINTEST)))
+    side = 2 * max(1, round(NEAR * math.hypot(*unknown.shape))) + 1
+    mean, square = (cv2.blur(each, (side, side)) for each in (light, light * light))
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0))[unknown]
+    return np.minimum(STEEP * (ROUGH - deviation), SOLID)
 
 
 def _choose(
