@@ -1,11 +1,13 @@
 """Batches: what a second worker brings, and what a picture costs, for the sums of docs/how-to/scale.md.
 
-    python benchmarks/bench_batch.py [--quick]
+    python benchmarks/bench_batch.py [--quick] [--write]
 
 The command line over a folder of JPEGs (photographs that come with scikit-image, enlarged). Rates are of the time
 between the first and the last picture, so start-up (a row of its own) is left out; all kinds of runs take turns,
 and the ratio is that of the medians. Costs are processor seconds of one worker with one thread, which other work on
-the machine disturbs least.
+the machine disturbs least. ``cores at work`` is the rate times the processor seconds of a picture: where it equals the
+machine's cores, nothing in a worker waits, and no overlapping of its parts could bring more. ``--write`` puts the
+tables into docs/how-to/scale.md.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -28,9 +31,12 @@ from skimage import data
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.__main__ import machine
+from benchmarks.bench_large import said
+from benchmarks.pages import fill
+from benchmarks.quality import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "how-to" / "scale.md"
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 CREWS = ((1, 1), (2, 1), (1, 2), (2, 2))  # workers, threads of each
 COSTS = (("fast", 1.0), ("auto", 1.0), ("product", 1.0), ("auto", 12.0))  # pipeline, megapixels
@@ -75,36 +81,79 @@ def run(pictures: Path, pipeline: str, workers: int, threads: int) -> dict[str, 
         }
 
 
+def rates(pictures: Path, count: int, rounds: int) -> str:
+    """Return the table of crews."""
+    found: dict[tuple[int, int], list[dict[str, float]]] = {crew: [] for crew in CREWS}
+    for _ in range(rounds):
+        for crew in CREWS:
+            found[crew].append(run(pictures, "auto", *crew))
+    one = statistics.median(each["rate"] for each in found[1, 1])
+    rows = []
+    for (workers, threads), runs in found.items():
+        rate, start = (statistics.median(each[name] for each in runs) for name in ("rate", "start"))
+        busy = statistics.median(each["processor"] / each["count"] for each in runs)
+        row = {"workers": workers, "threads of each": threads, "pictures a second": f"{rate:.2f}"}
+        row |= {"against one worker of one thread": f"{rate / one:.2f}", "cores at work": f"{rate * busy:.2f}"}
+        rows.append({title: str(cell) for title, cell in row.items()} | {"first after, s": f"{start:.1f}"})
+    return f"{said()} `auto`, {count} pictures of 1 MP, medians of {rounds} runs in turn.\n\n{markdown(rows)}"
+
+
+def costs(place: Path, kinds: Sequence[tuple[str, float]]) -> tuple[str, dict[tuple[str, float], dict[str, float]]]:
+    """Return the table of what a picture costs, and its figures."""
+    found: dict[tuple[str, float], dict[str, float]] = {}
+    for number, (pipeline, megapixels) in enumerate(kinds):
+        many, few = (Path(place, f"{number}-{name}") for name in ("many", "few"))
+        read = draw(many, 12 if megapixels < 5 else 6, megapixels)
+        draw(few, 4, megapixels)
+        large, small = run(many, pipeline, 1, 1), run(few, pipeline, 1, 1)
+        each = (large["processor"] - small["processor"]) / (large["count"] - small["count"])
+        found[pipeline, megapixels] = {"s": each, "memory": large["memory"], "read": read, "written": large["written"]}
+    rows = [
+        {
+            "pipeline": f"`{pipeline}`",
+            "MP": f"{megapixels:g}",
+            "processor seconds, one thread": f"{each['s']:.2f}",
+            "memory of the process at most, MB": f"{each['memory'] / 1e6:.0f}",
+            "read (JPEG), MB": f"{each['read'] / 1e6:.2f}",
+            "written (PNG), MB": f"{each['written'] / 1e6:.2f}",
+        }
+        for (pipeline, megapixels), each in found.items()
+    ]
+    return f"{said()}\n\n{markdown(rows)}", found
+
+
+def sums(cost: dict[str, float], count: int = 1_000_000, share: float = 0.7) -> str:
+    """Return the table of formulas, with what they give for so many pictures a day."""
+    seconds, memory = cost["s"], cost["memory"] / 1e9
+    moved = (cost["read"] + cost["written"]) / 1e6
+    cores, rate = count * seconds / (86_400 * share), count * moved / 86_400
+    whole = -(-cores // 1)
+    rows = [
+        ("cores", "n · t / (86,400 · u)", f"10⁶ · {seconds:.2f} / (86,400 · {share}) = {cores:.1f}"),
+        ("memory", "cores · memory of a process", f"{whole:.0f} · {memory:.2f} = {whole * memory:.1f} GB"),
+        ("network, mean", "n · (r + w) / 86,400", f"10⁶ · {moved:.2f} MB / 86,400 = {rate:.1f} MB/s"),
+        ("storage, a day", "n · w", f"{count * cost['written'] / 1e12:.2f} TB"),
+    ]
+    titles = "what", "formula", "a million with `auto`, 1 MP"
+    return markdown([dict(zip(titles, row, strict=True)) for row in rows])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer pictures and runs")
-    quick = parser.parse_args().quick
-    print(machine())
-    count, rounds = (12, 2) if quick else (40, 5)
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
+    options = parser.parse_args()
+    count, rounds = (12, 2) if options.quick else (40, 3)
     with tempfile.TemporaryDirectory() as place:
         pictures = Path(place, "1")
         draw(pictures, count, 1.0)
-        found: dict[tuple[int, int], list[dict[str, float]]] = {crew: [] for crew in CREWS}
-        for _ in range(rounds):
-            for crew in CREWS:
-                found[crew].append(run(pictures, "auto", *crew))
-        one = statistics.median(each["rate"] for each in found[1, 1])
-        print(f"auto, 1 MP, {count} pictures, {rounds} runs in turn")
-        print(f"{'workers':>8} {'threads of each':>16} {'pictures/s':>11} {'against 1 x 1':>14} {'first after':>12}")
-        for (workers, threads), runs in found.items():
-            rate = statistics.median(each["rate"] for each in runs)
-            start = statistics.median(each["start"] for each in runs)
-            print(f"{workers:>8} {threads:>16} {rate:>11.2f} {rate / one:>13.2f}x {start:>10.1f} s")
-        print("\none worker, one thread; start-up left out")
-        print(f"{'pipeline':>9} {'MP':>5} {'processor s':>12} {'MB read':>8} {'MB written':>11} {'memory, MB':>11}")
-        for number, (pipeline, megapixels) in enumerate(COSTS[:2] if quick else COSTS):
-            many, few = (Path(place, f"{number}-{name}") for name in ("many", "few"))
-            read = draw(many, 12 if megapixels < 5 else 6, megapixels)
-            draw(few, 4, megapixels)
-            large, small = run(many, pipeline, 1, 1), run(few, pipeline, 1, 1)
-            each = (large["processor"] - small["processor"]) / (large["count"] - small["count"])
-            print(f"{pipeline:>9} {megapixels:>5g} {each:>12.2f} {read / 1e6:>8.2f} "
-                  f"{large['written'] / 1e6:>11.2f} {large['memory'] / 1e6:>11.0f}")  # fmt: skip
+        parts = {"workers": rates(pictures, count, rounds)}
+        parts["costs"], found = costs(Path(place), COSTS[:2] if options.quick else COSTS)
+        parts["sums"] = sums(found["auto", 1.0])
+    print("\n\n".join(parts.values()))
+    if options.write:
+        text = PAGE.read_text("utf-8")
+        PAGE.write_text(fill(text, parts), "utf-8")
 
 
 if __name__ == "__main__":

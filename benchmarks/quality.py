@@ -108,8 +108,8 @@ def stairs(alpha: np.ndarray, truth: np.ndarray) -> float:
         for on, found in steps.items():
             of_rows, where = (each[border == on] for each in taken)
             found.append(of_rows[where])
-    at_borders, elsewhere = (float(np.concatenate(steps[on]).mean()) for on in (True, False))
-    return at_borders / elsewhere if elsewhere > 0 else 1.0
+    at_borders, elsewhere = (np.concatenate(steps[on]) for on in (True, False))
+    return float(at_borders.mean() / elsewhere.mean()) if at_borders.size and elsewhere.any() else 1.0
 
 
 def prepare_worker(threads: int) -> None:
