@@ -8,7 +8,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from os import PathLike
@@ -26,6 +26,7 @@ from bgkit.files import JsonLines
 from bgkit.layers import Layers
 from bgkit.video.apart import Apart
 from bgkit.video.outputs import Output
+from bgkit.video.overlapping import Behind, ahead
 from bgkit.video.record import Record
 from bgkit.videofile import Clip, Frame, Reader, open_video
 
@@ -79,25 +80,28 @@ class Run:
         film = self.film
         previous = record.previous if record is not None else None
         film.frames = film.resumed = record.frames if record is not None else 0
+        writer = Behind(output)
+        frames = ahead(reader.frames(film.frames), may=self.clip.again)  # a pipe's next frame may never come
         try:
-            with _stop_requests() as stops:
-                for frame in reader.frames(film.frames):
+            with _stop_requests() as stops, closing(frames):
+                for frame in frames:
                     picture, previous = self._do(frame, previous)
-                    output.write(picture, frame.ticks, frame.length, previous)
+                    writer.write(picture, frame.ticks, frame.length, previous)
                     film.frames = frame.number + 1
                     if self.on_done is not None:
                         self.on_done(film.frames, self.clip.count)
                     if stops:
                         film.stopped = self.clip.again  # a camera has no end of its own
+                        self.news("stopping: putting together what is done")
                         break
         except BaseException:
             with suppress(BgkitError, OSError):
-                output.finish(whole=False, short=True)
+                writer.finish(whole=False, short=True)
             raise
         film.problem = reader.problem
-        output.finish(whole=not film.stopped, short=film.stopped or bool(film.problem))
-        if output.note:
-            film.notes.append(output.note)
+        writer.finish(whole=not film.stopped, short=film.stopped or bool(film.problem))
+        if writer.note:
+            film.notes.append(writer.note)
         return film
 
     def _do(self, frame: Frame, previous: Layers | None) -> tuple[NDArray[np.float32], Layers]:
