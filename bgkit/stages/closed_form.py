@@ -212,12 +212,12 @@ def plate_matting(
         solving = alpha[window]
         image, trimap, unknown = (np.ascontiguousarray(each[window]) for each in (image, trimap, unknown))
         mask = None if mask is None else np.ascontiguousarray(mask[window])
-    guides = [] if plate is None else [match_plate(image, plate).plate]
+    guides = [] if plate is None else [plate]
     if key and mask is not None:
         guides.append(mask)
 
     def matte(image: Array, trimap: Array, guides: tuple[Array, ...]) -> Array:
-        behind = estimate_plate(image) if plate is None else guides[0]
+        behind = estimate_plate(image) if plate is None else match_plate(image, guides[0]).plate
         image = _calmed(image)
         prior = _prior(image, trimap, behind, plate is None, guides[-1] if key and mask is not None else None, trust)
         del behind, guides  # the solve needs the room
