@@ -735,6 +735,22 @@ def test_bmp_with_a_cut_profile():
         close(read_picture(bmp(packed_32(PLAIN), profile=adobe_rgb())[:-9]), PLAIN)
 
 
+def test_bmp_with_unequal_gammas():
+    """Three curves are not one: the mean is taken, and said."""
+    data = bytearray(bmp(packed_32(PLAIN), ends=ADOBE_ENDS, gamma=2.2))
+    struct.pack_into("<I", data, 14 + 96, round(1.8 * 65536))
+    with pytest.warns(UserWarning, match="different gammas"):
+        read_picture(bytes(data))
+
+
+def test_jp2_of_another_enumerated_space():
+    """Colors that no one turns into sRGB are refused, with the number of their space."""
+    data = saved(PLAIN, "JPEG2000")
+    at = data.index(b"colr") + 7
+    with pytest.raises(ImageError, match="enumerated space 21"):
+        read_picture(data[:at] + struct.pack(">I", 21) + data[at + 4 :])
+
+
 def test_bmp_with_gray_palette_and_profile():
     """A palette of grays is RGB like any other, so its profile holds."""
     gray = saved(Image.new("L", (40, 24), 50), "BMP")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from bgkit.errors import ImageError
 from bgkit.imagefile._signals import SRGB, Space, of_code_points
 
 __all__ = ["Box", "boxes", "space_of"]
@@ -41,13 +42,26 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
 
 
 def space_of(data: bytes) -> bytes | Space | None:
-    """Return the color space of a file's main picture: an ICC profile, what its code points mean, or None."""
+    """Return the color space of a file's main picture: an ICC profile, what its code points mean, or None.
+
+    Raises
+    ------
+    ImageError
+        If a JPEG 2000 names a space that is none of those which decoders turn into sRGB.
+    """
     for box in boxes(data, 0, len(data)):
         if box.kind == b"meta":
             return _of_meta(data, box)
         if box.kind == b"jp2h":
-            found = [_of_colr(data, inner) for inner in boxes(data, box.start, box.end) if inner.kind == b"colr"]
-            return _best(found)
+            said = [inner for inner in boxes(data, box.start, box.end) if inner.kind == b"colr"]
+            best = _best([_of_colr(data, inner) for inner in said])
+            numbers = [int.from_bytes(data[inner.start + 3 : inner.start + 7], "big") for inner in said]
+            if best is None and numbers and all(data[inner.start] == 1 for inner in said):
+                raise ImageError(
+                    f"has colors in the enumerated space {numbers[0]} of JPEG 2000; expected 16 (sRGB), 17 (gray) or "
+                    "18 (sYCC), or an ICC profile: save it in sRGB"
+                )
+            return best
     return None
 
 

@@ -26,6 +26,7 @@ _V4, _V5 = 108, 124
 _BY_MASKS = (3, 6)  # BI_BITFIELDS, BI_ALPHABITFIELDS
 _CALIBRATED, _LINKED, _EMBEDDED = 0, 0x4C494E4B, 0x4D424544
 _D65 = (0.3127, 0.3290)
+UNEQUAL = 1.02  # gammas of channels that differ by more are not one curve
 
 
 def read_bmp(data: bytes, form: Format, wanted: Wanted) -> Stored:
@@ -56,7 +57,7 @@ def _space(data: bytes) -> tuple[bytes | Space | None, tuple[str, ...]]:
         return None, ()
     (kind,) = struct.unpack_from("<I", data, _AT + 56)
     if kind == _CALIBRATED:
-        return _calibrated(data), ()
+        return _calibrated(data)
     if size < _V5 or len(data) < _AT + _V5 or kind not in (_LINKED, _EMBEDDED):
         return None, ()
     if kind == _LINKED:
@@ -68,8 +69,8 @@ def _space(data: bytes) -> tuple[bytes | Space | None, tuple[str, ...]]:
     return profile, ()
 
 
-def _calibrated(data: bytes) -> Space | None:
-    """Return the color space of end points (2.30 fixed point) and gammas (16.16).
+def _calibrated(data: bytes) -> tuple[Space | None, tuple[str, ...]]:
+    """Return the color space of end points (2.30 fixed point) and gammas (16.16), and what is to be said of it.
 
     End points are written as chromaticities x, y, z, which leave white open (D65 is taken), or as the XYZ of the
     primaries, whose sum is white. Gammas are written as exponents of light (2.2) or of the signal (0.45).
@@ -84,7 +85,10 @@ def _calibrated(data: bytes) -> Space | None:
         chromaticities = (*xy, *(ends[:, :2] / sums[:, None]).ravel())
     encoding = [min(gamma, 1 / gamma) for gamma in gammas if gamma > 0]
     gamma = float(np.mean(encoding)) if len(encoding) == 3 else None
-    return of_chunks(gamma, chromaticities, "BMP")
+    notes: tuple[str, ...] = ()
+    if len(encoding) == 3 and max(encoding) > UNEQUAL * min(encoding):
+        notes = ("its three channels have different gammas; their mean is taken",)
+    return of_chunks(gamma, chromaticities, "BMP"), notes
 
 
 def _masks(data: bytes) -> tuple[int, ...] | None:
