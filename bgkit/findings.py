@@ -42,12 +42,12 @@ PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
 TRUST = Logistic(
-    7.055,
+    7.172,
     {
-        "unsure": -11.235,
-        "missing": -0.025,
-        "doubt": -1.079,
-        "small": -1.277,
+        "unsure": -11.026,
+        "missing": -0.021,
+        "doubt": -1.144,
+        "small": -1.32,
     },
 )
 
