@@ -5,9 +5,7 @@
 The command line over a folder of JPEGs (photographs that come with scikit-image, enlarged). Rates are of the time
 between the first and the last picture, so start-up (a row of its own) is left out; all kinds of runs take turns,
 and the ratio is that of the medians. Costs are processor seconds of one worker with one thread, which other work on
-the machine disturbs least. ``cores at work`` is the rate times the processor seconds of a picture: where it equals the
-machine's cores, nothing in a worker waits, and no overlapping of its parts could bring more. ``--write`` puts the
-tables into docs/how-to/scale.md.
+the machine disturbs least. ``--write`` puts the tables into docs/how-to/scale.md.
 """
 
 from __future__ import annotations
@@ -91,9 +89,8 @@ def rates(pictures: Path, count: int, rounds: int) -> str:
     rows = []
     for (workers, threads), runs in found.items():
         rate, start = (statistics.median(each[name] for each in runs) for name in ("rate", "start"))
-        busy = statistics.median(each["processor"] / each["count"] for each in runs)
         row = {"workers": workers, "threads of each": threads, "pictures a second": f"{rate:.2f}"}
-        row |= {"against one worker of one thread": f"{rate / one:.2f}", "cores at work": f"{rate * busy:.2f}"}
+        row |= {"against one worker of one thread": f"{rate / one:.2f}"}
         rows.append({title: str(cell) for title, cell in row.items()} | {"first after, s": f"{start:.1f}"})
     return f"{said()} `auto`, {count} pictures of 1 MP, medians of {rounds} runs in turn.\n\n{markdown(rows)}"
 
