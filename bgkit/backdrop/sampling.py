@@ -36,7 +36,7 @@ CONTRAST = 0.15  # distance of F from B at which half is believed
 TEXTURE = 0.02  # distance from a sample at which a pixel may still be all subject, rms
 MIXED = 1.5  # cost of being a mixture: most pixels are none
 DARK = 0.15  # code of a background before which shades pass for mixtures
-NEAR, FAINTEST = 0.004, 0.03  # of the diagonal, within which shades are smooth or not; difference that is none yet
+AROUND, FAINTEST = 0.007, 0.03  # of the diagonal, within which shades are smooth or not; difference that is none yet
 ROUGH, STEEP, SOLID = 0.7, 10.0, 4.0  # deviation of the logarithm at which odds are even; their slope; their limit
 BACKDROP = 0.06  # distance from B within which nothing speaks for subject
 
@@ -312,7 +312,7 @@ def _smooth_shades(difference: Floats, subject: Bools, unknown: Bools) -> Floats
     length = subject.astype(np.float32)
     length[unknown] = np.sqrt(dot(difference, difference))
     light = np.log(np.maximum(length, np.float32(FAINTEST)))
-    side = 2 * max(1, round(NEAR * math.hypot(*unknown.shape))) + 1
+    side = 2 * max(1, round(AROUND * math.hypot(*unknown.shape))) + 1
     mean, square = (cv2.blur(each, (side, side)) for each in (light, light * light))
     deviation = np.sqrt(np.maximum(square - mean * mean, 0))[unknown]
     return np.minimum(STEEP * (ROUGH - deviation), SOLID)

@@ -1,4 +1,4 @@
-"""Beside a result, a JSON file of all that is needed to make it again, bit for bit: ``a.png.json`` for ``a.png``.
+"""Beside a result, a JSON file of all that is needed to make the same pixels again: ``a.png.json`` for ``a.png``.
 
 It holds what a line of the report holds (:mod:`bgkit.batch.report`): the findings are among the facts of its stages,
 seconds by stage, the pipeline's digest. And beyond: the SHA-256 of the picture, of all that was brought with it and of
@@ -6,7 +6,7 @@ the result; the pipeline as YAML with every value; the networks that ran, each w
 the number of threads; the versions of what computed; the machine. It is written where the picture was done, by
 the process that did it.
 
-A sidecar serves as a pipeline file: ``bgkit remove a.jpg -p cut/a.png.json -o again.png`` gives the same bytes.
+A sidecar serves as a pipeline file: ``bgkit remove a.jpg -p cut/a.png.json -o again.png`` gives the same pixels.
 """
 
 from __future__ import annotations
