@@ -130,6 +130,26 @@ def test_srgb_on_a_gray_picture_is_no_news():
     )
 
 
+@pytest.mark.parametrize(
+    "kind, body",
+    [
+        (b"iCCP", b"drawn\0\x07" + zlib.compress(bytes(200))),
+        (b"iCCP", b"drawn\0\0no deflate"),
+        (b"iCCP", b"no end"),
+        (b"zTXt", b"Comment\0\x01" + zlib.compress(b"hello")),
+        (b"gAMA", b"\0\0"),
+        (b"cHRM", bytes(31)),
+        (b"sRGB", b""),
+        (b"pHYs", bytes(8)),
+    ],
+)
+def test_broken_part_beside_the_pixels_of_a_png(kind, body):
+    """A part that says nothing of the pixels costs only itself where it is broken, with a warning that names it."""
+    with pytest.warns(UserWarning, match=f"its part '{kind.decode()}' cannot be read"):
+        picture = read_picture(png(scene(), 2, chunk(kind, body), depth=8))
+    np.testing.assert_array_equal(picture.image, scene() / np.float32(255))
+
+
 @pytest.mark.parametrize("cut", [20, 130, 300])
 def test_broken_profile_is_said(cut):
     """A profile that cannot be read is passed over, as viewers do, with a warning, and the facts say so."""

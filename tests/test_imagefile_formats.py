@@ -762,6 +762,32 @@ def test_bmp_with_gray_palette_and_profile():
     close(read_picture(data), srgb_of_adobe(np.full((24, 40, 3), 50 / 255)) * 255, 1.5)
 
 
+@pytest.mark.parametrize("top_down", [False, True])
+def test_bmp_of_two_bits(top_down):
+    """Four colors, four pixels in a byte, the leftmost in its highest bits."""
+    colors = np.array([[10, 20, 30], [200, 40, 60], [0, 255, 0], [255, 255, 255]], np.uint8)
+    which = np.random.default_rng(1).integers(0, 4, (5, 19))
+    picture = read_picture(bmp_of_two_bits(which, colors, top_down=top_down))
+    np.testing.assert_array_equal(picture.image, colors[which] / np.float32(255))
+
+
+def test_bmp_of_two_bits_with_too_few_colors():
+    """A pixel of a color that the palette lacks is damage."""
+    with pytest.raises(ImageError, match="uses color 3 of a palette of 3"):
+        read_picture(bmp_of_two_bits(np.array([[0, 3]]), np.zeros((3, 3), np.uint8)))
+
+
+def bmp_of_two_bits(which: np.ndarray, colors: np.ndarray, top_down: bool = False) -> bytes:
+    rows, cols = which.shape
+    padded = np.pad(which, [(0, 0), (0, -cols % 16)]).astype(np.uint8).reshape(rows, -1, 4)
+    packed = (padded << np.array([6, 4, 2, 0], np.uint8)).sum(2, dtype=np.uint8)
+    palette = np.pad(colors[:, ::-1], [(0, 0), (0, 1)]).astype(np.uint8).tobytes()
+    start = 54 + len(palette)
+    head = struct.pack("<IiiHHIIiiII", 40, cols, -rows if top_down else rows, 1, 2, 0, 0, 0, 0, len(colors), 0)
+    body = (packed if top_down else packed[::-1]).tobytes()
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + palette + body
+
+
 def test_bmp_whose_alpha_is_clear_everywhere():
     """An alpha that would leave nothing of the picture is left out, with a word."""
     clear = np.dstack([PLAIN, np.zeros((24, 40), np.uint8)])

@@ -35,6 +35,10 @@ _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # all that a decoder ne
 _UP = 2  # the filter's number
 _COLOR_TYPE = {1: 0, 3: 2, 4: 6}
 _PIECE = 1 << 16  # bytes inflated at once: deflate grows 1032-fold at most, so a bomb gets 68 MB and no more
+_COMPRESSED = (b"iCCP", b"zTXt")  # a name of at most 79 bytes, zero, the method (zero), and what is compressed
+_NAME = 79
+_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, **dict.fromkeys(_COMPRESSED, 3)}  # at least
+_BROKEN = "its part {!r} cannot be read, and is left out"
 _ADAM7 = (
     (0, 0, 8, 8),
     (0, 4, 8, 8),
@@ -56,6 +60,7 @@ class Chunks(NamedTuple):
 
 def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     """Decode a PNG, or one picture of an animated one."""
+    data, notes = _without_broken_parts(data)
     picture = open_header(data, form)
     check_size(picture.size, wanted.max_pixels)
     try:
@@ -81,6 +86,8 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         color = color if color.ndim == 2 else color[:, :, 0]
         alpha = np.where(color == key % 2**chunks.depth * 255 // (2**chunks.depth - 1), 0, 255).astype(np.uint8)
     info = picture.info
+    if b"iCCP" in chunks.others and not info.get("icc_profile"):
+        notes = (*notes, _BROKEN.format("iCCP"))
     return Stored(
         color,
         alpha,
@@ -92,7 +99,30 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         info.get("xmp"),
         page=page,
         pages=count,
+        notes=notes,
     )
+
+
+def _without_broken_parts(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Leave out parts that say nothing of the pixels and for which Pillow would refuse the file; and say which.
+
+    They are those whose method of compression is unknown, and those that are shorter than PNG has it.
+    """
+    kept: list[memoryview] = []
+    notes: list[str] = []
+    view, start, copied = memoryview(data), len(PNG_SIGNATURE), 0
+    while start + 12 <= len(view):
+        end = start + 12 + int.from_bytes(view[start : start + 4], "big")
+        kind = bytes(view[start + 4 : start + 8])
+        if kind in _LENGTHS and end <= len(view):
+            body = view[start + 8 : end - 4]
+            method = bytes(body[: _NAME + 2]).partition(b"\0")[2][:1]
+            if len(body) < _LENGTHS[kind] or (kind in _COMPRESSED and method != b"\0"):
+                kept.append(view[copied:start])
+                copied = end
+                notes.append(_BROKEN.format(kind.decode()))
+        start = end
+    return (b"".join([*kept, view[copied:]]) if kept else data), tuple(dict.fromkeys(notes))
 
 
 def _space(chunks: Chunks, info: dict[Any, Any]) -> bytes | _signals.Space | None:

@@ -36,6 +36,8 @@ def read_bmp(data: bytes, form: Format, wanted: Wanted) -> Stored:
     depth = 8
     if _needs_masks(data):
         color, alpha, depth = _by_masks(data, wanted)
+    elif _has_two_bits(data):
+        color, alpha = _of_two_bits(data, wanted), None
     else:
         picture = open_header(data, form)
         check_size(picture.size, wanted.max_pixels)
@@ -111,6 +113,31 @@ def _needs_masks(data: bytes) -> bool:
     bits = int.from_bytes(data[_AT + 14 : _AT + 16], "little")
     usual = bits == 16 and masks in ((0xF800, 0x7E0, 0x1F, 0), (0x7C00, 0x3E0, 0x1F, 0))
     return not usual and not (bits == 32 and whole and not masks[3])
+
+
+def _has_two_bits(data: bytes) -> bool:
+    """Tell pictures of four colors, which Windows CE writes and Pillow does not know."""
+    if len(data) < _AT + 40:
+        return False
+    (size,), (bits, compression) = struct.unpack_from("<I", data, _AT), struct.unpack_from("<HI", data, _AT + 14)
+    return bool(size >= 40 and bits == 2 and compression == 0)
+
+
+def _of_two_bits(data: bytes, wanted: Wanted) -> Array:
+    """Return the colors of four pixels in each byte, the leftmost in its highest bits."""
+    (start,), (size, width, height) = struct.unpack_from("<I", data, 10), struct.unpack_from("<Iii", data, _AT)
+    (count,) = struct.unpack_from("<I", data, _AT + 32)
+    rows, stride = abs(height), (width * 2 + 31) // 32 * 4
+    check_size((width, rows), wanted.max_pixels)
+    if start + rows * stride > len(data):
+        raise ImageError("is truncated: some of its rows are missing")
+    packed = np.frombuffer(data, np.uint8, rows * stride, start).reshape(rows, stride, 1)
+    which = (packed >> np.array([6, 4, 2, 0], np.uint8) & 3).reshape(rows, -1)[:: 1 if height < 0 else -1, :width]
+    entries = min(count or 4, 4, max(0, (start - _AT - size) // 4))
+    colors = np.frombuffer(data, np.uint8, entries * 4, _AT + size).reshape(-1, 4)[:, 2::-1]
+    if which.max() >= len(colors):
+        raise ImageError(f"is damaged: it uses color {which.max()} of a palette of {len(colors)}")
+    return colors[which]
 
 
 def _by_masks(data: bytes, wanted: Wanted) -> tuple[Array, Array | None, int]:
