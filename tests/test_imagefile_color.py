@@ -335,10 +335,20 @@ def test_adobe_rgb_by_exif():
     assert np.abs(levels(image)[8::16, 8::16] - srgb_of_adobe(SWATCHES / 255) * 255).max() <= 0.6
 
 
-def test_a_space_that_exif_does_not_name_is_srgb():
-    """An uncalibrated color space without a name changes nothing, and is said."""
+def test_a_space_that_exif_does_not_name():
+    """An uncalibrated color space without a name is taken as Adobe RGB, and that is said."""
     exif = Image.Exif()
     exif[0x8769] = {0xA001: 65535}
+    with pytest.warns(UserWarning, match="taken as Adobe RGB"):
+        image = read_picture(saved(SWATCHES, "PNG", exif=exif)).image
+    assert np.abs(levels(image) - srgb_of_adobe(SWATCHES / 255) * 255).max() <= 0.6
+
+
+def test_a_space_that_a_program_does_not_name_is_srgb():
+    """A program that names itself writes uncalibrated for pictures without a profile; that is said, too."""
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 65535}
+    exif[0x0131] = "Adobe Photoshop CC 2017 (Macintosh)"
     with pytest.warns(UserWarning, match="taken as sRGB"):
         np.testing.assert_array_equal(read_picture(saved(SWATCHES, "PNG", exif=exif)).image * 255, SWATCHES)
 

@@ -68,6 +68,7 @@ class Raw(NamedTuple):
     metadata: dict[str, bytes]  # exif, xmp and iptc, where colors count
 
 
+_SOFTWARE = 0x0131
 _KINDS = {"RGB": "RGB", "L": "gray", "CMYK": "CMYK"}
 _WRONG_PROFILE = "its color profile is for {} pictures, and it is {}; its colors are taken as they stand"
 
@@ -230,8 +231,8 @@ def _as_integers(array: Array) -> Array:
 def _by_exif(exif: Any) -> _signals.Space | None:
     """Return Adobe RGB where EXIF names it: an uncalibrated color space, and interoperability R03 (DCF 2.0, 3.1.3).
 
-    An uncalibrated space without a name is sRGB, as everywhere else, and that is said: programs write it for pictures
-    without a profile, cameras that mean Adobe RGB write the name.
+    An uncalibrated space without that name is a guess, and said. Programs, which name themselves, write it for pictures
+    without a profile, so there it is sRGB; else it is Adobe RGB, the one space that cameras have no number for.
     """
     from PIL import Image
 
@@ -251,8 +252,10 @@ def _by_exif(exif: Any) -> _signals.Space | None:
     if space == 2 or (space == 65535 and name == "R03"):
         return _signals.adobe_rgb()
     if space == 65535 and not name:
-        note = "its EXIF says that its colors are not sRGB, and not what they are; they are taken as sRGB"
-        return _signals.SRGB._replace(note=note)
+        guess = _signals.SRGB if exif.get(_SOFTWARE) else _signals.adobe_rgb()
+        taken = "sRGB" if exif.get(_SOFTWARE) else "Adobe RGB"
+        note = f"its EXIF says that its colors are not sRGB, and not what they are; they are taken as {taken}"
+        return guess._replace(note=note)
     return None
 
 
