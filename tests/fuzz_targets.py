@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import tempfile
 import warnings
@@ -14,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 from onnx_files import card_text, red_channel
 
 from bgkit.errors import BgkitError
@@ -166,9 +168,9 @@ def _read_picture(data: bytes) -> None:
 
 
 def _pictures() -> list[bytes]:
-    from picture_files import samples_of_formats
+    from picture_files import samples_of_formats, samples_of_other_formats
 
-    return list(samples_of_formats().values())
+    return [*samples_of_formats().values(), *samples_of_other_formats().values()]
 
 
 def _read_numbers(data: bytes) -> None:
@@ -251,6 +253,134 @@ def _fields() -> list[bytes]:
         b"model=u2net&a=true&af=240&ab=10&ae=10&bgc=255,0,0,255&extras=%7B%7D",
         b"roi=10%25+10%25+90%25+90%25&crop=true&crop_margin=10px+5%25&scale=80%25&position=center&bg_color=81d4fa",
     ]
+
+
+def _read_upload(data: bytes) -> None:
+    """As the server takes a request whose picture may be a text: the first line is its type, the rest its body."""
+    import asyncio
+
+    pytest.importorskip("fastapi", reason="serving needs bgkit[serve]")
+    asyncio.run(_upload(*data.partition(b"\n")[::2]))
+
+
+async def _upload(kind: bytes, body: bytes) -> None:
+    from fastapi import Request
+    from starlette.datastructures import State
+    from starlette.exceptions import HTTPException
+
+    from bgkit.imagefile import header_size
+    from bgkit.serve import removebg
+    from bgkit.serve.intake import reading
+    from bgkit.serve.settings import Settings
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    app = type("App", (), {"state": State({"settings": Settings()})})
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": b"", "app": app}
+    request = Request(scope, receive)
+    try:
+        async with reading(request, texts=True) as intake:
+            form = removebg.Form.read(intake.fields)
+            picture = await removebg._picture(request, intake, form)
+            header_size(picture)
+            await removebg._ground(request, intake, form)
+    except HTTPException as error:
+        answer = removebg.answer_error(error.status_code, str(error.detail), getattr(error, "code", ""))
+        json.loads(bytes(answer.body))
+        return
+    _read_picture(picture)
+
+
+def _uploads() -> list[bytes]:
+    import base64
+
+    from picture_files import saved, scene
+
+    picture = saved(scene(), "PNG")
+    text = base64.b64encode(picture)
+    part = b'--b\r\nContent-Disposition: form-data; name="image_file"; filename="a.png"\r\n\r\n'
+    return [
+        b'application/json\n{"image_file_b64": "' + text + b'", "size": "auto", "bg_color": "81d4faff"}',
+        b'application/json\n{"image_file_b64": "data:image/png;base64,' + text + b'"}',
+        b"application/x-www-form-urlencoded\nformat=png&image_file_b64=" + text.replace(b"+", b"%2B"),
+        b"multipart/form-data; boundary=b\n" + part + picture + b"\r\n--b--\r\n",
+        b'application/json\n{"image_url": "https://example.org:8443/a.png"}',
+    ]
+
+
+def _read_film(data: bytes) -> None:
+    """As a film that was stopped is resumed: two pieces and a state are there, and the journal is what was sent."""
+    from bgkit.video.record import Record
+
+    folder = _folder() / ".film.webm.bgkit"
+    folder.mkdir(exist_ok=True)
+    for name in ("0.mkv", "9.mkv"):
+        (folder / name).touch()
+    (folder / "12.npz").write_bytes(_state())
+    (folder / "journal.jsonl").write_bytes(data)
+    record = Record(_folder() / "film.webm", FILM)
+    assert record.frames >= 0 and len(record.pieces) <= 2 and (record.previous is not None) == bool(record.frames)
+    record.close(whole=False)
+
+
+def _read_state(data: bytes) -> None:
+    """The same, where the journal is sound and the last frame is what was sent."""
+    from bgkit.video.record import Record
+
+    folder = _folder() / ".film.webm.bgkit"
+    folder.mkdir(exist_ok=True)
+    for name in ("0.mkv", "9.mkv"):
+        (folder / name).touch()
+    (folder / "journal.jsonl").write_bytes(_films()[0])
+    (folder / "12.npz").write_bytes(data)
+    record = Record(_folder() / "film.webm", FILM)
+    assert (record.previous is not None) == bool(record.frames)
+    record.close(whole=False)
+
+
+FILM = {"key": "k", "frames": 1}
+
+
+def _films() -> list[bytes]:
+    lines = [FILM, {"frames": 0, "count": 9, "start": 0, "end": 90, "piece": "0.mkv"}]
+    lines.append({"frames": 9, "count": 3, "start": 90, "end": 120, "piece": "9.mkv"})
+    return [b"".join(json.dumps(line).encode() + b"\n" for line in lines)]
+
+
+@cache
+def _state() -> bytes:
+    import io
+
+    memory = io.BytesIO()
+    image = np.zeros((2, 3, 3), np.float32)
+    np.savez(memory, image=image, alpha=image[:, :, 0])
+    return memory.getvalue()
+
+
+def _read_lines(data: bytes) -> None:
+    """A journal is read, goes on, and is read again; so is the log of a training run, where training is installed."""
+    from bgkit.files import JsonLines, read_lines
+
+    path = _file("log.jsonl", data)
+    before = read_lines(path)
+    with JsonLines(path) as file:
+        file.append({"epoch": 3})
+    after = read_lines(path)
+    assert len(after) == len(before) + 1 and after[-1] == {"epoch": 3}
+    if importlib.util.find_spec("torch"):
+        from bgkit.train.record import read_log, write_line
+
+        line = {"epoch": 2, "size": 9, "loss": 0.5, "iou": 0.5, "f_max": 0.5, "mae": 0.5}
+        write_line(_folder(), line)
+        assert read_log(_folder())[-1] == line
+
+
+def _lines() -> list[bytes]:
+    line = {"epoch": 0, "size": 9, "loss": 0.5, "iou": 0.9, "f_max": 0.9, "mae": 0.1}
+    log = [line, {**line, "epoch": 1, "iou": float("nan")}]
+    return [b"\n".join(json.dumps(each).encode() for each in log) + b'\n{"epoch": 2, "lo']
 
 
 def _read_sheet(data: bytes) -> None:
@@ -380,6 +510,12 @@ TARGETS = {
         Target("comparison", _read_comparison, _comparisons, JSON),
         Target("coco", _read_coco, _cocos, (*JSON, b'"counts"', b"1e400", b"[[1, 2, 3]]", b"-1", b"o" * 60)),
         Target("run", _read_run, _runs, JSON),
+        Target("upload", _read_upload, _uploads, (*JSON, b"&", b"%2B", b"base64,", b"====", b"--b", b"\r\n", b"; ")),
+        Target("film", _read_film, _films, (*JSON, b'"count"', b'"piece"', b"..", b"1e400")),
+        Target(
+            "state", _read_state, lambda: [_state()], (b"PK\1\2", b"PK\5\6", b"'descr': ", b"|O", b"<f4", b"image.npy")
+        ),
+        Target("lines", _read_lines, _lines, (*JSON, b'"epoch"', b"1e400", b"\r")),
         Target("values", _read_values, _values, (b"=", b"#", b".", b",", b"nan", b"inf")),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import io
 import struct
 import zlib
@@ -142,6 +143,50 @@ def samples_of_formats() -> dict[str, bytes]:
     if features.check("avif"):
         files["avif"] = saved(noise, "AVIF")
     return files
+
+
+@functools.cache
+def samples_of_other_formats() -> dict[str, bytes]:
+    """One sound file of each format that few send, and of those whose decoder is installed."""
+    rgba = np.dstack([scene(), veil()])
+    planes = np.moveaxis(scene(), -1, 0).tobytes()
+    files = {
+        "bmp-2": bmp_of_two_bits(scene()[:, :, 0] // 64, scene()[:4, 0]),
+        "ico": saved(rgba, "ICO", sizes=[(16, 16), (24, 24)]),
+        "ico-bmp": saved(rgba, "ICO", sizes=[(16, 16)], bitmap_format="bmp"),
+        "jp2": saved(rgba, "JPEG2000"),
+        "j2k": saved(scene(), "JPEG2000", no_jp2=True),
+        "pnm": saved(scene(), "PPM"),
+        "pnm-text": b"P3 2 1 255 # two\n1 2 3 250 251 252\n",
+        "pnm-float": b"PF 2 1 -1.0\n" + np.float32([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).tobytes(),
+        "psd": b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, *scene().shape[:2], 8, 3) + bytes(14) + planes,
+        "qoi": saved(rgba, "QOI"),
+        "tga": saved(rgba, "TGA"),
+        "tga-rle": saved(scene(), "TGA", compression="tga_rle"),
+    }
+    if importlib.util.find_spec("pillow_heif"):
+        import pillow_heif
+
+        memory = io.BytesIO()
+        pillow_heif.from_bytes("RGBA", (40, 24), rgba.tobytes()).save(memory, quality=80)
+        files["heic"] = memory.getvalue()
+    if importlib.util.find_spec("pillow_jxl"):
+        import pillow_jxl  # noqa: F401 - tells Pillow how to save
+
+        files["jxl"] = saved(rgba, "JXL", quality=80)
+    return files
+
+
+def bmp_of_two_bits(which: np.ndarray, colors: np.ndarray, top_down: bool = False) -> bytes:
+    """A BMP of four colors, of which each pixel names one."""
+    rows, cols = which.shape
+    padded = np.pad(which, [(0, 0), (0, -cols % 16)]).astype(np.uint8).reshape(rows, -1, 4)
+    packed = (padded << np.array([6, 4, 2, 0], np.uint8)).sum(2, dtype=np.uint8)
+    palette = np.pad(colors[:, ::-1], [(0, 0), (0, 1)]).astype(np.uint8).tobytes()
+    start = 54 + len(palette)
+    head = struct.pack("<IiiHHIIiiII", 40, cols, -rows if top_down else rows, 1, 2, 0, 0, 0, 0, len(colors), 0)
+    body = (packed if top_down else packed[::-1]).tobytes()
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + palette + body
 
 
 KINDS = list(samples_of_formats())

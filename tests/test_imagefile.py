@@ -701,3 +701,12 @@ def test_strokes():
     strokes = read_strokes(saved(pixels, "PNG"))
     assert strokes.dtype == np.uint8
     np.testing.assert_array_equal(strokes, [[255, 0, 128, 128, 128, 255]])
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_strokes_that_are_labels(deep):
+    """Numbers of classes are refused with the values found; all of them would be background."""
+    labels = np.array([[0, 1, 2, 1]])
+    data = png(labels.astype(np.uint16), 0) if deep else saved(labels.astype(np.uint8), "PNG")
+    with pytest.raises(ImageError, match=r"white on the subject .* got 0, 1, 2: labels"):
+        read_strokes(data)

@@ -14,6 +14,7 @@ from conftest import ROOT
 from picture_files import (
     SRGB_FROM_ADOBE,
     adobe_rgb,
+    bmp_of_two_bits,
     chunk,
     encode,
     levels,
@@ -318,7 +319,13 @@ CELLS = {
             *(check_deep_heic(bits) for bits in (10, 12)),
         ],
     ),
-    ("HEIC", "color"): ("gray, RGB", lambda: close(read_picture(heic(GRAY)), GRAY, 6)),
+    ("HEIC", "color"): (
+        "gray, RGB",
+        lambda: [
+            close(read_picture(heic(GRAY)), GRAY, 6),
+            close(read_picture(heic(GRAY.astype(np.uint16) * 257, "I;16")), GRAY, 0.1),
+        ],
+    ),
     ("HEIC", "alpha"): ("channel", lambda: close(read_picture(heic(np.dstack([PLAIN, veil()]))), PLAIN, 6, alpha=veil())),
     ("HEIC", "orientation"): ("its own; EXIF's is ignored", lambda: [check_heic_turn(), *(close(read_picture(heic(stored_for(scene(), turn), info={"exif": turned_exif(turn)})), scene(), 6) for turn in range(1, 9))]),
     ("HEIC", "profile"): (
@@ -775,17 +782,6 @@ def test_bmp_of_two_bits_with_too_few_colors():
     """A pixel of a color that the palette lacks is damage."""
     with pytest.raises(ImageError, match="uses color 3 of a palette of 3"):
         read_picture(bmp_of_two_bits(np.array([[0, 3]]), np.zeros((3, 3), np.uint8)))
-
-
-def bmp_of_two_bits(which: np.ndarray, colors: np.ndarray, top_down: bool = False) -> bytes:
-    rows, cols = which.shape
-    padded = np.pad(which, [(0, 0), (0, -cols % 16)]).astype(np.uint8).reshape(rows, -1, 4)
-    packed = (padded << np.array([6, 4, 2, 0], np.uint8)).sum(2, dtype=np.uint8)
-    palette = np.pad(colors[:, ::-1], [(0, 0), (0, 1)]).astype(np.uint8).tobytes()
-    start = 54 + len(palette)
-    head = struct.pack("<IiiHHIIiiII", 40, cols, -rows if top_down else rows, 1, 2, 0, 0, 0, 0, len(colors), 0)
-    body = (packed if top_down else packed[::-1]).tobytes()
-    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + palette + body
 
 
 def test_bmp_whose_alpha_is_clear_everywhere():

@@ -19,7 +19,7 @@ from bgkit.errors import RecipeError  # noqa: E402
 from bgkit.train import loop  # noqa: E402
 from bgkit.train.loop import train  # noqa: E402
 from bgkit.train.recipefile import read_recipe  # noqa: E402
-from bgkit.train.record import read_log  # noqa: E402
+from bgkit.train.record import read_log, write_line  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -321,3 +321,12 @@ def test_a_networks_own_loss_is_used_unless_declined(folder, tmp_path, monkeypat
     assert asked == [(1, 3)]
     run(recipe(folder, "network: tiny\nloss: {own: false}"), tmp_path / "recipes", stop=1)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("line", ["[1]", '{"epoch": "2"}', '{"loss": 0.5}', '{"epoch": 2, "size": 9, "loss": null}'])
+def test_a_log_with_a_line_of_somebody_else(line, tmp_path):
+    """Lines of the log that no epoch wrote are left out, and the next epoch is added."""
+    first = {"epoch": 1, "size": 9, "loss": 0.5, "iou": 0.5, "f_max": 0.5, "mae": 0.5}
+    (tmp_path / "log.jsonl").write_text(f"{json.dumps(first)}\n{line}\n")
+    write_line(tmp_path, {**first, "epoch": 2})
+    assert read_log(tmp_path) == [first, {**first, "epoch": 2}]

@@ -25,6 +25,7 @@ from bgkit.layers import Layers
 from bgkit.pipeline import build
 from bgkit.pipelinefile import read_pipeline
 from bgkit.stage import stage
+from bgkit.video.record import Record
 
 KEY = build("key", [("luv_threshold", {}), ("composite", {"background": "none"})])
 WHITE = build("white", [("luv_threshold", {}), ("composite", {"background": "white"})])
@@ -174,6 +175,26 @@ def test_other_settings_are_not_resumed(film, tmp_path):
     bgkit.remove_video(film, tmp_path / "out.webm", KEY, on_done=stop_after(4))
     made = bgkit.remove_video(film, tmp_path / "out.webm", KEY, values={"luv_threshold.tolerance": 25})
     assert made.resumed == 0 and made.frames == 10
+
+
+@pytest.mark.parametrize("state", [b"", b"PK\3\4 no archive", "wrong shape"])
+def test_a_last_frame_that_is_broken_begins_anew(state, tmp_path):
+    """What the next frame is told of the last one is whole, or the film is done from its beginning."""
+    frame = Layers(np.zeros((2, 3, 3), np.float32), alpha=np.zeros((2, 3), np.float32))
+    record = Record(tmp_path / "film.webm", {"key": 1})
+    record.add(5, 0, 50, None, frame)
+    record.close(whole=False)
+    again = Record(tmp_path / "film.webm", {"key": 1})
+    assert (again.frames, again.end) == (5, 50)
+    again.close(whole=False)
+    path = tmp_path / ".film.webm.bgkit" / "5.npz"
+    if isinstance(state, str):
+        np.savez(path, image=frame.image, alpha=np.zeros((3, 2), np.float32))
+    else:
+        path.write_bytes(state)
+    broken = Record(tmp_path / "film.webm", {"key": 1})
+    assert (broken.frames, broken.end, broken.previous) == (0, 0, None)
+    broken.close(whole=False)
 
 
 def test_a_killed_run_loses_one_piece(film, tmp_path, monkeypatch):

@@ -206,11 +206,17 @@ def read_strokes(source: Source, *, max_pixels: int | None = None) -> NDArray[np
     Raises
     ------
     ImageError
-        As :func:`read_picture`.
+        As :func:`read_picture`, or if it is dark throughout but not black: such numbers are labels.
     """
     raw = decode(source, max_pixels, color_managed=False)
     _warn(raw)
     color = _share(raw.color)
+    if raw.alpha is None and 0 < color.max() <= 0.1:
+        some = ", ".join(f"{value:g}" for value in np.unique(raw.color)[:6])
+        raise ImageError(
+            f"{raw.path or 'picture'}: expected strokes, white on the subject and black on the background, got {some}: "
+            "labels, or another depth"
+        )
     color = color[:, :, None] if color.ndim == 2 else color
     strokes = np.full(color.shape[:2], 128, np.uint8)
     strokes[color.max(2) <= 0.1] = 0

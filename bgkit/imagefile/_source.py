@@ -62,6 +62,9 @@ def take(source: Source, max_pixels: int) -> tuple[bytes | None, str | None]:
 def _from_path(path: str, max_pixels: int) -> tuple[bytes, str]:
     try:
         path = local_path(path)
+    except ValueError as error:  # it begins with the URL
+        raise ImageError(str(error)) from None
+    try:
         kind = Path(path).stat()
         if not stat.S_ISREG(kind.st_mode) and not stat.S_ISDIR(kind.st_mode):
             raise ImageError(f"{path}: is a device or a pipe, expected a file; give - to read from standard input")

@@ -89,8 +89,18 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """Return the lines of ``log.jsonl``, one for each epoch."""
-    return read_lines(run / "log.jsonl")
+    """Return the lines of ``log.jsonl``, one for each epoch; what :func:`write_line` did not write is left out."""
+    return [line for line in read_lines(run / "log.jsonl") if _is_epoch(line)]
+
+
+def _is_epoch(value: Any) -> bool:
+    """Tell an epoch's line from one that somebody else wrote, or broke."""
+    counts, figures = ("epoch", "size"), ("loss", "iou", "f_max", "mae")
+    return (
+        isinstance(value, dict)
+        and all(isinstance(value.get(name), int) for name in counts)
+        and all(isinstance(value.get(name), int | float) for name in figures)
+    )
 
 
 def write_line(run: Path, line: dict[str, Any]) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 
 from bgkit.batch.jobs import shown
 from bgkit.errors import PlanError
-from bgkit.files import LEFT_BEHIND, JsonLines, Lock, read_lines, replacing
-from bgkit.layers import Layers
+from bgkit.files import LEFT_BEHIND, JsonLines, Lock, open_regular, read_lines, replacing
+from bgkit.layers import Layers, check_layer
 
 __all__ = ["Record"]
 
@@ -74,13 +74,10 @@ class Record:
                 break
             self.frames, self.end = line["frames"] + line["count"], line["end"]
             self.pieces += [(piece, line["start"])] if piece is not None else []
-        state = self.folder / f"{self.frames}.npz"
-        if not self.frames or not state.is_file():
+        self.previous = _last_frame(self.folder / f"{self.frames}.npz") if self.frames else None
+        if self.previous is None:
             self.frames, self.end, self.pieces = 0, 0, []
             self._forget()
-            return
-        with np.load(state) as arrays:
-            self.previous = Layers(arrays["image"], alpha=arrays.get("alpha"))
 
     def add(self, count: int, start: int, end: int, piece: Path | None, last: Layers) -> None:
         """Take in that ``count`` more frames are done, in a file of the folder or elsewhere."""
@@ -100,6 +97,18 @@ class Record:
         self.lock.close()
         if whole or not self.frames:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _last_frame(path: Path) -> Layers | None:
+    """Return the frame that :meth:`Record.add` kept, or None where it is absent or broken."""
+    try:
+        with open_regular(path) as file, np.load(file) as arrays:
+            frame = Layers(arrays["image"], alpha=arrays.get("alpha"))
+        for name in ("image", *frame.given()):
+            check_layer(name, getattr(frame, name), frame.image)
+    except Exception:  # a broken archive makes NumPy raise nearly anything: BadZipFile, zlib.error, KeyError, ...
+        return None
+    return frame
 
 
 def _is_line(value: Any) -> bool:
