@@ -323,7 +323,7 @@ CELLS = {
         "gray, RGB",
         lambda: [
             close(read_picture(heic(GRAY)), GRAY, 6),
-            close(read_picture(heic(GRAY.astype(np.uint16) * 257, "I;16")), GRAY, 0.1),
+            close(read_picture(heic(GRAY.astype(np.uint16) * 257, "I;16")), GRAY, 0.25),  # a step of ten bits
         ],
     ),
     ("HEIC", "alpha"): ("channel", lambda: close(read_picture(heic(np.dstack([PLAIN, veil()]))), PLAIN, 6, alpha=veil())),
