@@ -29,6 +29,7 @@ __all__ = [
     "Range",
     "as_text",
     "check_values",
+    "name_with_values",
     "read_fields",
     "read_params",
     "schema_in_files",
@@ -223,6 +224,23 @@ def table_schema(table: type) -> dict[str, Any]:
     }
 
 
+def name_with_values(description: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a name, or of one name with its values: a stage, an architecture.
+
+    The two are told apart by ``if``, for the reason that `schema_in_files` gives.
+    ``anyOf`` accepts everything: editors look there for what may stand in a place that is still empty.
+    """
+    names = {"enum": list(values), "enumDescriptions": [each.get("description", "") for each in values.values()]}
+    return {
+        "type": ["object", "string"],
+        "description": description,
+        "anyOf": [{}, names],
+        "if": {"type": "string"},
+        "then": names,
+        "else": {"minProperties": 1, "maxProperties": 1, "properties": values, "additionalProperties": False},
+    }
+
+
 def schema_in_files(schema: Any) -> Any:
     """Return a schema as a file's values need it: one value may stand for a list of one.
 
@@ -235,6 +253,8 @@ def schema_in_files(schema: Any) -> Any:
         return schema
     schema = {key: schema_in_files(value) for key, value in schema.items()}
     rest = {key: schema.pop(key) for key in ("default", "description") if key in schema}
+    if isinstance(rest.get("description"), str):
+        rest["description"] = rest["description"].replace("``", "`")  # editors show it as Markdown or as it stands
     kinds = schema.get("anyOf", [])
     if schema.get("type") == "array" and "maxItems" not in schema:
         schema = {"if": {"type": "array"}, "then": schema, "else": schema["items"]}

@@ -28,7 +28,7 @@ from typing import Any
 from bgkit import stages
 from bgkit.errors import BgkitError, PipelineError, brief, cut, did_you_mean
 from bgkit.findings import FINDINGS, check_thresholds
-from bgkit.params import schema_in_files
+from bgkit.params import name_with_values, schema_in_files
 from bgkit.pipeline import FORMAT, Pipeline, Step
 from bgkit.stage import Stage
 from bgkit.yamlfile import Node, load, parse
@@ -166,21 +166,14 @@ def pipeline_schema(names: Sequence[str] | None = None) -> dict[str, Any]:
     names = stages.names() if names is None else list(names)
     values = {name: schema_in_files(stages.find(name).schema()) | {"type": ["object", "null"]} for name in names}
     checks = {
-        name: {"type": "number", **each.range.schema(), "description": f"{each.meaning}, {each.limit}"}
+        name: {
+            "type": "number",
+            **each.range.schema(),
+            "description": f"{each.meaning}; the picture is flagged unless it is {each.limit} this",
+        }
         for name, each in FINDINGS.items()
     }
-    step = {
-        "description": "A stage's name, or one name with its parameters.",
-        "if": {"type": "string"},
-        "then": {"enum": names},
-        "else": {
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": 1,
-            "properties": values,
-            "additionalProperties": False,
-        },
-    }
+    step = name_with_values("A stage's name, or one name with its parameters.", values)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "bgkit pipeline",

@@ -112,7 +112,7 @@ class File:
         str,
         Text(
             "a file name that ends in .onnx, without folders, of at most 100 characters",
-            r"[^/\\:\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}\.onnx",
+            r"[^/\\:\x00-\x1f\x7f-\x9f]{1,100}\.onnx",
         ),
     ]
     url: Annotated[str, Text("an address that starts with https://, in ASCII", "https?://[!-.0-~]+/[!-~]{1,2000}")] = ""

@@ -23,7 +23,7 @@ import torch
 
 from bgkit.errors import BgkitError, RecipeError, brief, cut, did_you_mean
 from bgkit.evaluate.datasets import LAYOUTS
-from bgkit.params import Param, as_text, check_values, read_params, schema_in_files
+from bgkit.params import Param, as_text, check_values, name_with_values, read_params, schema_in_files
 from bgkit.train.networks import NETWORKS, build, made_by
 from bgkit.train.recipe import EMBEDDED, IMAGENET, SECTIONS, Course, Recipe
 from bgkit.yamlfile import Node, dump, load, parse
@@ -271,18 +271,7 @@ def recipe_schema() -> dict[str, Any]:
         }
         for name, entry in NETWORKS.items()
     }
-    network = {
-        "description": "An architecture's name, or one name with its options.",
-        "if": {"type": "string"},
-        "then": {"enum": list(networks)},
-        "else": {
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": 1,
-            "properties": networks,
-            "additionalProperties": False,
-        },
-    }
+    network = name_with_values("An architecture's name, or one name with its options.", networks)
     sections = {
         name: {
             "type": ["object", "null"],
