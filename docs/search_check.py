@@ -29,6 +29,16 @@ QUESTIONS = {
     "it is too slow and does not use my GPU": "how-to/speed",
     "can I use my own mask instead of the network": "how-to/layers-of-your-own",
     "keep the shadow under the shoe": "gallery/shadow_kept",
+    "output image has a black background, not transparent": "how-to/transparency",
+    "how do I put a solid color behind the person": "how-to/transparency",
+    "background is removed but it is still there in other programs": "how-to/transparency",
+    "edges of the cutout are not smooth": "how-to/edges",
+    "soft borders on cartoon images, I want a hard edge": "how-to/edges",
+    "some parts of the image itself are semi-transparent": "how-to/edges",
+    "how to get a trimap": "how-to/coming-from-pymatting",
+    "keep only one person when there are several people": "how-to/wrong-subject",
+    "is there any way to preserve more objects": "how-to/wrong-subject",
+    "the transparent mov is gigantic and QuickTime cannot open it": "how-to/video",
 }
 
 

@@ -1,6 +1,7 @@
 """A trimap from a mask
 
-Matting decides only in the unknown band of a trimap.
+No trimap has to be drawn by hand: any mask generates one automatically.
+Matting decides only in the trimap's unknown band.
 `make_trimap` lays it around the mask's contour, `width` per mille of the subject's diagonal wide: too narrow and hair
 lies outside, too wide and matting is slower and freer to err.
 """
