@@ -24,6 +24,7 @@ import functools
 import multiprocessing
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -150,7 +151,8 @@ def row(name: str, dataset: str, runs: list[Run]) -> dict[str, str]:
         cells["CPU s"] = f"{statistics.median(run.cpu for run in done):.3f}"
     failed = [run for run in runs if run.score is None]
     if failed:
-        cells["failed"] = f"{len(failed)}: {failed[0].error}"
+        lacking = re.search(r"needs the layer '(\w+)'", failed[0].error)
+        cells["failed"] = f"{len(failed)}: {f'needs {lacking[1]}' if lacking else failed[0].error}"
     return cells
 
 

@@ -14,6 +14,7 @@ autodoc_typehints = "none"  # the numpydoc sections say more
 myst_heading_anchors = 4
 highlight_language = "none"  # blocks without a language are commands and their output
 
+smartquotes_action = "qe"  # a dash would eat one of the two hyphens of an option
 html_theme = "pydata_sphinx_theme"
 html_title = "bgkit"
 html_static_path = ["_static"]

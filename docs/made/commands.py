@@ -54,5 +54,5 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """Keep what Markdown would take for markup."""
-    return re.sub(r"([*<\[_])", r"\\\1", text)
+    """Keep what Markdown would take for markup, and mark options: their hyphens are no place to break a line."""
+    return re.sub(r"(?<![\w`-])--?[a-z][a-z-]*", r"`\g<0>`", re.sub(r"([*<\[_])", r"\\\1", text))
