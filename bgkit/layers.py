@@ -62,9 +62,9 @@ class Layers:
     """The arrays of one picture.
 
     Shapes and dtypes are checked here; values (range, NaN) are checked by :meth:`of`, where data
-    enters. ``facts`` holds what stages had to say, by stage name: a solver's residual, the network
-    that ran; and under ``"input"`` what the file said of itself. ``previous`` is the last frame of a film, its picture
-    and its alpha, where this one is a frame and the runner brings it.
+    enters. ``facts`` holds what stages report, by stage name (a solver's residual, the network that ran), and under
+    ``"input"`` what was read from the file. If the picture is a frame of a film, ``previous`` holds the frame before
+    it: its picture and its alpha.
     """
 
     image: Array
@@ -129,17 +129,18 @@ class Layers:
         return replace(self, **change)
 
     def bring(self, name: str, value: ArrayLike) -> Self:
-        """Return new layers with a layer from a user, in any of the forms of :func:`as_layer`, that says something.
+        """Return new layers with a layer that a user brings, in any of the forms of :func:`as_layer`.
 
         Raises
         ------
         LayerError
-            If it does not fit, or has one value everywhere: a mask of nothing but subject, a trimap of nothing known.
+            If it does not fit, or has one value everywhere, such as a mask that is all subject or a trimap that is all
+            unknown: it says nothing.
 
         Warns
         -----
         UserWarning
-            If only one side is marked; a mask of 0 everywhere is right for an empty scene, and then says so.
+            If only one side is marked. A mask of 0 everywhere is accepted, since it is right for an empty scene.
         """
         if name not in LAYERS:
             raise LayerError(f"{name}: no such layer (there are: {', '.join(LAYERS)})")
@@ -148,7 +149,7 @@ class Layers:
         return made
 
     def as_previous(self) -> Self:
-        """Return what the next frame is told of this one: the picture and its alpha, and nothing of frames before."""
+        """Return what the next frame needs of this one: the picture and its alpha, without any earlier frame."""
         return type(self)(self.image, alpha=self.alpha)
 
     def given(self) -> tuple[str, ...]:
@@ -277,8 +278,8 @@ class Layers:
         depth : {8, 16}, optional
             Bits per channel, 16 for png and tif only; by default as the input had.
         metadata : {"credit", "none", "all"}
-            What of the input file's EXIF, XMP and IPTC is written: artist, copyright, description and time of
-            capture; or nothing; or all that holds for the result, places (GPS) included.
+            Which of the input file's EXIF, XMP and IPTC fields are written. ``credit``: artist, copyright, description
+            and time of capture. ``all``: every field that is still true of the result, places (GPS) included.
 
         Raises
         ------

@@ -163,22 +163,22 @@ class Pipeline:
         timeout : float, optional
             Seconds after which the run ends before its next step, or inside a network (:mod:`bgkit.deadline`).
         keep : names of layers, optional
-            Those that are wanted: every other one is let go as soon as no later step and no check reads it, which
+            The layers that you need. Every other layer is freed as soon as no later step and no check reads it, which
             saves a third of the memory of a large picture. By default all are kept.
         trail : list of (step, layers), optional
-            What each step of an earlier run on the same picture gave. Steps at its beginning that are the same now are
-            not run again; then it holds this run's. Not together with ``keep``.
+            What each step of an earlier run on the same picture gave. The first steps are not run again as long as they
+            are the same as then; afterwards the list holds the steps of this run. Not together with ``keep``.
         **brought : array, optional
-            Layers of your own: ``plate``, ``strokes``, ``mask``, ``trimap``, ``alpha``. Stages whose
-            only purpose is to make what was brought are left out (:meth:`plan`).
+            Layers of your own: ``plate``, ``strokes``, ``mask``, ``trimap``, ``alpha``. Stages that would only
+            make a layer that you bring are left out (:meth:`plan`).
 
         Returns
         -------
         Layers
             Every layer that was made, or the image and those to ``keep``. Without a matting stage ``alpha`` is the
-            mask. Where the pipeline has ``checks``, ``facts["findings"]`` holds what came of them
-            (:mod:`bgkit.findings`). Steps that lead to a trimap see a picture of more than 3 megapixels on a copy of
-            that size; ``on_step`` and ``trail`` are given that copy's layers.
+            mask. If the pipeline has ``checks``, ``facts["findings"]`` holds their results (:mod:`bgkit.findings`).
+            Steps that lead to a trimap work on a copy of 3 megapixels if the picture is larger; ``on_step`` and
+            ``trail`` then get the layers of that copy.
 
         Raises
         ------
@@ -240,8 +240,8 @@ class Pipeline:
     def plan(self, given: Iterable[str] = ("image",)) -> tuple[Step, ...]:
         """Return the steps to run when the layers ``given`` are brought.
 
-        A mask, trimap or alpha that is brought stands in for the steps that would have made it from
-        nothing and for every earlier step that only led there; refinements of it are kept.
+        A mask, trimap or alpha that is brought replaces the steps that would have made it, and every earlier step
+        that is needed only for them; steps that refine it are kept.
 
         Raises
         ------
@@ -348,7 +348,7 @@ class Pipeline:
         return dump({**document, "checks": dict(self.checks)} if self.checks else document)
 
     def describe(self) -> dict[str, Any]:
-        """Return what there is to know of the pipeline, in plain values."""
+        """Return all that a pipeline file says, and its checksum, as plain values."""
         return {
             "name": self.name,
             "description": self.description,

@@ -65,10 +65,10 @@ def remove(
     on_step : callable(step, layers, seconds), optional
         Called after each step.
     page : int, optional
-        Which picture of a file that holds several, from 1; by default the first, with a warning.
+        Which picture to take of a file that holds several, from 1; by default the first, with a warning.
     timeout : float, optional
-        Seconds after which the work is stopped, with a DeadlineError that names the step: after the stage that is at
-        work, or inside a network. ``bgkit.remove_many`` ends the stage, too.
+        Time limit in seconds. When it is over, a DeadlineError names the step that was running. A network is
+        interrupted; any other stage is finished first. ``bgkit.remove_many`` interrupts every stage.
     **brought : path or array, optional
         ``plate``, ``second``, ``next``, ``mask``, ``trimap``, ``alpha`` or ``strokes`` of your own: a picture file or
         an array.

@@ -105,9 +105,9 @@ def remove_many(
         What is written: ``result``, ``alpha``, ``mask``, ``trimap``, ``foreground``, ``background`` (the
         picture without its subject); or ``strip``, picture, subject and matte side by side.
     ending : str, optional
-        Of results, as in ``webp``; by default that of ``out``, else png.
+        The file format of the results, such as ``webp``; by default that of ``out``, else png.
     page : int or "all", optional
-        Of a file that holds several pictures the one to take, from 1 (default: the first), or all, numbered.
+        Which picture to take of a file that holds several, from 1 (default: the first); or all, with numbered results.
     if_exists : {"skip", "overwrite", "fail"}, optional
         By default ``overwrite`` for one picture given by name, else ``skip``: the same call resumes a batch.
     engine : str or Engine
@@ -115,7 +115,7 @@ def remove_many(
     workers, memory, scheduler : optional
         Settings of the engine: processes, bytes for all of them, and the address of a scheduler.
     report : path, optional
-        A file that gets a line of JSON for each picture; or, where its name ends on .html, a contact sheet.
+        A file that gets a line of JSON for each picture; or, if its name ends in .html, a contact sheet.
     archive : path, optional
         A zip file that gets all results.
     review : path, optional
@@ -123,27 +123,27 @@ def remove_many(
     steps : path, optional
         A folder that gets every layer as it is made.
     sidecar : bool
-        Write a JSON file of all that a repeat needs beside each result.
+        Write a JSON file beside each result, with all that is needed to make the result again.
     timeout : float, optional
-        Seconds that a picture may take, from reading to writing; one that takes longer fails, with the step's name.
-        The local engine ends its worker where it does not stop by itself.
+        Seconds that a picture may take, from reading to writing. A picture that takes longer fails, and the error
+        names the step. If a step does not stop by itself, the local engine ends its process.
     metadata : {"credit", "none", "all"}
-        What of a picture's EXIF, XMP and IPTC goes along: artist, copyright, description and time of capture; or
-        nothing; or all that holds for the result, places (GPS) included.
+        Which of a picture's EXIF, XMP and IPTC fields are copied. ``credit``: artist, copyright, description and time
+        of capture. ``all``: every field that is still true of the result, places (GPS) included.
     events : Events, optional
-        Hears each outcome as it comes (:class:`bgkit.batch.events.Events`).
+        Receives the outcome of each picture when it is done (:class:`bgkit.batch.events.Events`).
     plate, second, next, mask, trimap, strokes, alpha : path, optional
         Layers of your own: a file for all pictures, or a folder of files with the pictures' names.
 
     Returns
     -------
     Summary
-        Counts, and the outcomes of pictures that failed or were flagged. A picture that fails stops no other.
+        Counts, and the outcomes of pictures that failed or were flagged. A picture that fails does not stop the others.
 
     Raises
     ------
     PlanError, PipelineError, ParamError
-        Before anything is touched, if an input is missing or anything asked for cannot be done.
+        If an input is missing or a setting is wrong. They are raised before the first picture is processed.
     EngineError
         If the engine breaks down; what is done stays done.
     """

@@ -65,7 +65,7 @@ Examples:
 @click.option("--set", "settings", metavar="STAGE.PARAM=VALUE", multiple=True, help="Change a value; repeatable.")
 @click.option("--background", metavar="WHAT", help="A color, a picture, blur, or none: sets composite.background.")
 @click.option("--layer", type=click.Choice(LAYERS), default="result", show_default=True, help="What to write.")
-@click.option("--strip", is_flag=True, help="Write picture, subject on white and matte side by side instead.")
+@click.option("--strip", is_flag=True, help="Write the picture, the subject on white and alpha side by side.")
 @_brought_options
 @click.option("--format", "ending", type=click.Choice(FORMATS), help="The format of results; default: png.")
 @click.option(
@@ -83,7 +83,7 @@ Examples:
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Processes; default: as many as there are cores, for four pictures or more.",
+    help="How many processes; default: one for each core if there are four pictures or more, else one.",
 )
 @click.option(
     "--memory",
@@ -96,12 +96,13 @@ Examples:
     metavar="NAME",
     default="local",
     show_default=True,
-    help="local: processes of this machine; dask: the workers of a Dask cluster; or another package's.",
+    help="Where the work is done. local: processes on this machine; dask: the workers of a Dask cluster; "
+    "or an engine of another package.",
 )
 @click.option(
     "--scheduler",
     metavar="URL",
-    help="A running Dask scheduler, as tcp://host:8786; without it dask runs its own here.",
+    help="The address of a running Dask scheduler, as tcp://host:8786; without it, --engine dask starts its own here.",
 )
 @device_option
 @timeout_option
@@ -109,7 +110,7 @@ Examples:
     "--report",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Append a JSON line for each picture; FILE.html is a contact sheet.",
+    help="Append a JSON line for each picture; if FILE ends in .html, write a contact sheet.",
 )
 @click.option(
     "--zip", "archive", metavar="FILE", type=click.Path(path_type=Path), help="Also put all results into a zip file."
@@ -118,7 +119,7 @@ Examples:
     "--save-steps",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write every layer as it is made, to DIR/NAME/.",
+    help="Write the result of every stage to DIR/NAME/.",
 )
 @click.option(
     "--metadata",
@@ -127,9 +128,11 @@ Examples:
     "time of capture; none; or all, places (GPS) included.",
 )
 @click.option(
-    "--sidecar", is_flag=True, help="Write a JSON file beside each result, with all that is needed to make it again."
+    "--sidecar",
+    is_flag=True,
+    help="Write a JSON file beside each result, with all that is needed to make the result again.",
 )
-@click.option("--strict", is_flag=True, help="Exit status 1 also when a picture is flagged by the pipeline's checks.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 also if the pipeline's checks flag a picture.")
 @click.option(
     "--review", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Copy flagged results to DIR."
 )
@@ -167,14 +170,15 @@ def command(
     INPUT may be files, folders (with all below them), globs (in quotes), URLs (s3://shop/shots), or - for a picture
     from a pipe.
 
-    Without -o, photo.jpg becomes photo-cutout.png beside it (photo-alpha.png with --layer alpha), and the pictures of
-    the folder shots go to shots-cutout. Below an output folder the tree of an input folder is kept. Two pictures that
-    would get the same name keep their full old names: a.jpg.png and a.tif.png. An input is never overwritten.
+    Without -o, the result of photo.jpg is photo-cutout.png beside it (photo-alpha.png with --layer alpha), and results
+    of the folder shots go to the folder shots-cutout. An output folder has the same subfolders as the input folder. If
+    two results would get the same name, they get the full names of their pictures: a.jpg.png and a.tif.png. An input is
+    never overwritten.
 
-    --plate, --mask, --trimap, --strokes and --alpha take one file for all pictures, or a folder of files with the
-    pictures' names.
+    --plate, --mask, --trimap, --strokes and --alpha take one file for all pictures, or a folder that has a file of the
+    same name for each picture.
 
-    Everything is checked before the first picture. A picture that fails does not stop the others.
+    All settings are checked before the first picture is processed. A picture that fails does not stop the others.
     """
     from bgkit.batch.removal import remove_many
     from bgkit.batch.report import thumbnails_for

@@ -24,31 +24,84 @@ Examples:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=7000, show_default=True)
-@click.option("--workers", type=click.IntRange(1), help="Processes; default: one for two cores and 3 GB.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="How many processes; default: one for every two cores and 3 GB of memory.",
+)
 @click.option(
     "--memory",
     type=click.FloatRange(0.5),
     metavar="GB",
-    help="Memory for all workers together; default: nine tenths of all.",
+    help="Memory for all processes together; default: nine tenths of the machine's.",
 )
-@click.option("--queue", type=click.IntRange(0), default=16, show_default=True, help="How many pictures may wait.")
-@click.option("-p", "--pipeline", default="auto", show_default=True, help="For requests that name no pipeline.")
-@click.option("--pipelines", "folder", metavar="DIR", type=click.Path(path_type=Path), help="A folder of YAML files.")
-@click.option("--key", "key_file", metavar="FILE", type=click.Path(path_type=Path), help="Keys, one a line.")
-@click.option("--no-key", is_flag=True, help="Let everyone in, also on an address that others reach.")
-@click.option("--name", "names", metavar="NAME", multiple=True, help="A name of this server; repeatable.")
 @click.option(
-    "--origin", "origins", metavar="URL", multiple=True, help="Another site whose pages may use it; repeatable."
+    "--queue",
+    type=click.IntRange(0),
+    default=16,
+    show_default=True,
+    help="How many requests may wait; further ones are refused.",
 )
-@click.option("--fetch", metavar="HOST", multiple=True, help="A host to fetch pictures from; repeatable.")
-@click.option("--max-mb", type=click.FloatRange(0.001), default=30.0, show_default=True, help="Largest request.")
+@click.option("-p", "--pipeline", default="auto", show_default=True, help="The pipeline for requests that name none.")
+@click.option(
+    "--pipelines",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="A folder with pipelines of your own (YAML files).",
+)
+@click.option(
+    "--key",
+    "key_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A file of keys that clients have to send, one on each line.",
+)
+@click.option(
+    "--no-key",
+    is_flag=True,
+    help="Accept requests without a key, even if other machines can reach the address.",
+)
+@click.option(
+    "--name",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="A host name under which this server is reached; repeatable.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    metavar="URL",
+    multiple=True,
+    help="Another site whose pages may send requests (CORS); repeatable.",
+)
+@click.option(
+    "--fetch",
+    metavar="HOST",
+    multiple=True,
+    help="A host from which requests may have pictures fetched by URL; repeatable.",
+)
+@click.option(
+    "--max-mb",
+    type=click.FloatRange(0.001),
+    default=30.0,
+    show_default=True,
+    help="Megabytes of the largest request.",
+)
 @click.option(
     "--max-mp", type=click.FloatRange(0.001), default=25.0, show_default=True, help="Megapixels of the largest picture."
 )
 @click.option(
     "--watch", metavar="IN", type=click.Path(path_type=Path), help="Also process pictures that arrive in a folder."
 )
-@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where its results go.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    help="The folder for the results of --watch.",
+)
 @click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Time limit for a picture.")
 def command(
     *,
@@ -72,8 +125,9 @@ def command(
 ) -> int:
     """Serve pipelines over HTTP, with a page at /.
 
-    POST /v1/remove takes a picture; clients of rembg and of remove.bg find their own interfaces
-    (docs/how-to/serving.md). Listens on this machine alone unless --host says otherwise; then it asks for a key.
+    POST /v1/remove takes a picture. Clients of rembg and of remove.bg can use their own interfaces
+    (docs/how-to/serving.md). Only this machine can reach the server, unless --host names another address; then every
+    request needs a key.
     """
     from bgkit.batch.memory import USUAL, limit
     from bgkit.serve.running import serve

@@ -48,9 +48,13 @@ Examples:
 @click.option("--background", metavar="WHAT", help="A color, a picture, a film, blur, or none.")
 @click.option("--layer", type=click.Choice(LAYERS), default="result", show_default=True, help="What to write.")
 @click.option("--plate", metavar="FILE", help="The scene photographed empty.")
-@click.option("--frame-by-frame", is_flag=True, help="Do each frame by itself: do not add the stage steady.")
-@click.option("--raw", metavar="WxH", callback=_read_size, help="INPUT is raw RGB frames of 8 bits and this size.")
-@click.option("--rate", type=click.FloatRange(0.01, 1000), help="Frames a second of pictures, raw frames, cameras.")
+@click.option("--frame-by-frame", is_flag=True, help="Process each frame by itself, without the stage steady.")
+@click.option("--raw", metavar="WxH", callback=_read_size, help="INPUT is raw RGB frames of 8 bits, of this size.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.01, 1000),
+    help="Frames per second, for pictures, raw frames and cameras.",
+)
 @device_option
 @timeout_option
 @click.option(
@@ -58,7 +62,7 @@ Examples:
     type=click.Choice(METADATA),
     default="credit",
     show_default=True,
-    help="Which of the film's own to copy: title, authors, copyright and time; none; or all, places included.",
+    help="Which of the film's tags to copy. credit: title, authors, copyright and time; none; or all, places included.",
 )
 @click.option(
     "--if-exists",
@@ -69,7 +73,9 @@ Examples:
 )
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Append a JSON line for each frame.")
 @click.option(
-    "--strict", is_flag=True, help="Exit status 1 also when a check flags a frame, or the found scene is in doubt."
+    "--strict",
+    is_flag=True,
+    help="Exit with status 1 also if a check flags a frame, or if the empty scene that was found is doubtful.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
@@ -94,14 +100,14 @@ def command(
 ) -> int:
     """Remove the background of a film.
 
-    INPUT is a video file, a folder of pictures, numbered pictures (shots/%04d.png), a camera of Linux (/dev/video0), or
-    - for raw frames. Frames keep their times, and the film its sound.
+    INPUT is a video file, a folder of pictures, numbered pictures (shots/%04d.png), a camera on Linux (/dev/video0), or
+    - for raw frames from a pipe. Frames keep their times, and the film keeps its sound.
 
-    The stage steady is added to a pipeline that has none: it takes the flicker out of alpha. A pipeline that needs the
-    empty scene finds it in a film from a camera that stands still.
+    If the pipeline has no stage steady, it is added; it reduces the flicker of alpha. If the pipeline needs the empty
+    scene and --plate is not given, the scene is estimated from the film; the camera must stand still for that.
 
-    Ctrl-C leaves a film that plays, up to there; the same command resumes. A frame that fails shows the alpha of the
-    one before, is named, and makes the exit status 1.
+    Ctrl-C leaves a film that plays up to there, and the same command resumes. If a frame fails, it gets the alpha of
+    the frame before, its number is printed, and the exit status is 1.
     """
     from bgkit.findings import FINDINGS
     from bgkit.video.removal import remove_video
