@@ -92,6 +92,14 @@ def test_schemas_are_schemas(kind):
     jsonschema.Draft202012Validator.check_schema(VALIDATORS[kind].schema)
 
 
+@pytest.mark.parametrize("kind", ["pipeline", "card"])
+def test_patterns_are_read_by_other_engines(kind):
+    """They name no surrogates, for which taplo refuses the whole schema: no file in UTF-8 can hold one."""
+    text = (SHIPPED / f"{kind}.json").read_text()
+    assert '"pattern"' in text
+    assert not re.search(r"\\u[dD][89a-fA-F]", text)
+
+
 FILES = [
     *(("pipeline", path) for path in sorted((ROOT / "bgkit" / "pipelines").glob("*.yaml"))),
     *(("recipe", path) for path in sorted((ROOT / "bgkit" / "train" / "recipes").glob("*.yaml"))),
