@@ -89,9 +89,10 @@ class Layers:
                 continue
             _check_form(name, array, kind)
             _check_size(name, array, self.image)
-            view = array.view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+            if array.flags.writeable:  # what is read-only stays the same object, by which stages know it again
+                array = array.view()
+                array.flags.writeable = False
+            object.__setattr__(self, name, array)
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
         if self.previous is not None:
             check_previous(self.previous, self.image)

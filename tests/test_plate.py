@@ -12,10 +12,11 @@ import references
 from conftest import disk_scene
 
 from bgkit._ext.sampling import choose_samples
+from bgkit.backdrop import plate as plate_module
 from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import local_background, ramp, sample_alpha
 from bgkit.pipelinefile import load_pipeline
-from bgkit.stages import clean_plate, closed_form_matting, make_trimap, plate_matting
+from bgkit.stages import clean_plate, closed_form, closed_form_matting, make_trimap, plate_matting
 
 
 def textured(rows: int = 160, cols: int = 200, seed: int = 1) -> np.ndarray:
@@ -290,6 +291,17 @@ def test_a_match_is_made_once_and_forgotten_with_its_picture():
     del first, image
     gc.collect()
     assert forgotten() is None
+
+
+@pytest.mark.parametrize("most", [100, 10**6])
+def test_the_stages_of_a_chain_share_a_match(most, monkeypatch):
+    """Key and matting ask for it, and it is made once, also where matting works on a reduced copy."""
+    made = []
+    monkeypatch.setattr(closed_form, "MOST", most)
+    monkeypatch.setattr(plate_module, "_match", lambda *pair, match=plate_module._match: made.append(1) or match(*pair))
+    image, _ = disk_scene(60, 80)
+    load_pipeline("clean-plate").run(image, plate=np.ones_like(image))
+    assert made == [1]
 
 
 def test_shift_of_a_large_picture_is_found(monkeypatch):

@@ -38,6 +38,7 @@ from bgkit.stage import note, stage
 from bgkit.threads import threads
 
 MOST = 250_000  # unknown pixels that are solved at the picture's own size
+WHOLE = 3_000_000  # pixels up to which a plate is matched at the size at which the key has matched it
 WINDOW, SLOPE = (3, 3), 1e-5  # px of the reduced copy, and epsilon of the functions that carry its alpha back
 UNEXPLAINED = 0.03  # rms difference of an estimated background from the true one at which it is hardly believed
 
@@ -212,12 +213,16 @@ def plate_matting(
         solving = alpha[window]
         image, trimap, unknown = (np.ascontiguousarray(each[window]) for each in (image, trimap, unknown))
         mask = None if mask is None else np.ascontiguousarray(mask[window])
-    guides = [] if plate is None else [plate]
+    whole = trimap.size <= WHOLE
+    guides = [] if plate is None else [match_plate(image, plate).plate if whole else plate]
     if key and mask is not None:
         guides.append(mask)
 
     def matte(image: Array, trimap: Array, guides: tuple[Array, ...]) -> Array:
-        behind = estimate_plate(image) if plate is None else match_plate(image, guides[0]).plate
+        if plate is None:
+            behind = estimate_plate(image)
+        else:
+            behind = guides[0] if whole else match_plate(image, guides[0]).plate
         image = _calmed(image)
         prior = _prior(image, trimap, behind, plate is None, guides[-1] if key and mask is not None else None, trust)
         del behind, guides  # the solve needs the room
