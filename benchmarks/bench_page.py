@@ -36,15 +36,19 @@ DONE = """document.querySelector("li[data-state=done]") && document.querySelecto
 WATCH = """() => {
     const plain = fetch;
     globalThis.notes = [];
+    globalThis.began = 0;
     globalThis.fetch = async (...all) => {
         const note = { sent: performance.now() };
         const answer = await plain(...all);
         const text = await answer.clone().text();
-        notes.push(Object.assign(note, { came: performance.now(), timing: answer.headers.get("Server-Timing") ?? "" }));
+        const timing = answer.headers.get("Server-Timing") ?? "";
+        if (note.sent > began) notes.push(Object.assign(note, { came: performance.now(), timing }));
         return new Response(text, { status: answer.status, headers: answer.headers });
     };
     const image = document.querySelector("#two .picture");
-    image.addEventListener("load", () => requestAnimationFrame(() => (globalThis.drawn ||= performance.now())));
+    // What loads before the answer is the old picture, drawn anew.
+    const answered = () => requestAnimationFrame(() => notes.length && (globalThis.drawn ||= performance.now()));
+    image.addEventListener("load", answered);
     for (const kind of ["pointerup", "keydown"])
         addEventListener(kind, () => { notes.length = 0; drawn = 0; globalThis.began = performance.now(); }, true);
 }"""

@@ -1,6 +1,6 @@
 """Moving pictures: how much a matte flickers frame by frame, and how much with ``steady``.
 
-    python benchmarks/video.py [PIPELINE]
+    python -m benchmarks.video [PIPELINE]
 
 Sequences with known alpha: the true foregrounds of ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data``
 beside the checkout), moved by translation, rotation, scale and a slow wobble, over plates and over the parts of
@@ -11,19 +11,21 @@ Flicker is dtSSD along the true motion, the error's change at the same point of 
 take away. An error that moves with the subject counts in dtSSD and not in flicker. The last three columns are the
 filter of ``steady`` with the true motion, believed everywhere: what no flow can better by much.
 
-    python benchmarks/video.py --speed [PIPELINE ...]
+    python -m benchmarks.video --speed [PIPELINE ...]
 
 Frames a second at 720p and 1080p of H.264 to VP9 with alpha (the plate given, where a pipeline takes one), and
 processor seconds a frame: of reading, of the bare pipeline, of ``bgkit.remove_video`` in all, and the ratio of the
 last two.
+
+``--write`` before all else puts the table into the page on large pictures and films.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import itertools
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,8 +38,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.bench_large import put, said
 from bgkit import load_pipeline, remove_video
 from bgkit.evaluate.mattes import read_matte
 from bgkit.evaluate.matting import dtssd, sad
@@ -203,11 +204,10 @@ def _cover(picture: Array, size: tuple[int, int]) -> Array:
     return np.clip(picture[top : top + size[0], left : left + size[1]], 0, 1)
 
 
-def speed(names: list[str]) -> None:
-    """Print a row for each size and pipeline; the first frame, which loads what is needed, is not timed."""
-    print(f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores")
-    print("| size | pipeline | frames/s | CPU s a frame: reading | pipeline | in all | ratio |")
-    print("|---|---|" + "--:|" * 5)
+def speed(names: list[str]) -> Iterator[str]:
+    """Yield the lines of a row for each size and pipeline; the first frame, which loads what is needed, is not timed."""
+    yield "| size | pipeline | frames/s | processor s a frame: reading | pipeline | in all | ratio |"
+    yield "|---|---|" + "--:|" * 5
     plate = sorted((DATA / "plates").glob("*_back.jpg"))[0]
     for size in ((720, 1280), (1080, 1920)):
         drawn = draw_sequence("GT02", plate, plate=True, seed=1, size=size, count=TIMED + 1)
@@ -216,9 +216,7 @@ def speed(names: list[str]) -> None:
             _write(film, drawn.frames)
             write_picture(empty, drawn.plate)
             for name in names:
-                print(
-                    f"| {size[1]} x {size[0]} | {name} | {_speed_row(load_pipeline(name), film, empty)} |", flush=True
-                )
+                yield f"| {size[1]} x {size[0]} | {name} | {_speed_row(load_pipeline(name), film, empty)} |"
 
 
 def _speed_row(chain: Pipeline, film: Path, empty: Path) -> str:
@@ -246,12 +244,11 @@ def _speed_row(chain: Pipeline, film: Path, empty: Path) -> str:
     return f"{TIMED / wall:.2f} | {reading:.3f} | {bare:.2f} | {whole:.2f} | {whole / bare:.2f}"
 
 
-def main() -> None:
-    """Print a row for each sequence; figures behind the first three are shares of those frame by frame."""
-    name = sys.argv[1] if len(sys.argv) > 1 else "deep"
+def flicker(name: str) -> Iterator[str]:
+    """Yield the lines of a row for each sequence; figures behind the first three are shares of those frame by frame."""
     chain = load_pipeline(name)
-    print("| sequence | SAD | dtSSD | flicker | SAD, steady | dtSSD | flicker | SAD, true motion | dtSSD | flicker |")
-    print("|---|" + "--:|" * 9)
+    yield "| sequence | SAD | dtSSD | flicker | SAD, steady | dtSSD | flicker | SAD, true motion | dtSSD | flicker |"
+    yield "|---|" + "--:|" * 9
     shares = []
     for drawn in draw_all():
         alone, steadied, previous = [], [], None
@@ -264,8 +261,8 @@ def main() -> None:
         plain, *others = (_figures(each, drawn) for each in (alone, steadied, _by_true_motion(alone, drawn)))
         shares.append([figure / before for each in others for figure, before in zip(each, plain, strict=True)])
         row = " | ".join(f"{figure:.2f}" for figure in (*plain, *shares[-1]))
-        print(f"| {drawn.name} | {row} |", flush=True)
-    print("| mean | | | | " + " | ".join(f"{figure:.2f}" for figure in np.mean(shares, axis=0)) + " |")
+        yield f"| {drawn.name} | {row} |"
+    yield "| mean | | | | " + " | ".join(f"{figure:.2f}" for figure in np.mean(shares, axis=0)) + " |"
 
 
 def _figures(alphas: list[Array], drawn: Sequence) -> tuple[float, float, float]:
@@ -298,5 +295,25 @@ def _dtssd(alphas: list[Array], truths: list[Array]) -> float:
     return float(np.mean([dtssd(*now, before=last) for last, now in itertools.pairwise(pairs)]))
 
 
+def main() -> None:
+    """Print a table, and put it into its page where asked."""
+    parser = argparse.ArgumentParser(description="Flicker of films, or how fast they are done.")
+    parser.add_argument("pipelines", nargs="*", metavar="PIPELINE")
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    if options.speed:
+        lines = speed(options.pipelines or ["fast", "clean-plate", "auto"])
+    else:
+        lines = flicker(*(options.pipelines or ["deep"]))
+    table = []
+    for line in lines:
+        print(line, flush=True)
+        table.append(line)
+    if options.write:
+        about = f"{said()} {TIMED} frames." if options.speed else said()
+        put({"films" if options.speed else "flicker": "\n".join([about, "", *table])})
+
+
 if __name__ == "__main__":
-    speed(sys.argv[2:] or ["fast", "clean-plate", "auto"]) if "--speed" in sys.argv[1:2] else main()
+    main()

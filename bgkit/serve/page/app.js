@@ -5,7 +5,7 @@ import { Chain } from "./chain.js";
 import { build, filter } from "./form.js";
 import { askForKeys } from "./key.js";
 import { removeHere } from "./local.js";
-import { cutOut, difference, encode, forget, Picture, reduced } from "./picture.js";
+import { cutOut, difference, encode, forget, loaded, Picture, reduced } from "./picture.js";
 import { sentences } from "./sentences.js";
 import { toggleTheme } from "./theme.js";
 import { Viewer } from "./viewer.js";
@@ -74,18 +74,24 @@ async function corrected(picture, signal) {
   return picture.take(await remove(asked, signal));
 }
 
+/** Return the reduced copies on which strokes are answered first; made while the first stroke is still painted. */
+function copies(picture) {
+  const { automatic } = picture;
+  picture.small ??= reduced(picture.url, QUICK);
+  automatic.small ??= reduced(automatic.urls.alpha, QUICK);
+  return Promise.all([picture.small, automatic.small]);
+}
+
 /** The same at once: a reduced copy and the one step that corrects; colors, frame and findings follow. */
 async function sketched(picture) {
-  const { automatic } = picture;
   const began = performance.now();
-  const file = await (picture.small ??= reduced(picture.url, QUICK));
-  const alpha = await (automatic.small ??= reduced(automatic.urls.alpha, QUICK));
+  const [file, alpha] = await copies(picture);
   const strokes = await picture.strokes.picture(file.width, file.height, file.width / picture.width);
   const yaml = chain.correctionAlone().yaml();
   const answer = picture.take(await remove({ yaml, file: file.blob, alpha: alpha.blob, strokes, layer: "alpha" }));
-  answer.urls.result = answer.urls.cut = await cutOut(picture.url, answer.layers.alpha.blob);
+  answer.urls.result = answer.urls.cut = await cutOut(file.canvas, answer.layers.alpha.blob);
   const layers = { ...answer.layers, result: answer.layers.alpha };
-  const { findings, flags, warnings } = picture.shown ?? automatic;
+  const { findings, flags, warnings } = picture.shown ?? picture.automatic;
   return { ...answer, layers, findings, flags, warnings, preview: true, took: (performance.now() - began) / 1000 };
 }
 
@@ -294,7 +300,7 @@ const clear = (answer) =>
 /** The picture's size with the subject alone, for views that lay it over the original. */
 async function subject(picture, answer) {
   if (clear(answer)) return answer.urls.result;
-  answer.urls.cut ??= await cutOut(picture.url, answer.layers.alpha.blob);
+  answer.urls.cut ??= await cutOut(await loaded(picture.url), answer.layers.alpha.blob);
   return answer.urls.cut;
 }
 
@@ -435,8 +441,10 @@ function ended() {
 /** What the viewer asks of the brush; returns true for keys that were the brush's. */
 function brush(kind, what) {
   const { strokes: drawn } = current;
-  if (kind === "begin") drawn.begin(chosen("sign"), size(), what);
-  else if (kind === "extend") drawn.extend(what);
+  if (kind === "begin") {
+    drawn.begin(chosen("sign"), size(), what);
+    if (current.automatic) copies(current).catch(() => {}); // told when the stroke is answered
+  } else if (kind === "extend") drawn.extend(what);
   else if (kind === "cancel") drawn.undo();
   else if (kind === "end") return ended();
   else if (kind === "hover") return cursor(what);
@@ -542,7 +550,7 @@ async function drawComparison(picture, whole) {
   viewer.show({ ...whole, mode: how, one: { picture: one, alt: tags[0] }, two: { picture: two, alt: tags[1] }, tags });
 }
 
-const cut = async (picture, answer) => (answer.urls.cut ??= await cutOut(picture.url, answer.layers.alpha.blob));
+const cut = async (picture, answer) => (answer.urls.cut ??= await cutOut(await loaded(picture.url), answer.layers.alpha.blob));
 
 // --- settings ----------------------------------------------------------------------------------
 

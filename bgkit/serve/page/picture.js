@@ -52,11 +52,9 @@ export function forget(answer, kept) {
   for (const url of Object.values(answer.urls)) if (url !== kept) URL.revokeObjectURL(url);
 }
 
-/** Return a copy of at most so many pixels as a PNG, with its size. */
+/** Return a copy of at most so many pixels, on a canvas and as a PNG, with its size. */
 export async function reduced(url, pixels) {
-  const image = new Image();
-  image.src = url;
-  await image.decode();
+  const image = await loaded(url);
   const { naturalWidth: cols, naturalHeight: rows } = image;
   const scale = Math.min(1, Math.sqrt(pixels / (cols * rows)));
   const [width, height] = [cols, rows].map((length) => Math.max(1, Math.floor(length * scale)));
@@ -64,10 +62,18 @@ export async function reduced(url, pixels) {
   const context = canvas.getContext("2d", { alpha: false });
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, width, height);
-  return { blob: await blobOf(canvas, "image/png"), width, height };
+  return { blob: await blobOf(canvas, "image/png"), canvas, width, height };
 }
 
 const load = async (blob) => createImageBitmap(blob);
+
+/** Return the image at an address, ready to be drawn. */
+export async function loaded(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  return image;
+}
 
 /** Return a result in a format: PNG as the server wrote it, WebP with its opacity, JPEG on a color. */
 export async function encode(blob, format, color) {
@@ -112,11 +118,8 @@ export async function difference(one, other) {
   return { url: URL.createObjectURL(await blobOf(canvas, "image/png")), share: differing / (width * height) };
 }
 
-/** Return the picture with alpha as its opacity, for results whose frame is not the picture's. */
-export async function cutOut(url, alpha) {
-  const image = new Image();
-  image.src = url;
-  await image.decode();
+/** Return a picture, drawn or loaded, with alpha as its opacity. */
+export async function cutOut(image, alpha) {
   const mask = await load(alpha);
   const canvas = Object.assign(document.createElement("canvas"), { width: mask.width, height: mask.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
