@@ -861,6 +861,8 @@ function wire() {
   $("form").addEventListener("focusin", prepare);
   $("filter").addEventListener("input", () => filter($("form"), $("filter").value));
   $("yaml").addEventListener("input", yamlEdited);
+  // A browser brings only the cursor into sight.
+  $("yaml").addEventListener("focus", () => $("yaml").scrollIntoView({ block: "nearest" }));
   $("copy").addEventListener("click", async () => {
     await navigator.clipboard.writeText($("yaml").value);
     say("Copied");
