@@ -205,7 +205,7 @@ def _cover(picture: Array, size: tuple[int, int]) -> Array:
 
 
 def speed(names: list[str]) -> Iterator[str]:
-    """Yield the lines of a row for each size and pipeline; the first frame, which loads what is needed, is not timed."""
+    """Yield a row for each size and pipeline; the first frame, which loads what is needed, is not timed."""
     yield "| size | pipeline | frames/s | processor s a frame: reading | pipeline | in all | ratio |"
     yield "|---|---|" + "--:|" * 5
     plate = sorted((DATA / "plates").glob("*_back.jpg"))[0]

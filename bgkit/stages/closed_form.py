@@ -218,11 +218,13 @@ def plate_matting(
     if key and mask is not None:
         guides.append(mask)
 
-    def matte(image: Array, trimap: Array, guides: tuple[Array, ...]) -> Array:
+    def background(image: Array, plate: Array | None) -> Array:
         if plate is None:
-            behind = estimate_plate(image)
-        else:
-            behind = guides[0] if whole else match_plate(image, guides[0]).plate
+            return estimate_plate(image)
+        return plate if whole else match_plate(image, plate).plate
+
+    def matte(image: Array, trimap: Array, guides: tuple[Array, ...]) -> Array:
+        behind = background(image, None if plate is None else guides[0])
         image = _calmed(image)
         prior = _prior(image, trimap, behind, plate is None, guides[-1] if key and mask is not None else None, trust)
         del behind, guides  # the solve needs the room
