@@ -319,10 +319,11 @@ def test_file_may_be_read_by_others(tmp_path):
     assert (tmp_path / "out.png").stat().st_mode == usual.stat().st_mode
 
 
-def test_webp_too_wide():
+@pytest.mark.parametrize("form, most", [("webp", 16383), ("jpeg", 65500), ("avif", 65536)])
+def test_too_wide_for_its_format(form, most):
     """A size that the format cannot hold is an ImageError."""
-    with pytest.raises(ImageError, match="webp holds at most 16383 rows and columns"):
-        written(np.zeros((1, 20000), np.float32), "webp")
+    with pytest.raises(ImageError, match=f"{form} holds at most {most} rows and columns"):
+        written(np.zeros((1, most + 1), np.float32), form)
 
 
 def test_format_that_pillow_lacks(monkeypatch):

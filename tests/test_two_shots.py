@@ -77,6 +77,34 @@ def test_a_moved_subject_is_said():
     assert facts["misfit"] > 0.05
 
 
+@pytest.mark.parametrize("ground", [(0.1, 0.5, 0.2), (0.05, 0.05, 0.05)])
+def test_a_smooth_subject_that_moved_is_said(ground):
+    """Three pixels leave a difference at the rim alone, which the mean over the subject hides."""
+    one, two = smooth_shots(ground)
+    with pytest.warns(UserWarning, match="subject, camera or light moved"), collect_notes() as facts:
+        two_grounds(one, np.roll(two, 3, axis=1))
+    assert facts["misfit"] < 0.05
+    assert facts["rim"] > 0.035
+
+
+@pytest.mark.parametrize("ground", [(0.1, 0.5, 0.2), (0.05, 0.05, 0.05)])
+def test_noise_is_no_movement(ground):
+    """Shots with 2 % of noise whose subject stood still pass without a word: warnings are errors here."""
+    with collect_notes() as facts:
+        two_grounds(*smooth_shots(ground, noise=0.02))
+    assert facts["rim"] < 0.02
+
+
+def smooth_shots(ground, noise: float = 0.01):
+    """Return shots of a brown disk on light gray and on another ground."""
+    rng = np.random.default_rng(0)
+    row, col = np.mgrid[:240, :320]
+    alpha = np.clip((70 - np.hypot(row - 120, col - 160)) / 3 + 0.5, 0, 1)[:, :, None]
+    grounds = (0.9, 0.9, 0.9), ground
+    made = [alpha * [0.5, 0.35, 0.25] + (1 - alpha) * each + rng.normal(0, noise, (240, 320, 3)) for each in grounds]
+    return [np.clip(each, 0, 1).astype(np.float32) for each in made]
+
+
 def test_the_pipeline_gives_alpha_and_color():
     """The pipeline two-grounds takes the second shot as a layer, and the cutout has the subject's own color."""
     image, alpha = disk_scene()

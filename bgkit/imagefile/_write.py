@@ -29,7 +29,7 @@ __all__ = ["as_pil", "write_picture"]
 Array = NDArray[Any]
 
 # Rows and columns that a format can hold: WebP's header has 14 bits for each, libjpeg stops at 65500.
-LONGEST: Mapping[str, int] = MappingProxyType({".webp": 16383, ".jpg": 65500, ".jpeg": 65500})
+LONGEST: Mapping[str, int] = MappingProxyType({".webp": 16383, ".jpg": 65500, ".jpeg": 65500, ".avif": 65536})
 _WIDE = ("png", "tiff")  # formats that hold 16 bits
 _OF_TIFF = (0x011A, 0x011B, 0x0128)  # tags of EXIF that a TIFF has by itself: resolution
 _MARGIN = 8  # px of color kept around what is visible
