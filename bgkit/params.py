@@ -20,7 +20,7 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
 from bgkit.errors import ParamError, brief, cut, did_you_mean
-from bgkit.files import files_allowed
+from bgkit.files import files_allowed, local_path
 
 __all__ = [
     "Color",
@@ -74,7 +74,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Color:
-    """A color: ``#rgb``, ``#rrggbb`` or a name; ``also`` lists further words, ``files`` allows a picture's path."""
+    """A color: ``#rgb``, ``#rrggbb`` or a name; ``also`` lists further words, ``files`` allows a picture's path or ``file:`` URL."""
 
     also: tuple[str, ...] = ()
     files: bool = False
@@ -84,7 +84,10 @@ class Color:
 
         if value in self.also or parse_color(value) is not None:
             return True
-        return self.files and files_allowed() and os.path.isfile(value)  # noqa: PTH113 (Path.is_file raises where a name is too long)
+        try:
+            return self.files and files_allowed() and os.path.isfile(local_path(value))  # noqa: PTH113 (Path.is_file raises where a name is too long)
+        except ValueError:  # a file: URL of another host
+            return False
 
     def __str__(self) -> str:
         from bgkit.color import NAMES

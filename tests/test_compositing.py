@@ -137,6 +137,16 @@ def test_a_background_that_is_neither_color_nor_file_is_refused():
         composite(IMAGE, ALPHA, background="no-such-file.png")
 
 
+def test_a_background_by_its_url(tmp_path):
+    """A file URL names a picture, percent escapes undone; one of another host is refused like any other word."""
+    path = tmp_path / "paper ü 100%.png"
+    Image.fromarray(np.full((30, 40, 3), (0, 255, 0), np.uint8)).save(path)
+    result = composite(IMAGE, CLEAR, background=path.as_uri())
+    assert (result == [0, 1, 0]).all()
+    with pytest.raises(ParamError, match="picture file that exists"):
+        composite(IMAGE, CLEAR, background=f"file://nas{path}")
+
+
 def test_a_background_picture_covers_and_is_cut_evenly(tmp_path):
     """A wide picture behind a square one loses the same on both sides."""
     strip = np.zeros((20, 60, 3), np.uint8)

@@ -64,9 +64,9 @@ def two_grounds(
     -----
     The least squares solution of ``C1 - C2 = (1 - alpha) (B1 - B2)``, which is that of the paper's theorem 4 for
     three channels: ``alpha = 1 - (C1 - C2) . (B1 - B2) / |B1 - B2|^2``. ``facts`` hold the grounds' difference and what
-    is left of the shots', over the subject (``misfit``) and where most is left (``rim``), all rms. A ground's own shadow
-    counts as subject: it darkens both shots. A gray subject that moves before two grays leaves nothing: some alpha
-    explains all that it shows.
+    is left of the shots', over the subject (``misfit``) and where most is left (``rim``), all rms. A ground's own
+    shadow counts as subject: it darkens both shots. A gray subject that moves before two grays leaves nothing: some
+    alpha explains all that it shows.
 
     References
     ----------
