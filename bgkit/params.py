@@ -85,9 +85,10 @@ class Color:
         if value in self.also or parse_color(value) is not None:
             return True
         try:
-            return self.files and files_allowed() and os.path.isfile(local_path(value))  # noqa: PTH113 (Path.is_file raises where a name is too long)
+            path = local_path(value)
         except ValueError:  # a file: URL of another host
             return False
+        return self.files and files_allowed() and os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises where a name is too long)
 
     def __str__(self) -> str:
         from bgkit.color import NAMES
