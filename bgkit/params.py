@@ -74,7 +74,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Color:
-    """A color: ``#rgb``, ``#rrggbb`` or a name; ``also`` lists further words, ``files`` allows a picture's path or ``file:`` URL."""
+    """A color: ``#rgb``, ``#rrggbb`` or a name.
+
+    ``also`` lists further words; ``files`` allows a picture's path or ``file:`` URL.
+    """
 
     also: tuple[str, ...] = ()
     files: bool = False
