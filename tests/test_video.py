@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -21,6 +22,7 @@ from film_files import COLS, EVEN, ROWS, TICK, draw_frame, read_film, write_film
 import bgkit
 from bgkit.cli import app
 from bgkit.errors import LayerError, PlanError, VideoError
+from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import build
 from bgkit.pipelinefile import read_pipeline
@@ -102,6 +104,17 @@ def test_numbered_pictures(film, tmp_path):
     assert names == [f"{number:06d}.png" for number in range(1, 11)]
     picture = cv2.imread(str(tmp_path / "cut" / "000004.png"), cv2.IMREAD_UNCHANGED)
     assert picture.shape == (ROWS, COLS) and picture[22, 26] == 255 and picture[2, 2] == 0
+
+
+@pytest.mark.parametrize("source", ["shots", "shots/a%03d.png"])
+def test_numbers_are_kept(source, tmp_path, monkeypatch):
+    """Pictures 7, 8 and 9 become pictures 7, 8 and 9, so that results and truths have the same names."""
+    monkeypatch.chdir(tmp_path)
+    Path("shots").mkdir()
+    for number in (7, 8, 9):
+        write_picture(f"shots/a{number:03d}.png", draw_frame(number))
+    bgkit.remove_video(source, "cut/b%03d.png", KEY, rate=24)
+    assert sorted(path.name for path in Path("cut").glob("*.png")) == ["b007.png", "b008.png", "b009.png"]
 
 
 def test_raw_frames_through_a_pipe(monkeypatch):

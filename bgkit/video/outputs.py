@@ -133,7 +133,7 @@ class FilmOutput:
 
 
 class PictureOutput:
-    """Numbered pictures; each is whole or not there."""
+    """Numbered pictures, from the number of the first one that was read, or from 1; each is whole or not there."""
 
     def __init__(self, pattern: str, clip: Clip, record: Record) -> None:
         self.pattern, self.clip, self.record = pattern, clip, record
@@ -142,7 +142,8 @@ class PictureOutput:
         self._last: Layers | None = None
 
     def write(self, picture: NDArray[np.float32], ticks: int, length: int, last: Layers) -> None:
-        path = Path(NUMBER.sub(lambda form: form.group() % (self.record.frames + self._count + 1), self.pattern))
+        number = self.clip.first + self.record.frames + self._count
+        path = Path(NUMBER.sub(lambda form: form.group() % number, self.pattern))
         path.parent.mkdir(parents=True, exist_ok=True)
         depth = self.clip.depth if WRITABLE[path.suffix.lower()] in ("png", "tiff") else None
         write_picture(path, picture, depth=depth)

@@ -43,6 +43,7 @@ class Clip:
     sound: bool = False
     notes: tuple[str, ...] = ()
     again: bool = True  # whether it can be read a second time; a pipe and a camera cannot
+    first: int = 1  # number of the first of numbered pictures
 
 
 @dataclass(frozen=True)

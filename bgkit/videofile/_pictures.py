@@ -33,7 +33,11 @@ class PictureReader(Reader):
         self.problem = ""
         first = read_picture(self.paths[0])
         rows, cols = first.image.shape[:2]
-        self.clip = Clip(name, rows, cols, rate, 1 / rate, len(self.paths), first.depth, (1, 13, 1))
+        number = re.search(r"(\d+)\D*$", self.paths[0].stem)
+        self.clip = Clip(
+            name, rows, cols, rate, 1 / rate, len(self.paths), first.depth, (1, 13, 1),
+            first=int(number[1]) if number else 1,
+        )  # fmt: skip
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         size = (self.clip.rows, self.clip.cols)
