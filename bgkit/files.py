@@ -275,7 +275,7 @@ def read_lines(path: Path) -> list[Any]:
     with suppress(OSError), open_regular(path) as file:
         while line := file.readline(LINE_LIMIT):
             with suppress(ValueError, RecursionError):
-                values.append(json.loads(line))
+                values.append(json.loads(line.decode()))  # of bytes, json would guess UTF-16 where a zero is among them
     return values
 
 

@@ -279,7 +279,7 @@ class Pipeline:
         """
         steps, checks = list(self.steps), dict(self.checks)
         for key, value in values.items():
-            place, dot, word = key.rpartition(".")
+            place, dot, word = key.rpartition(".") if isinstance(key, str) else ("", "", "")
             if place == "checks":
                 checks |= findings.read_threshold(word, value)
                 continue

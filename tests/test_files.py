@@ -96,3 +96,11 @@ def test_checksums(tmp_path):
     assert digest_of(path) == digest_of(b"abc") == known
     assert mismatch(path, sha256=known) == "" and mismatch(path, sha256=known, size=4) == "expected 4 bytes, got 3"
     assert mismatch(path, sha256="", md5="0" * 32).startswith("expected md5 000")
+
+
+def test_lines_are_read_as_utf_8(tmp_path):
+    """A line with a zero among its bytes is none, whether its end is there or not."""
+    path = tmp_path / "a.jsonl"
+    for end in (b"", b"\n"):
+        path.write_bytes(b"1\n0\0" + end)
+        assert read_lines(path) == [1]

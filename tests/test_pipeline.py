@@ -128,6 +128,7 @@ def test_values_from_text():
     ("key", "value", "message"),
     [
         ("tolerance", "3", "expected STAGE.PARAM"),
+        (1, 2, "expected STAGE.PARAM"),
         ("lvu_threshold.tolerance", "3", "did you mean 'luv_threshold'"),
         ("luv_threshold.tolerance", "much", r"luv_threshold\.tolerance: expected 0\.\.200"),
         ("luv_threshold.tol", "3", "no such parameter"),
