@@ -129,6 +129,7 @@ async def _read_form(request: Request, intake: Intake, field_bytes: int) -> None
         if not isinstance(value, UploadFile):
             intake.fields.append((name, value))
         elif name in intake.files:
+            await form.close()  # the second file, too
             raise HTTPException(422, f"{name}: expected one file, got several")
         else:
             intake.files[name] = value.file
