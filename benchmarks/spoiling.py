@@ -88,7 +88,7 @@ SPOILERS: Mapping[str, tuple[tuple[str, ...], Spoiler]] = {
     "the subject twice": (("subjects",), _twice),
     "nothing but the ground": (("subject",), lambda image, alpha, color, plate: plate),
     "a hole through the subject": (("holes",), _pierced),
-    "subject nearly as the ground": (("doubt", "disagreement", "subject"), _faded),
-    "a colored field in the ground": (("disagreement",), _with_poster),
+    "subject nearly as the ground": (("doubt", "trust", "subject"), _faded),
+    "a colored field in the ground": (("missing", "trust"), _with_poster),
     "out of focus": (("blur",), lambda image, *_: _defocused(image)),
 }

@@ -224,21 +224,25 @@ def checks(samples: Sequence[Sample]) -> list[dict[str, str]]:
     seen = [_findings(pipeline, sample.read_image()) for sample in samples]
     rows = []
     for name in pipeline.checks:
-        values = np.array([found[name]["value"] for found in seen if name in found])
-        flagged = [sample.name for sample, found in zip(samples, seen, strict=True) if found[name]["flagged"]]
-        spread = f"{values.min():.3g} / {np.median(values):.3g} / {values.max():.3g}"
+        values = [found[name]["value"] for found in seen if name in found]  # what cannot be judged is not found
+        flagged = sum(found[name]["flagged"] for found in seen if name in found)
+        spread = _spread(values)
         limit = f"{FINDINGS[name].limit} {pipeline.checks[name]:g}"
         rows.append({"picture": "as shot", "finding": name, "threshold": limit, "least / median / most": spread})
-        rows[-1]["flagged"] = f"{len(flagged)} of {len(seen)}"
+        rows[-1]["flagged"] = f"{flagged} of {len(seen)}"
     some = [sample for sample in samples if sample.kind == "white"][::3]
     for title, (names, spoil) in SPOILERS.items():
         found = [_findings(pipeline, _spoilt(spoil, sample)) for sample in some]
         values = [each[names[0]]["value"] for each in found if names[0] in each]
         hits = sum(any(each[name]["flagged"] for name in names if name in each) for each in found)
-        spread = f"{min(values):.3g} / {np.median(values):.3g} / {max(values):.3g}" if values else ""
+        spread = _spread(values)
         rows.append({"picture": title, "finding": " or ".join(names), "threshold": "", "least / median / most": spread})
         rows[-1]["flagged"] = f"{hits} of {len(some)}"
     return rows
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{min(values):.3g} / {np.median(values):.3g} / {max(values):.3g}" if values else ""
 
 
 def _findings(pipeline: Any, image: Array) -> dict[str, dict[str, Any]]:
