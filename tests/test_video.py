@@ -585,3 +585,15 @@ def test_alpha_plays_in_chromium(film, tmp_path):
         browser.close()
     assert ground[1] > 240 and max(ground[0], ground[2]) < 15
     assert disk[0] > 180 and disk[1] < 60
+
+
+def test_pictures_are_not_written_over(tmp_path, monkeypatch):
+    """Results among the pictures that are read would replace them."""
+    monkeypatch.chdir(tmp_path)
+    Path("shots").mkdir()
+    write_picture("shots/001.png", draw_frame(0))
+    before = Path("shots/001.png").read_bytes()
+    for source, out in (("shots", "shots"), ("shots/%03d.png", "shots/%03d.png")):
+        with pytest.raises(PlanError, match="name another folder"):
+            bgkit.remove_video(source, out, KEY, rate=24)
+    assert Path("shots/001.png").read_bytes() == before

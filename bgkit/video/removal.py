@@ -24,7 +24,7 @@ from bgkit.video.outputs import FilmOutput, Output, PictureOutput, PipeOutput, i
 from bgkit.video.plates import Scene, estimate_scene
 from bgkit.video.record import Record
 from bgkit.video.running import Film, Run
-from bgkit.videofile import CREDIT, FORMATS, VIDEOS, Clip, Reader, open_video
+from bgkit.videofile import CREDIT, FORMATS, VIDEOS, Clip, Reader, is_sequence, open_video
 
 __all__ = ["Film", "remove_video"]
 
@@ -197,6 +197,9 @@ def _open_output(
         about = _metadata(clip, work.metadata)
         return FilmOutput(path, FORMATS[kind], clip, record, about, chapters=work.metadata != "none"), record
     pattern = numbered(target)
+    name = Path(clip.name)
+    if is_sequence(clip.name) and Path(pattern).parent.resolve() == (name if name.is_dir() else name.parent).resolve():
+        raise PlanError(f"{shown(target)}: these are the pictures that are read; name another folder for the results")
     record = Record(Path(pattern).parent, key)
     return PictureOutput(pattern, clip, record), record
 
