@@ -593,7 +593,7 @@ def test_pictures_are_not_written_over(tmp_path, monkeypatch):
     Path("shots").mkdir()
     write_picture("shots/001.png", draw_frame(0))
     before = Path("shots/001.png").read_bytes()
-    for source, out in (("shots", "shots"), ("shots/%03d.png", "shots/%03d.png")):
+    for source, out in (("shots", "shots/%03d.png"), ("shots/%03d.png", "shots")):
         with pytest.raises(PlanError, match="name another folder"):
             bgkit.remove_video(source, out, KEY, rate=24)
     assert Path("shots/001.png").read_bytes() == before
