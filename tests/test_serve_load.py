@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import zlib
+from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -24,7 +25,11 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 import httpx
 from serving import Server, picture_file
 
+from bgkit.batch import crew
+from bgkit.batch.jobs import NOTHING, Job, Work
+from bgkit.errors import EngineError
 from bgkit.imagefile import read_gray
+from bgkit.pipelinefile import load_pipeline
 
 SLOW = "pipeline=slow"  # about a second of work, in many short stages
 KEY = "a-key-of-more-than-sixteen-characters"
@@ -154,6 +159,22 @@ def test_worker_that_dies_idle(server, client):
     os.kill(pid, signal.SIGKILL)
     until(lambda: children(server) not in ([pid], []) and client.get("/ready").status_code == 200)
     assert client.post("/v1/remove", content=picture_file()).status_code == 200
+
+
+def test_workers_that_cannot_be_started(monkeypatch, caplog, capfd):
+    """Where no process can be started, what waits is refused with the reason, and the log says it once."""
+    monkeypatch.setattr(crew, "PAUSE", 0.01)
+    none = crew.Crew(1, 4, warm="no such pipeline")
+    none.start()
+    work = Work(load_pipeline("fast"), NOTHING)
+    waiting = [none.submit(work, Job(picture_file(), Path(), "picture"), 60).future for _ in range(2)]
+    for future in waiting:
+        with pytest.raises(EngineError, match=r"a worker process died at its start \(exit status 1\)"):
+            future.result(300)
+    none.close()
+    assert none.queued == 0
+    assert [record.message.partition(",")[2] for record in caplog.records] == [" 3 times; still trying"]
+    assert "no such pipeline" in capfd.readouterr().err  # what the process itself said
 
 
 def test_slow_uploads_cost_no_worker(server, client):

@@ -8,8 +8,8 @@ A process that ends costs its own job one error, and another takes its place.
 
 from __future__ import annotations
 
-import ctypes
 import functools
+import logging
 import pickle
 import signal
 import sys
@@ -23,7 +23,6 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from bgkit.batch.jobs import NOTHING, Job, Outcome, Work
 from bgkit.batch.processes import for_children
@@ -32,10 +31,13 @@ from bgkit.threads import set_threads, threads
 
 __all__ = ["Crew", "QueueFullError", "StoppedError", "Ticket"]
 
+log = logging.getLogger(__name__)
+
 LOOK = 0.05  # s between two looks at whether a job at work is still wanted
 PATIENCE = 2.0  # s that a stage may go on when its job is no longer wanted; starting a process takes about one
 START = 60.0  # s for a process to load libraries and networks
-FAILURES = 3  # processes in a row that die before their first job: something is wrong with this machine
+FAILURES = 3  # processes in a row that cannot be started: something is wrong with this machine
+PAUSE = 1.0  # s between two such attempts
 
 
 class QueueFullError(EngineError):
@@ -126,6 +128,7 @@ class Crew:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        self._refuse("the server is ending")  # nothing waits, but where no process could be started
 
     def _leave(self, ticket: Ticket, future: Future[Outcome]) -> None:
         """Take a job that was cancelled while it waited out of the queue."""
@@ -135,44 +138,58 @@ class Crew:
 
     def _tend(self) -> None:
         """Keep one process at work until the crew is closed."""
-        worker: _Worker | None = None
+        while (worker := self._started()) is not None:
+            self._count(ready=1)
+            while (ticket := self._next(worker)) is not None:
+                try:
+                    outcome = worker.do(ticket)
+                    self._count(busy=-1)
+                    ticket.future.set_result(outcome)
+                except EngineError as error:
+                    self._count(busy=-1)
+                    ticket.future.set_exception(error)
+            self._count(ready=-1)
+            if worker.alive:
+                worker.end()
+                return
+            worker.end()
+            self._count(deaths=1)
+
+    def _started(self) -> _Worker | None:
+        """Start a process and wait until it is ready; None if the crew is closed before one is.
+
+        While none can be started, what waits is refused with the reason: it would wait for ever.
+        """
         failures = 0
         while True:
-            if worker is None:
-                worker = _Worker(self._share, self._memory, self._warm)
-                try:
-                    worker.get_ready()
-                    failures = 0
-                except EngineError:
-                    failures += 1
-                    if failures < FAILURES:
-                        worker = None
-                        continue
-                self._count(ready=1)
-            ticket = self._next(worker)
-            if ticket is None and worker.alive:
-                break
-            if ticket is None:
-                worker.end()
-                worker = None
-                self._count(ready=-1, deaths=1)
-                continue
             try:
-                outcome = worker.do(ticket)
-                self._count(busy=-1)
-                ticket.future.set_result(outcome)
+                worker = _Worker(self._share, self._memory, self._warm)
+                worker.get_ready()
+                return worker
             except EngineError as error:
-                worker = None if worker.ended else worker
-                self._count(busy=-1, ready=-1 if worker is None else 0, deaths=1 if worker is None else 0)
-                ticket.future.set_exception(error)
-        worker.end()
+                failures += 1
+                if failures == FAILURES:
+                    log.error("%s, %d times; still trying", error, failures)
+                with self._changed:
+                    if not self.ready and failures >= FAILURES:
+                        self._refuse(str(error))
+                    if self._changed.wait_for(lambda: self.closing, PAUSE):
+                        return None
+
+    def _refuse(self, why: str) -> None:
+        """Give up every job that waits."""
+        with self._changed:
+            refused = [ticket for ticket in self._waiting if ticket.future.set_running_or_notify_cancel()]
+            self._waiting.clear()
+        for ticket in refused:
+            ticket.future.set_exception(EngineError(why))
 
     def _count(self, ready: int = 0, busy: int = 0, deaths: int = 0) -> None:
         with self._changed:
             self.ready, self.busy, self.deaths = self.ready + ready, self.busy + busy, self.deaths + deaths
 
     def _next(self, worker: _Worker) -> Ticket | None:
-        """Wait for a job; None when the crew is closed and none is left, or when the process died meanwhile."""
+        """Wait for a job; None when the crew is closed and none is left, or when the process is no more."""
         with self._changed:
             while worker.alive:
                 while self._waiting:
@@ -193,19 +210,27 @@ class _Worker:
     """A process and the line to it."""
 
     def __init__(self, share: int, memory: int | None, warm: str) -> None:
+        """Start the process.
+
+        Raises
+        ------
+        EngineError
+            If the system has no place for another process.
+        """
         context = get_context("spawn")
-        self.line, theirs = context.Pipe()
-        self.unwanted = context.RawValue(ctypes.c_bool, False)
-        given = (theirs, self.unwanted, share, memory, warm)
-        self.process: BaseProcess = context.Process(target=_work, args=given, daemon=True)
-        with _starting, for_children(share):
-            self.process.start()
-        theirs.close()
         self.ended = False
+        try:
+            self.line, theirs = context.Pipe()
+            given = (theirs, share, memory, warm)
+            self.process: BaseProcess = context.Process(target=_work, args=given, daemon=True)
+            with theirs, _starting, for_children(share):
+                self.process.start()
+        except OSError as error:
+            raise EngineError(f"a worker process cannot be started: {error.strerror}") from error
 
     @property
     def alive(self) -> bool:
-        return self.process.is_alive()
+        return not self.ended and self.process.is_alive()
 
     def get_ready(self) -> None:
         """Wait until the process can take a job.
@@ -233,7 +258,6 @@ class _Worker:
         EngineError
             If the process died.
         """
-        self.unwanted.value = False
         stop_at, why = time.monotonic() + ticket.seconds, ""
         end_at = stop_at + PATIENCE
         try:
@@ -242,7 +266,8 @@ class _Worker:
                 now = time.monotonic()
                 if not why and (ticket.unwanted or now > stop_at):
                     why = f"took longer than {ticket.seconds:g} s" if now > stop_at else "nobody waits for it any more"
-                    self.unwanted.value, end_at = True, now + PATIENCE
+                    self.line.send(None)
+                    end_at = now + PATIENCE
                 if why and now > end_at:
                     self.end(kill=True)
                     raise StoppedError(why)
@@ -275,8 +300,11 @@ def _work_of(data: bytes) -> Work:
     return pickle.loads(data)
 
 
-def _work(line: Connection, unwanted: Any, share: int, memory: int | None, warm: str) -> None:
-    """Do jobs until the parent hangs up; a signal to the whole group is the parent's affair, who lets jobs finish."""
+def _work(line: Connection, share: int, memory: int | None, warm: str) -> None:
+    """Do jobs until the parent hangs up; None on the line says that the present job is no longer wanted.
+
+    A signal to the whole group is the parent's affair, who lets jobs finish.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     set_threads(share)
@@ -287,7 +315,7 @@ def _work(line: Connection, unwanted: Any, share: int, memory: int | None, warm:
     from bgkit.batch.running import run_job
 
     def go_on(step: str) -> None:
-        if unwanted.value:
+        if line.poll():  # None, or that the parent is gone
             raise StoppedError(f"given up after {step}")
 
     if warm:
@@ -295,7 +323,10 @@ def _work(line: Connection, unwanted: Any, share: int, memory: int | None, warm:
     line.send(None)
     try:
         while True:
-            data, job, seconds = line.recv()
+            message = line.recv()
+            if message is None:  # of a job that is done
+                continue
+            data, job, seconds = message
             try:
                 outcome = run_job(job, replace(_work_of(data), timeout=seconds), go_on)
             except BgkitError as error:  # of the work: a stage that is not installed here

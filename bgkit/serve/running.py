@@ -101,7 +101,7 @@ def _run(
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in ("bgkit.serve", "uvicorn.error"):
+    for name in ("bgkit.serve", "bgkit.batch.crew", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO if crew.workers else logging.WARNING)  # a watch has the terminal for itself
