@@ -64,6 +64,25 @@ def browser():
         opened.close()
 
 
+def pixels_of(tab, selector: str) -> np.ndarray:
+    """An image of a page, as float RGBA."""
+    code = """async (selector) => {
+        const image = document.querySelector(selector);
+        await image.decode();
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+        const context = canvas.getContext("2d");
+        context.drawImage(image, 0, 0);
+        const {data} = context.getImageData(0, 0, canvas.width, canvas.height);
+        let text = "";  // base64: a list of numbers takes minutes on a busy machine
+        for (let at = 0; at < data.length; at += 32768)
+            text += String.fromCharCode(...data.subarray(at, at + 32768));
+        return [canvas.width, canvas.height, btoa(text)];
+    }"""
+    cols, rows, text = tab.evaluate(code, selector)
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(rows, cols, 4) / 255
+
+
 class Page:
     """The page in a tab, and what its tests do again and again."""
 
@@ -111,21 +130,7 @@ class Page:
 
     def shown(self, selector: str = "#two .picture") -> np.ndarray:
         """The picture that is on the stage, as float RGBA."""
-        code = """async (selector) => {
-            const image = document.querySelector(selector);
-            await image.decode();
-            const canvas = document.createElement("canvas");
-            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-            const context = canvas.getContext("2d");
-            context.drawImage(image, 0, 0);
-            const {data} = context.getImageData(0, 0, canvas.width, canvas.height);
-            let text = "";  // base64: a list of numbers takes minutes on a busy machine
-            for (let at = 0; at < data.length; at += 32768)
-                text += String.fromCharCode(...data.subarray(at, at + 32768));
-            return [canvas.width, canvas.height, btoa(text)];
-        }"""
-        cols, rows, text = self.tab.evaluate(code, selector)
-        return np.frombuffer(base64.b64decode(text), np.uint8).reshape(rows, cols, 4) / 255
+        return pixels_of(self.tab, selector)
 
     def becomes(self, place: tuple[int, int], color: tuple[float, ...]) -> None:
         """Wait until a pixel of what is on the stage has a color."""
@@ -967,6 +972,29 @@ def test_picture_stays_in_the_browser(page):
     page.tab.get_by_label("In this browser, no upload").uncheck()
     page.settled()
     assert [request.method for request in page.requests].count("POST") >= 1
+
+
+@with_runtime
+def test_demo_of_the_site_answers_as_the_stage(browser):
+    """On a host of static files, without threads, the demo shows cnn_mask's mask as opacity and asks nobody else."""
+    from benchmarks.bench_browser import static_host
+
+    requests = []
+    with static_host() as (host, _):
+        tab = browser.new_page()
+        tab.on("request", lambda request: requests.append(request))  # Playwright marks what it calls
+        tab.goto(f"{host}how-to/")
+        assert not tab.evaluate("crossOriginIsolated")
+        tab.get_by_text("Nothing is sent").wait_for(timeout=15_000)
+        tab.get_by_label("Picture").set_input_files(SCENE)
+        tab.wait_for_selector("#browser-demo img:not([hidden])", timeout=60_000)
+        said = tab.text_content("#browser-demo output")
+        shown = pixels_of(tab, "#browser-demo img")
+        tab.close()
+    assert said.startswith("240 × 180 pixels")
+    np.testing.assert_allclose(shown[..., 3], stages.cnn_mask(bytes_as(scene())), atol=0.01)
+    assert {request.method for request in requests} == {"GET"}
+    assert all(request.url.startswith((host, "blob:", "data:")) for request in requests)
 
 
 @with_runtime

@@ -11,7 +11,7 @@ from conftest import ROOT
 
 from benchmarks.pages import fill, named
 from benchmarks.study import measuring, modes
-from benchmarks.study.chains import BEST, CHAINS, KEY, chain
+from benchmarks.study.chains import BEST, CHAINS, DEEP, KEY, MDF, chain
 from benchmarks.study.keeping import join, recall
 from benchmarks.study.page import blocks, difference
 from benchmarks.study.scenes import SCENES, draw
@@ -139,3 +139,14 @@ def test_figures_of_regions_are_the_studys():
         measured = re.search(rf"^\| {name} \| (.*) \|$", study, re.MULTILINE)[1].split(" | ")
         assert figures == measured[:3], title
         assert float(seconds) == pytest.approx(float(measured[-1]), abs=0.0051), title
+
+
+def test_intervals_of_regions_are_the_studys(kept):
+    """How far MDF is from ``saliency`` and the network, in docs/explanation/regions.md, is what the study finds."""
+    page = (ROOT / "docs" / "explanation" / "regions.md").read_text("utf-8")
+    ecssd = [one["chains"] for one in kept["pictures"] if one["set"] == "ecssd"]
+    iou = {name: [one[name]["iou"] for one in ecssd] for name in ("saliency", "grabcut", MDF, DEEP)}
+    for better, other in ((MDF, "saliency"), (DEEP, MDF)):
+        found = difference(iou[better], iou[other])
+        assert f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]" in page
+    assert not difference(iou[MDF], iou["grabcut"]).sure

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.study.chains import ALONE, BEST, CHAINS, DEEP, JOINED, KEY, SHIPPED, STEPS
+from benchmarks.study.chains import ALONE, BEST, CHAINS, DEEP, JOINED, KEY, MDF, RCNN, SHIPPED, STEPS
 from benchmarks.study.modes import GOOD, MODES
 from bgkit.comparison.ranking import RESAMPLES, rank
 
@@ -23,7 +23,7 @@ Table = list[list[str]]
 KINDS = ("white", "falloff", "grey", "green")
 CLEAR = 0.05  # of IoU, by which one result is clearly better than another
 BINS = ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01))  # share of the border that shows the backdrop
-SHOWN = (KEY, "grabcut", "saliency", DEEP, BEST, *SHIPPED)  # in the table of failures
+SHOWN = (*ALONE, BEST, *SHIPPED)  # in the table of failures
 
 
 class Difference(NamedTuple):
@@ -125,6 +125,10 @@ def _chains(ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
     classics = ("grabcut", "saliency", KEY)
     best_old = max(classics, key=lambda name: mean(ecssd, name, "iou"))
     gap = difference(values(ecssd, DEEP, "iou"), values(ecssd, best_old, "iou"))
+    regions = {
+        name: difference(values(ecssd, MDF, "iou"), values(ecssd, name, "iou")) for name in ("saliency", best_old, DEEP)
+    }
+    rcnn = difference(values(ecssd, RCNN, "iou"), values(ecssd, MDF, "iou"))
     return _lines(
         _table(rows),
         "",
@@ -132,6 +136,8 @@ def _chains(ecssd: Sequence[Record], studio: Sequence[Record]) -> str:
         f"{_shown(best_sad)} the smallest SAD, {mean(studio, best_sad, 'sad'):.2f}.",
         f"Of the methods without a network {_shown(best_old)} does best on ECSSD; the network alone "
         f"{_verdict(gap, 'larger', 3, 'IoU')}",
+        f"Of the two that score regions, R-CNN {_verdict(rcnn, 'larger', 3, 'IoU', 'than MDF')}",
+        *(f"There MDF {_verdict(by, 'larger', 3, 'IoU', f'than {_shown(name)}')}" for name, by in regions.items()),
     )
 
 
@@ -267,7 +273,7 @@ def _told_of_mode(title: str, cases: int, counts: Mapping[str, int]) -> str:
 
 
 def _scenes(scenes: Sequence[Record]) -> str:
-    shown = (KEY, "grabcut", "saliency", DEEP, "classical", "auto")
+    shown = (*ALONE, "classical", "auto")
     rows = [["scene", *(_shown(name) for name in shown)]]
     for scene in scenes:
         title = MODES[scene["name"]].title if scene["name"] in MODES else "nothing hard"

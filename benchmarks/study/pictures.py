@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.study.chains import BEST, DEEP, KEY, chain
+from benchmarks.study.chains import ALONE, BEST, DEEP, KEY, chain
 from benchmarks.study.keeping import recall
 from benchmarks.study.modes import MODES
 from benchmarks.study.page import BINS, mean, plain_bins
@@ -26,7 +26,7 @@ __all__ = ["draw_charts", "draw_scenes"]
 Array = NDArray[Any]
 
 COLORS = {KEY: "#c77d12", DEEP: "#2f6fd0", BEST: "#2a9d6f", "auto": "#2a9d6f"}
-COLUMNS = (KEY, "grabcut", "saliency", DEEP, "classical", "auto")
+COLUMNS = (*ALONE, "classical", "auto")
 GROUND = np.float32([1.0, 0.42, 0.72])  # in no scene
 LABEL = 22  # px
 EDGE = 4  # px
