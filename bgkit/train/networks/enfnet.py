@@ -14,9 +14,9 @@ Trained by cross entropy and by the overlap of contours, each with weight 1 (:fu
 
 What differs. The authors hand in edge pictures that were made beforehand; here edges are the size of the Sobel gradient
 of each channel, computed in the graph, so that the picture is all that the network needs. One logit takes the place of
-two classes. So one map has the contour; the authors add up the gradients of both classes, and make 0 or 1 of the truth's,
-which here stays soft. For other sides than 352 the deepest map is resized to 11x11 first. Answers are doubled
-bilinearly. The weights begin random, not as ImageNet's.
+two classes. In the loss, the authors add up the gradients of both classes, and round the truth's to 0 or 1; here one
+map has a gradient, and the truth's stays soft. For other sides than 352 the deepest map is resized to 11x11 first.
+Answers are doubled bilinearly. The weights begin random, not as ImageNet's.
 
 References
 ----------
