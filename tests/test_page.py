@@ -227,6 +227,7 @@ def test_what_is_no_picture_is_said(page):
     page.until("document.querySelector('li[data-state=failed]') !== null")
     assert "picture" in page.text("#problem")
     page.tab.get_by_role("button", name="a.png failed").click()
+    assert page.tab.locator("#queue li:first-child img").get_attribute("src") is None  # a sign of a broken picture
     assert page.text("#findings .flagged") == page.text("#problem")
     page.errors.clear()  # the browser itself reports the 4xx
 
@@ -325,6 +326,66 @@ def test_download_all(page):
         assert archive.testzip() is None
         assert sorted(archive.namelist()) == ["other.png", "photo-2.png", "photo.png"]
         assert read_picture(io.BytesIO(archive.read("other.png"))).alpha[5, 5] == 0
+
+
+TRANSFER = """([place, name, base64]) => {
+    const data = new DataTransfer(), bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    data.items.add(new File([bytes], name, {type: "image/png"}));
+    for (const kind of ["dragenter", "dragover", "drop"])
+        document.querySelector(place).dispatchEvent(
+            new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_drop_on_a_field_is_no_picture(page):
+    """A file dropped on the field of the background lies beside the pictures and not in the queue."""
+    page.choose(SCENE)
+    page.tab.evaluate(TRANSFER, ["#background", "wall.png", base64.b64encode(SCENE["buffer"]).decode()])
+    assert page.text("#background .well-text") == "wall.png"
+    assert page.tab.locator("#queue li").count() == 1
+    assert page.tab.locator("#dropping").is_hidden()
+
+
+# --- a server that fails -----------------------------------------------------------------------
+
+
+def test_what_failed_is_tried_again(page):
+    """A picture whose worker died is named with the server's sentence; a button does it again."""
+    dead = {"status": 500, "json": {"detail": "The worker process ended while it worked on this request."}}
+    page.tab.route("**/v1/remove", lambda route: route.fulfill(**dead), times=1)
+    page.tab.set_input_files("#files", [SCENE])
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    assert page.text("#problem") == dead["json"]["detail"]
+    page.errors.clear()  # the browser itself reports the 5xx
+    page.tab.get_by_role("button", name="Try again").click()
+    page.done()
+    assert page.tab.locator("#problem").is_hidden()
+    assert page.tab.get_by_role("button", name="Try again").is_hidden()
+    assert page.shown()[90, 70, 3] == 1
+
+
+def test_server_that_went_away(page):
+    """While the server does not answer the page says so and waits; what was at work goes on when it is back."""
+    gone = page.tab.get_by_text("The server does not answer.")
+    for path in ("**/v1/remove", "**/health"):
+        page.tab.route(path, lambda route: route.abort("connectionrefused"))
+    page.tab.set_input_files("#files", [SCENE])
+    gone.wait_for()
+    assert page.text("#queue .state") == "working"
+    page.tab.unroute_all()
+    page.done()
+    gone.wait_for(state="hidden")
+    assert page.shown()[90, 70, 3] == 1
+    page.errors.clear()  # the browser itself reports refused connections
+
+
+def test_connection_that_always_breaks(page):
+    """A request that the server ends by itself each time is given up, with a sentence."""
+    page.tab.route("**/v1/remove", lambda route: route.abort("connectionreset"))
+    page.tab.set_input_files("#files", [SCENE])
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    assert page.text("#problem") == "The server ends the connection before it answers."
+    page.errors.clear()  # the browser itself reports broken connections
 
 
 # --- settings ----------------------------------------------------------------------------------
@@ -452,6 +513,19 @@ def test_pasted_yaml_with_an_error(page):
     assert page.shown()[5, 5].tolist() == [0, 0, 0, 1]
 
 
+def test_pipeline_replaces_a_wrong_text(page):
+    """What is wrong in the YAML goes with its message when a pipeline is chosen, wherever the focus is."""
+    page.tab.click("#yamlpart summary")
+    page.tab.fill("#yaml", "bgkit: 1\nstages:\n  - luv_treshold\n")
+    page.tab.get_by_text("did you mean").wait_for()
+    inside = "document.querySelector('#yamlproblem').getBoundingClientRect().bottom"
+    assert page.tab.evaluate(f"{inside} <= document.querySelector('#download').getBoundingClientRect().top")
+    page.errors.clear()  # the browser itself reports the 4xx
+    page.pipeline("fast")
+    assert read_pipeline(page.tab.input_value("#yaml")).digest() == load_pipeline("fast").digest()
+    assert page.tab.locator("#yamlproblem").is_hidden()
+
+
 def test_findings_are_sentences(page):
     """Two pieces where one is asked for: a sentence says so, and the queue asks to look."""
     page.pipeline("product")
@@ -570,6 +644,23 @@ def test_brush_by_keys_alone(page):
     assert page.shown()[90, 121, 0] == 0
 
 
+def test_queue_knows_of_corrections(page):
+    """A picture that was flagged for its second subject is done once a stroke has removed it."""
+    page.tab.click("#yamlpart summary")
+    text = "bgkit: 1\nstages: [luv_threshold, {composite: {background: none}}]\nchecks: {subjects: 1}\n"
+    page.tab.fill("#yaml", text)
+        "#yaml", "bgkit: 1\nstages: [luv_threshold, {composite: {background: none}}]\nchecks: {subjects: 1}\n"
+    )
+    page.until("document.querySelectorAll('#form .stage').length === 3")
+    page.choose(SCENE)
+    assert page.text("#queue .state") == "look at it"
+    page.view("Brush")
+    page.tab.get_by_role("radio", name="Remove").check()
+    page.paint((85, 165), (95, 175))
+    corrected(page)
+    page.until("document.querySelector('#queue .state').textContent === 'done'")
+
+
 def test_brush_on_a_pipeline_without_its_stage(page):
     """The first stroke puts the stage retouch into the chain, and the YAML shows it."""
     page.choose(SCENE)
@@ -598,6 +689,25 @@ def test_strokes_pipeline_begins_with_the_brush(page):
     page.view("Opacity")
     page.settled()
     page.until("document.querySelector('#two .picture').naturalWidth === 240")
+    assert page.shown()[90, 70, 0] == 1
+    assert page.shown()[10, 100, 0] == 0
+
+
+def test_strokes_while_the_first_is_at_work(page):
+    """A stroke painted before the answer to the one before has its effect, and the late answer has none."""
+    late = []
+    page.pipeline("strokes")
+    page.tab.set_input_files("#files", [SCENE])
+    page.until("document.querySelector('li[data-state=failed]') !== null")
+    page.tab.route("**/v1/remove", lambda route: route.continue_() if late else late.append(route))
+    page.paint((85, 65), (95, 75))
+    page.until("document.querySelector('li[data-state=working]') !== null")
+    page.tab.get_by_role("radio", name="Remove").check()
+    page.paint((10, 10), (10, 230))
+    page.done()
+    late[0].continue_()
+    page.view("Opacity")
+    page.settled()
     assert page.shown()[90, 70, 0] == 1
     assert page.shown()[10, 100, 0] == 0
 
@@ -1018,6 +1128,17 @@ def test_page_is_small_and_asks_nobody():
             assert not re.search(r"<style|<script(?![^>]* src=)|\son\w+=|\sstyle=", text), path.name
 
 
+def test_modules_are_small_and_import_one_way():
+    """Each module of the page is below 300 lines and imports, in the end, none that imports it."""
+    texts = {path.name: path.read_text() for path in STATIC.glob("*.js")}
+    assert max(text.count("\n") for text in texts.values()) < 300
+    imports = {name: set(re.findall(r' from "\./([\w-]+\.js)"', text)) for name, text in texts.items()}
+    assert "work.js" in imports["queue.js"]
+    while free := {name for name, others in imports.items() if not others & imports.keys()}:
+        imports = {name: others for name, others in imports.items() if name not in free}
+    assert imports == {}
+
+
 def test_wall_of_a_watched_folder(browser, tmp_path):
     """Shots appear by themselves, flagged ones first with their finding, with thumbnails and the series' charts."""
     incoming = tmp_path / "in"
@@ -1043,3 +1164,23 @@ def test_wall_of_a_watched_folder(browser, tmp_path):
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
         tab.screenshot(path=SCREENS / "wall-phone.png")
         tab.close()
+
+
+def test_wall_of_a_watch_that_is_started_again(browser, tmp_path):
+    """The wall says that the connection is lost; pictures of the next watch, numbered from 1 anew, appear."""
+    incoming = tmp_path / "in"
+    incoming.mkdir()
+    options = ("--watch", str(incoming), "-o", str(tmp_path / "out"), "-p", "fast")
+    tab = browser.new_page()
+    port = ""
+    for name in ("first.png", "second.png"):
+        with Server(*options, *(["--port", port] if port else [])) as server:
+            port = server.url.rsplit(":")[-1].rstrip("/")
+            if name == "first.png":
+                tab.goto(f"{server.url}watch")
+            tab.locator("#link[data-state=live]").wait_for(timeout=60_000)
+            (incoming / name).write_bytes(SCENE["buffer"])
+            tab.get_by_role("heading", name=name).wait_for(timeout=60_000)
+        tab.locator("#link[data-state=lost]").wait_for(timeout=60_000)
+    assert tab.locator(".shots > li").count() == 2
+    tab.close()

@@ -34,6 +34,7 @@ class Wall:
     folder: str
     output: str
     pipeline: str
+    began: str = field(default_factory=lambda: _now())
     trouble: str = ""
     waiting: int = 0
     closed: bool = False
@@ -54,7 +55,7 @@ class Wall:
         name = os.path.relpath(str(outcome.job.picture), self.folder)
         entry = {
             "number": number,
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "time": _now(),
             "name": shown(name),
             "status": outcome.status,
             "error": shown(outcome.error).replace(f"{self.folder}/", ""),
@@ -79,6 +80,7 @@ class Wall:
             "folder": self.folder,
             "output": self.output,
             "pipeline": self.pipeline,
+            "began": self.began,
             "trouble": self.trouble,
             "waiting": self.waiting,
             "counts": {name: self.counts[name] for name in ("done", "failed", "flagged")},
@@ -88,6 +90,11 @@ class Wall:
                 if given
             },
         }
+
+
+def _now() -> str:
+    """Return the time, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def watch_on(watch: Watch, wall: Wall, every: float) -> threading.Thread:

@@ -1,6 +1,6 @@
 // The server's interface: one function for each request, errors as the server words them.
 
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(message, status = 0, line = 0, column = 0) {
     super(message);
     Object.assign(this, { status, line, column });
@@ -15,26 +15,51 @@ export function onKey(ask) {
   askForKey = ask;
 }
 
+const TRIES = 3; // of a request whose connection breaks
+let sayAway = () => {};
+let back = null; // a promise while the server does not answer
+
+/** Set what is called with true when the server does not answer, and with false when it is back. */
+export function onAway(say) {
+  sayAway = say;
+}
+
+/** Wait until the server answers; for any number of requests at once. */
+function whenBack() {
+  back ??= (async () => {
+    for (let away = false; ; away = true) {
+      const there = await fetch("/health", { cache: "no-store" }).catch(() => null);
+      if (there || !away) sayAway(!there);
+      if (there) break;
+      await wait(1);
+    }
+    back = null;
+  })();
+  return back;
+}
+
 const wait = (seconds, signal) =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, 1000 * seconds);
     signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
   });
 
-/** Fetch a path of this server; asks for a key on 401 and waits its turn on 429. */
-export async function request(path, options = {}) {
-  for (;;) {
+/** Fetch a path of this server and `read` its answer; asks for a key on 401, waits its turn on 429, and waits for a server that went away. */
+export async function request(path, options = {}, read = (answer) => answer.json()) {
+  for (let broken = 0; ; ) {
     const headers = { ...options.headers };
     const key = sessionStorage.getItem(KEY);
     if (key) headers["X-Api-Key"] = key;
     let answer;
     try {
       answer = await fetch(path, { ...options, headers });
+      if (answer.ok) return await read(answer);
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ApiError("The server does not answer. Is it running?");
+      if (++broken === TRIES) throw new ApiError("The server ends the connection before it answers.");
+      await whenBack();
+      continue;
     }
-    if (answer.ok) return answer;
     if (answer.status === 429) {
       await wait(Number(answer.headers.get("Retry-After")) || 1, options.signal);
       continue;
@@ -51,11 +76,10 @@ export async function request(path, options = {}) {
   }
 }
 
-export const get = async (path) => (await request(path)).json();
+export const get = (path) => request(path);
 
 /** Check a pipeline's YAML; returns its row as in /v1/pipelines. */
-export const check = async (yaml, signal) =>
-  (await request("/v1/check", { method: "POST", body: yaml, headers: { "Content-Type": "text/plain" }, signal })).json();
+export const check = (yaml) => request("/v1/check", { method: "POST", body: yaml, headers: { "Content-Type": "text/plain" } });
 
 /** Remove a background. `parts` maps fields to texts or blobs; returns what the server tells, layers as blobs. */
 export async function remove(parts, signal) {
@@ -65,7 +89,7 @@ export async function remove(parts, signal) {
     else if (value !== undefined && value !== "") form.append(name, String(value));
   }
   const headers = { Accept: "application/json" };
-  const result = await (await request("/v1/remove", { method: "POST", body: form, headers, signal })).json();
+  const result = await request("/v1/remove", { method: "POST", body: form, headers, signal });
   for (const layer of Object.values(result.layers)) {
     layer.blob = new Blob([bytes(layer.base64)], { type: layer.type });
     delete layer.base64;
@@ -82,9 +106,8 @@ function bytes(base64) {
  * By fetch and not by EventSource, which cannot send a key. */
 export async function events(path, each, last = 0) {
   const headers = { Accept: "text/event-stream", "Last-Event-ID": String(last) };
-  const reader = (await request(path, { headers })).body
-    .pipeThrough(new TextDecoderStream())
-    .getReader();
+  const stream = await request(path, { headers }, (answer) => answer.body);
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { done, value } = await reader.read();

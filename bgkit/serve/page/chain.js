@@ -48,16 +48,19 @@ export class Chain {
     return this.stages[stage].parameters.properties[word].default;
   }
 
-  /** The step that corrects by strokes; it is put in after the last step that gives alpha where there is none. */
+  /** The step that corrects by strokes, if there is one. */
   get retouch() {
-    const found = this.steps.find(({ stage }) => stage === "retouch");
-    if (found) return found;
+    return this.steps.find(({ stage }) => stage === "retouch");
+  }
+
+  /** Put that step in after the last one that gives alpha, where it is missing; returns whether it was. */
+  putRetouchIn() {
+    if (this.retouch) return false;
     const last = this.steps.findLastIndex(({ stage }) => ["alpha", "mask"].includes(this.stages[stage].gives));
     const properties = this.stages.retouch.parameters.properties;
     const values = Object.fromEntries(Object.entries(properties).map(([word, schema]) => [word, schema.default]));
-    const step = { stage: "retouch", values };
-    this.steps.splice(last + 1, 0, step);
-    return step;
+    this.steps.splice(last + 1, 0, { stage: "retouch", values });
+    return true;
   }
 
   /** The pipeline for an alpha that is there already: what refined it must not do so twice. */

@@ -1,12 +1,7 @@
 // Form controls made from the stages' schemas: range, unit and help text come from the stage itself.
 
 import { same } from "./chain.js";
-
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
+import { make } from "./elements.js";
 
 const plain = (text) => text.replace(/:[a-z]+:`~?([^`]+)`/g, "$1").replaceAll("`", "");
 const spoken = (word) => word.replaceAll("_", " ");

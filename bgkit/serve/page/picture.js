@@ -16,6 +16,7 @@ export class Picture {
     this.shown = null; // the last result, with strokes or as a preview
     this.settings = ""; // that made `automatic`
     this.making = ""; // settings that are at work at full size; `whole` can abort it
+    this.anew = false; // whether what is at work must be done once more
     this.error = "";
   }
 
@@ -39,6 +40,12 @@ export class Picture {
       [this.height, this.width] = answer.layers.image.size;
     }
     return { ...answer, urls };
+  }
+
+  /** Return the address of the picture's size with the subject alone, for views that lay it over the original. */
+  async cut(answer) {
+    answer.urls.cut ??= await cutOut(await loaded(this.url), answer.layers.alpha.blob);
+    return answer.urls.cut;
   }
 
   get stem() {
@@ -65,10 +72,8 @@ export async function reduced(url, pixels) {
   return { blob: await blobOf(canvas, "image/png"), canvas, width, height };
 }
 
-const load = async (blob) => createImageBitmap(blob);
-
 /** Return the image at an address, ready to be drawn. */
-export async function loaded(url) {
+async function loaded(url) {
   const image = new Image();
   image.src = url;
   await image.decode();
@@ -78,7 +83,7 @@ export async function loaded(url) {
 /** Return a result in a format: PNG as the server wrote it, WebP with its opacity, JPEG on a color. */
 export async function encode(blob, format, color) {
   if (format === "png") return blob;
-  const bitmap = await load(blob);
+  const bitmap = await createImageBitmap(blob);
   const canvas = Object.assign(document.createElement("canvas"), { width: bitmap.width, height: bitmap.height });
   const context = canvas.getContext("2d");
   if (format === "jpeg") {
@@ -91,7 +96,7 @@ export async function encode(blob, format, color) {
 
 /** Return where two alphas differ, as a picture's address, and the share of pixels that differ by more than a tenth. */
 export async function difference(one, other) {
-  const bitmaps = await Promise.all([load(one), load(other)]);
+  const bitmaps = await Promise.all([createImageBitmap(one), createImageBitmap(other)]);
   const scale = Math.min(1, 2048 / Math.max(bitmaps[0].width, bitmaps[0].height));
   const [width, height] = [bitmaps[0].width, bitmaps[0].height].map((length) => Math.max(1, Math.round(length * scale)));
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -120,7 +125,7 @@ export async function difference(one, other) {
 
 /** Return a picture, drawn or loaded, with alpha as its opacity. */
 export async function cutOut(image, alpha) {
-  const mask = await load(alpha);
+  const mask = await createImageBitmap(alpha);
   const canvas = Object.assign(document.createElement("canvas"), { width: mask.width, height: mask.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(mask, 0, 0);

@@ -1,21 +1,16 @@
 // The operator's wall: what comes of a watched folder, as the server sends it; what asks for a look comes first.
 
-import { events, request } from "./api.js";
+import { events, get, request } from "./api.js";
+import { $, make } from "./elements.js";
 import { askForKeys } from "./key.js";
 import { sentence } from "./sentences.js";
 import { toggleTheme } from "./theme.js";
 
-const $ = (id) => document.getElementById(id);
 const KEPT = 200; // pictures on the wall
 const CHARTS = { scale: "Scale", ground: "Ground level", filled: "Frame filled" };
 const series = Object.fromEntries(Object.keys(CHARTS).map((name) => [name, []]));
 let last = 0; // number of the newest picture
-
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
+let began = ""; // when the watch began that counts them
 
 function shot(arrival) {
   const item = make("li");
@@ -23,8 +18,7 @@ function shot(arrival) {
   if (arrival.thumbnail) {
     const image = make("img", { alt: `Result of ${arrival.name}` });
     frame.append(image);
-    request(arrival.thumbnail)
-      .then((answer) => answer.blob())
+    request(arrival.thumbnail, {}, (answer) => answer.blob())
       .then((blob) => (image.src = URL.createObjectURL(blob)))
       .catch(() => image.remove());
   } else {
@@ -117,6 +111,8 @@ function link(state, text) {
 async function listen() {
   for (;;) {
     try {
+      const now = await get("/v1/watch");
+      if (now.began !== began) [began, last] = [now.began, 0]; // a watch that was started again counts from 1
       await events("/v1/watch/events", (kind, arrival) => {
         link("live", "Live");
         if (kind === "picture") arrived(arrival);
