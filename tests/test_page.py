@@ -649,8 +649,6 @@ def test_queue_knows_of_corrections(page):
     page.tab.click("#yamlpart summary")
     text = "bgkit: 1\nstages: [luv_threshold, {composite: {background: none}}]\nchecks: {subjects: 1}\n"
     page.tab.fill("#yaml", text)
-        "#yaml", "bgkit: 1\nstages: [luv_threshold, {composite: {background: none}}]\nchecks: {subjects: 1}\n"
-    )
     page.until("document.querySelectorAll('#form .stage').length === 3")
     page.choose(SCENE)
     assert page.text("#queue .state") == "look at it"

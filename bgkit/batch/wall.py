@@ -27,6 +27,11 @@ KEPT = 500  # pictures
 SERIES = {"scale": "scale", "ground": "bottom", "filled": "filled"}  # what the stage frame notes
 
 
+def _now() -> str:
+    """Return the time, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 @dataclass
 class Wall:
     """The last pictures of a watched folder, and how it stands with it."""
@@ -34,7 +39,7 @@ class Wall:
     folder: str
     output: str
     pipeline: str
-    began: str = field(default_factory=lambda: _now())
+    began: str = field(default_factory=_now)
     trouble: str = ""
     waiting: int = 0
     closed: bool = False
@@ -90,11 +95,6 @@ class Wall:
                 if given
             },
         }
-
-
-def _now() -> str:
-    """Return the time, in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def watch_on(watch: Watch, wall: Wall, every: float) -> threading.Thread:
