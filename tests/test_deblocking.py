@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from bgkit.deblocking import MOST, blockiness, without_blocks
+from bgkit.deblocking import MOST, blockiness, quantization, without_blocks
 from bgkit.stage import collect_notes
 from bgkit.stages import closed_form_matting
 
@@ -47,6 +47,33 @@ def test_what_shows_no_blocks_is_left_alone():
     """A picture scaled after its compression comes back as the same array."""
     picture = np.ascontiguousarray(cv2.resize(compressed(75), (311, 289), interpolation=cv2.INTER_AREA))
     assert without_blocks(picture, blockiness(picture)) is picture
+
+
+def wall(quality: int | None) -> np.ndarray:
+    """Return a plain wall in falling light, as a JPEG of that quality or as it was, float32."""
+    row, col = np.mgrid[:240, :320] / 320
+    picture = np.rint(255 * (0.72 - 0.15 * row + 0.08 * col)[..., None] * [1, 0.97, 0.92]).astype(np.uint8)
+    if quality is not None:
+        content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        picture = np.ascontiguousarray(cv2.imdecode(content, 1)[..., ::-1])
+    return picture.astype(np.float32) / 255
+
+
+@pytest.mark.parametrize("picture", [wall, compressed])
+@pytest.mark.parametrize(("quality", "step"), [(50, 16), (30, 27), (20, 40), (10, 80)])
+def test_quantization_is_that_of_the_file(picture, quality, step):
+    """The step of block means is an eighth of the table's first entry, on a wall and on a photograph."""
+    assert 255 * 8 * quantization(picture(quality)) == pytest.approx(step, abs=1)
+
+
+def test_what_was_never_quantized_has_no_step():
+    """Nor what was scaled, moved or cut since, is a drawing of few colors, or is too small."""
+    drawing = np.full((200, 300, 3), 0.3, np.float32)
+    for place, level in enumerate((0.11, 0.24, 0.47, 0.59, 0.83)):
+        cv2.circle(drawing, (30 + 55 * place, 90), 25, (level, 0.2, 0.6), -1)
+    scaled = cv2.resize(compressed(30), (311, 289), interpolation=cv2.INTER_AREA)
+    pictures = [wall(None), compressed(95), scaled, compressed(30)[3:, 5:], drawing, drawing[:7], drawing[:, :1]]
+    assert [quantization(picture) for picture in pictures] == [0] * len(pictures)
 
 
 def test_edges_on_the_grid_stay():

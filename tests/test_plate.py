@@ -132,6 +132,25 @@ def test_key_survives_noise():
     assert mask.mean() < 0.02
 
 
+@pytest.mark.parametrize("spoiled", ["plate", "picture"])
+@pytest.mark.parametrize("quality", [20, 30, 50])
+@pytest.mark.parametrize("tint", [(1, 0.97, 0.92), (0.8, 0.95, 1)])
+def test_key_survives_a_strongly_compressed_plate(quality, tint, spoiled):
+    """JPEG makes terraces of a plain wall: they are no subject, whether plate or picture has them."""
+    row, col = np.mgrid[:240, :320] / 320
+    wall = ((0.72 - 0.15 * row + 0.08 * col)[..., None] * tint).astype(np.float32)
+    alpha = soft_disk((240, 320), 130, 160, 60)
+    image = wall + alpha[..., None] * (np.float32([0.2, 0.3, 0.6]) - wall)
+    pictures = {"picture": noisy(image, 1, 0.004), "plate": noisy(wall, 2, 0.004)}
+    levels = np.rint(255 * pictures[spoiled][..., ::-1]).astype(np.uint8)  # OpenCV has blue first
+    content = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    pictures[spoiled] = cv2.imdecode(content, 1)[..., ::-1].astype(np.float32) / 255
+    mask = clean_plate(pictures["picture"], pictures["plate"])
+    away = cv2.dilate((alpha > 0).view(np.uint8), np.ones((33, 33), np.uint8)) == 0  # from its ringing
+    assert mask[away].mean() < 0.01
+    assert mask[alpha == 1].mean() > 0.98
+
+
 def band(alpha: np.ndarray) -> np.ndarray:
     """The trimap of a known alpha, 4 px of sure pixels taken back."""
     near = cv2.dilate(((alpha > 0) & (alpha < 1)).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0

@@ -9,6 +9,7 @@ two conversions to CIELUV and about forty passes.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import cv2
@@ -19,6 +20,7 @@ from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import opacity
 from bgkit.color import dot
+from bgkit.deblocking import quantization
 from bgkit.extent import subject_window
 from bgkit.params import Range
 from bgkit.stage import note, stage
@@ -31,6 +33,9 @@ SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.1  # dE*uv of noise, up to which a picture is drawn rather than photographed: there is nothing to smooth
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
+JPEG = (1, 1, 1), (0, -0.344, 1.772), (1.402, -0.714, 0)  # of red, green, blue for one step of Y, Cb and Cr
+ROUNDED = 1.5  # of the error of rounding a block's mean: its slope is lost too, and colors of 16 px are blended
+SOME = 10_000  # pixels of the plate that tell what a step is in dE*uv
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
 
 Tolerance = Annotated[float, Range(0.1, 200, "dE*uv", ui=(1, 20))]
@@ -49,7 +54,8 @@ def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, sha
         The same scene without its subject. Exposure may differ by a factor of 4, position as by a hand-held camera.
     tolerance : float
         Difference up to which a pixel is background; larger swallows more noise and dirt, and more of a subject
-        that resembles what is behind it. It is raised to ``sqrt(tolerance² + (0.9 noise)²)``.
+        that resembles what is behind it. It is raised to ``sqrt(tolerance² + (0.9 noise)² + (1.5 terraces)²)``, where
+        ``terraces`` is by how much strong JPEG compression, of picture or plate, rounded colors.
     shadow : float
         How much darker than the plate, as a share of its lightness, a soft shadow may be; larger removes deeper ones,
         and soft subjects that are merely a darker color of what is behind them.
@@ -81,7 +87,8 @@ def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, sha
     """
     match = match_plate(image, plate)
     note(gain=match.gain, shift=match.shift, flow=match.flow, unexplained=match.unexplained, fits=match.fits)
-    mask = _key(image, match.plate, tolerance, shadow, match.misplaced)
+    coarse = float(np.hypot(quantization(image), max(match.gain) * quantization(plate)))
+    mask = _key(image, match.plate, tolerance, shadow, match.misplaced, coarse)
     return mask if match.seen.all() else _beyond(mask, match.seen)
 
 
@@ -95,7 +102,8 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
         sRGB, 0..1.
     tolerance : float
         Difference up to which a pixel is background; larger swallows more noise and dirt, and more of a subject
-        that resembles the backdrop. It is raised to ``sqrt(tolerance² + (0.9 noise)²)``.
+        that resembles the backdrop. It is raised to ``sqrt(tolerance² + (0.9 noise)² + (1.5 terraces)²)``, where
+        ``terraces`` is by how much strong JPEG compression rounded colors.
     shadow : float
         How much darker than the backdrop, as a share of its lightness, a soft shadow may be; larger removes deeper
         ones, and soft subjects that are merely a darker color of the backdrop.
@@ -119,16 +127,17 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     array([0., 0., 0., 1., 1., 1., 0., 0., 0.], dtype=float32)
     """
     backdrop = estimate_backdrop(image)
-    mask = _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0)
+    coarse = quantization(image)
+    mask = _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0, coarse)
     window = subject_window(mask) if backdrop.plain else None
     if window is not None:
         near = np.ascontiguousarray(image[window])
-        mask[window] = _key(near, estimate_backdrop(near).plate(near.shape), tolerance, shadow, 0.0)
+        mask[window] = _key(near, estimate_backdrop(near).plate(near.shape), tolerance, shadow, 0.0, coarse)
     note(border_share=backdrop.border_share)
     return mask
 
 
-def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float) -> Floats:
+def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, coarse: float) -> Floats:
     factor = max(1.0, float(np.hypot(*image.shape[:2])) / LARGEST)
     if factor > 1:
         size = tuple(max(1, round(side / factor)) for side in image.shape[1::-1])
@@ -136,7 +145,7 @@ def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplace
             *(cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, plate)),
             image.shape,
         )
-    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor)
+    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor, coarse)
     mask = opacity(difference, unshaded, reach)
     mask[_coincidence(mask < SOLID, image.mean(-1), plate.mean(-1), reach / 100)] = 1
     if factor > 1:
@@ -145,17 +154,18 @@ def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplace
 
 
 def differences(
-    image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float
+    image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, coarse: float = 0.0
 ) -> tuple[Floats, Floats, float]:
     """Return the difference from the plate, the same with any shadow granted, dE*uv (M, N), and the tolerance raised.
 
-    The first is the second where a soft shadow falls.
+    The first is the second where a soft shadow falls. ``coarse`` is the step to which JPEG rounded the means of blocks.
     """
     color, behind = (cv2.cvtColor(each, cv2.COLOR_RGB2Luv) for each in (image, plate))
     difference = color - behind
     noise = _noise(difference)
-    note(noise=noise)
-    reach = float(np.hypot(tolerance, 0.9 * noise))
+    terraces = _half_step(plate, behind, coarse) if coarse > 0 else 0.0
+    note(noise=noise, terraces=terraces)
+    reach = float(np.sqrt(tolerance**2 + (0.9 * noise) ** 2 + (ROUNDED * terraces) ** 2))
     square = np.maximum(dot(behind, behind), 1)
     smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH) if noise > CLEAN else difference
     light = np.clip(dot(smooth, behind) / square, -shadow, 0)
@@ -165,6 +175,17 @@ def differences(
         whole, unshaded = (np.maximum(each - wobble, 0) for each in (whole, unshaded))
     shaded = _shadow(difference, behind, square, whole <= reach, reach, shadow) & (light < 0)
     return np.where(shaded, unshaded, whole), unshaded, reach
+
+
+def _half_step(plate: Floats, behind: Floats, step: float) -> float:
+    """Return how far rounding to a step in luma and in both chromas takes a color of the plate at most, dE*uv."""
+    every = max(1, math.isqrt(behind[..., 0].size // SOME))
+    plate, behind = plate[::every, ::every], behind[::every, ::every]
+    total = np.zeros(behind.shape[:2], np.float32)
+    for change in JPEG:
+        rounded = cv2.cvtColor(plate + np.float32(step / 2) * np.float32(change), cv2.COLOR_RGB2Luv)
+        total += dot(rounded - behind, rounded - behind)
+    return float(np.sqrt(np.median(total)))
 
 
 def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float) -> Bools:
