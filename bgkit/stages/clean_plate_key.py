@@ -183,7 +183,7 @@ def _half_step(plate: Floats, behind: Floats, step: float) -> float:
     plate, behind = plate[::every, ::every], behind[::every, ::every]
     total = np.zeros(behind.shape[:2], np.float32)
     for change in JPEG:
-        rounded = cv2.cvtColor(plate + np.float32(step / 2) * np.float32(change), cv2.COLOR_RGB2Luv)
+        rounded = cv2.cvtColor(plate + np.array(change, np.float32) * np.float32(step / 2), cv2.COLOR_RGB2Luv)
         total += dot(rounded - behind, rounded - behind)
     return float(np.sqrt(np.median(total)))
 
