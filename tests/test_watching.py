@@ -10,6 +10,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -207,6 +208,23 @@ def test_a_full_disk_is_waited_for(clock, monkeypatch):
         assert "disk full" in hot.trouble
         monkeypatch.setattr(watching, "ROOM", 0)
         assert work_off(hot, clock) == {"a.png": "a.png"}
+
+
+def test_a_full_disk_is_said_once(clock, monkeypatch):
+    """The trouble stays the same from look to look, also while other programs take or free some of the room."""
+    put("a.png")
+    room = iter(range(1, 20))
+    monkeypatch.setattr(
+        watching.os, "statvfs", lambda _: SimpleNamespace(f_bavail=next(room), f_frsize=1 << 20), raising=False
+    )
+    with watch(clock) as hot:
+        hot.look()
+        said = []
+        for _ in range(5):
+            clock.now += 10
+            assert hot.look() == []
+            said.append(hot.trouble)
+    assert len(set(said)) == 1 and "disk full" in said[0]
 
 
 def test_a_disk_that_fills_up_while_writing_is_no_failure_of_the_picture(clock):

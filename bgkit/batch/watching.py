@@ -162,6 +162,8 @@ class Watch:
                 ready.append(path)
             else:
                 self.waiting += 1
+        if ready and not self._has_room():
+            return []
         return sorted(ready, key=lambda path: (there[path][1], path))
 
     def do(self, path: Path, on_step: Callable[[str], None] | None = None) -> Outcome | None:
@@ -307,7 +309,7 @@ class Watch:
             return True
         if room.f_bavail * room.f_frsize >= ROOM:
             return True
-        self.trouble = f"disk full: {room.f_bavail * room.f_frsize >> 20} MB left for {shown(self.out)}"
+        self.trouble = f"disk full: less than {ROOM >> 20} MB left for {shown(self.out)}"  # the same at every look
         return False
 
 
