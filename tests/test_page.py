@@ -229,6 +229,10 @@ def test_what_is_no_picture_is_said(page):
     page.tab.get_by_role("button", name="a.png failed").click()
     assert page.tab.locator("#queue li:first-child img").get_attribute("src") is None  # a sign of a broken picture
     assert page.text("#findings .flagged") == page.text("#problem")
+    page.tab.get_by_role("button", name="photo.png done").click()
+    page.tab.locator("#two .picture").wait_for()
+    page.tab.get_by_role("button", name="a.png failed").click()
+    page.tab.locator("#two .picture").wait_for(state="hidden")  # it is not the picture that is said to have failed
     page.errors.clear()  # the browser itself reports the 4xx
 
 
@@ -371,6 +375,12 @@ def test_server_that_went_away(page):
         page.tab.route(path, lambda route: route.abort("connectionrefused"))
     page.tab.set_input_files("#files", [SCENE])
     gone.wait_for()
+    page.tab.set_viewport_size({"width": 390, "height": 844})
+    page.tab.locator("#yamlpart").scroll_into_view_if_needed()
+    assert gone.bounding_box()["y"] < 844  # in sight also where the picture is not
+    assert gone.bounding_box()["y"] >= 0
+    page.screenshot("phone-away")
+    page.tab.locator("#stage").scroll_into_view_if_needed()
     assert page.text("#queue .state") == "working"
     page.tab.unroute_all()
     page.done()
@@ -520,6 +530,11 @@ def test_pipeline_replaces_a_wrong_text(page):
     page.tab.get_by_text("did you mean").wait_for()
     inside = "document.querySelector('#yamlproblem').getBoundingClientRect().bottom"
     assert page.tab.evaluate(f"{inside} <= document.querySelector('#download').getBoundingClientRect().top")
+    page.choose(SCENE)
+    page.tab.set_viewport_size({"width": 390, "height": 844})
+    page.tab.locator("#yamlproblem").scroll_into_view_if_needed()
+    page.tab.wait_for_timeout(200)  # until the browser reports that the stage is out of sight
+    assert page.tab.get_by_role("button", name="Back to the picture").is_hidden()  # it would cover the message
     page.errors.clear()  # the browser itself reports the 4xx
     page.pipeline("fast")
     assert read_pipeline(page.tab.input_value("#yaml")).digest() == load_pipeline("fast").digest()

@@ -71,7 +71,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
-        self.too_large = f"expected at most {settings.max_bytes / 1e6:g} MB"
+        self.too_large = f"the request is too large: expected at most {settings.max_bytes / 1e6:g} MB"
         self.names = {"localhost", settings.host.lower(), *(name.lower() for name in settings.names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

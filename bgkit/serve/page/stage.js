@@ -59,13 +59,12 @@ async function draw() {
   pen.use(view === "brush");
   $("comparebar").hidden = view !== "compare";
   $("keys").textContent = view === "brush" ? BRUSH_KEYS : VIEW_KEYS;
-  if (answer || !picture.foreign) {
-    const shown = answer ? await VIEWS[view](picture, answer) : { two: { picture: url } };
-    if (picture !== page.current || view !== page.view || answer !== picture.shown) return; // the hand was quicker
-    shown.two.alt ??= `${picture.name}, ${answer ? view : "as it came"}`;
-    viewer.show({ width, height, mode: "one", one: null, ...shown });
-    if (view === "brush") pen.show();
-  }
+  const original = picture.foreign ? null : { picture: url, alt: `${picture.name}, as it came` };
+  const shown = answer ? await VIEWS[view](picture, answer) : { two: original };
+  if (picture !== page.current || view !== page.view || answer !== picture.shown) return; // the hand was quicker
+  if (answer) shown.two.alt ??= `${picture.name}, ${view}`;
+  viewer.show({ width, height, mode: "one", one: null, ...shown });
+  if (view === "brush" && !$("two").hidden) pen.show();
   const busy = picture.correcting ? "Solving around the strokes" : picture.state === "working" ? "Working" : "";
   chip(busy || (answer?.preview ? "Preview" : ""));
   showFindings(picture);
