@@ -3,6 +3,7 @@
     python -m benchmarks.architectures                              all that are not done yet, then the table
     python -m benchmarks.architectures --only "coarse;unet"         some of them
     python -m benchmarks.architectures --steps 0 --times            measure the times anew, on an idle machine
+    python -m benchmarks.architectures --steps 0 --beside unet      on a busy one: times of rows that have none, about
     python -m benchmarks.architectures --steps 0 --write            only the table, into its page of docs/explanation
     python -m benchmarks.architectures --precision float32          where the processor has no instructions for bfloat16
 
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from onnxruntime import InferenceSession
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -49,7 +51,7 @@ from bgkit.train.loop import train
 from bgkit.train.networks import NETWORKS, build
 from bgkit.train.pictures import Pictures, read_grounds, read_pictures
 from bgkit.train.recipe import Data, Recipe
-from bgkit.train.recipefile import read_recipe
+from bgkit.train.recipefile import dump_recipe, read_recipe
 from bgkit.train.scoring import MEASURED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,6 +102,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=type(value), default=value)
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "architectures")
     parser.add_argument("--times", action="store_true", help="of what is done, measure the times once more")
+    parser.add_argument("--beside", help="time rows without a time in turn with this one, by its time in the page")
     parser.add_argument("--untimed", action="store_true", help="on a busy machine: the page shows no times of these")
     parser.add_argument("--write", action="store_true", help=f"also write {PAGE.name} into docs")
     parser.add_argument("--quick", action="store_true", help="coarse, 3 steps, 4 pictures")
@@ -127,6 +130,8 @@ def main() -> int:
             results.put(name, {**row, "timed": True})
             print(f"{name}: {row['training_s']:.3f} s, {row['onnx_ms']:.1f} ms", file=sys.stderr, flush=True)
     text = page(results, PAGE.read_text("utf-8"))
+    if options.beside:
+        text = with_times_beside(text, options.beside, options.side, options.output)
     print(text)
     if options.write:
         PAGE.write_text(text, "utf-8")
@@ -298,15 +303,50 @@ def judge_given(name: str, checkpoint: Path, samples: list[Sample], grounds: lis
 def run_time(name: str, path: Path, side: int) -> float:
     """Return the median time of one picture in ONNX Runtime, in milliseconds."""
     session = start(path, "cpu")
-    feed = {
-        layer: np.zeros((1, CHANNELS[layer], side, side), np.float32) for layer in NETWORKS[network_of(name)].inputs
-    }
-    times = []
-    for _ in range(12):
-        started = time.perf_counter()
-        session.run(None, feed)
-        times.append(time.perf_counter() - started)
+    times = [_seconds(session, _zeros(network_of(name), side)) for _ in range(12)]
     return 1000 * float(np.median(times[2:]))
+
+
+def with_times_beside(text: str, known: str, side: int, folder: Path) -> str:
+    """Return the page with a time for each row without one: the median ratio of runs in turn, times the known time.
+
+    What a run costs depends on the layers alone, so the weights are random.
+    """
+    lines = text.splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| `{known}` |"))
+    milliseconds = float(row.split("|")[-3])
+    beside = _feed(known, side, folder)
+    for number, line in enumerate(lines):
+        cells = line.split("|")
+        name = cells[1].split("`")[1] if line.startswith("| `") else ""
+        if name and not cells[-3].strip():
+            one = _feed(name, side, folder)
+            ratios = [_seconds(*one) / _seconds(*beside) for _ in range(16)][1:]
+            cells[-3] = f" ≈ {milliseconds * float(np.median(ratios)):.0f} "
+            lines[number] = "|".join(cells)
+            print(f"{name}: {np.median(ratios):.2f} of {known}", file=sys.stderr, flush=True)
+    return "\n".join(lines) + "\n"
+
+
+def _feed(name: str, side: int, folder: Path) -> tuple[InferenceSession, dict[str, np.ndarray]]:
+    """Return a session of a network with random weights, and zeros to feed it with."""
+    recipe = recipe_of(name, batch=8, side=side, precision="float32", share=10)
+    checkpoint = folder / "random.pt"
+    torch.save({"average": build(name).state_dict(), "recipe": dump_recipe(recipe)}, checkpoint)
+    path = folder / "random.onnx"
+    path.with_suffix(".toml").unlink(missing_ok=True)
+    export(checkpoint, path)
+    return start(path, "cpu"), _zeros(name, side)
+
+
+def _zeros(name: str, side: int) -> dict[str, np.ndarray]:
+    return {layer: np.zeros((1, CHANNELS[layer], side, side), np.float32) for layer in NETWORKS[name].inputs}
+
+
+def _seconds(session: InferenceSession, feed: dict[str, np.ndarray]) -> float:
+    started = time.perf_counter()
+    session.run(None, feed)
+    return time.perf_counter() - started
 
 
 def step_time(name: str, budget: dict) -> float:
@@ -339,7 +379,9 @@ AdamW 1e-3 with cosine decay, cross entropy and soft IoU, or the paper's own los
 It shows which network learns most from little and what each costs, not which is best in the end.
 One seed: differences of a few hundredths mean little.
 Five rows made again with samples drawn in another order moved by 0.004 to 0.046 in F max.
-Times are of two cores that may have been shared; rows that were trained beside other work have none.
+Times are of two cores that may have been shared; rows that were trained beside other work have no time of training.
+A time with ≈ is from a busy machine: the median ratio to runs of `unet` in turn with it, times the time of `unet`.
+It is good to about a third: `wss` and `wss-tags` are one network when they run.
 What ImageNet taught is worth more than any architecture here: compare the two rows of `pyramid-lite0`.
 `wss-tags` learns from whether there is a subject, and sees no mask.
 `wss`, its second stage, begins anew here and sees the same masks as the others.
