@@ -2,7 +2,7 @@
 
     python -m benchmarks.strokes [--write] [--quick]
 
-On the 13 pictures of ``test/matting`` and, of 24 spread over ``test/ecssd``, the 8 on which ``auto`` errs most, since
+On the 13 pictures of ``test/matting`` and, of 72 spread over ``test/ecssd``, the 24 on which ``auto`` errs most, since
 people correct what is wrong; both under ``BGKIT_DATA``, by default ``../shared/data`` beside the checkout. The user
 knows the truth and draws each stroke along the largest part that is wrong by more than one half; after every stroke
 the alpha of ``auto`` is corrected anew by all strokes so far. ``--write`` puts the table into
@@ -30,9 +30,9 @@ from bgkit.stages import retouch
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "strokes.md"
 # Of so many pictures of a set, so many on which ``auto`` errs most.
-SETS = {"alphamatting.com": ("alphamatting", "test/matting", 13, 13), "ECSSD": ("ecssd", "test/ecssd", 24, 8)}
-REACHES = (0, 100, 200, 300)  # 0 paints
-DEFAULT = 200
+SETS = {"alphamatting.com": ("alphamatting", "test/matting", 13, 13), "ECSSD": ("ecssd", "test/ecssd", 72, 24)}
+REACHES = (0, 50, 75, 100, 125, 150, 200, 300)  # 0 paints
+DEFAULT = 100
 COUNTS = (0, 1, 3)
 HALF_WIDTH = 0.004  # of a stroke, of the picture's diagonal
 

@@ -39,6 +39,14 @@ QUESTIONS = {
     "keep only one person when there are several people": "how-to/wrong-subject",
     "is there any way to preserve more objects": "how-to/wrong-subject",
     "the transparent mov is gigantic and QuickTime cannot open it": "how-to/video",
+    "inside of letters is not removed": "how-to/holes-and-glass",
+    "Trimap did not contain foreground values": "how-to/coming-from-pymatting",
+    "video output is only a black and white mask": "how-to/video",
+    "transparent video still shows the background in VLC": "how-to/video",
+    "no picture in the output video, only the sound": "how-to/video",
+    "what values for alpha_matting_erode_size and foreground threshold": "how-to/coming-from-rembg",
+    "replace the background with another image": "gallery/new_background",
+    "remove the background of all images in a folder and subfolders": "reference/commands/remove",
 }
 
 
