@@ -32,7 +32,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "strokes.md"
 # Of so many pictures of a set, so many on which ``auto`` errs most.
 SETS = {"alphamatting.com": ("alphamatting", "test/matting", 13, 13), "ECSSD": ("ecssd", "test/ecssd", 72, 24)}
 REACHES = (0, 50, 75, 100, 125, 150, 200, 300)  # 0 paints
-DEFAULT = 100
+DEFAULT = 200
 COUNTS = (0, 1, 3)
 HALF_WIDTH = 0.004  # of a stroke, of the picture's diagonal
 

@@ -125,7 +125,7 @@ def test_shipped_pipelines_take_strokes(name):
 
 def test_strokes_correct_a_result_in_one_call():
     """bgkit.remove with strokes: the pipeline's own alpha, corrected."""
-    cut = bgkit.remove(TWO, "classical", strokes=stroke(0, 55, 65, 125, 140), values={"retouch.reach": 200})
+    cut = bgkit.remove(TWO, "classical", strokes=stroke(0, 55, 65, 125, 140))
     assert cut.alpha[60, 45] == 1
     assert cut.alpha[60, 130] == 0
     assert cut.alpha[60, 150] < 0.02

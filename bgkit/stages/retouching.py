@@ -35,7 +35,7 @@ def retouch(
     alpha: Array,
     strokes: Array | None = None,
     *,
-    reach: Annotated[float, Range(0, 1000, "per mille of the picture's diagonal", ui=(0, 500))] = 100.0,
+    reach: Annotated[float, Range(0, 1000, "per mille of the picture's diagonal", ui=(0, 500))] = 200.0,
     width: Annotated[float, Range(0, 100, "per mille of the picture's diagonal", ui=(0, 20))] = 8.0,
     side: Annotated[int, Range(64, 2048, "px", ui=(200, 800))] = 300,
 ) -> Array:
