@@ -38,49 +38,64 @@ cdef inline void _sum_row(const float[:, :, ::1] image, const float[:, ::1] alph
         sums[row, at + 3] += 1
 
 
-def mixed_tiles(const float[:, ::1] alpha, Py_ssize_t side, unsigned char[:, ::1] mixed, int threads):
-    """Mark the tiles of side x side pixels that hold an alpha half a step of 8 bits away from 0 and 1, or more."""
+def mixed_boxes(const float[:, ::1] alpha, Py_ssize_t side, int32_t[:, :, ::1] boxes, int threads):
+    """Find in each tile of side x side pixels those whose alpha is over half a step of 8 bits away from 0 and 1.
+
+    ``boxes`` has first and last row and column of each tile's, both with what follows the last as end; 0 where none is.
+    """
     cdef Py_ssize_t row
-    for row in prange(mixed.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        _mark_row(alpha, side, row, mixed)
+    for row in prange(boxes.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        _box_row(alpha, side, row, boxes)
 
 
-cdef inline void _mark_row(const float[:, ::1] alpha, Py_ssize_t side, Py_ssize_t tile_row,
-                           unsigned char[:, ::1] mixed) noexcept nogil:
-    cdef Py_ssize_t row, col, tile_col
+cdef inline bint _is_mixed(float alpha) noexcept nogil:
+    return C_NEARLY < alpha < 1 - C_NEARLY
+
+
+cdef inline void _box_row(const float[:, ::1] alpha, Py_ssize_t side, Py_ssize_t tile_row,
+                          int32_t[:, :, ::1] boxes) noexcept nogil:
+    cdef Py_ssize_t row, tile_col, first, last, end
+    cdef int32_t *box
     for row in range(tile_row * side, min(tile_row * side + side, alpha.shape[0])):
-        for tile_col in range(mixed.shape[1]):
-            if mixed[tile_row, tile_col]:
+        for tile_col in range(boxes.shape[1]):
+            first, end = tile_col * side, min(tile_col * side + side, alpha.shape[1])
+            while first < end and not _is_mixed(alpha[row, first]):
+                first += 1
+            if first == end:
                 continue
-            for col in range(tile_col * side, min(tile_col * side + side, alpha.shape[1])):
-                if C_NEARLY < alpha[row, col] < 1 - C_NEARLY:
-                    mixed[tile_row, tile_col] = 1
-                    break
+            last = end - 1
+            while not _is_mixed(alpha[row, last]):
+                last -= 1
+            box = &boxes[tile_row, tile_col, 0]
+            if box[2] == 0:
+                box[0], box[1], box[3] = <int32_t> row, <int32_t> first, <int32_t> last + 1
+            box[1], box[2], box[3] = min(box[1], <int32_t> first), <int32_t> row + 1, max(box[3], <int32_t> last + 1)
 
 
 def fit_level(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
-              const int32_t[:, ::1] tiles, Py_ssize_t side, Py_ssize_t halo, int sweeps, float regularization,
+              const int32_t[:, ::1] boxes, Py_ssize_t side, Py_ssize_t halo, int sweeps, float regularization,
               float gradient_weight, float[:, ::1] scratch, float[:, :, ::1] level, float[:, :, ::1] out, int threads):
     """Fit the colors of one level: of (rows, cols, 6) into ``level``, or, where that is empty, foreground into ``out``.
 
-    ``tiles`` are pairs of row and column of tiles, side + halo + sweeps at most LONGEST; ``scratch`` has a row for each thread.
+    ``boxes`` are first row and column, and those behind the last, at most ``side`` apart; side + halo + sweeps is at most
+    LONGEST. ``scratch`` has a row for each thread.
     """
-    cdef Py_ssize_t tile
-    for tile in prange(tiles.shape[0], nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
-        _fit_tile(image, alpha, coarse, tiles[tile, 0] * side, tiles[tile, 1] * side, side, halo, sweeps,
-                  regularization, gradient_weight, &scratch[threadid(), 0], level, out)
+    cdef Py_ssize_t box
+    for box in prange(boxes.shape[0], nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
+        _fit_box(image, alpha, coarse, &boxes[box, 0], side, halo, sweeps, regularization, gradient_weight,
+                 &scratch[threadid(), 0], level, out)
 
 
-cdef inline void _fit_tile(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
-                           Py_ssize_t core_row, Py_ssize_t core_col, Py_ssize_t side, Py_ssize_t halo, int sweeps,
-                           float regularization, float gradient_weight, float *t, float[:, :, ::1] level,
-                           float[:, :, ::1] out) noexcept nogil:
+cdef inline void _fit_box(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
+                          const int32_t *box, Py_ssize_t side, Py_ssize_t halo, int sweeps, float regularization,
+                          float gradient_weight, float *t, float[:, :, ::1] level,
+                          float[:, :, ::1] out) noexcept nogil:
     cdef bint last = level.shape[0] == 0
     cdef Py_ssize_t level_rows = out.shape[0] if last else level.shape[0]
     cdef Py_ssize_t level_cols = out.shape[1] if last else level.shape[1]
     # What is wrong in the halo dies out at a third or faster for each pixel, against the raster order in `sweeps`.
-    cdef Py_ssize_t top = max(0, core_row - halo), bottom = min(level_rows, core_row + side + sweeps)
-    cdef Py_ssize_t left = max(0, core_col - halo), right = min(level_cols, core_col + side + sweeps)
+    cdef Py_ssize_t top = max(0, box[0] - halo), bottom = min(level_rows, box[2] + sweeps)
+    cdef Py_ssize_t left = max(0, box[1] - halo), right = min(level_cols, box[3] + sweeps)
     cdef Py_ssize_t rows = bottom - top, cols = right - left, step = side + halo + sweeps + 1
     cdef Py_ssize_t plane = step * step, row, col, from_row, channel, at
     cdef int _sweep
@@ -102,8 +117,8 @@ cdef inline void _fit_tile(const float[:, :, ::1] image, const float[:, ::1] alp
     tile_weights(t, plane, rows, cols, step, regularization, gradient_weight)
     for _sweep in range(sweeps):
         tile_sweep(t, plane, rows, cols, step, t + c_planes * plane)
-    for row in range(core_row, min(level_rows, core_row + side)):
-        for col in range(core_col, min(level_cols, core_col + side)):
+    for row in range(box[0], box[2]):
+        for col in range(box[1], box[3]):
             at = SOUGHT * plane + (row - top) * step + col - left
             if not last:
                 for channel in range(COLORS):
@@ -116,7 +131,7 @@ cdef inline void _fit_tile(const float[:, :, ::1] image, const float[:, ::1] alp
 def spread(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
            const int32_t[::1] top, const float[::1] down, const int32_t[::1] left, const float[::1] along,
            float[:, ::1] scratch, float[:, :, ::1] out, int threads):
-    """Fill ``out`` with the image where alpha is 1, and with the coarse foreground, bilinear, elsewhere.
+    """Fill ``out`` with the image where alpha is 1 in 8 bits, and with the coarse foreground, bilinear, elsewhere.
 
     A row lies ``down`` (0..1) of the way from coarse row ``top`` to the next, a column ``along`` from ``left``.
     """
@@ -136,7 +151,7 @@ cdef inline void _spread_row(const float[:, :, ::1] image, const float[:, ::1] a
         blended[3 * last + 3 + channel] = blended[3 * last + channel]
     for col in range(out.shape[1]):
         at = 3 * left[col]
-        if alpha[row, col] >= 1:
+        if alpha[row, col] >= 1 - C_NEARLY:
             for channel in range(3):
                 out[row, col, channel] = image[row, col, channel]
         else:

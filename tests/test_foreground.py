@@ -6,7 +6,7 @@ import references
 from skimage import data
 from skimage.filters import gaussian
 
-from bgkit.stages import estimate_foreground
+from bgkit.stages import estimate_foreground, foregrounds
 from bgkit.threads import set_threads
 
 
@@ -66,6 +66,23 @@ def test_opaque_pixels_keep_the_image(mixed):
     """Where alpha is 1, the foreground is the image, bit for bit."""
     alpha, _, image = mixed
     assert (estimate_foreground(image, alpha)[alpha == 1] == image[alpha == 1]).all()
+
+
+def test_nearly_opaque_pixels_keep_the_image():
+    """Where alpha is 1 in 8 bits, the color is the image's own, and not one spread from elsewhere."""
+    image = np.random.default_rng(2).random((150, 150, 3), dtype=np.float32)
+    assert (estimate_foreground(image, np.full((150, 150), 0.9985, np.float32)) == image).all()
+
+
+def test_only_what_the_band_reads_is_fitted(monkeypatch):
+    """Where alpha is between 0 and 1, colors are those that come of fitting every level as a whole, bit for bit."""
+    alpha = soft_disk((700, 900), 210, 9)
+    image = gaussian(np.random.default_rng(3).random((700, 900, 3)), 2, channel_axis=2).astype(np.float32)
+    band = (alpha > 0) & (alpha < 1)
+    monkeypatch.setattr(foregrounds, "WHOLE", 1000)
+    parts = estimate_foreground(image, alpha)[band]
+    monkeypatch.setattr(foregrounds, "WHOLE", 10**9)
+    assert (parts == estimate_foreground(image, alpha)[band]).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])

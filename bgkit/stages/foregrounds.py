@@ -12,7 +12,7 @@ from typing import Annotated
 
 import numpy as np
 
-from bgkit._ext.foreground import PLANES, color_sums, fit_level, mixed_tiles, spread
+from bgkit._ext.foreground import PLANES, color_sums, fit_level, mixed_boxes, spread
 from bgkit.layers import Array
 from bgkit.params import Range
 from bgkit.resizing import between
@@ -22,6 +22,7 @@ from bgkit.threads import threads
 SMALL = 32  # pixels; levels up to this size are swept more often, as the paper's code does
 SWEEPS = (10, 2)  # over small and over large levels
 TILE, HALO = 64, 8  # pixels; tiles are independent, each with some of its neighbors computed again
+WHOLE = 250_000  # pixels; larger levels are fitted only where something mixed is made of them
 
 
 @stage(gives="foreground")
@@ -62,29 +63,40 @@ def estimate_foreground(
     """
     rows, cols = alpha.shape
     levels = math.ceil(math.log2(max(rows, cols)))
+    shapes = [(round(rows ** (level / levels)), round(cols ** (level / levels))) for level in range(levels)]
     colors, workers = _mean_colors(image, alpha), threads()
     side = TILE + HALO + SWEEPS[0] + 1
     scratch = np.empty((workers, PLANES * side * side + 6 * side), np.float32)
     foreground, nothing = np.empty_like(image), np.empty((0, 0, 6), np.float32)
-    for level in range(levels):
-        shape = round(rows ** (level / levels)), round(cols ** (level / levels))
-        fitted = np.empty((*shape, 6), np.float32)
-        tiles = _where(np.ones([-(-size // TILE) for size in shape]))
-        sweeps = SWEEPS[max(shape) > SMALL]
+    whole = [(height, width) for height, width in shapes if height * width <= WHOLE]
+
+    def fit(coarse: Array, boxes: Array, size: int, level: Array, out: Array) -> None:
+        sweeps = SWEEPS[size > SMALL]
         fit_level(
-            image, alpha, colors, tiles, TILE, HALO, sweeps, regularization, gradient_weight, scratch,
-            fitted, foreground[:0], workers,
+            image, alpha, coarse, boxes, TILE, HALO, sweeps, regularization, gradient_weight, scratch,
+            level, out, workers,
         )  # fmt: skip
+
+    for shape in whole:
+        fitted = np.empty((*shape, 6), np.float32)
+        fit(colors, _tiles(shape), max(shape), fitted, foreground[:0])
         colors = fitted
     (top, down), (left, along) = between(len(colors), rows), between(colors.shape[1], cols)
     blended = np.empty((workers, 3 * cols + 3), np.float32)
     spread(image, alpha, colors, top, down, left, along, blended, foreground, workers)
-    mixed = np.zeros((-(-rows // TILE), -(-cols // TILE)), np.uint8)
-    mixed_tiles(alpha, TILE, mixed, workers)
-    fit_level(
-        image, alpha, colors, _where(mixed), TILE, HALO, SWEEPS[max(rows, cols) > SMALL],
-        regularization, gradient_weight, scratch, nothing, foreground, workers,
-    )  # fmt: skip
+
+    found = np.zeros((-(-rows // TILE), -(-cols // TILE), 4), np.int32)
+    mixed_boxes(alpha, TILE, found, workers)
+    wanted = [found[found[..., 2] > 0]]
+    fine = (rows, cols)
+    for shape in reversed(shapes[len(whole) :]):
+        wanted.append(_under(wanted[-1], fine, shape))
+        fine = shape
+    for shape in shapes[len(whole) :]:
+        fitted = np.empty((*shape, 6), np.float32)
+        fit(colors, wanted.pop(), max(shape), fitted, foreground[:0])
+        colors = fitted
+    fit(colors, wanted.pop(), max(rows, cols), nothing, foreground)
     return foreground
 
 
@@ -96,6 +108,18 @@ def _mean_colors(image: Array, alpha: Array) -> Array:
     return np.concatenate(means, dtype=np.float32)[None, None]
 
 
-def _where(chosen: Array) -> Array:
-    """Return row and column of the tiles that are not 0, as the kernel takes them."""
-    return np.ascontiguousarray(np.argwhere(chosen), np.int32)
+def _tiles(shape: tuple[int, int], chosen: Array | None = None) -> Array:
+    """Return the tiles of a level as boxes: first row and column, and those behind the last."""
+    every = np.ones([-(-size // TILE) for size in shape]) if chosen is None else chosen
+    first = np.argwhere(every) * TILE
+    return np.ascontiguousarray(np.hstack([first, np.minimum(first + TILE, shape)]), np.int32)
+
+
+def _under(boxes: Array, fine: tuple[int, int], shape: tuple[int, int]) -> Array:
+    """Return the tiles of a level that are read when boxes of the next, finer one are fitted."""
+    first = np.maximum(boxes[:, :2] - HALO, 0) * shape // fine // TILE
+    last = (np.minimum(boxes[:, 2:] + SWEEPS[1], fine) - 1) * shape // fine // TILE
+    read = np.zeros([-(-size // TILE) for size in shape], bool)
+    for (top, left), (bottom, right) in zip(first, last, strict=True):
+        read[top : bottom + 1, left : right + 1] = True
+    return _tiles(shape, read)
