@@ -7,12 +7,12 @@ PLANES: int
 LONGEST: int
 
 def color_sums(image: Floats, alpha: Floats, sums: NDArray[np.float64], threads: int) -> None: ...
-def mixed_tiles(alpha: Floats, side: int, mixed: NDArray[np.uint8], threads: int) -> None: ...
+def mixed_boxes(alpha: Floats, side: int, boxes: NDArray[np.int32], threads: int) -> None: ...
 def fit_level(
     image: Floats,
     alpha: Floats,
     coarse: Floats,
-    tiles: NDArray[np.int32],
+    boxes: NDArray[np.int32],
     side: int,
     halo: int,
     sweeps: int,
