@@ -21,6 +21,7 @@ __all__ = [
     "EngineError",
     "ImageError",
     "LayerError",
+    "MissingModelError",
     "MissingPartError",
     "ModelError",
     "ParamError",
@@ -87,6 +88,10 @@ class VideoError(ImageError):
 
 class ModelError(BgkitError):
     """A network is absent, is not what its card says, or failed while running."""
+
+
+class MissingModelError(ModelError):
+    """A network is unknown, not here yet, or not to be used before its terms are accepted."""
 
 
 class DeadlineError(BgkitError, TimeoutError):

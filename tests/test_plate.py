@@ -379,6 +379,17 @@ def test_a_pale_subject_is_found():
     assert mask[alpha == 0].mean() < 0.02
 
 
+@pytest.mark.parametrize("gray", [0.88, 0.84, 0.8])
+def test_a_gray_thing_with_a_dark_part_is_no_shadow(gray):
+    """A smooth gray garment before white lacks light only, up to a shadow's depth; its hard contour tells."""
+    plate = np.full((300, 400, 3), 0.93, np.float32)
+    garment, tie = soft_disk((300, 400), 150, 200, 90, 2), soft_disk((300, 400), 150, 200, 12, 2)
+    image = over(tie, [0.1, 0.1, 0.15], over(garment, [gray] * 3, plate))
+    mask = clean_plate(noisy(image, 3, 0.004), noisy(plate, 4, 0.004))
+    assert mask[garment == 1].mean() > 0.9
+    assert mask[garment == 0].mean() < 0.02
+
+
 def test_a_light_band_in_a_dark_subject_is_opaque():
     """A pale thread among dark ones before white could be a mixture of dark and white, and is none."""
     plate = np.full((160, 200, 3), 0.95, np.float32)

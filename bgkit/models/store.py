@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bgkit.errors import ModelError, did_you_mean
+from bgkit.errors import MissingModelError, ModelError, did_you_mean
 from bgkit.files import digest_of, home, mismatch, replacing, write_whole
 from bgkit.models.card import Card, parse_card, read_card
 from bgkit.models.fitting import check_card
@@ -88,7 +88,7 @@ def show(name: str) -> Card:
     # By the files' names: an added card that cannot be read is no reason to hide this message.
     known = [path.stem for path in CARDS.glob("*.toml")]
     known += [path.parent.name for path in (home() / "models").glob("*/card.toml")]
-    raise ModelError(
+    raise MissingModelError(
         f"no network named {name!r}{did_you_mean(name, known)} (bgkit models list shows them; a file of yours: "
         "give its path, or bgkit models add FILE --card CARD)"
     )
@@ -117,7 +117,9 @@ def resolve(model: str) -> tuple[Card, Path]:
         return card, path
     if not path.is_file():
         size = f" ({card.file.bytes / 1e6:.0f} MB)" if card.file.url and card.file.bytes else ""
-        raise ModelError(f"the network {model!r} is not here yet: {how_to_get(card, path)}{size}{_terms_of(card)}")
+        raise MissingModelError(
+            f"the network {model!r} is not here yet: {how_to_get(card, path)}{size}{_terms_of(card)}"
+        )
     _check_consent(card, path.parent, how_to_get(card, path), accept=False)
     return card, path
 
@@ -383,7 +385,7 @@ def _check_consent(card: Card, folder: Path, command: str, *, accept: bool) -> N
         return
     if not accept:
         terms = f"{card.license.terms} " if card.license.terms else ""
-        raise ModelError(
+        raise MissingModelError(
             f"the network {card.name!r} is under {card.license.name}: {card.use}. {terms}"
             f"To use it for what its terms allow: {command} --accept-license"
         )

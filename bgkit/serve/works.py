@@ -77,6 +77,7 @@ STATUS: Mapping[type[Exception], int] = {
     QueueFullError: 429,
     StoppedError: 504,
     errors.EngineError: 500,
+    errors.MissingModelError: 404,
     errors.ModelError: 503,
     errors.MissingPartError: 501,
     errors.PipelineError: 409,  # the fields do not go together
@@ -173,4 +174,5 @@ def _explain(outcome: Outcome) -> tuple[int, str]:
         return (413 if "more than the limit" in text else 415 if "is not a picture" in text else 422), text
     if outcome.kind == MemoryError.__name__:
         return 413, "this picture needs more memory than there is"
-    return (503 if outcome.kind == errors.ModelError.__name__ else 422), text
+    kinds = {kind.__name__: STATUS[kind] for kind in (errors.MissingModelError, errors.ModelError)}
+    return kinds.get(outcome.kind, 422), text

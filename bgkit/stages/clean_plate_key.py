@@ -36,6 +36,8 @@ SOLID = 0.8  # mask from which on nothing is missing
 JPEG = (1, 1, 1), (0, -0.344, 1.772), (1.402, -0.714, 0)  # of red, green, blue for one step of Y, Cb and Cr
 ROUNDED = 1.5  # of the error of rounding a block's mean: its slope is lost too, and colors of 16 px are blended
 SOME = 10_000  # pixels of the plate that tell what a step is in dE*uv
+HARD = 0.8  # share of a gray thing's contour to the backdrop that is steeper than a shadow's
+LARGE = 0.2  # share of all that differs from the backdrop that such a thing takes at least
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
 
 Tolerance = Annotated[float, Range(0.1, 200, "dE*uv", ui=(1, 20))]
@@ -174,6 +176,10 @@ def differences(
         wobble = np.float32(3 * misplaced) * _slope(behind[..., 0])
         whole, unshaded = (np.maximum(each - wobble, 0) for each in (whole, unshaded))
     shaded = _shadow(difference, behind, square, whole <= reach, reach, shadow) & (light < 0)
+    gray = (whole > reach) & (unshaded <= reach) & ~shaded
+    unshaded = np.where(
+        _outlined(gray, (whole <= reach) | shaded, dot(difference, behind) / np.sqrt(square)), whole, unshaded
+    )
     return np.where(shaded, unshaded, whole), unshaded, reach
 
 
@@ -206,6 +212,27 @@ def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools,
     reached[0] = False
     grown: Bools = cv2.dilate(reached[label].view(np.uint8), np.ones((9, 9), np.uint8)) > 0
     return grown
+
+
+def _outlined(gray: Bools, backdrop: Bools, lack: Floats) -> Bools:
+    """Return the pieces of what lacks light only that have a hard contour to the backdrop: gray things, no shadows.
+
+    Pieces narrower than seven pixels are contours themselves.
+    """
+    whole = cv2.morphologyEx(gray.view(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))  # noise makes holes
+    core = cv2.erode(whole, np.ones((7, 7), np.uint8))
+    count, label = cv2.connectedComponents(core, connectivity=4)
+    wide = cv2.dilate(label.astype(np.float32), np.ones((9, 9), np.uint8)).astype(np.int32) * whole
+    steepest = STEEPEST * 1000 / float(np.hypot(*backdrop.shape))
+    steep = cv2.dilate((_slope(cv2.GaussianBlur(lack, (0, 0), 1)) > steepest).view(np.uint8), np.ones((5, 5), np.uint8))
+    edge = (wide > 0) & (cv2.dilate(backdrop.view(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+    length = np.bincount(wide[edge], minlength=count)
+    hard = np.bincount(wide[edge], weights=steep[edge], minlength=count)
+    area = np.bincount(wide.ravel(), minlength=count)
+    outlined = (hard > HARD * np.maximum(length, 1)) & (area > LARGE * np.count_nonzero(~backdrop))
+    outlined[0] = False
+    found: Bools = outlined[wide]
+    return found
 
 
 def _coincidence(faint: Bools, light: Floats, behind: Floats, reach: float) -> Bools:
