@@ -47,6 +47,13 @@ QUESTIONS = {
     "what values for alpha_matting_erode_size and foreground threshold": "how-to/coming-from-rembg",
     "replace the background with another image": "gallery/new_background",
     "remove the background of all images in a folder and subfolders": "reference/commands/remove",
+    "black border around the person after pasting onto a new color": "how-to/fringes",
+    "thin blue line around the edge of the product": "how-to/fringes",
+    "scribbles instead of a trimap give a bad result": "how-to/strokes",
+    "loses the wheel of a car, part of the object is missing": "how-to/wrong-subject",
+    "how do I get only the mask": "how-to/transparency",
+    "POST a file to a server in docker": "how-to/serving",
+    "import takes a minute": "how-to/speed",
 }
 
 
