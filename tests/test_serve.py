@@ -89,6 +89,7 @@ def test_preview_begins_at_what_has_changed(client):
         ("pipeline=clasical", 404, "did you mean 'classical'?"),
         ("pipeline=classical&make_trimap.width=900", 422, "make_trimap.width: expected 0..200"),
         ("pipeline=classical&pipelin=x", 422, "pipelin: no such field; did you mean 'pipeline'?"),
+        ("pipeline=classical&layer=&layer=", 422, "layer: expected result or alpha"),
         ("pipeline=classical&layer=all", 422, "layer: expected result or alpha"),
         ("pipeline=classical&preview=0.5", 422, "preview: expected a whole number from 0, got '0.5'"),
         ("pipeline=classical&format=jpg", 409, "a jpg has no transparency"),

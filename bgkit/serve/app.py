@@ -127,6 +127,5 @@ def _answer_error(request: Request, error: Exception) -> JSONResponse:
     request.scope["state"]["fields"]["error"] = text
     if request.url.path.startswith("/v1.0/"):
         return removebg.answer_error(status, text, getattr(error, "code", ""), headers)
-    place = PLACE.match(text)
-    where = {"line": int(place[1]), "column": int(place[2])} if place else {}
+    where = {"line": int(place[1]), "column": int(place[2])} if (place := PLACE.match(text)) else {}
     return JSONResponse({"detail": text, **where}, status, headers)

@@ -36,16 +36,17 @@ class Fields(BaseModel):
         """
         found: dict[str, list[Any]] = {}
         for name, value in given:
-            if value not in ("", None):
-                found.setdefault(name, []).append(value)
+            found.setdefault(name, []).append(value)
         values: dict[str, Any] = {}
-        for name, several in found.items():
+        for name, every in found.items():
             declared = cls.model_fields.get(name)
-            if declared is not None and get_origin(declared.annotation) is list:
+            listed = declared is not None and get_origin(declared.annotation) is list
+            several = [value for value in every if value not in ("", None) or (listed and len(every) > 1)]
+            if listed and several:
                 values[name] = [word.strip() for text in several for word in str(text).split(",")]
             elif any(value != several[0] for value in several):
                 raise ParamError(f"{name}: given {len(several)} times with different values")
-            else:
+            elif several:
                 values[name] = several[0]
         try:
             return cls.model_validate(values)

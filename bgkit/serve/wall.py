@@ -43,8 +43,7 @@ async def stand(wall: There) -> dict[str, Any]:
 )
 async def picture(wall: There, number: int) -> Response:
     """Return the thumbnail of a result."""
-    content = wall.thumbnails.get(number)
-    if not content:
+    if not (content := wall.thumbnails.get(number)):
         raise HTTPException(404, "no such picture, or none any more")
     return Response(content, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
@@ -57,8 +56,7 @@ async def events(wall: There, last_event_id: Annotated[int | None, Header()] = N
         for each in [each for each in list(wall.pictures) if each["number"] > seen]:
             seen = each["number"]
             yield ServerSentEvent(data=each, event="picture", id=str(seen))
-        now = wall.stand()
-        if now != sent:
+        if (now := wall.stand()) != sent:
             sent = now
             yield ServerSentEvent(data=now, event="stand")
         await asyncio.sleep(PAUSE)

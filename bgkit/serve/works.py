@@ -174,5 +174,4 @@ def _explain(outcome: Outcome) -> tuple[int, str]:
         return (413 if "more than the limit" in text else 415 if "is not a picture" in text else 422), text
     if outcome.kind == MemoryError.__name__:
         return 413, "this picture needs more memory than there is"
-    kinds = {kind.__name__: STATUS[kind] for kind in (errors.MissingModelError, errors.ModelError)}
-    return kinds.get(outcome.kind, 422), text
+    return {"MissingModelError": 404, "ModelError": 503}.get(outcome.kind, 422), text
