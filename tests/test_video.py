@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +28,7 @@ from bgkit.layers import Layers
 from bgkit.pipeline import build
 from bgkit.pipelinefile import read_pipeline
 from bgkit.stage import stage
+from bgkit.video.outputs import FilmOutput
 from bgkit.video.record import Record
 
 KEY = build("key", [("luv_threshold", {}), ("composite", {"background": "none"})])
@@ -159,12 +161,13 @@ def test_no_transparency_in_mp4(film, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
 
 
-def stop_after(count):
+def stop_after(count, times=1):
     """A listener that asks to stop after so many frames, as Ctrl-C does."""
 
     def done(number, total):
         if number == count:
-            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
 
     return done
 
@@ -181,6 +184,25 @@ def test_a_stop_leaves_a_film_and_is_resumed(film, tmp_path):
     assert max(np.abs(one - other).max() for one, other in zip(resumed, whole, strict=True)) < 0.01
     assert times == [tick * TICK for tick in UNEVEN]
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_ctrl_c_again_and_again_leaves_the_film(late, film, tmp_path, monkeypatch):
+    """Requests in a row are one, also while the film is put together; a later one ends what hangs, not the film."""
+    finish = FilmOutput.finish
+
+    def disturbed(self, **options):
+        if not late:
+            os.kill(os.getpid(), signal.SIGINT)
+        finish(self, **options)
+
+    monkeypatch.setattr(FilmOutput, "finish", disturbed)
+    if late:
+        monkeypatch.setattr("bgkit.video.running.IMPATIENT", -1.0)
+    with pytest.raises(KeyboardInterrupt) if late else nullcontext():
+        assert bgkit.remove_video(film, tmp_path / "out.mov", KEY, on_done=stop_after(4, times=10)).stopped
+    assert len(read_film(tmp_path / "out.mov")[0]) >= 3
+    assert bgkit.remove_video(film, tmp_path / "out.mov", KEY).frames == 10
 
 
 def test_other_settings_are_not_resumed(film, tmp_path):
@@ -213,8 +235,6 @@ def test_a_last_frame_that_is_broken_begins_anew(state, tmp_path):
 def test_a_killed_run_loses_one_piece(film, tmp_path, monkeypatch):
     """What is whole after a piece is not done again, also where the process died."""
     monkeypatch.setattr("bgkit.video.outputs.PIECE", 3)
-    from bgkit.video.outputs import FilmOutput
-
     def die(number, total):
         if number == 8:
             raise OSError(5, "the disk is gone")

@@ -32,6 +32,8 @@ from bgkit.videofile import Clip, Frame, Reader, open_video
 
 __all__ = ["Film", "Run"]
 
+IMPATIENT = 3.0  # s after a request to stop in which another one says nothing new
+
 
 @dataclass
 class Film:
@@ -82,24 +84,25 @@ class Run:
         film.frames = film.resumed = record.frames if record is not None else 0
         writer = Behind(output)
         frames = ahead(reader.frames(film.frames), may=self.clip.again)  # a pipe's next frame may never come
-        try:
-            with _stop_requests() as stops, closing(frames):
-                for frame in frames:
-                    picture, previous = self._do(frame, previous)
-                    writer.write(picture, frame.ticks, frame.length, previous)
-                    film.frames = frame.number + 1
-                    if self.on_done is not None:
-                        self.on_done(film.frames, self.clip.count)
-                    if stops:
-                        film.stopped = self.clip.again  # a camera has no end of its own
-                        self.news("stopping: putting together what is done")
-                        break
-        except BaseException:
-            with suppress(BgkitError, OSError):
-                writer.finish(whole=False, short=True)
-            raise
-        film.problem = reader.problem
-        writer.finish(whole=not film.stopped, short=film.stopped or bool(film.problem))
+        with _stop_requests() as stops:
+            try:
+                with closing(frames):
+                    for frame in frames:
+                        picture, previous = self._do(frame, previous)
+                        writer.write(picture, frame.ticks, frame.length, previous)
+                        film.frames = frame.number + 1
+                        if self.on_done is not None:
+                            self.on_done(film.frames, self.clip.count)
+                        if stops:
+                            film.stopped = self.clip.again  # a camera has no end of its own
+                            self.news("stopping: putting together what is done")
+                            break
+            except BaseException:
+                with suppress(BgkitError, OSError):
+                    writer.finish(whole=False, short=True)
+                raise
+            film.problem = reader.problem
+            writer.finish(whole=not film.stopped, short=film.stopped or bool(film.problem))
         if writer.note:
             film.notes.append(writer.note)
         return film
@@ -235,17 +238,21 @@ def _cover(picture: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]
 
 
 @contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Yield a list that gets an entry when the user or the system asks to stop; a second request stops at once."""
-    stops: list[int] = []
+def _stop_requests() -> Iterator[list[float]]:
+    """Yield a list that gets the time when the user or the system asks to stop.
+
+    Asking again stops at once, but not within :data:`IMPATIENT`: several requests in a row mean the first.
+    """
+    stops: list[float] = []
     if threading.current_thread() is not threading.main_thread():
         yield stops
         return
 
     def hear(number: int, frame: FrameType | None) -> None:
-        if stops:
+        if not stops:
+            stops.append(time.monotonic())
+        elif time.monotonic() - stops[0] > IMPATIENT:
             raise KeyboardInterrupt
-        stops.append(number)
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
