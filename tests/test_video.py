@@ -235,6 +235,7 @@ def test_a_last_frame_that_is_broken_begins_anew(state, tmp_path):
 def test_a_killed_run_loses_one_piece(film, tmp_path, monkeypatch):
     """What is whole after a piece is not done again, also where the process died."""
     monkeypatch.setattr("bgkit.video.outputs.PIECE", 3)
+
     def die(number, total):
         if number == 8:
             raise OSError(5, "the disk is gone")
