@@ -140,7 +140,10 @@ class _Brief(reprlib.Repr):
         self.maxlevel, self.maxstring, self.maxother = 3, 80, 80
 
     def repr_int(self, x: int, level: int) -> str:
-        return repr(x) if abs(x) < 10**40 else f"a number of {int(x.bit_length() * 0.30103) + 1} digits"
+        if abs(x) < 10**40:
+            return repr(x)
+        least = int((x.bit_length() - 1) * 0.30102999) + 1  # text of so many digits is refused by Python itself
+        return f"a number of {least + (abs(x) >= 10**least)} digits"
 
 
 _brief = _Brief()
@@ -149,8 +152,8 @@ _brief = _Brief()
 def brief(value: object) -> str:
     """Return ``repr(value)`` cut to what a message has room for.
 
-    >>> brief(list(range(1000))), brief(10**5000)
-    ('[0, 1, 2, 3, 4, 5, ...]', 'a number of 5001 digits')
+    >>> brief(list(range(1000))), brief(10**5000 - 1)
+    ('[0, 1, 2, 3, 4, 5, ...]', 'a number of 5000 digits')
     """
     return cut(_brief.repr(value), 200)
 

@@ -14,12 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["subject_box", "subject_window"]
+__all__ = ["subject_box"]
 
 SIDE = 1000  # px, to which a larger mask is reduced before its pieces are looked for: 3 ms instead of 30 at 12 MP
 SPECK = 0.01  # of the largest piece; what is smaller is no part of the subject
-MARGIN = 0.25  # of the box's longer side: backdrop that a window shows around its subject
-SMALL = 0.5  # of the picture that a window covers at most; those of our studio shots cover 0.67 and more
 
 
 def subject_box(mask: NDArray[Any]) -> tuple[int, int]:
@@ -44,37 +42,6 @@ def subject_box(mask: NDArray[Any]) -> tuple[int, int]:
     """
     rows, cols = _found(mask)
     return rows.stop - rows.start, cols.stop - cols.start
-
-
-def subject_window(mask: NDArray[Any]) -> tuple[slice, slice] | None:
-    """Return the rows and columns of a window around a subject that is small in its picture.
-
-    Parameters
-    ----------
-    mask : array of shape (M, N)
-        Probability of foreground, as for :func:`subject_box`.
-
-    Returns
-    -------
-    tuple of slice or None
-        The subject's box with a quarter of its longer side on each side; None where that is more than half of the
-        picture, or there is no subject.
-
-    Examples
-    --------
-    >>> mask = np.zeros((30, 400))
-    >>> mask[5:25, 40:90] = 1
-    >>> subject_window(mask)
-    (slice(0, 30, None), slice(27, 103, None))
-    """
-    box = _found(mask)
-    margin = math.ceil(MARGIN * max(side.stop - side.start for side in box))
-    rows, cols = (
-        slice(max(0, side.start - margin), min(length, side.stop + margin))
-        for side, length in zip(box, mask.shape, strict=True)
-    )
-    covered = (rows.stop - rows.start) * (cols.stop - cols.start)
-    return (rows, cols) if covered <= SMALL * mask.size else None
 
 
 def _found(mask: NDArray[Any]) -> tuple[slice, slice]:

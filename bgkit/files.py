@@ -230,8 +230,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file, whole or not at all; text is UTF-8, with what it cannot hold escaped. OSError is not caught."""
-    with replacing(path) as part:
+    with _named(path), replacing(path) as part:
         part.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file in an OSError that names none, as that of a full disk does when bytes are written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 class JsonLines:
@@ -253,7 +264,8 @@ class JsonLines:
         """Write one line; OSError is not caught, also of a disk that took a part of the line only."""
         line = b"\n" * self.torn + json.dumps(value).encode() + b"\n"
         self.torn = True
-        self.torn = self.file.write(line) != len(line)
+        with _named(self.path):
+            self.torn = self.file.write(line) != len(line)
         if self.torn:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 

@@ -200,6 +200,21 @@ class Layers:
             arrays[name] = None if array is None else cv2.resize(array, (cols, rows), interpolation=how)
         return replace(whole, **arrays, facts=self.facts)
 
+    def within(self, window: tuple[slice, slice]) -> Self:
+        """Return the layers of a part of the picture, given by its rows and columns; a frame before it is left out."""
+        arrays: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[window]) for name in self.given()}
+        return type(self)(**arrays, facts=self.facts)
+
+    def put_back(self, whole: Self, window: tuple[slice, slice]) -> Self:
+        """Return ``whole`` with the mask, trimap, alpha and facts of these layers, from a window; background around."""
+        arrays: dict[str, Any] = {}
+        for name in ("mask", "trimap", "alpha"):
+            array = getattr(self, name)
+            if array is not None:
+                arrays[name] = np.zeros(whole.image.shape[:2], LAYERS[name].dtype)
+                arrays[name][window] = array
+        return replace(whole, **arrays, facts=self.facts)
+
     def to_bytes(
         self, format: str = "png", layer: str = "result", *, depth: int | None = None, metadata: str = "credit"
     ) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bgkit import deadline, evidence, findings, stages
+from bgkit.backdrop.window import subject_window
 from bgkit.deadline import limited
 from bgkit.errors import BgkitError, PipelineError, did_you_mean
 from bgkit.layers import LAYERS, Array, Layers, check_layer
@@ -44,6 +45,7 @@ MERGES: Mapping[str, Callable[[Array, Array], Array]] = {
     "odds": _odds,
 }
 COARSE = 3_000_000  # pixels of the copy on which a larger picture's mask and trimap are found
+CUT = 0.1  # opacity on the edge of a window around a subject, from which on there is more of it beyond
 EVIDENCE = "evidence"  # the merge that looks at the picture, too: the new mask is a key, the one so far a network's
 
 
@@ -177,8 +179,9 @@ class Pipeline:
         Layers
             Every layer that was made, or the image and those to ``keep``. Without a matting stage ``alpha`` is the
             mask. If the pipeline has ``checks``, ``facts["findings"]`` holds their results (:mod:`bgkit.findings`).
-            Steps that lead to a trimap work on a copy of 3 megapixels if the picture is larger; ``on_step`` and
-            ``trail`` then get the layers of that copy.
+            Steps up to the first matte see only the window around a subject that is small on a plain backdrop
+            (:mod:`bgkit.backdrop.window`), and those up to a trimap a copy of 3 megapixels of what is larger;
+            ``on_step`` and ``trail`` then get the layers of that window or copy.
 
         Raises
         ------
@@ -210,10 +213,16 @@ class Pipeline:
         if trail is not None:
             del trail[done:]
         coarse, whole = _on_a_copy(steps), layers
-        for index, step in enumerate(steps):
+        near, window, around = _near_the_subject(steps), None, layers
+        index = 0
+        while index < len(steps):
+            step = steps[index]
             if "alpha" in step.stage.needs:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
+            if near and index == near.start:
+                window, around = _window(layers), layers
+                layers = layers if window is None else layers.within(window)
             if coarse and index == coarse.start:
                 whole, layers = layers, layers.reduced(COARSE)
             if trail is None:
@@ -225,12 +234,21 @@ class Pipeline:
                 trail.append((step, layers))
             if index == coarse.stop - 1 and layers.image.shape != whole.image.shape:
                 layers = layers.enlarged_to(whole)
+            if window is not None and index == near.stop - 1:
+                if _is_cut(layers, window, around):
+                    layers, index, near, window = around, near.start, range(0), None
+                    if trail is not None:
+                        done = min(done, index)
+                        del trail[index:]
+                    continue
+                layers = layers.put_back(around, window)
+            index += 1
             seconds = time.perf_counter() - started
             log.debug("%s: %s: %.3f s", self.name, step.name, seconds)
             if on_step is not None:
                 on_step(step, layers, seconds)
             if keep is not None:
-                layers = _without_unread(layers, steps[index + 1 :], {*keep, *(("alpha",) if self.checks else ())})
+                layers = _without_unread(layers, steps[index:], {*keep, *(("alpha",) if self.checks else ())})
         layers = _with_alpha(layers)
         if picture is not None:
             found = findings.measure(self.checks, picture, layers)
@@ -441,6 +459,41 @@ def _on_a_copy(steps: Sequence[Step]) -> range:
                 start -= 1
             return range(start, end + 1) if start < end else range(0)
     return range(0)
+
+
+def _near_the_subject(steps: Sequence[Step]) -> range:
+    """Return which steps, one after another, find mask, trimap and matte, and may see a part of the picture alone."""
+
+    def finds(step: Step) -> bool:
+        return step.stage.gives in ("mask", "trimap") or "trimap" in step.stage.needs
+
+    start = next((index for index, step in enumerate(steps) if finds(step)), len(steps))
+    end = next((index for index in range(start, len(steps)) if not finds(steps[index])), len(steps))
+    return range(start, end)
+
+
+def _window(layers: Layers) -> tuple[slice, slice] | None:
+    """Return the window around a subject that is small in its picture, if it holds all that was brought."""
+    if not set(layers.given()) <= {"image", "plate", "opacity", "mask", "trimap"}:
+        return None
+    window = subject_window(layers.image)
+    if window is None:
+        return None
+    brought = [array for array in (layers.mask, layers.trimap) if array is not None]
+    return window if all(np.count_nonzero(each[window]) == np.count_nonzero(each) for each in brought) else None
+
+
+def _is_cut(layers: Layers, window: tuple[slice, slice], around: Layers) -> bool:
+    """Return whether a subject reaches the edge of its window where the picture goes on: then there is more of it."""
+    found = layers.mask if layers.alpha is None else layers.alpha
+    if found is None:
+        return False
+    edges = ((window[0], 0, found), (window[1], 1, found.T))
+    return any(
+        (side.start > 0 and bool((array[0] > CUT).any()))
+        or (side.stop < around.image.shape[axis] and bool((array[-1] > CUT).any()))
+        for side, axis, array in edges
+    )
 
 
 def _without_unread(layers: Layers, steps: Sequence[Step], kept: set[str]) -> Layers:

@@ -56,11 +56,22 @@ def picture(folder, name="a.png"):
     return path
 
 
-def test_an_endless_network_is_stopped(endless):
-    """The library's deadline reaches into ONNX Runtime, and the error names the step."""
+def test_an_endless_network_is_stopped(endless, capfd):
+    """The library's deadline reaches into ONNX Runtime, which says nothing on its own; the error names the step."""
     chain = read_pipeline(f"bgkit: 1\nstages: [cnn_mask: {{model: '{endless}'}}, composite]\n")
     with pytest.raises(DeadlineError, match=r"^cnn_mask: stopped, because the picture took longer than 0.5 s"):
         bgkit.remove(np.zeros((16, 16, 3)), chain, timeout=0.5)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_film_with_an_endless_network(endless, tmp_path):
+    """The process that does its frames has stopped by itself, and has not died; the step is named, exit status 1."""
+    picture(tmp_path / "in", "0.png")
+    (tmp_path / "p.yaml").write_text(f"bgkit: 1\nstages: [cnn_mask: {{model: '{endless}'}}, composite]\n")
+    args = ["video", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-p", str(tmp_path / "p.yaml")]
+    result = CliRunner().invoke(app, [*args, "--timeout", "0.5"])
+    assert result.exit_code == 1, result.output
+    assert "frame 1 (0:00.00): cnn_mask: stopped, because the picture took longer than 0.5 s" in result.stderr
 
 
 def test_the_session_is_good_after_a_stop(endless):

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bgkit.extent import subject_box, subject_window
-from bgkit.pipelinefile import load_pipeline
-from bgkit.stages.clean_plate_key import backdrop_key
-from bgkit.stages.color_key import luv_threshold
+from bgkit.backdrop.window import subject_window
+from bgkit.extent import subject_box
+from bgkit.pipelinefile import load_pipeline, read_pipeline
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (60, 4000), (5000, 90), (2500, 3000)])
@@ -47,26 +46,55 @@ def test_a_subject_that_fills_the_picture(shape):
     assert subject_box(np.ones(shape)) == shape
 
 
+def on_white(mask: np.ndarray) -> np.ndarray:
+    """A dark thing where the mask is 1, on light gray with noise."""
+    noise = np.random.default_rng(0).normal(0, 0.004, (*mask.shape, 3))
+    return (np.where(mask[..., None] > 0, 0.2, 0.9) + noise).astype(np.float32)
+
+
 @pytest.mark.parametrize(
-    ("shape", "window"),
+    ("shape", "box", "window"),
     [
-        ((400, 600), (slice(92, 148), slice(7, 83))),  # 30 x 50 px with a quarter of 50 on each side
-        ((140, 600), (slice(92, 140), slice(7, 83))),  # as far as the picture goes
-        ((140, 75), None),  # more than a third of the picture, so with its surroundings more than half
+        ((400, 600), np.s_[105:205, 20:100], (slice(88, 224), slice(0, 120))),  # 15 of 100 px more, in blocks of 8
+        ((210, 600), np.s_[105:205, 20:100], (slice(88, 210), slice(0, 120))),  # as far as the picture goes
+        ((210, 200), np.s_[5:205, 20:190], None),  # more than half of the picture
+        ((63, 600), np.s_[20:50, 20:50], None),  # too low to show much of a backdrop
     ],
 )
-def test_window_around_a_small_subject(shape, window):
+def test_window_around_a_small_subject(shape, box, window):
     """A small subject has a window with some of its surroundings, a large one has none."""
     mask = np.zeros(shape)
-    mask[105:135, 20:70] = 1
-    if window is None:
-        mask[40:135, 20:70] = 1
-    assert subject_window(mask) == window
+    mask[box] = 1
+    assert subject_window(on_white(mask)) == window
 
 
 def test_no_window_without_a_subject():
-    """An empty mask asks for no closer look."""
-    assert subject_window(np.zeros((30, 40))) is None
+    """An empty picture asks for no closer look, nor does one whose ground is not plain."""
+    assert subject_window(on_white(np.zeros((300, 400)))) is None
+    assert subject_window(np.random.default_rng(0).random((300, 400, 3), np.float32)) is None
+
+
+def test_what_a_chain_keeps_is_in_the_window():
+    """An earring away from its owner is no speck to ``remove_small``, so the window holds it; dust it need not."""
+    mask = np.zeros((1000, 1000))
+    mask[200:600, 100:500] = mask[700:705, 600:605] = 1
+    rows, cols = subject_window(on_white(mask)) or (slice(0), slice(0))
+    assert rows.stop >= 705 and cols.stop >= 605
+    mask[700:705, 600:605] = 0
+    mask[700, 600] = 1
+    assert subject_window(on_white(mask)) == (slice(136, 664), slice(32, 568))
+
+
+def test_more_than_the_window_shows():
+    """What reaches the edge of its window is done again on the whole picture: a wall that keeps fading away."""
+    image = on_white(np.zeros((300, 900)))
+    image[100:200, 100:200] = 0.2
+    mask = np.zeros((300, 900), np.float32)
+    mask[100:200, 100:800] = 1
+    assert subject_window(image) is not None
+    chain = read_pipeline("bgkit: 1\nstages: [remove_small, make_trimap, closed_form_matting]")
+    found = chain.run(image, mask=mask)
+    assert found.alpha[150, 700] == 1
 
 
 @pytest.mark.parametrize("shape", [(160, 1920), (640, 640)])
@@ -93,9 +121,9 @@ def test_a_padded_shot_gives_what_the_shot_gives(pipeline, shape):
 
 
 @pytest.mark.parametrize(
-    ("key", "values", "most"), [(backdrop_key, {}, 0.0005), (luv_threshold, {"tolerance": 4.0, "contrast": 0.6}, 0.01)]
+    ("key", "most"), [("backdrop_key", 0.0005), ("luv_threshold: {tolerance: 4.0, contrast: 0.6}", 0.01)]
 )
-def test_a_key_sees_a_small_subject_as_if_it_filled_the_picture(key, values, most):
+def test_a_key_sees_a_small_subject_as_if_it_filled_the_picture(key, most):
     """A pale card in light that falls off is keyed as alone, on a canvas of 16 times the area with more noise."""
     rows, cols = np.mgrid[-1:1:120j, -1:1:160j]
     shot = (0.9 - 0.015 * (rows**2 + cols**2))[..., None] * np.ones(3)
@@ -104,7 +132,8 @@ def test_a_key_sees_a_small_subject_as_if_it_filled_the_picture(key, values, mos
     canvas += np.random.default_rng(1).normal(0, 0.006, canvas.shape)
     canvas[180:300, 240:400] = shot + np.random.default_rng(0).normal(0, 0.002, shot.shape)
     canvas = canvas.clip(0, 1).astype(np.float32)
-    alone = key(np.ascontiguousarray(canvas[180:300, 240:400]), **values)
+    chain = read_pipeline(f"bgkit: 1\nstages:\n  - {key}")
+    alone = chain.run(np.ascontiguousarray(canvas[180:300, 240:400])).mask
     card = np.s_[220:260, 290:350]
     assert alone[40:80, 50:110].mean() > 0.9
-    assert np.abs(key(canvas, **values)[card] - alone[40:80, 50:110]).mean() < most
+    assert np.abs(chain.run(canvas).mask[card] - alone[40:80, 50:110]).mean() < most

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -138,6 +139,24 @@ def test_a_full_disk(small, workers):
     assert all(cv2.imread(f"small/out/{name}", -1).shape == (100, 200, 4) for name in standing)
     subprocess.run(["mount", "-o", "remount,size=4m", "small"], check=True)
     assert f"{10 - len(standing)} done, {len(standing)} skipped" in remove("in", "-o", "small/out")
+
+
+def test_a_full_disk_under_the_journal_alone(small):
+    """Results that no journal knows would be kept when their pictures change: said, with exit status 1."""
+    draw(Path("in/a.png"))
+    Path("out").mkdir()
+    for place in ("small/journal", "out/.bgkit.jsonl"):
+        Path(place).touch()
+    with Path("small/fill").open("wb", buffering=0) as fill, suppress(OSError):
+        while fill.write(bytes(1024)):
+            pass
+    subprocess.run(["mount", "--bind", "small/journal", "out/.bgkit.jsonl"], check=True)
+    try:
+        message = remove("in", "-o", "out", status=1)
+    finally:
+        subprocess.run(["umount", "out/.bgkit.jsonl"], check=True)
+    assert "out/.bgkit.jsonl: cannot be written any further: No space left on device" in message
+    assert Path("out/a.png").exists()
 
 
 def test_a_read_only_output(small):

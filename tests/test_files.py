@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,14 @@ def test_a_line_that_a_full_disk_cut_is_an_error(tmp_path, monkeypatch):
         monkeypatch.setattr(lines, "file", real)
         lines.append({"b": 2})
     assert read_lines(path) == [{"b": 2}]
+
+
+def test_a_full_disk_names_the_file():
+    """What Python says of it has no name: it wrote to an open file."""
+    lines = JsonLines(Path("/dev/full"))
+    with pytest.raises(OSError, match="space") as caught, lines:
+        lines.append({"a": 1})
+    assert caught.value.filename == "/dev/full"
 
 
 def test_a_lock_is_held_once(tmp_path):

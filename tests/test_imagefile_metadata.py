@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from picture_files import needs_avif, saved, scene
 from PIL import ExifTags, Image, IptcImagePlugin
+from PIL.PngImagePlugin import PngInfo
 
 import bgkit
 from bgkit.cli import app
@@ -119,6 +120,26 @@ def test_nothing_of_the_old_pixels(form, metadata):
     inner = tags.get_ifd(ExifTags.IFD.Exif)
     assert inner[0xA001] == 1 and 0x927C not in inner
     assert b"Thumbnails" not in xmp_of(again) and b"Orientation" not in xmp_of(again)
+
+
+@pytest.mark.parametrize("block", [b"", exif()])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", pytest.param("AVIF", marks=needs_avif)])
+def test_only_exif_turns(form, block):
+    """An orientation in XMP is of pixels that were turned long ago: as in browsers, EXIF alone counts, or its lack."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="8" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"/></x:xmpmeta>'
+    options = {"xmp": xmp}
+    if form == "PNG":
+        options = {"pnginfo": PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
+    options |= {"exif": block} if block else {}
+    picture = read_picture(saved(scene(), form, **options))
+    assert picture.image.shape == ((40, 24, 3) if block else (24, 40, 3))
+
+
+def test_a_tiff_says_nothing_of_its_own(capfd, caplog):
+    """What tifffile would report of tags that bgkit writes itself does not reach the terminal."""
+    carried(saved(scene(), "JPEG", exif=exif(), xmp=XMP), "tiff", "all")
+    assert capfd.readouterr().err == "" and not caplog.records
 
 
 @pytest.mark.parametrize("form", HOLDING)

@@ -74,6 +74,14 @@ def test_urls_have_the_manners_of_paths():
     assert place_of("C:a.jpg") == Path("C:a.jpg")
 
 
+def test_a_picture_over_http_is_not_read_for_links(monkeypatch):
+    """To ask fsspec whether it is a folder would read it whole, however long it goes on."""
+    monkeypatch.setattr(places, "_store", lambda url: pytest.fail("asked"))
+    assert not places.is_folder(Url("http://h/a.jpg")) and not places.is_folder(Url("https://h/a.jpg?in=x/"))
+    with pytest.raises(pytest.fail.Exception, match="asked"):
+        places.is_folder(Url("https://h/shots/?all=1"))
+
+
 @pytest.mark.parametrize("store", ["memory://", "shop://"])
 def test_a_folder_of_a_store(store):
     """The tree is kept, hidden names and other files are left out, and results are pictures with transparency."""

@@ -6,7 +6,8 @@
                             and position
 
 ``surface`` serves the color keys, light and the report on a shot; ``plate`` whoever compares picture and plate;
-``sampling`` mattes against a known background, and has the soft ramp of contrast that keys share.
+``sampling`` mattes against a known background, and has the soft ramp of contrast that keys share; ``window`` is what a
+chain looks at where the subject is small.
 """
 
 from bgkit.backdrop.surface import Backdrop, estimate_backdrop, estimate_plate

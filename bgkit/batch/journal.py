@@ -76,7 +76,7 @@ class Journal:
         return "good" if made == (self.digest, self.layer, job.page, self.metadata) else "other"
 
     def add(self, outcome: Outcome) -> None:
-        """Take in what became of a job."""
+        """Take in what became of a job. OSError of a full disk is not caught: a later change would go unnoticed."""
         if self.file is None or outcome.status != "done":
             return
         record = {
@@ -89,8 +89,7 @@ class Journal:
             "metadata": self.metadata,
             "page": outcome.job.page,
         }
-        with suppress(OSError):  # the disk is full: the result itself counts
-            self.file.append(record)
+        self.file.append(record)
 
     def _name(self, job: Job) -> str:
         if isinstance(job.output, Path):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any
 
-from bgkit.errors import BgkitError, MissingPartError, PlanError, did_you_mean
+from bgkit.errors import BgkitError, MissingPartError, PlanError, cut, did_you_mean
 from bgkit.files import local_path, part_name, write_whole
 
 __all__ = [
@@ -156,7 +156,7 @@ def _with_reason(url: Url) -> Iterator[None]:
         raise
     except Exception as error:
         text = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise OSError(0, text, str(url)) from error
+        raise OSError(0, cut(text, 400), str(url)) from error
 
 
 def _stamp(info: Mapping[str, Any]) -> Stamp:
@@ -194,9 +194,14 @@ def _urls(root: Url, path: str, found: Mapping[str, Mapping[str, Any]]) -> dict[
 
 
 def is_folder(place: Place) -> bool:
-    """Tell a folder that is there from a file, and from nothing."""
+    """Tell a folder that is there from a file, and from nothing; of HTTP an index page, whose address ends with ``/``.
+
+    To ask fsspec of an address of HTTP is to read all that is there, in search of links: a picture, or without an end.
+    """
     if isinstance(place, Path):
         return place.is_dir()
+    if place.protocol in ("http", "https") and not place.text.partition("?")[0].endswith("/"):
+        return False
     fs, path = _store(place)
     with _with_reason(place):
         return bool(fs.isdir(path))

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from bgkit import __version__
-from bgkit.errors import BgkitError, EngineError, ImageError, LayerError, cut, did_you_mean, printable
+from bgkit.errors import BgkitError, DeadlineError, EngineError, ImageError, LayerError, cut, did_you_mean, printable
 
 __all__ = ["app", "main"]
 
@@ -42,7 +42,12 @@ COMMANDS = {
 }
 
 NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # what the system says of impossible names
-STATUS = {EngineError: 1, ImageError: 1, LayerError: 1}  # of an error that reaches this surface; any other: 2
+STATUS = {
+    DeadlineError: 1,
+    EngineError: 1,
+    ImageError: 1,
+    LayerError: 1,
+}  # of an error that reaches this surface; any other: 2
 
 
 class App(click.Group):

@@ -270,10 +270,10 @@ def _write_tiff(
 
     alpha = array.ndim == 3 and array.shape[2] == 4
     below = [pointer for pointer in (EXIF, GPS) if blocks.tags.get(pointer)]
-    plain = {tag: value for tag, value in blocks.tags.get(0, {}).items() if tag not in _OF_TIFF}
+    plain = {tag: value for tag, value in blocks.tags.get(0, {}).items() if tag not in {*_OF_TIFF, EXIF, GPS}}
     plain |= {XMP: (1, blocks.xmp)} if blocks.xmp else {}
     plain |= {IPTC: (7, blocks.iptc)} if blocks.iptc else {}
-    plain |= {pointer - 1: (4, bytes(4)) for pointer in below}  # tifffile drops the tags themselves
+    plain |= {pointer - 1: (4, bytes(4)) for pointer in below}  # tifffile drops the tags themselves, aloud
     extra = [(tag, kind, len(content) // SIZES[kind], content, True) for tag, (kind, content) in plain.items()]
     with tifffile.TiffWriter(file, byteorder="<") as writer:
         writer.write(

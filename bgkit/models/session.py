@@ -236,6 +236,7 @@ class Network:
         import onnxruntime
 
         options = onnxruntime.RunOptions()
+        options.log_severity_level = 4  # what goes wrong is raised, too; the terminal is not ONNX Runtime's
         with stopping(lambda: setattr(options, "terminate", True)):
             try:
                 found: list[Array] = self._session.run(self.outputs, named, options)

@@ -21,7 +21,6 @@ from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import opacity
 from bgkit.color import dot
 from bgkit.deblocking import quantization
-from bgkit.extent import subject_window
 from bgkit.params import Range
 from bgkit.stage import note, stage
 
@@ -117,9 +116,7 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
 
     Notes
     -----
-    ``clean_plate`` with :func:`bgkit.backdrop.estimate_backdrop` for a plate. A subject that is small in the picture is
-    keyed again in a window around it, as if that were the picture: surface, noise and the reach of shadows do not
-    depend on how much backdrop lies around it.
+    ``clean_plate`` with :func:`bgkit.backdrop.estimate_backdrop` for a plate.
 
     Examples
     --------
@@ -130,13 +127,8 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     """
     backdrop = estimate_backdrop(image)
     coarse = quantization(image)
-    mask = _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0, coarse)
-    window = subject_window(mask) if backdrop.plain else None
-    if window is not None:
-        near = np.ascontiguousarray(image[window])
-        mask[window] = _key(near, estimate_backdrop(near).plate(near.shape), tolerance, shadow, 0.0, coarse)
     note(border_share=backdrop.border_share)
-    return mask
+    return _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0, coarse)
 
 
 def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, coarse: float) -> Floats:

@@ -24,12 +24,11 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from bgkit.backdrop import estimate_backdrop, estimate_plate
+from bgkit.backdrop import estimate_plate
 from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import local_background, sample_alpha
-from bgkit.deblocking import SIDE, blockiness, without_blocks
+from bgkit.deblocking import blockiness, without_blocks
 from bgkit.errors import ConvergenceWarning
-from bgkit.extent import subject_window
 from bgkit.laplacian import solve
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
@@ -184,9 +183,8 @@ def plate_matting(
     Notes
     -----
     The minimum of ``a' L a + trust * sum c (a - s)²``, with L the matting Laplacian, and s and c the alpha and its
-    confidence that :func:`bgkit.backdrop.sampling.sample_alpha` gives for each pixel. Where the subject is small on a
-    plain backdrop and no plate is given, the backdrop is fitted in a window around it. More than 250,000 unknown
-    pixels are solved on a reduced copy, as by :func:`closed_form_matting`.
+    confidence that :func:`bgkit.backdrop.sampling.sample_alpha` gives for each pixel. More than 250,000
+    unknown pixels are solved on a reduced copy, as by :func:`closed_form_matting`.
 
     References
     ----------
@@ -204,15 +202,6 @@ def plate_matting(
     if not unknown.any() or not subject.any():
         note(iterations=0, residual=0.0, error=0.0, unknown=int(unknown.sum()))
         return alpha
-    solving = alpha
-    window = subject_window(trimap != BACKGROUND) if plate is None and estimate_backdrop(image).plain else None
-    if window is not None:  # from a block's corner, see bgkit.deblocking
-        rows, cols = (slice(side.start // SIDE * SIDE, side.stop) for side in window)
-        window = rows, cols
-    if window is not None and np.count_nonzero(unknown[window]) == np.count_nonzero(unknown):
-        solving = alpha[window]
-        image, trimap, unknown = (np.ascontiguousarray(each[window]) for each in (image, trimap, unknown))
-        mask = None if mask is None else np.ascontiguousarray(mask[window])
     whole = trimap.size <= WHOLE
     guides = [] if plate is None else [match_plate(image, plate).plate if whole else plate]
     if key and mask is not None:
@@ -230,7 +219,7 @@ def plate_matting(
         del behind, guides  # the solve needs the room
         return _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
 
-    solving[unknown] = _coarse_to_fine(matte, image, trimap, *guides)
+    alpha[unknown] = _coarse_to_fine(matte, image, trimap, *guides)
     return alpha
 
 

@@ -21,7 +21,6 @@ from bgkit.backdrop.sampling import ramp
 from bgkit.backdrop.surface import terms
 from bgkit.color import dot, luv_from_srgb, parse_color
 from bgkit.errors import ParamError
-from bgkit.extent import subject_window
 from bgkit.params import Color, Range
 from bgkit.stage import note, stage
 from bgkit.threads import threads
@@ -99,8 +98,6 @@ def luv_threshold(
     0.5 dE*uv from pixel to pixel, on a way that leads to the lit backdrop; or d without shadows is less than
     half of the greatest d within 5 % of the diagonal.
 
-    A subject that is small on a plain backdrop is keyed again in a window around it, as if that were the picture.
-
     It cannot tell a subject of the backdrop's own color from the backdrop; skin before beige or a
     white shirt before white need ``connected``, or a network beside it (``merge: mean``).
 
@@ -123,10 +120,6 @@ def luv_threshold(
     else:
         backdrop = estimate_backdrop(image, witnesses=key)
         mask = _surface_key(image, backdrop, tolerance, rise, contrast, shadow)
-        window = subject_window(mask) if backdrop.plain else None
-        if window is not None:
-            near = np.ascontiguousarray(image[window])
-            mask[window] = _surface_key(near, estimate_backdrop(near, key), tolerance, rise, contrast, shadow)
         note(noise=backdrop.noise, border_share=backdrop.border_share, surfaces=1 if backdrop.line is None else 2)
     if connected:
         mask = _connected(mask)

@@ -53,24 +53,28 @@ class Apart:
         before = layers.previous
         last = None if before is None else {name: getattr(before, name) for name in before.given()}
         done: list[str] = []
+        answer: tuple[str, Any] | None = None
         end: float | None = None  # no limit until the process has loaded what it needs
         try:
             line.send((given, last, keep, brought))
-            while line.poll(None if end is None else max(0.0, end - time.monotonic())):
+            while answer is None and line.poll(None if end is None else max(0.0, end - time.monotonic())):
                 kind, content = line.recv()
                 if kind == "begun":
                     end = time.monotonic() + self.work.timeout + GRACE
                 elif kind == "step":
                     done.append(content)
-                elif kind == "failed":
-                    raise content
                 else:
-                    made, facts, heard = content
-                    for text in heard:
-                        warnings.warn(text, UserWarning, stacklevel=2)
-                    return Layers(**made, facts=facts)
+                    answer = kind, content
         except (EOFError, OSError):
             raise VideoError(f"the process that does the frames died ({self._end()}); perhaps out of memory") from None
+        if answer is not None:
+            kind, content = answer
+            if kind == "failed":  # a DeadlineError is an OSError, too, and no death of the process
+                raise content
+            made, facts, heard = content
+            for text in heard:
+                warnings.warn(text, UserWarning, stacklevel=2)
+            return Layers(**made, facts=facts)
         self._end(kill=True)
         steps = [step.name for step in self.work.pipeline.plan((*given, *brought))]
         raise late(self.work.timeout).at(steps[min(len(done), len(steps) - 1)])

@@ -1,0 +1,82 @@
+"""The window in which a subject that is small on a plain backdrop is looked at, as if that were the picture.
+
+What the steps of a chain know of a backdrop (its surface and noise, how far shadows reach, the copy they work on) would
+come from the whole canvas otherwise, and a network would see little of the subject.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.backdrop.surface import estimate_backdrop
+from bgkit.color import dot
+from bgkit.deblocking import SIDE
+from bgkit.extent import subject_box
+
+__all__ = ["subject_window"]
+
+LONG = 1000  # px, long side of the copy on which the subject is looked for
+DIFFERENT = 3.0  # dE*uv from the backdrop: less than any key's tolerance, noise apart
+SPECK = 1e-4  # of the box around the large pieces: what is smaller, chains take for dirt too (remove_small)
+MARGIN = 0.15  # of the box's longer side: backdrop that the window shows around its subject
+SMALL = 0.5  # of the picture, that the window covers at most; those of our studio shots cover 0.58 and more
+LEAST = 64  # px, shorter side of a window that shows enough backdrop to fit one
+
+
+def subject_window(image: NDArray[Any]) -> tuple[slice, slice] | None:
+    """Return the rows and columns of a window around all that differs from a plain backdrop.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB, 0..1.
+
+    Returns
+    -------
+    tuple of slice or None
+        The box around all pieces but specks, with 15 % of its longer side on each side, in whole blocks of 8 px. None
+        where that is more than half of the picture, the backdrop is not plain, or there is no subject.
+    """
+    if min(image.shape[:2]) < LEAST or not estimate_backdrop(image).plain:
+        return None
+    box = _box(image)
+    if box is None:
+        return None
+    margin = MARGIN * max(side.stop - side.start for side in box)
+    rows, cols = (
+        slice(
+            max(0, math.floor((side.start - margin) / SIDE) * SIDE),
+            min(length, math.ceil((side.stop + margin) / SIDE) * SIDE),
+        )
+        for side, length in zip(box, image.shape[:2], strict=True)
+    )
+    height, width = rows.stop - rows.start, cols.stop - cols.start
+    small = height * width <= SMALL * image.shape[0] * image.shape[1] and min(height, width) >= LEAST
+    return (rows, cols) if small else None
+
+
+def _box(image: NDArray[Any]) -> tuple[slice, slice] | None:
+    """Return the box around what differs from the backdrop, px of the picture."""
+    backdrop, (rows, cols) = estimate_backdrop(image), image.shape[:2]
+    scale = min(1.0, LONG / max(rows, cols))
+    size = max(1, round(cols * scale)), max(1, round(rows * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    off = cv2.cvtColor(cv2.blur(small, (3, 3)), cv2.COLOR_RGB2Luv) - backdrop.luv(small.shape[:2]).astype(np.float32)
+    different = dot(off, off) > DIFFERENT**2 + backdrop.noise**2
+    if not different.any():
+        return None
+    _, label, stats, _ = cv2.connectedComponentsWithStats(different.view(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    areas[0] = 0
+    kept = (areas >= SPECK * math.prod(subject_box(different)))[label] & different
+    spans = (np.flatnonzero(kept.any(axis)) for axis in (1, 0))
+    top, left = (
+        slice(int(span[0] * whole / part), math.ceil((span[-1] + 1) * whole / part))
+        for span, whole, part in zip(spans, (rows, cols), small.shape[:2], strict=True)
+    )
+    return top, left
