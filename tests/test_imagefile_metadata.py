@@ -174,6 +174,17 @@ def test_from_every_format(form):
     assert again.getexif().get_ifd(ExifTags.IFD.GPSInfo)[1] == "N"
 
 
+@pytest.mark.parametrize("before", [b"", bytes(4), b"\0\0\0\2xx"])
+def test_from_jpeg_xl(before):
+    """EXIF in a box behind the picture: as libjxl's tools write it, as Pillow's plug-in does, and some bytes off."""
+    pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
+    pixels = saved(scene(), "JXL", lossless=True, use_container=True)
+    block = before + exif(">").removeprefix(b"Exif\0\0")
+    again = through(pixels + struct.pack(">I", 8 + len(block)) + b"Exif" + block, "jpg", "all")
+    assert text_of(again, ARTIST) == "Zoë"
+    assert again.getexif().get_ifd(ExifTags.IFD.GPSInfo)[1] == "N"
+
+
 def test_credit_in_xmp_alone():
     """Artist and time that only XMP has come into EXIF."""
     again = through(saved(scene(), "JPEG", xmp=XMP), "png")

@@ -33,7 +33,16 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     color, alpha, depth = _samples(bytes(pixels), info)
     exif = next((bytes(box.data) for box in found if box.box_type == b"Exif"), None)
     xmp = next((bytes(box.data) for box in found if box.box_type == b"xml "), None)
-    return Stored(color, alpha, depth, 1, profile or None, None, exif[4:] if exif else None, xmp)
+    return Stored(color, alpha, depth, 1, profile or None, None, _tiff_in(exif) if exif else None, xmp)
+
+
+def _tiff_in(box: bytes) -> bytes:
+    """Return EXIF's TIFF from its box, where 4 bytes say how far off it begins (ISO/IEC 18181-2, 9.6).
+
+    Pillow's plug-in leaves them out.
+    """
+    start = 0 if box[:4] in (b"II*\0", b"MM\0*") else 4 + int.from_bytes(box[:4])
+    return box[start:]
 
 
 def _samples(pixels: bytes, info: Any) -> tuple[Array, Array | None, int]:
