@@ -33,9 +33,9 @@ from onnxruntime import InferenceSession
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from pages import rows_of
 from quality import data_folder, spread
 
+from benchmarks.pages import block, named, rows_of, write
 from bgkit import stages
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import score, summarize
@@ -135,6 +135,7 @@ def main() -> int:
     print(text)
     if options.write:
         PAGE.write_text(text, "utf-8")
+        write(PAGE, {name: block(text, name) for name in named(text)})
     return 0
 
 
@@ -387,7 +388,9 @@ What ImageNet taught is worth more than any architecture here: compare the two r
 `wss`, its second stage, begins anew here and sees the same masks as the others.
 One command makes the table, and resumes it where it was stopped: `python -m benchmarks.architectures --write`.
 
+<!-- measured: alone -->
 {results.table(before)}
+<!-- /measured -->
 
 ## Networks that are given more than the picture
 
@@ -396,7 +399,9 @@ A plate is what the subject was pasted on, and a next frame the picture with its
 So these figures do not compare with those above: read them against what the trimap or the mask is worth by itself.
 Judged at the size they were trained at, maps not stretched.
 
+<!-- measured: given -->
 {results.table_of_two(before)}
+<!-- /measured -->
 """
 
 

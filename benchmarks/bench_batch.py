@@ -30,7 +30,7 @@ from skimage import data
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.bench_large import said
-from benchmarks.pages import fill
+from benchmarks.pages import write
 from benchmarks.quality import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -149,8 +149,7 @@ def main() -> None:
         parts["sums"] = sums(found["auto", 1.0])
     print("\n\n".join(parts.values()))
     if options.write:
-        text = PAGE.read_text("utf-8")
-        PAGE.write_text(fill(text, parts), "utf-8")
+        write(PAGE, parts)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ from playwright.sync_api import sync_playwright
 from skimage import data
 
 from benchmarks.bench_serve import command_of, free_port, serving
-from benchmarks.pages import block, fill, named
+from benchmarks.pages import write
 from bgkit import stages
 from bgkit.machine import machine
 from bgkit.models.store import show
@@ -236,8 +236,7 @@ def main() -> None:
         browser.close()
     print(text)
     if options.write:
-        page = PAGE.read_text("utf-8")
-        PAGE.write_text(fill(page, {each: block(page, each) for each in named(page)} | {name: text}), "utf-8")
+        write(PAGE, {name: text})
 
 
 def compared_and_timed(browser, runs: int) -> str:

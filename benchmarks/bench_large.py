@@ -29,7 +29,7 @@ import numpy as np
 
 from benchmarks.__main__ import machine
 from benchmarks.bench_chain import QUICK, shot
-from benchmarks.pages import block, fill, named
+from benchmarks.pages import write
 from benchmarks.quality import data_folder, markdown
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "speed.md"
@@ -176,9 +176,7 @@ def said() -> str:
 
 def put(parts: dict[str, str]) -> None:
     """Write some of the page's blocks."""
-    text = PAGE.read_text("utf-8")
-    kept = {name: block(text, name) for name in named(text)}
-    PAGE.write_text(fill(text, kept | parts), "utf-8")
+    write(PAGE, parts)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import numpy as np
 
 import bgkit
 from benchmarks.bench_matting import in_kb
-from benchmarks.pages import block, fill, named
+from benchmarks.pages import block, write
 from benchmarks.quality import PAGE, markdown, read_table
 from bgkit.pipelinefile import shipped
 
@@ -96,11 +96,9 @@ def main() -> None:
 
 def put(rows: list[dict[str, str]]) -> None:
     """Write lines into the page, in place of those of the same pipelines."""
-    text = PAGE.read_text("utf-8")
-    parts = {name: block(text, name) for name in named(text)}
-    kept = read_table(parts["memory"]) if parts["memory"] else []
+    kept = read_table(block(PAGE.read_text("utf-8"), "memory"))
     lines = {each["pipeline"]: each for each in (*kept, *rows)}
-    PAGE.write_text(fill(text, {**parts, "memory": markdown([lines[name] for name in sorted(lines)])}), "utf-8")
+    write(PAGE, {"memory": markdown([lines[name] for name in sorted(lines)])})
 
 
 if __name__ == "__main__":

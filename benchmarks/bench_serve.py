@@ -38,7 +38,7 @@ import numpy as np
 from skimage import data
 
 import bgkit
-from benchmarks.pages import block, fill, named
+from benchmarks.pages import write
 from bgkit.imagefile import write_picture
 from bgkit.machine import machine
 
@@ -219,10 +219,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if options.write:
-        page = ROOT / "docs" / "how-to" / "serving.md"
-        old = page.read_text("utf-8")
-        parts = {name: block(old, name) for name in named(old)}
-        page.write_text(fill(old, {**parts, options.what: text}), "utf-8")
+        write(ROOT / "docs" / "how-to" / "serving.md", {options.what: text})
 
 
 if __name__ == "__main__":

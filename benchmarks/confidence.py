@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import bgkit
-from benchmarks.pages import fill, with_fit
+from benchmarks.pages import with_fit, write
 from bgkit.comparison.confidence import GOOD, rank_correlation, risk_coverage
 from bgkit.comparison.signs import signs, witnesses
 from bgkit.evaluate.datasets import open_dataset
@@ -177,7 +177,7 @@ def main() -> int:
     fitted = fit_logistic([row["signs"] for row in rows], [row["iou"] >= GOOD for row in rows], **SETTINGS)
     print(*parts.values(), fitted.source("FIT"), sep="\n\n")
     if options.write:
-        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+        write(PAGE, parts)
         CODE.write_text(with_fit(CODE.read_text(encoding="utf-8"), "FIT", fitted), encoding="utf-8")
         print(f"written: {PAGE}, {CODE}", file=sys.stderr)
     return 0

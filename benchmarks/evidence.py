@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 
 import bgkit
-from benchmarks.pages import fill, with_fit
+from benchmarks.pages import with_fit, write
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.samples import Sample
 from bgkit.evidence import SIGNS, chance_of_key, pool, read_signs
@@ -155,7 +155,7 @@ def main() -> int:
     parts, fitted = tables(measured(options.cache, options.every))
     print(*parts.values(), fitted.source("FIT"), sep="\n\n")
     if options.write:
-        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+        write(PAGE, parts)
         code = with_fit(CODE.read_text(encoding="utf-8"), "FIT", fitted)
         CODE.write_text(code, encoding="utf-8")
     return 0

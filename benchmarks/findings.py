@@ -28,7 +28,7 @@ import numpy as np
 
 import bgkit
 from benchmarks.evidence import group_of, samples
-from benchmarks.pages import fill, with_fit
+from benchmarks.pages import with_fit, write
 from bgkit import evidence
 from bgkit.evaluate.samples import Sample
 from bgkit.files import digest_of
@@ -124,7 +124,7 @@ def main() -> int:
     parts, fitted, threshold = calibrated(measured(options.cache, options.every))
     print(*parts.values(), fitted.source("TRUST"), f"threshold: {threshold:g}", sep="\n\n")
     if options.write:
-        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+        write(PAGE, parts)
         code = with_fit(CODE.read_text(encoding="utf-8"), "TRUST", fitted)
         CODE.write_text(code, encoding="utf-8")
         for path in sorted(PIPELINES.glob("*.yaml")):

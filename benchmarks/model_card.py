@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import re
 import sys
 import tarfile
 from collections import defaultdict
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 from quality import data_folder
 from skimage import data
 
+from benchmarks.pages import write
 from bgkit import stages
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import Score, score, summarize
@@ -146,11 +146,7 @@ def main() -> int:
     text = tables(options.model)
     print(text)
     if options.write:
-        page = options.write.read_text("utf-8")
-        page, count = re.subn(r"(<!-- figures -->\n).*?(<!-- end -->)", rf"\1{text}\n\2", page, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{options.write}: expected one pair of markers <!-- figures --> and <!-- end -->")
-        options.write.write_text(page, "utf-8")
+        write(options.write.resolve(), {"figures": text})
     return 0
 
 

@@ -38,7 +38,7 @@ import cv2
 import numpy as np
 
 import bgkit
-from benchmarks.pages import block, fill, named
+from benchmarks.pages import block, write
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import Score, score, summarize
 from bgkit.evaluate.samples import Dataset, Sample
@@ -215,12 +215,11 @@ def main() -> int:
                 options.output.write_text(report())
     print(report())
     if options.write:
-        text = PAGE.read_text()
-        parts = {name: block(text, name) for name in named(text)}
+        parts = {}
         for rows in tables:
-            kept = read_table(parts[rows[0]["set"]])
+            kept = read_table(block(PAGE.read_text("utf-8"), rows[0]["set"]))
             parts[rows[0]["set"]] = markdown(list({each["pipeline"]: each for each in (*kept, *rows)}.values()))
-        PAGE.write_text(fill(text, parts))
+        write(PAGE, parts)
     return 0
 
 

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 import bgkit
-from benchmarks.pages import block, fill
+from benchmarks.pages import write
 from benchmarks.quality import data_folder, spread
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.samples import Sample
@@ -124,9 +124,7 @@ def main() -> None:
     text = table(found)
     print(text)
     if options.write:
-        page = PAGE.read_text("utf-8")
-        assert block(page, "retouch") is not None
-        PAGE.write_text(fill(page, {"retouch": text}), "utf-8")
+        write(PAGE, {"retouch": text})
 
 
 if __name__ == "__main__":

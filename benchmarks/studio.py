@@ -42,7 +42,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pages import block, fill, named
+from benchmarks.pages import write
 from benchmarks.spoiling import SPOILERS, Spoiler
 from bgkit import load_pipeline
 from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
@@ -279,9 +279,7 @@ def main() -> int:
     for part, text in measured(samples, parts):
         print(f"## {part}\n\n{text}\n", flush=True)
         if options.write:
-            page = PAGE.read_text("utf-8")
-            now = {name: block(page, name) for name in named(page)}
-            PAGE.write_text(fill(page, {**now, part: text}), "utf-8")
+            write(PAGE, {part: text})
     return 0
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.pages import block, fill, named
+from benchmarks.pages import block, write
 from bgkit.evaluate.metrics import score, summarize
 from bgkit.train.loop import train
 from bgkit.train.pictures import Pictures, read_grounds, read_pictures
@@ -134,12 +134,11 @@ def main() -> None:
         rows = trial(title, read())
         print(*rows, sep="\n", flush=True)
         if options.write:
-            text = PAGE.read_text("utf-8")
-            parts = {name: block(text, name) for name in named(text)}
-            kept = [line for line in parts["wss"].splitlines()[2:] if not line.startswith(f"| {title} |")]
+            lines = block(PAGE.read_text("utf-8"), "wss").splitlines()[2:]
+            kept = [line for line in lines if not line.startswith(f"| {title} |")]
             new = ["| " + " | ".join(row) + " |" for row in rows]
             head = ["| " + " | ".join(TITLES) + " |", "|" + "---|" * len(TITLES)]
-            PAGE.write_text(fill(text, {**parts, "wss": "\n".join([*head, *kept, *new])}), "utf-8")
+            write(PAGE, {"wss": "\n".join([*head, *kept, *new])})
 
 
 if __name__ == "__main__":

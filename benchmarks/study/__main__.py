@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import bgkit
-from benchmarks.pages import fill
+from benchmarks.pages import write
 from benchmarks.study.chains import CHAINS
 from benchmarks.study.keeping import join, keep, recall
 from benchmarks.study.measuring import examine, measure, samples
@@ -49,7 +49,7 @@ def main() -> int:
         limit = 4 if options.quick else options.limit
         keep(options.figures, gather(limit, options.workers))
     kept = recall(options.figures)
-    options.output.write_text(fill(options.output.read_text(encoding="utf-8"), blocks(kept)), encoding="utf-8")
+    write(options.output, blocks(kept))
     print(options.output)
     return 0
 

@@ -29,10 +29,10 @@ Examples:
 def command(inputs: tuple[str, ...], pipeline: str, settings: tuple[str, ...], quiet: bool) -> int:
     """Find the one scale and ground line for a series of shots.
 
-    Measures the subjects of shots from one camera position and prints the settings with which the largest of them
-    takes frame.fill of the frame, and every shot of the series gets the same scale and stands on the same line,
-    however the pictures come: one by one in a watched folder, or from many workers. INPUT are files, folders or globs;
-    the series' largest subject should be among them.
+    Measures the subjects of shots from one camera position, and prints settings for a pipeline. With these, every
+    subject of the series gets the same scale and stands on the same line, and the largest of them takes frame.fill of
+    the frame. The pictures may come one by one in a watched folder, or from many workers. INPUT are files, folders or
+    globs; the series' largest subject should be among them.
     """
     from bgkit.batch.discovery import find_pictures
 

@@ -52,10 +52,10 @@ def command(
 ) -> int:
     """Write a trained network as an ONNX file.
 
-    The file is compared with the network; if they differ, nothing is written. Of checkpoints joined by commas, where
-    one run began with another's weights, the mean of the weights is taken; of several networks the answers are
-    averaged, every second one's of the mirror image. ONNX files with cards are joined as they are. A card that is there
-    already is never written over.
+    The file is compared with the network; if they differ, nothing is written. Checkpoints joined by commas give one
+    network with the mean of their weights; all but one run must have begun with weights of another. Several networks
+    give an ensemble with the mean of their answers, every second one's of the mirror image. ONNX files with cards are
+    joined as they are. A card that exists is never overwritten.
     """
     try:
         from bgkit.train.export import export

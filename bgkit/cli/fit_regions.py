@@ -50,8 +50,8 @@ def command(
     """Fit a network that scores regions, for the stage region_saliency.
 
     FOLDER holds pictures and masks, as for training. On the features of an encoder, which stays as it is, MDF's layers
-    and R-CNN's linear classifier are fitted, and all of it is written as one ONNX file with a card. It takes about half
-    a second a picture; the same pictures and seed give the same network.
+    and R-CNN's linear classifier are fitted, and all of it is written as one ONNX file with a card. The same pictures
+    and seed give the same network.
     """
     try:
         import numpy as np

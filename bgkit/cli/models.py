@@ -31,8 +31,8 @@ Examples:
 def command() -> None:
     """List, fetch, add, verify and remove networks.
 
-    What is fetched or added lies below BGKIT_HOME (default: the system's place for such data). Nothing is ever fetched
-    but by `bgkit models fetch`.
+    What is fetched or added lies below BGKIT_HOME (default: the system's place for such data). Only `bgkit models
+    fetch` downloads anything.
     """
 
 
@@ -40,8 +40,8 @@ def command() -> None:
 def list_networks() -> int:
     """List the networks.
 
-    Name and version, whether it is here, is fetched (bgkit models fetch NAME) or brought by you (bgkit models show
-    NAME says how), size, and what it may be used for.
+    Shows name, version, size, and what it may be used for. A network is here already, can be fetched (bgkit models
+    fetch NAME), or has to come from you (bgkit models show NAME says how).
     """
     from bgkit.models import list_cards
     from bgkit.models.store import path_of
@@ -160,7 +160,7 @@ def fetch_networks(names: tuple[str, ...], accept_license: bool) -> int:
 def add_network(file: str, card: str | None, replace_old: bool, accept_license: bool) -> int:
     """Copy an ONNX file into the store.
 
-    It is known from then on by the name that its card gives it.
+    Its name is then the one in its card.
     """
     from bgkit.models import add
     from bgkit.models.store import path_of

@@ -83,11 +83,11 @@ def command(
     """Process every picture that arrives in a folder.
 
     Pictures that arrive in the folder IN are processed until Ctrl-C, each once, also after a crash or a restart, and
-    again when they change. Files that are still being written, locked or empty are waited for; so is a folder on a
-    share that went away, and room on a full disk.
+    again when they change. The command waits for files that are still being written, locked or empty, for a share that
+    went away, and for room on a full disk.
 
-    Beside each result stands a JSON file of all that is needed to make it again; results that the pipeline's
-    checks flag are copied to OUT/review.
+    A JSON file beside each result holds all that is needed to make it again. Results that the pipeline's checks flag
+    are copied to OUT/review.
     """
     from bgkit.batch.jobs import Work
     from bgkit.batch.watching import Watch

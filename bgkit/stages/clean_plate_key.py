@@ -56,7 +56,7 @@ def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, sha
     tolerance : float
         Difference up to which a pixel is background; larger swallows more noise and dirt, and more of a subject
         that resembles what is behind it. It is raised to ``sqrt(tolerance² + (0.9 noise)² + (1.5 terraces)²)``, where
-        ``terraces`` is by how much strong JPEG compression, of picture or plate, rounded colors.
+        ``terraces`` is the rounding of colors by strong JPEG compression of picture or plate.
     shadow : float
         How much darker than the plate, as a share of its lightness, a soft shadow may be; larger removes deeper ones,
         and soft subjects that are merely a darker color of what is behind them.
@@ -69,8 +69,8 @@ def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, sha
     Notes
     -----
     Nothing is filled: backdrop that the subject encloses is backdrop, and a part of the subject in the plate's very
-    color is a hole. A plate that explains much less of the border than a smooth surface does is another scene's, and
-    the surface takes its place; ``facts`` have ``fits`` False then.
+    color is a hole. A plate that explains much less of the border than a smooth surface does is taken for one of
+    another scene. The surface then takes its place, and ``facts`` have ``fits`` False.
 
     References
     ----------
@@ -104,7 +104,7 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     tolerance : float
         Difference up to which a pixel is background; larger swallows more noise and dirt, and more of a subject
         that resembles the backdrop. It is raised to ``sqrt(tolerance² + (0.9 noise)² + (1.5 terraces)²)``, where
-        ``terraces`` is by how much strong JPEG compression rounded colors.
+        ``terraces`` is the rounding of colors by strong JPEG compression.
     shadow : float
         How much darker than the backdrop, as a share of its lightness, a soft shadow may be; larger removes deeper
         ones, and soft subjects that are merely a darker color of the backdrop.
@@ -116,7 +116,7 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
 
     Notes
     -----
-    ``clean_plate`` with :func:`bgkit.backdrop.estimate_backdrop` for a plate.
+    The same as ``clean_plate``, with :func:`bgkit.backdrop.estimate_backdrop` for the plate.
 
     Examples
     --------

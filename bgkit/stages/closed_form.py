@@ -86,8 +86,9 @@ def closed_form_matting(
 
     Notes
     -----
-    One unknown pixel takes 0.5 to 1 KB, more in wide regions; the known take 1 to 5 bytes inside the box around the
-    unknown, and none outside. ``facts`` hold the residual, relative to the right side, and the iterations.
+    Memory grows with the number of unknown pixels, and in wide regions faster. Known pixels take little inside the box
+    around the unknown ones, and none outside. ``facts`` hold the residual, relative to the right-hand side, and the
+    iterations.
 
     More than 250,000 unknown pixels are solved on a copy reduced by a whole number, so that about as many are left, and
     carried back to the picture's own colors; ``facts`` then hold that number as ``reduced``.

@@ -79,9 +79,9 @@ def luv_threshold(
         Whether only what is connected to the picture's border is background. On, a shirt button in
         the backdrop's color stays, and so does the backdrop seen through a handle.
     plain : float
-        Share of the picture's border that has to show the backdrop for the key to have a say; a noisy
-        backdrop counts for less. Below, the mask tends to 0.5 everywhere, which under ``merge: odds``
-        leaves the decision to others. Larger trusts plainer pictures only; 0 trusts always.
+        Share of the picture's border that has to show the backdrop for the key to count; a noisy backdrop counts for
+        less. Below, the mask tends to 0.5 everywhere, which under ``merge: odds`` leaves the decision to others. Larger
+        trusts plainer pictures only; 0 trusts always.
 
     Returns
     -------

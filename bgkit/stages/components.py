@@ -33,8 +33,8 @@ BAND = 64  # rows, at least, for a thread of its own
 def fill_holes(mask: Array, *, max_area: Share = 0.1) -> Array:
     """Fill the background that the subject encloses, up to a size.
 
-    The gap under a chair or between arm and body is enclosed as well, and is background: what decides is color,
-    and the mask has none. Hence the limit; 100 fills whatever is enclosed.
+    The gap under a chair or between arm and body is enclosed as well, and is background. Only its color shows that, and
+    a mask has no color; hence the limit. 100 fills every hole.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def remove_small(mask: Array, *, area: Share = 0.05) -> Array:
 
 @stage(gives="mask")
 def keep_largest(mask: Array, *, count: Annotated[int, Range(1, 1000, "pieces", ui=(1, 10))] = 1) -> Array:
-    """Keep the largest pieces of the mask, and of the rest only what hangs on them.
+    """Keep the largest pieces of the mask, and what is connected to them.
 
     The pieces are those of ``mask >= 0.5``. On a soft mask, each level set keeps its components that reach a kept
     piece, so that soft hair stays and a soft speck elsewhere goes. A mask below 0.5 everywhere becomes 0.

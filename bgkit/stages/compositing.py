@@ -71,7 +71,7 @@ def composite(
     Raises
     ------
     LayerError
-        If a shadow shall be kept and the empty scene is neither given nor can be estimated.
+        If a shadow is to be kept and the empty scene is neither given nor can be estimated.
     ImageError
         If the background picture cannot be read.
 

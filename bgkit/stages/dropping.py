@@ -35,7 +35,7 @@ def drop_subject(
     radius: Annotated[float, Range(1, 100, "px of the reduced copy", ui=(1, 20))] = 5.0,
     side: Annotated[int, Range(16, 4096, "px", ui=(100, 1000))] = 400,
 ) -> Array:
-    """Drop the subject and keep the background.
+    """Remove the subject and keep the background.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def drop_subject(
     Raises
     ------
     LayerError
-        If the hole is to be filled and nothing of the background is seen.
+        If the hole is to be filled and no background is visible.
 
     References
     ----------

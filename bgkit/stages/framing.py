@@ -67,10 +67,11 @@ def frame(
     fill : float
         How much of the frame the subject takes; larger leaves thinner margins.
     fit : {"both", "height", "width", "picture"}
-        What sets the scale. ``fill`` speaks of the subject's larger side against the frame's, or always of its height
-        or width: with ``height`` all subjects of a series get the same height; a wide one may then be cut at the
-        sides. With ``picture`` the scale follows the picture and not the subject: shots of one camera get one scale,
-        and what is larger is larger in the frame; ``bgkit align`` finds the ``reach`` for a series.
+        What sets the scale. With ``both``, ``fill`` is the share of the side that the subject fills more; with
+        ``height`` or ``width``, of that side. With ``height`` all subjects of a series get the same height, and a wide
+        one may be cut at the sides. With ``picture`` the scale follows the picture and not the subject: shots of one
+        camera get one scale, and what is larger is larger in the frame; ``bgkit align`` finds the ``reach`` for a
+        series.
     reach : float
         With ``fit: picture``, how much of the picture's longer side the frame's longer side takes in; larger shows
         everything smaller.
@@ -86,7 +87,7 @@ def frame(
         Whether the picture may be blown up to reach ``size``. If not, a picture that is too small for it keeps its
         scale, and the margins around the subject become wider than ``fill`` says.
     color : str
-        What fills the frame beyond the old picture's edge; in a result with alpha nothing does.
+        Color of the frame beyond the old picture's edge. A result with alpha is transparent there.
 
     Returns
     -------
@@ -100,11 +101,11 @@ def frame(
 
     Notes
     -----
-    Facts noted, to be checked against a shop's rules by ``checks`` of the pipeline file: ``filled`` (share of the
-    frame), ``pixels`` (longer side), ``scale``, ``enlarged``, ``pure`` (share of the frame's rim, 1 % wide, that is
-    pure white or clear), ``outside`` (share of the subject's box that lies beyond the frame), ``whole`` (nothing does,
-    and the subject does not touch the old picture's edge), and where in the frame the subject's box lies, in shares
-    of its sides: ``top``, ``bottom``, ``left``, ``right``.
+    Facts, which ``checks`` of the pipeline file can hold against a shop's rules: ``filled`` (share of the frame),
+    ``pixels`` (longer side), ``scale``, ``enlarged``, ``pure`` (share of the frame's rim, 1 % wide, that is pure white
+    or clear), ``outside`` (share of the subject's box that lies beyond the frame), ``whole`` (nothing does, and the
+    subject does not touch the old picture's edge), and where in the frame the subject's box lies, in shares of its
+    sides: ``top``, ``bottom``, ``left``, ``right``.
 
     Examples
     --------
@@ -170,10 +171,10 @@ def place(
     col: Annotated[float, Range(0, 1, "of the free width, from the left")] = 0.5,
     color: Annotated[str, Color()] = "white",
 ) -> Array:
-    """Cut the picture down to the subject, or scale and move the subject in a picture of the same size.
+    """Crop to the subject's bounding box, or scale and move the subject in a picture of the same size.
 
-    What :func:`frame` does for a series, by the subject's sure part, this does for a single picture, by all that is
-    visible of the subject: soft hair is not cut.
+    The box holds all that is visible of the subject, so that soft hair is not cut. :func:`frame` goes by the opaque
+    part, so that the scale of a series does not depend on single hairs.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ def place(
     alpha : ndarray of shape (M, N), float32, 0..1
         Opacity of the subject, of the same size.
     crop : bool
-        Cut down to the subject. ``scale`` and ``position`` then have nothing to act on.
+        Crop to the subject. ``scale`` and ``position`` then have no effect.
     margin : tuple
         What is left around a cropped subject: above, right, below, left.
     border : tuple
@@ -196,7 +197,7 @@ def place(
     col : float
         How the room on both sides is split; larger moves it right.
     color : str
-        What fills the canvas beyond the old picture's edge; in a result with alpha nothing does.
+        Color of the canvas beyond the old picture's edge. A result with alpha is transparent there.
 
     Returns
     -------
@@ -274,7 +275,7 @@ def region(
     bottom: Annotated[float, Range(0, 1, "of the height")] = 1.0,
     right: Annotated[float, Range(0, 1, "of the width")] = 1.0,
 ) -> Array:
-    """Keep of the subject only what lies in a rectangle.
+    """Keep only the part of the subject that lies in a rectangle.
 
     Parameters
     ----------

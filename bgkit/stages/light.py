@@ -44,16 +44,16 @@ def flat_field(
     image : ndarray of shape (M, N, 3), float32, 0..1
         A subject before a backdrop of one color.
     plate : ndarray of shape (M, N, 3), float32, 0..1, optional
-        The empty scene; a change of exposure against it is settled. Without one, the backdrop's smooth surface is
-        fitted to the picture; where less than a quarter of the border shows one, the picture stays as it is.
+        The empty scene; a difference in exposure is corrected. Without one, the backdrop's smooth surface is fitted to
+        the picture; where less than a quarter of the border shows one, the picture stays as it is.
     white : float
         Where the backdrop lands with ``exposure: white``. The room above it is for highlights of the subject that
-        are brighter than the backdrop: they run softly against 1 and keep their hue; at 1 they are cut off.
+        are brighter than the backdrop: they approach 1 smoothly and keep their hue. With 1 they are clipped.
     exposure : {"white", "keep"}
         Bring the backdrop to ``white``, or only make it even and leave its mean luminance.
     max_gain : float
-        A ground that would need more light than this to be white is gray, or colored, on purpose: it is made even
-        and keeps its brightness, or the subject would burn. Larger makes darker grounds white.
+        A ground that would need more light than this to be white is gray, or colored, on purpose: it is made even and
+        keeps its brightness, since the subject would be overexposed otherwise. Larger makes darker grounds white.
 
     Returns
     -------
@@ -99,19 +99,20 @@ def white_balance(
     strength: Annotated[float, Range(0, 1, "")] = 1.0,
     max_cast: Annotated[float, Range(0, 200, "dE*uv", ui=(5, 60))] = 25.0,
 ) -> Array:
-    """Make the backdrop neutral: take the color of the light off the whole picture.
+    """Make the backdrop neutral, and so remove the color cast of the light from the whole picture.
 
     Parameters
     ----------
     image : ndarray of shape (M, N, 3), float32, 0..1
         A subject before a white or gray backdrop.
     plate : ndarray of shape (M, N, 3), float32, 0..1, optional
-        The empty scene, whose mean color then counts; without one, that of the backdrop fitted to the picture.
+        The empty scene, whose mean color is made neutral. By default it is the mean color of the backdrop fitted to the
+        picture.
     strength : float
-        0 leaves the light's color, 1 takes it off wholly.
+        0 keeps the color cast, 1 removes it.
     max_cast : float
-        A backdrop more colorful than this has its color on purpose (a green screen) and is left alone; larger takes
-        off stronger casts.
+        A backdrop more colorful than this has its color on purpose (a green screen) and is left alone; larger removes
+        stronger casts.
 
     Returns
     -------

@@ -36,14 +36,14 @@ SOFT = 35  # px; from here on two hard erosions and what they leave open cost le
 
 @stage(gives="mask")
 def opening(mask: Array, *, radius: Radius = 1.0) -> Array:
-    """Take away what is too narrow to hold a disk.
+    """Remove what is too narrow to hold a disk.
 
     Parameters
     ----------
     mask : ndarray of shape (M, N), float32, 0..1
         Hard or soft.
     radius : float
-        Of the disk, rounded to whole pixels; larger takes away wider threads and specks.
+        Of the disk, rounded to whole pixels; larger removes wider threads and specks.
 
     Returns
     -------

@@ -53,10 +53,11 @@ def cnn_mask(
         The empty scene, for networks whose card asks for it (BackgroundMattingV2); others ignore it.
     model : str
         A network's name, as ``bgkit models list`` shows them, or the path of an ONNX file. The card
-        of a file is the TOML file of the same name beside it; without one, what the graph says is
-        used and the rest assumed, with a warning that says what.
+        of a file is the TOML file of the same name beside it; without one, the graph is read, the
+        rest is assumed, and a warning names the assumptions.
     provider : str
-        What ONNX Runtime runs it on. One that is not there is an error, never a silent fall-back.
+        The execution provider of ONNX Runtime. One that is not installed is an error; no other is
+        used silently.
 
     Returns
     -------
@@ -72,7 +73,7 @@ def cnn_mask(
     Notes
     -----
     The run's facts record the network's name, the SHA-256 of its file, its license and the provider, and how sure the
-    network is of what it marks (``sure``, 0..1), which ``merge: evidence`` goes by.
+    network is of what it marks (``sure``, 0..1), which ``merge: evidence`` uses.
 
     Examples
     --------
@@ -109,23 +110,24 @@ def cascade_refine(
         The mask so far, 0..1.
     next : ndarray of shape (M, N, 3), optional
         The film's next frame, or the one before, for networks whose card asks for it (VideoFCN); others ignore it. A
-        still has none: then the picture itself stands in for it, as if nothing moved, and the mask decides.
+        photograph has none: then the picture itself takes its place, as if nothing moved.
     model : str
         A network that takes a picture and a mask: a name or the path of an ONNX file with a card. The
-        default is a guided filter written as a network, which moves edges a few pixels and leaves the
-        rest (of the embedded network's pixels 1 % fewer are wrong). A trained one (CascadePSP) is what
-        this stage is for.
+        default is a guided filter written as a network, which moves edges by a few pixels and leaves the rest. The
+        stage is meant for a trained one (CascadePSP).
     tile : int
         Rows and columns that the network sees at once; 0 takes the card's. Larger sees more of the
         subject and costs memory.
     overlap : float
         Least share of a tile that its neighbor sees too. More hides seams better and costs time.
     whole : bool
-        Refine the shrunk picture first, which mends large errors; without, only edges move.
+        Refine the mask of the reduced picture first, which corrects large errors. Off, only edges
+        move.
     sure : float
-        Tiles whose mask stays this near to 0 or to 1 throughout keep it. More is faster.
+        A tile whose mask is everywhere this close to 0, or to 1, is not refined. Larger is faster.
     provider : str
-        What ONNX Runtime runs it on. One that is not there is an error, never a silent fall-back.
+        The execution provider of ONNX Runtime. One that is not installed is an error; no other is
+        used silently.
 
     Returns
     -------
@@ -139,8 +141,8 @@ def cascade_refine(
 
     Notes
     -----
-    Beside the layers and the answer, memory is that of one tile. The run's facts count the tiles seen. A network that
-    sees the next frame has learned on whole pictures: ``tile``, ``overlap``, ``whole`` and ``sure`` have no effect on
+    Beside the layers and the result, only one tile is in memory. The run's facts count the tiles seen. A network that
+    sees the next frame was trained on whole pictures: ``tile``, ``overlap``, ``whole`` and ``sure`` have no effect on
     it, and the facts say whether a ``next`` was given.
 
     References

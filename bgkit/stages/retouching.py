@@ -39,7 +39,7 @@ def retouch(
     width: Annotated[float, Range(0, 100, "per mille of the picture's diagonal", ui=(0, 20))] = 8.0,
     side: Annotated[int, Range(64, 2048, "px", ui=(200, 800))] = 300,
 ) -> Array:
-    """Correct alpha by strokes, and solve it anew around them.
+    """Correct alpha by strokes, and solve it again around them.
 
     Parameters
     ----------

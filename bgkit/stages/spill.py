@@ -37,7 +37,7 @@ def despill(
     strength: Annotated[float, Range(0, 1)] = 0.5,
     reach: Annotated[float, Range(0, 100, "% of the subject", ui=(0, 10))] = 2.0,
 ) -> Floats:
-    """Take the light of a green or blue screen off the subject, and leave its own greens and blues alone.
+    """Remove the light of a green or blue screen from the subject, and keep its own greens and blues.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def steady(
     *,
     strength: Annotated[float, Range(0, 0.98, ui=(0, 0.95))] = 0.85,
 ) -> Array:
-    """Take the flicker out of the alpha of a film's frame by that of the frame before.
+    """Reduce the flicker of a film's alpha by the alpha of the frame before.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def steady(
         Its opacity, found from this frame alone.
     previous : Layers, optional
         The frame before, with the alpha that it got in the end. Without it, as for the first frame and for a
-        photograph, alpha is handed on.
+        photograph, alpha stays as it is.
     strength : float
-        Weight of the moved alpha where it is believed in full; larger is steadier, and follows a change that motion
+        Weight of the earlier alpha where the motion is certain; larger is steadier, and follows a change that motion
         does not explain more slowly: at 0.85 half of it is there after 4 frames.
 
     Returns
@@ -56,8 +56,9 @@ def steady(
     Notes
     -----
     With the flow v from this frame to the one before, out(p) = alpha(p) + s b(p) (previous(p + v) - alpha(p)), and
-    b = exp(-(r / 0.7 px)² - (d / 0.07)²), where r is how far there and back ends beside its start, d the largest
-    difference of a channel between the moved picture and this one, and b is 0 for what comes from outside the frame.
+    b = exp(-(r / 0.7 px)² - (d / 0.07)²), where r is how far from its start a pixel ends that follows the flow there
+    and back, d the largest difference of a channel between the moved picture and this one, and b is 0 for what comes
+    from outside the frame.
 
     References
     ----------

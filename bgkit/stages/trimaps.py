@@ -57,9 +57,7 @@ def make_trimap(
     A pixel is unknown if it is at most ``width + spread * w`` away from an unsure pixel or from the contour
     ``mask = 0.5``, with w the mean width of the soft zone in the neighborhood.
 
-    The defaults are those whose alpha by closed form was best. Mean SAD/1000 over 28 pictures of 400 px (color keys
-    on white, gray with the network, and green; the network alone): 3.96, the masks themselves 5.48; width 3: 3.97,
-    10: 4.16; spread 0: 3.98, 0.5: 4.01, 1.5: 4.22; margin 0.02: 5.52, 0.3: 4.26.
+    The defaults were chosen by the error of ``closed_form_matting`` (``benchmarks/trimap_rule.py``).
 
     Examples
     --------
@@ -104,8 +102,8 @@ def threshold_trimap(
     Returns
     -------
     ndarray of shape (M, N), uint8
-        0 background, 128 unknown, 255 foreground. As with :func:`make_trimap`, of a side that erosion would take away
-        a core stays.
+        0 background, 128 unknown, 255 foreground. Where erosion would remove all of the foreground or of the
+        background, a core of it stays, as in :func:`make_trimap`.
 
     Notes
     -----
@@ -147,8 +145,8 @@ def strokes(
     width : float
         Half-width of the band around the line where both meet; larger leaves more to matting.
     grow : bool
-        Off, the strokes alone are the trimap, sparse constraints for matting: it takes longer, up to all of the
-        picture being unknown, and finds what no band around a contour holds, such as smoke or glass.
+        Off, the trimap is the strokes alone, and all else is unknown. Matting then takes longer, and finds what no band
+        around a contour holds, such as smoke or glass.
 
     Returns
     -------

@@ -34,7 +34,7 @@ def two_grounds(
     ground: Literal["border", "colors"] = "border",
     colors: Annotated[tuple[str, ...], Color()] = ("white", "black"),
 ) -> Array:
-    """Take alpha from two shots of one subject before two grounds.
+    """Compute alpha from two shots of one subject before two grounds.
 
     Parameters
     ----------
@@ -63,10 +63,10 @@ def two_grounds(
     Notes
     -----
     The least squares solution of ``C1 - C2 = (1 - alpha) (B1 - B2)``, which is that of the paper's theorem 4 for
-    three channels: ``alpha = 1 - (C1 - C2) . (B1 - B2) / |B1 - B2|^2``. ``facts`` hold the grounds' difference and what
-    is left of the shots', over the subject (``misfit``) and where most is left (``rim``), all rms. A ground's own
-    shadow counts as subject: it darkens both shots. A gray subject that moves before two grays leaves nothing: some
-    alpha explains all that it shows.
+    three channels: ``alpha = 1 - (C1 - C2) . (B1 - B2) / |B1 - B2|^2``. ``facts`` hold the difference of the grounds,
+    and what no alpha explains of the difference of the shots, over the subject (``misfit``) and where it is largest
+    (``rim``), all rms. A ground's own shadow counts as subject: it darkens both shots. A gray subject that moves before
+    two grays leaves nothing: some alpha explains all that it shows.
 
     References
     ----------
