@@ -236,7 +236,9 @@ def name_with_values(description: str, values: dict[str, Any]) -> dict[str, Any]
 
     The two are told apart by ``if``, for the reason that `schema_in_files` gives.
     ``anyOf`` accepts everything: editors look there for what may stand in a place that is still empty.
+    ``doNotSuggest``, which yaml-language-server knows, keeps it from listing each name twice, as text and as a key.
     """
+    keys = {name: {**value, "doNotSuggest": True} for name, value in values.items()}
     names = {"enum": list(values), "enumDescriptions": [each.get("description", "") for each in values.values()]}
     return {
         "type": ["object", "string"],
@@ -244,7 +246,7 @@ def name_with_values(description: str, values: dict[str, Any]) -> dict[str, Any]
         "anyOf": [{}, names],
         "if": {"type": "string"},
         "then": names,
-        "else": {"minProperties": 1, "maxProperties": 1, "properties": values, "additionalProperties": False},
+        "else": {"minProperties": 1, "maxProperties": 1, "properties": keys, "additionalProperties": False},
     }
 
 

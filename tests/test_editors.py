@@ -144,11 +144,13 @@ def test_a_mistake_is_underlined_with_one_sentence(text, line, message, editor, 
     ],
 )
 def test_names_are_completed(text, line, col, wanted, editor, tmp_path):
-    """Stages, parameters, words, findings, networks and sections where they may stand."""
+    """Stages, parameters, words, findings, networks and sections where they may stand, each once."""
     uri = (tmp_path / "open.yaml").as_uri()
     editor.open(uri, text)
     answer = editor.at("completion", uri, line, col)
-    assert wanted <= {each["label"] for each in answer["items"]}
+    labels = [each["label"] for each in answer["items"]]
+    assert wanted <= set(labels)
+    assert len(labels) == len(set(labels))
 
 
 @pytest.mark.parametrize(
