@@ -34,7 +34,9 @@ def test_no_other_picture_is_committed():
 
 def test_no_cell_of_the_table_is_empty():
     """Each row of the table beside the alternatives has a figure in each column; what was not measured has no row."""
-    lines = [line for line in block((ROOT / "README.md").read_text("utf-8"), "alternatives").splitlines() if "|" in line]
+    lines = [
+        line for line in block((ROOT / "README.md").read_text("utf-8"), "alternatives").splitlines() if "|" in line
+    ]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     assert len(rows) >= 6
     assert all(re.fullmatch(r"\d+\.\d+", cell) for _, *cells in rows for cell in cells)
