@@ -1,4 +1,4 @@
-"""Check the built site: it asks no other host for anything, and every link and picture inside it exists.
+"""Check the built site: it asks no other host for anything, every link and picture exists, no markup stands as text.
 
 Usage: python docs/site_check.py FOLDER
 """
@@ -14,6 +14,9 @@ from urllib.parse import unquote, urlsplit
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
 UNLOADED = {"canonical", "next", "prev", "search", "index", "author", "copyright", "license"}  # rel of <link>
 IN_STYLES = re.compile(r"(?:url\(|@import\s+)[\"']?((?:https?:)?//[^\"')\s]+)")
+
+
+RAW = re.compile(r":(?:func|class|meth|mod|ref|doc):")  # a role of reStructuredText in a page of Markdown
 
 
 class Page(HTMLParser):
@@ -45,6 +48,7 @@ def faults(folder: Path) -> list[str]:
     found = [] if pages else [f"{folder}: no pages"]
     for path, page in pages.items():
         place = path.relative_to(folder)
+        found += [f"{place}: {role} stands there as text" for role in RAW.findall(path.read_text("utf-8"))]
         for target in (*page.loads, *page.links):
             parts = urlsplit(target)
             if parts.scheme == "data" or (target in page.links and parts.scheme in ("http", "https", "mailto")):

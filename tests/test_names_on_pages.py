@@ -1,4 +1,4 @@
-"""What the pages name is there: options, parameters of stages, fields of the server, metrics, findings, architectures."""
+"""What the pages name is there: options, parameters of stages, fields of the server, metrics, findings."""
 
 from __future__ import annotations
 

@@ -71,10 +71,11 @@ def test_each_pipeline_has_a_scene():
         ('<img src="b.png">', "leads nowhere"),
         ('<script src="https://example.org/a.js"></script>', "asks another host"),
         ('<link rel="stylesheet" href="//example.org/a.css">', "asks another host"),
+        ("see :func:`frame`", "stands there as text"),
     ],
 )
 def test_faults_of_a_site_are_found(page, fault, tmp_path):
-    """Dead links, lost pictures, and whatever asks another host."""
+    """Dead links, lost pictures, whatever asks another host, and markup that was not read as such."""
     (tmp_path / "a.html").write_text(page)
     (only,) = site_check.faults(tmp_path)
     assert fault in only

@@ -173,7 +173,7 @@ def place(
 ) -> Array:
     """Crop to the subject's bounding box, or scale and move the subject in a picture of the same size.
 
-    The box holds all that is visible of the subject, so that soft hair is not cut. :func:`frame` goes by the opaque
+    The box holds all that is visible of the subject, so that soft hair is not cut. ``frame`` goes by the opaque
     part, so that the scale of a series does not depend on single hairs.
 
     Parameters
