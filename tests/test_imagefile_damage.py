@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import threading
 import urllib.parse
 import warnings
@@ -443,6 +445,16 @@ def test_fax_with_flipped_bits(code, capfd):
             assert "is damaged (Fax" in str(error)
     assert wrong <= len(tried) / 10
     assert capfd.readouterr().err == ""
+
+
+def test_pillow_does_not_write_to_the_terminal():
+    """What Pillow logs of a broken file, Python prints where nobody listens: nothing of it is seen."""
+    data = bytearray(saved(scene(), "TIFF"))
+    at = data.index(struct.pack("<HHIH", 277, 3, 1, 3))
+    struct.pack_into("<H", data, at + 8, 65535)
+    code = "import sys, bgkit.imagefile as f; f.read_picture(sys.stdin.buffer.read())"
+    done = subprocess.run([sys.executable, "-c", code], input=bytes(data), capture_output=True, check=False)
+    assert b"Error: " in done.stderr and b"More samples per pixel" not in done.stderr
 
 
 def test_unknown_compression():

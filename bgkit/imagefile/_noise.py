@@ -1,11 +1,12 @@
 """What libraries in C write to standard error while they decode: caught, and given to whoever decodes.
 
-libtiff, libpng and OpenCV know no other way to say that a picture is damaged. The file descriptor is one for the
+libtiff, libpng and OpenCV know no other way to say that a picture is damaged; Pillow and tifffile use Python's log. The file descriptor is one for the
 process, so one thread listens at a time, and lines that are none of a decoder's go where they would have gone.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -30,6 +31,8 @@ _DECODERS = (
     "opj",
 )
 _one_at_a_time = threading.RLock()
+for _library in ("PIL", "tifffile"):  # Python prints what is logged where nobody listens
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 @contextmanager
