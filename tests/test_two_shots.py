@@ -87,6 +87,27 @@ def test_a_smooth_subject_that_moved_is_said(ground):
     assert facts["rim"] > 0.035
 
 
+@pytest.mark.parametrize("subject", ["glass", "gray"])
+def test_what_some_alpha_explains_is_said_by_its_contours(subject):
+    """Glass or a gray disk before white and black, moved by 3 px: nothing is left of the difference."""
+    row, col = np.mgrid[:240, :320]
+    within = np.hypot(row - 120, col - 160)
+    opaque = 0.12 + 0.4 * np.exp(-(((within - 66) / 3) ** 2)) if subject == "glass" else 1.0
+    alpha = (np.clip((70 - within) / 3 + 0.5, 0, 1) * opaque)[:, :, None]
+    noise = np.random.default_rng(0).normal(0, 0.01, (2, 240, 320, 3))
+    one, two = (
+        np.clip(alpha * 0.6 + (1 - alpha) * ground + each, 0, 1).astype(np.float32)
+        for ground, each in zip((0.95, 0.05), noise, strict=True)
+    )
+    with collect_notes() as facts:
+        two_grounds(one, two)
+    assert np.hypot(*facts["slid"]) < 0.5
+    with pytest.warns(UserWarning, match=r"differ by a shift of 3\.[0-3] px in more"), collect_notes() as facts:
+        two_grounds(one, np.roll(two, 3, axis=1))
+    assert facts["rim"] < 0.035
+    assert facts["slid"] == pytest.approx((0, 3), abs=0.3)
+
+
 @pytest.mark.parametrize("ground", [(0.1, 0.5, 0.2), (0.05, 0.05, 0.05)])
 def test_noise_is_no_movement(ground):
     """Shots with 2 % of noise whose subject stood still pass without a word: warnings are errors here."""

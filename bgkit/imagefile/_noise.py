@@ -1,7 +1,8 @@
 """What libraries in C write to standard error while they decode: caught, and given to whoever decodes.
 
-libtiff, libpng and OpenCV know no other way to say that a picture is damaged; Pillow and tifffile use Python's log. The file descriptor is one for the
-process, so one thread listens at a time, and lines that are none of a decoder's go where they would have gone.
+libtiff, libpng and OpenCV know no other way to say that a picture is damaged; Pillow and tifffile use Python's log.
+The file descriptor is one for the process, so one thread listens at a time, and lines that are none of a decoder's go
+where they would have gone.
 """
 
 from __future__ import annotations
