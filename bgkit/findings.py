@@ -285,6 +285,11 @@ def _unexplained(picture: Array, layers: Layers) -> float | None:
     return None if facts is None else 100 * facts["unexplained"] if facts["fits"] else 100.0
 
 
+def _kept(picture: Array, layers: Layers) -> float | None:
+    facts = layers.facts.get("clean_plate")
+    return None if facts is None else 100 * facts["kept"]
+
+
 def _blur(picture: Array, layers: Layers) -> float | None:
     """Return how little a blur changes the subject, 0 sharp to 1 blurred (Crete et al., SPIE 6492, 2007)."""
     import cv2
@@ -359,6 +364,9 @@ FINDINGS: Mapping[str, Finding] = {
         Finding("plate", "at most", _PERCENT,
                 "share of the border that the plate does not explain; 100 if it did not fit",
                 "see whether the plate is of this scene; shoot it again", _unexplained),
+        Finding("kept", "at most", _PERCENT,
+                "share of the border that shows the plate and was kept all the same",
+                "see whether the background is gone; raise clean_plate.tolerance", _kept),
         Finding("blur", "at most", Range(0, 1), "blur of the subject, from 0 (sharp) to 1",
                 "focus, and shoot again", _blur),
         Finding("filled", "at least", _PERCENT, "share of the frame that the subject fills",

@@ -412,3 +412,22 @@ def test_dark_smooth_parts_before_black_are_solid():
     whole[unknown] = alpha
     assert whole[40:140, 30:70].min() > 0.9
     assert whole[40:140, 120:180:4].max() < 0.6
+
+
+def test_a_wall_whose_color_jpeg_moved_is_found_kept():
+    """Of quality 75 a wall may be a level of color off its plate, half of it: the finding says what was kept."""
+    rows, cols = np.mgrid[:400, :600]
+    wall = (np.array([0.72, 0.70, 0.66]) * (1 - 0.1 * cols / 600)[..., None]).astype(np.float32)
+    alpha = np.float32(np.hypot((rows - 230) / 140, (cols - 300) / 90) < 1)[..., None]
+    noise = np.random.default_rng(5).normal(0, 0.008, (2, 400, 600, 1))
+    shots = [alpha * np.float32([0.3, 0.3, 0.5]) + (1 - alpha) * wall + noise[0], 0.97 * wall + noise[1]]
+    code = [
+        cv2.imencode(".jpg", (255 * shot).clip(0, 255).round().astype(np.uint8)[..., ::-1], [1, 75])[1]
+        for shot in shots
+    ]
+    image, plate = (cv2.imdecode(each, cv2.IMREAD_COLOR)[..., ::-1] for each in code)
+    made = load_pipeline("clean-plate").run(image, plate=plate)
+    assert made.alpha[alpha[..., 0] == 0].mean() > 0.1  # of the background: not mended, but said
+    assert made.facts["findings"]["kept"]["flagged"] and not made.facts["findings"]["plate"]["flagged"]
+    whole = load_pipeline("clean-plate").run(shots[0].clip(0, 1), plate=shots[1].clip(0, 1))
+    assert whole.facts["findings"]["kept"]["value"] < 1

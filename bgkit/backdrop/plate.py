@@ -28,7 +28,7 @@ from bgkit.backdrop.sampling import push_pull
 from bgkit.backdrop.surface import estimate_plate
 from bgkit.color import dot
 
-__all__ = ["Match", "match_plate"]
+__all__ = ["Match", "border_share", "match_plate", "plate_explains"]
 
 Floats = NDArray[Any]
 
@@ -416,15 +416,18 @@ def _unexplained(image: Floats, plate: Floats, misplaced: float, seen: NDArray[n
         return 1.0
     (top, left), (bottom, right) = where.min(0), where.max(0) + 1
     part = np.s_[top:bottom, left:right]
-    explained = plate_explains(image[part], plate[part], misplaced)
-    rows, cols = explained.shape
+    return 1 - border_share(plate_explains(image[part], plate[part], misplaced))
+
+
+def border_share(where: NDArray[np.bool_]) -> float:
+    """Return the share of the picture's border that is marked, 0..1: the top counts most, the bottom least."""
+    rows, cols = where.shape
     width = max(1, round(0.01 * min(rows, cols)))
-    strips = (explained[:width].mean(0), explained[:, :width].mean(1), explained[:, -width:].mean(1),
-              explained[-width:].mean(0))  # fmt: skip
+    strips = where[:width].mean(0), where[:, :width].mean(1), where[:, -width:].mean(1), where[-width:].mean(0)
     side = np.linspace(1, 0.25, rows)
     weights = np.ones(cols), side, side, np.full(cols, 0.25)
     sum_of = sum(float((strip * weight).sum()) for strip, weight in zip(strips, weights, strict=True))
-    return float(np.clip(1 - sum_of / sum(float(weight.sum()) for weight in weights), 0, 1))
+    return float(np.clip(sum_of / sum(float(weight.sum()) for weight in weights), 0, 1))
 
 
 def plate_explains(image: Floats, plate: Floats, misplaced: float) -> NDArray[np.bool_]:

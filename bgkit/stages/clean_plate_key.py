@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
-from bgkit.backdrop.plate import match_plate
+from bgkit.backdrop.plate import border_share, match_plate, plate_explains
 from bgkit.backdrop.sampling import opacity
 from bgkit.color import dot
 from bgkit.deblocking import quantization
@@ -90,6 +90,8 @@ def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, sha
     note(gain=match.gain, shift=match.shift, flow=match.flow, unexplained=match.unexplained, fits=match.fits)
     coarse = float(np.hypot(quantization(image), max(match.gain) * quantization(plate)))
     mask = _key(image, match.plate, tolerance, shadow, match.misplaced, coarse)
+    explained = plate_explains(image, match.plate, match.misplaced) & match.seen
+    note(kept=border_share(explained & (mask >= 0.5)))
     return mask if match.seen.all() else _beyond(mask, match.seen)
 
 
