@@ -69,7 +69,10 @@ def read_signs(image: Floats, key: Floats, network: Floats, sure: float | None =
     sure : float, optional
         :func:`sureness` of the network's own answer, where a refinement has made ``network`` of it, which hides doubt.
     """
-    noise = estimate_backdrop(image).noise
+    ground = estimate_backdrop(image)
+    noise = ground.noise
+    if ground.painted:  # its squares are no texture that the key could not tell
+        image = np.abs(image - ground.plate(image.shape))
     image, key, network = (_small(each) for each in (image, key, network))
     backdrop, subject, marked = key < 1 - SURE, key > SURE, network > SURE
     shown = [side.mean() > 0.05 for side in (backdrop[0], backdrop[-1], backdrop[:, 0], backdrop[:, -1])]

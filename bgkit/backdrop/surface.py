@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit.backdrop.checkers import Checkers, find_checkers
 from bgkit.color import dot, luv_from_srgb, srgb_from_luv
 
 __all__ = ["Backdrop", "estimate_backdrop", "estimate_plate"]
@@ -89,7 +90,12 @@ class Backdrop:
     noise: float
     border_share: float
     second: Floats | None = None
-    line: Line | None = None
+    line: Line | Checkers | None = None
+
+    @property
+    def painted(self) -> bool:
+        """Whether it is a checkerboard, painted where the picture should be clear."""
+        return isinstance(self.line, Checkers)
 
     @property
     def plain(self) -> bool:
@@ -188,6 +194,11 @@ def _picture(coefficients: Floats, shape: tuple[int, ...]) -> Floats:
 
 
 def _estimate(image: Floats, witnesses: str) -> Backdrop:
+    painted = find_checkers(image)
+    if painted is not None:
+        checkers, *colors = painted
+        one, other = (np.outer(luv_from_srgb(color), np.eye(6)[0]) for color in colors)
+        return Backdrop(one, 0.0, 1.0, other, checkers)
     small = _thumbnail(image, THUMBNAIL)
     luv = luv_from_srgb(small)
     basis = terms(luv.shape)

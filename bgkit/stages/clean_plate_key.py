@@ -130,10 +130,12 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     backdrop = estimate_backdrop(image)
     coarse = quantization(image)
     note(border_share=backdrop.border_share)
-    return _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0, coarse)
+    return _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0, coarse, chance=not backdrop.painted)
 
 
-def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, coarse: float) -> Floats:
+def _key(
+    image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, coarse: float, chance: bool = True
+) -> Floats:
     factor = max(1.0, float(np.hypot(*image.shape[:2])) / LARGEST)
     if factor > 1:
         size = tuple(max(1, round(side / factor)) for side in image.shape[1::-1])
@@ -143,7 +145,8 @@ def _key(image: Floats, plate: Floats, tolerance: float, shadow: float, misplace
         )
     difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor, coarse)
     mask = opacity(difference, unshaded, reach)
-    mask[_coincidence(mask < SOLID, image.mean(-1), plate.mean(-1), reach / 100)] = 1
+    if chance:  # before painted squares a gap in hair, smaller than they, would pass for one
+        mask[_coincidence(mask < SOLID, image.mean(-1), plate.mean(-1), reach / 100)] = 1
     if factor > 1:
         mask = cv2.resize(mask, shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return mask
