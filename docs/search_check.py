@@ -89,6 +89,7 @@ def answers(folder: Path, questions: list[str]) -> dict[str, list[str]]:
     from playwright.sync_api import sync_playwright
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    server.handle_error = lambda *_: None  # the browser leaves a page before all of it is loaded
     threading.Thread(target=server.serve_forever, daemon=True).start()
     found = {}
     try:
