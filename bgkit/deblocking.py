@@ -8,12 +8,16 @@ as that compression makes them, and leaves larger ones, which are edges (List et
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIDE", "blockiness", "quantization", "without_blocks"]
+from bgkit.color import dot
+
+__all__ = ["ROUNDED", "SIDE", "blockiness", "quantization", "terraces_of", "without_blocks"]
 
 Floats = NDArray[Any]
 
@@ -27,6 +31,9 @@ FINEST, COARSEST = 10, 120  # of quantization, eighths of a level: qualities 80 
 GATHERED, MORE = 0.5, 0.3  # of 1: how closely the means of blocks keep to multiples of a step, and more than elsewhere
 FEWEST = 5  # different means that can tell
 PARTS = 16  # of a level, in which means are counted
+JPEG = (1, 1, 1), (0, -0.344, 1.772), (1.402, -0.714, 0)  # of red, green, blue for one step of Y, Cb and Cr
+SOME = 10_000  # pixels that tell what a step is in dE*uv
+ROUNDED = 1.5  # of the error of rounding a block's mean: its slope is lost too, and colors of 16 px are blended
 
 
 def blockiness(image: Floats) -> float:
@@ -99,6 +106,20 @@ def _gathered(image: Floats, steps: Floats) -> Floats:
     gathered: Floats = np.cos(2 * np.pi * place) @ (weight / weight.sum())
     gathered[np.rint(place[:, -1]) - np.rint(place[:, 0]) < 2] = 0  # two values keep to many steps
     return gathered
+
+
+def terraces_of(picture: Floats, step: float) -> float:
+    """Return how far rounding luma and both chromas to a :func:`quantization` takes a picture's color, dE*uv."""
+    if step == 0:
+        return 0.0
+    every = max(1, math.isqrt(picture[..., 0].size // SOME))
+    picture = picture[::every, ::every]
+    color = cv2.cvtColor(picture, cv2.COLOR_RGB2Luv)
+    total = np.zeros(color.shape[:2], np.float32)
+    for change in JPEG:
+        rounded = cv2.cvtColor(picture + np.array(change, np.float32) * np.float32(step / 2), cv2.COLOR_RGB2Luv)
+        total += dot(rounded - color, rounded - color)
+    return float(np.sqrt(np.median(total)))
 
 
 def without_blocks(image: Floats, shown: float) -> Floats:

@@ -9,7 +9,6 @@ two conversions to CIELUV and about forty passes.
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any
 
 import cv2
@@ -17,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
+from bgkit.backdrop.outlined import noise_of, outlined
 from bgkit.backdrop.plate import border_share, match_plate, plate_explains
 from bgkit.backdrop.sampling import opacity
 from bgkit.color import dot
-from bgkit.deblocking import quantization
+from bgkit.deblocking import ROUNDED, quantization, terraces_of
 from bgkit.params import Range
 from bgkit.stage import note, stage
 
@@ -32,19 +32,19 @@ SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.1  # dE*uv of noise, up to which a picture is drawn rather than photographed: there is nothing to smooth
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
-JPEG = (1, 1, 1), (0, -0.344, 1.772), (1.402, -0.714, 0)  # of red, green, blue for one step of Y, Cb and Cr
-ROUNDED = 1.5  # of the error of rounding a block's mean: its slope is lost too, and colors of 16 px are blended
-SOME = 10_000  # pixels of the plate that tell what a step is in dE*uv
 HARD = 0.8  # share of a gray thing's contour to the backdrop that is steeper than a shadow's
 LARGE = 0.2  # share of all that differs from the backdrop that such a thing takes at least
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
 
 Tolerance = Annotated[float, Range(0.1, 200, "dE*uv", ui=(1, 20))]
 Shadow = Annotated[float, Range(0, 1, ui=(0, 0.6))]
+Contour = Annotated[float, Range(0, 50, "dE*uv", ui=(0, 5))]
 
 
 @stage(gives="mask")
-def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, shadow: Shadow = 0.15) -> Floats:
+def clean_plate(
+    image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, shadow: Shadow = 0.15, contour: Contour = 1.2
+) -> Floats:
     """Mark as foreground what differs from the same scene photographed empty.
 
     Parameters
@@ -60,6 +60,10 @@ def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, sha
     shadow : float
         How much darker than the plate, as a share of its lightness, a soft shadow may be; larger removes deeper ones,
         and soft subjects that are merely a darker color of what is behind them.
+    contour : float
+        Difference across a hard contour from which a large thing is foreground although it differs by less than the
+        tolerance, as a white shirt before white (:mod:`bgkit.backdrop.outlined`); larger leaves fainter things out,
+        0 all of them.
 
     Returns
     -------
@@ -89,14 +93,14 @@ def clean_plate(image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, sha
     match = match_plate(image, plate)
     note(gain=match.gain, shift=match.shift, flow=match.flow, unexplained=match.unexplained, fits=match.fits)
     coarse = float(np.hypot(quantization(image), max(match.gain) * quantization(plate)))
-    mask = _key(image, match.plate, tolerance, shadow, match.misplaced, coarse)
+    mask = _key(image, match.plate, tolerance, shadow, match.misplaced, coarse, contour)
     explained = plate_explains(image, match.plate, match.misplaced) & match.seen
     note(kept=border_share(explained & (mask >= 0.5)))
     return mask if match.seen.all() else _beyond(mask, match.seen)
 
 
 @stage(gives="mask")
-def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 0.15) -> Floats:
+def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 0.15, contour: Contour = 1.2) -> Floats:
     """Mark as foreground what differs from the smooth backdrop that the picture itself shows.
 
     Parameters
@@ -110,6 +114,10 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     shadow : float
         How much darker than the backdrop, as a share of its lightness, a soft shadow may be; larger removes deeper
         ones, and soft subjects that are merely a darker color of the backdrop.
+    contour : float
+        Difference across a hard contour from which a large thing is foreground although it differs by less than the
+        tolerance, as a white shirt before white (:mod:`bgkit.backdrop.outlined`); larger leaves fainter things out,
+        0 all of them.
 
     Returns
     -------
@@ -130,11 +138,20 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     backdrop = estimate_backdrop(image)
     coarse = quantization(image)
     note(border_share=backdrop.border_share)
-    return _key(image, backdrop.plate(image.shape), tolerance, shadow, 0.0, coarse, chance=not backdrop.painted)
+    return _key(
+        image, backdrop.plate(image.shape), tolerance, shadow, 0.0, coarse, contour, chance=not backdrop.painted
+    )
 
 
 def _key(
-    image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, coarse: float, chance: bool = True
+    image: Floats,
+    plate: Floats,
+    tolerance: float,
+    shadow: float,
+    misplaced: float,
+    coarse: float,
+    contour: float,
+    chance: bool = True,
 ) -> Floats:
     factor = max(1.0, float(np.hypot(*image.shape[:2])) / LARGEST)
     if factor > 1:
@@ -143,9 +160,13 @@ def _key(
             *(cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, plate)),
             image.shape,
         )
-    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor, coarse)
+    terraces = terraces_of(plate, coarse)
+    note(terraces=terraces)
+    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor, terraces)
     mask = opacity(difference, unshaded, reach)
     if chance:  # before painted squares a gap in hair, smaller than they, would pass for one
+        if contour > 0:  # a terrace's edge is as hard as a thing's
+            mask[outlined(image, plate, mask, float(np.hypot(contour, ROUNDED * terraces)))] = 1
         mask[_coincidence(mask < SOLID, image.mean(-1), plate.mean(-1), reach / 100)] = 1
     if factor > 1:
         mask = cv2.resize(mask, shape[1::-1], interpolation=cv2.INTER_LINEAR)
@@ -153,17 +174,16 @@ def _key(
 
 
 def differences(
-    image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, coarse: float = 0.0
+    image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, terraces: float = 0.0
 ) -> tuple[Floats, Floats, float]:
     """Return the difference from the plate, the same with any shadow granted, dE*uv (M, N), and the tolerance raised.
 
-    The first is the second where a soft shadow falls. ``coarse`` is the step to which JPEG rounded the means of blocks.
+    The first is the second where a soft shadow falls. ``terraces``: by how much JPEG rounded colors, dE*uv.
     """
     color, behind = (cv2.cvtColor(each, cv2.COLOR_RGB2Luv) for each in (image, plate))
     difference = color - behind
-    noise = _noise(difference)
-    terraces = _half_step(plate, behind, coarse) if coarse > 0 else 0.0
-    note(noise=noise, terraces=terraces)
+    noise = noise_of(difference)
+    note(noise=noise)
     reach = float(np.sqrt(tolerance**2 + (0.9 * noise) ** 2 + (ROUNDED * terraces) ** 2))
     square = np.maximum(dot(behind, behind), 1)
     smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH) if noise > CLEAN else difference
@@ -178,17 +198,6 @@ def differences(
         _outlined(gray, (whole <= reach) | shaded, dot(difference, behind) / np.sqrt(square)), whole, unshaded
     )
     return np.where(shaded, unshaded, whole), unshaded, reach
-
-
-def _half_step(plate: Floats, behind: Floats, step: float) -> float:
-    """Return how far rounding to a step in luma and in both chromas takes a color of the plate at most, dE*uv."""
-    every = max(1, math.isqrt(behind[..., 0].size // SOME))
-    plate, behind = plate[::every, ::every], behind[::every, ::every]
-    total = np.zeros(behind.shape[:2], np.float32)
-    for change in JPEG:
-        rounded = cv2.cvtColor(plate + np.array(change, np.float32) * np.float32(step / 2), cv2.COLOR_RGB2Luv)
-        total += dot(rounded - behind, rounded - behind)
-    return float(np.sqrt(np.median(total)))
 
 
 def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float) -> Bools:
@@ -276,16 +285,3 @@ def _beyond(mask: Floats, seen: Bools) -> Floats:
     value = np.zeros(int(nearest.max()) + 1, np.float32)
     value[nearest[seen]] = mask[seen]
     return value[nearest]
-
-
-def _noise(difference: Floats) -> float:
-    """Return the noise of single backdrop pixels against the plate, dE*uv; 0 for pictures too small to tell.
-
-    From differences of neighbors, in which light and shadow cancel; the quietest quarter of them is backdrop.
-    """
-    if min(difference.shape[:2]) < 8:
-        return 0.0
-    step = difference[:, 1:] - difference[:, :-1]
-    # For chi with 3 degrees of freedom the quarter lies at 1.10 of a channel's sigma, the rms at sqrt(3); the
-    # difference of two pixels has twice the variance.
-    return float(np.percentile(np.sqrt(dot(step, step)), 25) / 1.10 * 1.5**0.5)

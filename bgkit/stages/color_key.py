@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from bgkit._ext import key as _kernels
 from bgkit.backdrop import Backdrop, estimate_backdrop
+from bgkit.backdrop.outlined import outlined
 from bgkit.backdrop.sampling import ramp
 from bgkit.backdrop.surface import terms
 from bgkit.color import dot, luv_from_srgb, parse_color
+from bgkit.deblocking import ROUNDED, quantization, terraces_of
 from bgkit.errors import ParamError
 from bgkit.params import Color, Range
 from bgkit.stage import note, stage
@@ -33,6 +35,7 @@ SHADOW_SIDE = 400  # px, of the copy on which shadows are separated from subject
 SHADOW_NEAR = 0.05  # of its diagonal: a shadow is seen against what stands so near
 SHADOW_STEP = 0.5  # dE*uv a pixel of that copy: a steeper change of lightness is a contour
 QUIET = 3.0  # dE*uv
+PLATE = 256  # px, of the backdrop's copy that faint things are held against
 FARTHEST = 400.0  # dE*uv; the two colors of sRGB that differ most are 346 apart
 
 
@@ -48,6 +51,7 @@ def luv_threshold(
     shadow: Annotated[float, Range(0, 1, ui=(0, 0.4))] = 0.1,
     connected: bool = False,
     plain: Annotated[float, Range(0, 1, "of the border", ui=(0, 1))] = 0.0,
+    contour: Annotated[float, Range(0, 50, "dE*uv", ui=(0, 5))] = 0.0,
 ) -> Floats:
     """Mark as foreground what differs in color from the backdrop.
 
@@ -82,6 +86,10 @@ def luv_threshold(
         Share of the picture's border that has to show the backdrop for the key to count; a noisy backdrop counts for
         less. Below, the mask tends to 0.5 everywhere, which under ``merge: odds`` leaves the decision to others. Larger
         trusts plainer pictures only; 0 trusts always.
+    contour : float
+        Difference across a hard contour from which a large thing is foreground although it differs by less than the
+        tolerance, as a white shirt before white (:mod:`bgkit.backdrop.outlined`); larger leaves fainter things out,
+        0 all of them. Not with ``key="color"``.
 
     Returns
     -------
@@ -120,6 +128,11 @@ def luv_threshold(
     else:
         backdrop = estimate_backdrop(image, witnesses=key)
         mask = _surface_key(image, backdrop, tolerance, rise, contrast, shadow)
+        if contour > 0:
+            coarse = tuple(max(1, side * PLATE // max(image.shape[:2])) for side in image.shape[:2])
+            plate = backdrop.plate(coarse)
+            step = np.hypot(contour, ROUNDED * terraces_of(plate, quantization(image)))
+            mask[outlined(image, plate, mask, float(step))] = 1
         note(noise=backdrop.noise, border_share=backdrop.border_share, surfaces=1 if backdrop.line is None else 2)
     if connected:
         mask = _connected(mask)

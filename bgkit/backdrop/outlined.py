@@ -1,0 +1,140 @@
+"""Faint things: what differs from the backdrop by less than any single pixel can tell, but has a hard contour.
+
+A white shirt before white may be five levels darker than the paper, which is less than a key's tolerance: noise, uneven
+light and shadows differ as much. But they have no edges. So pieces that differ a little are held against what lies
+around them, by medians over rings along the contour, in which the noise of single pixels cancels: where the step
+between 2 and 6 px on both sides is nearly the whole step between 10 and 16 px, the contour is hard and the piece is a
+thing. A shadow's edge takes more than that.
+
+Done on a copy of 1000 px diagonal; about a dozen passes over it, and two for each piece.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.color import dot
+
+__all__ = ["noise_of", "outlined"]
+
+Floats = NDArray[Any]
+Bools = NDArray[np.bool_]
+
+DIAGONAL = 1000  # px, of the copy
+BLUR = 2.0  # px, before a difference is held against a level
+LEVELS = 0.8, 1.25, 1.8  # of the step: what lies above one of them is a piece
+NOISY, APART = 4.0, 8  # no step is less than so many times the noise that the blur leaves, between pixels so far apart
+NEAR, FAR = (2, 6), (10, 16)  # px from the contour
+HARD = 0.8  # of the step between the far rings that there is between the near ones
+SMALLEST = 0.02  # of the picture
+THICK = 8  # px of depth in the median: blotches of compression are thinner, and full of holes
+FEW = 40  # px of a ring that tell something
+FREE = 0.2  # of a piece's contour that borders on backdrop, away from what was found already
+AWAY = 20  # px from it: its own blur and its shadow reach less far
+FRAMED = 0.5  # of the picture's border: what takes more of it is the ground
+FOUND = 0.25  # mask from which something was found
+
+
+def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
+    """Return the pieces of a key's background that have a hard contour to the rest of it.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        The picture, sRGB, 0..1.
+    plate : float32 array of shape (M, N, 3), or of a reduced copy's
+        The backdrop alone.
+    mask : float32 array of shape (M, N)
+        What was found already, 0..1.
+    step : float
+        Least difference across the contour, dE*uv.
+
+    Returns
+    -------
+    bool array of shape (M, N)
+    """
+    factor = max(1.0, math.hypot(*mask.shape) / DIAGONAL)
+    size = tuple(max(1, round(side / factor)) for side in mask.shape[::-1])
+    small = (
+        each if each.shape[1::-1] == size else cv2.resize(each, size, interpolation=cv2.INTER_AREA)
+        for each in (image, plate, mask)
+    )
+    found = _things(*small, step)
+    return (
+        found
+        if factor == 1
+        else cv2.resize(found.view(np.uint8), mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    )
+
+
+def _things(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
+    color, behind = (cv2.cvtColor(each, cv2.COLOR_RGB2Luv) for each in (image, plate))
+    difference = color - behind
+    smooth = cv2.GaussianBlur(difference, (0, 0), BLUR)
+    distance = np.sqrt(dot(smooth, smooth))
+    free = (mask < FOUND).view(np.uint8)
+    away = cv2.distanceTransform(cv2.erode(free, np.ones((3, 3), np.uint8)), cv2.DIST_L2, 5) > AWAY
+    least = max(step, NOISY * noise_of(smooth[::APART, ::APART]))
+    things = np.zeros(mask.shape, bool)
+    for level in LEVELS:
+        differs = (distance > level * least).view(np.uint8) & free
+        differs = cv2.morphologyEx(cv2.morphologyEx(differs, cv2.MORPH_CLOSE, _disk(2)), cv2.MORPH_OPEN, _disk(4))
+        count, label, stats, _ = cv2.connectedComponentsWithStats(differs, connectivity=4)
+        for number in range(1, count):
+            left, top, width, height, area = stats[number]
+            if area < SMALLEST * mask.size:
+                continue
+            inside = label == number
+            if _framed(inside) > FRAMED:
+                continue
+            part = np.s_[max(0, top - FAR[1]) : top + height + FAR[1], max(0, left - FAR[1]) : left + width + FAR[1]]
+            if _hard(inside[part], difference[part], smooth[part], away[part], least):
+                things |= inside
+    return things
+
+
+def _hard(inside: Bools, difference: Floats, smooth: Floats, away: Bools, step: float) -> bool:
+    """Return whether a piece has a hard contour where it borders on free backdrop."""
+    within = cv2.copyMakeBorder(inside.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)  # the frame is no contour
+    depth = cv2.distanceTransform(within, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    beyond = cv2.distanceTransform((~inside).view(np.uint8), cv2.DIST_L2, 5)
+    contour = inside & (depth <= 1.5)
+    if np.count_nonzero(contour & away) < FREE * np.count_nonzero(contour) or np.median(depth[inside]) < THICK:
+        return False
+    color = smooth[inside].mean(0)
+    along = difference @ (color / max(float(np.linalg.norm(color)), 1e-6))
+
+    def across(span: tuple[int, int]) -> float:
+        low, high = span
+        sides = [along[away & (each > low) & (each <= high)] for each in (depth, beyond)]
+        return float(np.median(sides[0]) - np.median(sides[1])) if min(map(len, sides)) >= FEW else math.nan
+
+    near, far = across(NEAR), across(FAR)
+    return near >= step and (near >= HARD * far or math.isnan(far))
+
+
+def noise_of(difference: Floats) -> float:
+    """Return the noise of single backdrop pixels against the plate, dE*uv; 0 for pictures too small to tell.
+
+    From differences of neighbors, in which light and shadow cancel; the quietest quarter of them is backdrop.
+    """
+    if min(difference.shape[:2]) < 8:
+        return 0.0
+    step = difference[:, 1:] - difference[:, :-1]
+    # For chi with 3 degrees of freedom the quarter lies at 1.10 of a channel's sigma, the rms at sqrt(3); the
+    # difference of two pixels has twice the variance.
+    return float(np.percentile(np.sqrt(dot(step, step)), 25) / 1.10 * 1.5**0.5)
+
+
+def _framed(inside: Bools) -> float:
+    """Return the share of the picture's border that a piece takes."""
+    return float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean())
+
+
+def _disk(radius: int) -> Floats:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

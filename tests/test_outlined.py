@@ -1,0 +1,84 @@
+"""Faint things: a white shirt before white is a thing, a shadow as faint is none."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+import bgkit
+from bgkit.backdrop.outlined import outlined
+from bgkit.stages import backdrop_key, clean_plate, luv_threshold
+
+ROWS, COLS = 500, 400
+ROW, COL = np.mgrid[:ROWS, :COLS]
+SHIRT = (ROW >= 200) & (ROW < 380) & (COL >= 130) & (COL < 270)
+HEAD = np.hypot((ROW - 150) / 50, (COL - 200) / 40) < 1
+LEGS = (ROW >= 380) & (COL >= 140) & (COL < 260)
+
+
+def ground(seed: int = 0, noise: float = 1.5) -> np.ndarray:
+    """White paper that falls off a little, with noise, in levels."""
+    light = 245 - 4 * ((ROW / ROWS - 0.5) ** 2 + (COL / COLS - 0.5) ** 2)
+    return light[..., None] + np.random.default_rng(seed).normal(0, noise, (ROWS, COLS, 3))
+
+
+def person(step: float) -> np.ndarray:
+    """Somebody in a shirt ``step`` levels darker than the paper, float32, 0..1."""
+    picture = ground()
+    picture[SHIRT] -= step
+    picture[HEAD], picture[LEGS] = [150, 100, 80], [40, 45, 70]
+    return (np.rint(np.clip(picture, 0, 255)) / 255).astype(np.float32)
+
+
+KEYS = {
+    "backdrop_key": backdrop_key,
+    "clean_plate": lambda image, **values: clean_plate(image, (ground(1) / 255).astype(np.float32), **values),
+    "luv_threshold": lambda image, contour=1.2: luv_threshold(image, tolerance=4, softness=30, contour=contour),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("step", [7, 12])
+def test_a_white_shirt_before_white_stays(name, step):
+    """It differs by 2 or 4 dE*uv, less than the tolerance; without the parameter it is lost."""
+    mask = KEYS[name](person(step))
+    assert mask[SHIRT].mean() > 0.9 and mask[~(SHIRT | HEAD | LEGS)].mean() < 0.01
+    if step == 7:
+        assert KEYS[name](person(step), contour=0.0)[SHIRT].mean() < 0.1
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_faint_shadow_and_a_stain_of_compression_are_none(name):
+    """As faint, but soft; and blotches of 16 px, as strong compression leaves them."""
+    picture = ground()
+    shadow = np.hypot((ROW - 400) / 60, (COL - 200) / 150) < 1
+    picture -= 9 * cv2.GaussianBlur(shadow.astype(np.float64), (0, 0), 18)[..., None]
+    rough = np.random.default_rng(3).normal(0, 2, (ROWS // 16 + 1, COLS // 16 + 1))
+    picture += np.kron(rough, np.ones((16, 16)))[:ROWS, :COLS, None] * (ROW > 250)[..., None]
+    picture[HEAD] = [150, 100, 80]
+    mask = KEYS[name]((picture / 255).clip(0, 1).astype(np.float32))
+    assert mask[~cv2.dilate(HEAD.view(np.uint8), np.ones((5, 5))).view(bool)].mean() < 0.01
+
+
+def test_the_floor_is_no_thing():
+    """What takes most of the picture's border is ground, however hard its contour."""
+    plate = (ground(1) / 255).astype(np.float32)
+    picture = ground()
+    picture[ROW > 150] -= 7
+    assert not outlined((picture / 255).astype(np.float32), plate, np.zeros((ROWS, COLS), np.float32), 1.2).any()
+
+
+def test_large_and_tiny_pictures():
+    """The answer has the picture's shape, and hardly moves with its size; one pixel is answered."""
+    large = cv2.resize(person(7), None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
+    mask = cv2.resize(backdrop_key(large), (COLS, ROWS), interpolation=cv2.INTER_AREA)
+    assert mask[SHIRT].mean() > 0.97
+    assert backdrop_key(np.ones((1, 1, 3), np.float32)).shape == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["auto", "studio-white"])
+def test_pipelines_keep_the_shirt(name):
+    """The embedded network knows head and legs alone; the key knows better, and is believed."""
+    alpha = bgkit.load_pipeline(name).run(person(7)).alpha
+    assert alpha[SHIRT].mean() > 0.97 and alpha[~(SHIRT | HEAD | LEGS)].mean() < 0.01
