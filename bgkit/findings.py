@@ -36,6 +36,7 @@ __all__ = [
 
 Measure = Callable[[Array, Layers], float | None]
 SURE, FAINT = 0.9, 0.1  # of alpha
+RESTLESS = 4.0  # dE*uv of noise, from which on a backdrop is none; up to 1 less it counts in full
 PLAIN = 2.5  # dE*uv of noise; a busier backdrop says nothing of missing parts
 UNLIKELY = 0.05  # of a color key to be right: then what looks like a plain backdrop is none
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
@@ -146,9 +147,11 @@ def _param(name: str) -> Param:
 
 
 def _ground_share(picture: Array, layers: Layers) -> float:
+    """Return how much of the border shows the backdrop; a noisy one, as a wall of bricks is, counts for less."""
     from bgkit.backdrop import estimate_backdrop
 
-    return 100 * estimate_backdrop(picture).border_share
+    backdrop = estimate_backdrop(picture)
+    return 100 * backdrop.border_share * min(max(RESTLESS - backdrop.noise, 0.0), 1.0)
 
 
 def _unevenness(picture: Array, layers: Layers) -> float:
@@ -352,7 +355,7 @@ FINDINGS: Mapping[str, Finding] = {
                 "%"), "how far alpha is from 0 and 1, added up, in percent of the subject",
                 "look at the edge", _doubt),
         Finding("backdrop", "at least", _PERCENT, "share of the picture's border that shows an even backdrop",
-                "widen the backdrop or the shot", _ground_share),
+                "widen the backdrop or the shot, or take a pipeline with a network", _ground_share),
         Finding("unevenness", "at most", Range(0, 100,
                 "L*"), "difference in lightness across the backdrop, without shadows",
                 "even out the lamps, or use flat_field", _unevenness),

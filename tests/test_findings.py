@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from conftest import disk_scene
 
+import bgkit
 from bgkit.errors import ParamError, PipelineError
 from bgkit.findings import FINDINGS, TRUST, flag_lines, measure, trust_signs
 from bgkit.layers import Layers
-from bgkit.pipelinefile import pipeline_schema, read_pipeline
+from bgkit.pipelinefile import pipeline_schema, read_pipeline, shipped
 
 IMAGE, ALPHA = disk_scene()
 
@@ -214,3 +215,26 @@ def test_smallest_pictures(shape, level):
     for name in FINDINGS:
         got = value(name, image, alpha)
         assert got is None or np.isfinite(got)
+
+
+def test_every_shipped_pipeline_checks_its_result():
+    """None is silent; those that take a backdrop for granted check that there is one."""
+    for name in shipped():
+        checks = bgkit.load_pipeline(name).checks
+        assert {"subject", "covered"} <= set(checks), name
+        stages = {step.name for step in bgkit.load_pipeline(name).steps}
+        if stages & {"backdrop_key", "luv_threshold", "chroma_key"} and not stages & {"cnn_mask"}:
+            assert "backdrop" in checks, name
+
+
+def test_a_color_key_on_a_busy_picture_is_flagged():
+    """The same subject before a studio's paper is not."""
+    rng = np.random.default_rng(2)
+    busy = np.kron(rng.random((12, 12, 3)), np.ones((10, 10, 1))).astype(np.float32)
+    plain = np.full_like(busy, 0.9) + rng.normal(0, 0.004, busy.shape).astype(np.float32)
+    for ground, flagged in ((busy, True), (plain, False)):
+        picture = np.clip(ground, 0, 1)
+        picture[30:90, 40:80] = [0.6, 0.2, 0.1]
+        for name in ("studio-white", "classical"):
+            found = bgkit.load_pipeline(name).run(picture).facts["findings"]
+            assert found["backdrop"]["flagged"] == flagged, (name, flagged, found["backdrop"]["value"])

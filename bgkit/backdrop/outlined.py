@@ -31,7 +31,7 @@ LEVELS = 0.8, 1.25, 1.8  # of the step: what lies above one of them is a piece
 NOISY, APART = 4.0, 8  # no step is less than so many times the noise that the blur leaves, between pixels so far apart
 NEAR, FAR = (2, 6), (10, 16)  # px from the contour
 HARD = 0.8  # of the step between the far rings that there is between the near ones
-SMALLEST = 0.02  # of the picture
+SMALLEST = 0.005  # of the picture
 THICK = 8  # px of depth in the median: blotches of compression are thinner, and full of holes
 FEW = 40  # px of a ring that tell something
 FREE = 0.2  # of a piece's contour that borders on backdrop, away from what was found already
@@ -60,16 +60,14 @@ def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
     """
     factor = max(1.0, math.hypot(*mask.shape) / DIAGONAL)
     size = tuple(max(1, round(side / factor)) for side in mask.shape[::-1])
-    small = (
+    color, behind, found = (
         each if each.shape[1::-1] == size else cv2.resize(each, size, interpolation=cv2.INTER_AREA)
         for each in (image, plate, mask)
     )
-    found = _things(*small, step)
-    return (
-        found
-        if factor == 1
-        else cv2.resize(found.view(np.uint8), mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    )
+    things = _things(color, behind, found, step)
+    if factor == 1:
+        return things
+    return cv2.resize(things.view(np.uint8), mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _things(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
