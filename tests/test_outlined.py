@@ -82,3 +82,14 @@ def test_pipelines_keep_the_shirt(name):
     """The embedded network knows head and legs alone; the key knows better, and is believed."""
     alpha = bgkit.load_pipeline(name).run(person(7)).alpha
     assert alpha[SHIRT].mean() > 0.97 and alpha[~(SHIRT | HEAD | LEGS)].mean() < 0.01
+
+
+@pytest.mark.parametrize("step", [16, 25, 40])
+def test_gray_parts_of_a_dark_thing_are_solid(step):
+    """Cap and foot of a bottle lack nothing but light, as a shadow does, and were a quarter opaque."""
+    picture = ground()
+    cap, foot = (ROW >= 100) & (ROW < 150) & (abs(COL - 200) < 30), (ROW >= 330) & (ROW < 380) & (abs(COL - 200) < 60)
+    picture[(ROW >= 150) & (ROW < 330) & (abs(COL - 200) < 60)] = [40, 45, 60]
+    picture[cap | foot] = 245 - step
+    alpha = bgkit.load_pipeline("studio-white").run((picture / 255).clip(0, 1).astype(np.float32)).alpha
+    assert alpha[cap].mean() > 0.95 and alpha[foot].mean() > 0.95

@@ -1,4 +1,4 @@
-"""Faint things: what differs from the backdrop by less than any single pixel can tell, but has a hard contour.
+"""Faint things: what differs from the backdrop by little, or in light alone, but has a hard contour.
 
 A white shirt before white may be five levels darker than the paper, which is less than a key's tolerance: noise, uneven
 light and shadows differ as much. But they have no edges. So pieces that differ a little are held against what lies
@@ -32,12 +32,12 @@ NOISY, APART = 4.0, 8  # no step is less than so many times the noise that the b
 NEAR, FAR = (2, 6), (10, 16)  # px from the contour
 HARD = 0.8  # of the step between the far rings that there is between the near ones
 SMALLEST = 0.005  # of the picture
-THICK = 8  # px of depth in the median: blotches of compression are thinner, and full of holes
+THICK = 8  # px of depth in the median: blotches of compression and the shade beside a subject are thinner
 FEW = 40  # px of a ring that tell something
 FREE = 0.2  # of a piece's contour that borders on backdrop, away from what was found already
-AWAY = 20  # px from it: its own blur and its shadow reach less far
+AWAY = 8  # px from it: its own blur and its shadow reach less far
 FRAMED = 0.5  # of the picture's border: what takes more of it is the ground
-FOUND = 0.25  # mask from which something was found
+FOUND = 0.5  # mask from which something was found
 
 
 def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:

@@ -61,9 +61,9 @@ def clean_plate(
         How much darker than the plate, as a share of its lightness, a soft shadow may be; larger removes deeper ones,
         and soft subjects that are merely a darker color of what is behind them.
     contour : float
-        Difference across a hard contour from which a large thing is foreground although it differs by less than the
-        tolerance, as a white shirt before white (:mod:`bgkit.backdrop.outlined`); larger leaves fainter things out,
-        0 all of them.
+        Difference across a hard contour from which a thing is foreground although it differs by less than the
+        tolerance, or only in light: a white shirt before white, the gray foot of a bottle
+        (:mod:`bgkit.backdrop.outlined`). Larger leaves fainter things out, 0 all of them.
 
     Returns
     -------
@@ -115,9 +115,9 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
         How much darker than the backdrop, as a share of its lightness, a soft shadow may be; larger removes deeper
         ones, and soft subjects that are merely a darker color of the backdrop.
     contour : float
-        Difference across a hard contour from which a large thing is foreground although it differs by less than the
-        tolerance, as a white shirt before white (:mod:`bgkit.backdrop.outlined`); larger leaves fainter things out,
-        0 all of them.
+        Difference across a hard contour from which a thing is foreground although it differs by less than the
+        tolerance, or only in light: a white shirt before white, the gray foot of a bottle
+        (:mod:`bgkit.backdrop.outlined`). Larger leaves fainter things out, 0 all of them.
 
     Returns
     -------
@@ -166,7 +166,8 @@ def _key(
     mask = opacity(difference, unshaded, reach)
     if chance:  # before painted squares a gap in hair, smaller than they, would pass for one
         if contour > 0:  # a terrace's edge is as hard as a thing's
-            mask[outlined(image, plate, mask, float(np.hypot(contour, ROUNDED * terraces)))] = 1
+            step = float(np.hypot(contour, ROUNDED * terraces))
+            mask[outlined(image, plate, (unshaded > reach).astype(np.float32), step)] = 1
         mask[_coincidence(mask < SOLID, image.mean(-1), plate.mean(-1), reach / 100)] = 1
     if factor > 1:
         mask = cv2.resize(mask, shape[1::-1], interpolation=cv2.INTER_LINEAR)
