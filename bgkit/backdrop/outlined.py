@@ -75,7 +75,9 @@ def _things(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
     difference = color - behind
     smooth = cv2.GaussianBlur(difference, (0, 0), BLUR)
     distance = np.sqrt(dot(smooth, smooth))
-    free = (mask < FOUND).view(np.uint8)
+    # Specks found within a thing, and hair, do not part it from the backdrop.
+    found = cv2.morphologyEx((mask >= FOUND).view(np.uint8), cv2.MORPH_OPEN, _disk(3))
+    free = 1 - found
     away = cv2.distanceTransform(cv2.erode(free, np.ones((3, 3), np.uint8)), cv2.DIST_L2, 5) > AWAY
     least = max(step, NOISY * noise_of(smooth[::APART, ::APART]))
     things = np.zeros(mask.shape, bool)

@@ -167,7 +167,7 @@ def _key(
     if chance:  # before painted squares a gap in hair, smaller than they, would pass for one
         if contour > 0:  # a terrace's edge is as hard as a thing's
             step = float(np.hypot(contour, ROUNDED * terraces))
-            mask[outlined(image, plate, (unshaded > reach).astype(np.float32), step)] = 1
+            mask[outlined(image, plate, np.where(unshaded > reach, mask, np.float32(0)), step)] = 1
         mask[_coincidence(mask < SOLID, image.mean(-1), plate.mean(-1), reach / 100)] = 1
     if factor > 1:
         mask = cv2.resize(mask, shape[1::-1], interpolation=cv2.INTER_LINEAR)
