@@ -157,7 +157,7 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "findings.jsonl")
     options = parser.parse_args()
     parts, fitted, threshold = calibrated(measured(options.cache, options.every))
-    parts["known ground"] = known_ground(options.every)
+    parts["known-ground"] = known_ground(options.every)
     print(*parts.values(), fitted.source("TRUST"), f"threshold: {threshold:g}", sep="\n\n")
     if options.write:
         write(PAGE, parts)
