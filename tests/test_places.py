@@ -82,6 +82,40 @@ def test_a_picture_over_http_is_not_read_for_links(monkeypatch):
         places.is_folder(Url("https://h/shots/?all=1"))
 
 
+class Web:
+    """HTTP as fsspec has it, with one answer to everything; an endless index page where there is none."""
+
+    def __init__(self, answer: BaseException | None = None):
+        self.answer = answer
+
+    def info(self, path):
+        raise FileNotFoundError(path) from self.answer
+
+    def isdir(self, path):
+        pytest.fail("read whole")
+
+    def open(self, path, mode):
+        return open("/dev/zero", "rb")  # noqa: PTH123
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
+def test_an_index_page_without_an_end_is_refused(monkeypatch):
+    """fsspec would read it whole before it looks for links."""
+    monkeypatch.setattr(places, "_store", lambda url: (Web(), url.text))
+    for ask in (places.is_folder, places.list_files):
+        with pytest.raises(OSError, match="index page of at most 16 MiB"):
+            ask(Url("http://h/shots/"))
+
+
+def test_a_web_server_that_does_not_answer_is_no_missing_file(monkeypatch):
+    """fsspec says of both that nothing is there."""
+    monkeypatch.setattr(places, "_store", lambda url: (Web(TimeoutError()), url.text))
+    with pytest.raises(OSError, match=r"cannot be reached \(TimeoutError\)"):
+        places.stat_of(Url("http://h/a.jpg"))
+    monkeypatch.setattr(places, "_store", lambda url: (Web(FileNotFoundError()), url.text))
+    assert places.stat_of(Url("http://h/a.jpg")) is None
+
+
 @pytest.mark.parametrize("store", ["memory://", "shop://"])
 def test_a_folder_of_a_store(store):
     """The tree is kept, hidden names and other files are left out, and results are pictures with transparency."""

@@ -45,6 +45,7 @@ Stamp = tuple[int, int]
 # A single upload of these is there as a whole or not at all.
 OBJECTS = ("memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "r2", "hf", "http", "https")
 BROUGHT_BY = {"smbclient": "smbprotocol", "webdav4": "webdav4", "pyarrow": "pyarrow"}  # module -> what pip calls it
+INDEX, CHUNK = 16 << 20, 1 << 20  # bytes of an index page at most, and read at a time
 MARKS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "modified", "created", "md5Hash")
 
 
@@ -152,8 +153,14 @@ def _with_reason(url: Url) -> Iterator[None]:
     """Turn what drivers raise, each its own, into an OSError with the reason."""
     try:
         yield
-    except (BgkitError, FileNotFoundError):
+    except BgkitError:
         raise
+    except FileNotFoundError as error:
+        cause = error.__cause__  # fsspec says of HTTP that nothing is there, also where nobody answers
+        if url.protocol not in ("http", "https") or cause is None or isinstance(cause, FileNotFoundError):
+            raise
+        why = getattr(getattr(cause, "os_error", None), "strerror", None) or type(cause).__name__
+        raise OSError(0, f"cannot be reached ({cut(why, 200)})", str(url)) from error
     except Exception as error:
         text = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise OSError(0, cut(text, 400), str(url)) from error
@@ -165,10 +172,22 @@ def _stamp(info: Mapping[str, Any]) -> Stamp:
     return int(info.get("size") or 0), int.from_bytes(hashlib.sha256(str(mark).encode()).digest()[:6])
 
 
+def _check_index(folder: Url) -> None:
+    """Refuse an index page of HTTP that does not end: fsspec would read it whole, in search of links."""
+    if folder.protocol in ("http", "https"):
+        with opened(folder) as page:
+            left = INDEX + 1
+            while left > 0 and (part := page.read(min(left, CHUNK))):
+                left -= len(part)
+        if left <= 0:
+            raise OSError(0, f"expected an index page of at most {INDEX >> 20} MiB", str(folder))
+
+
 def list_files(folder: Url) -> dict[Url, Stamp]:
     """Return all files below a folder; none where it is not there."""
     fs, path = _store(folder)
     with _with_reason(folder):
+        _check_index(folder)
         fs.invalidate_cache()
         found = fs.find(path, detail=True)
     return _urls(folder, path, found)
@@ -203,8 +222,10 @@ def is_folder(place: Place) -> bool:
     if place.protocol in ("http", "https") and not place.text.partition("?")[0].endswith("/"):
         return False
     fs, path = _store(place)
-    with _with_reason(place):
+    with _with_reason(place), suppress(FileNotFoundError):
+        _check_index(place)
         return bool(fs.isdir(path))
+    return False
 
 
 def exists(place: Place) -> bool:
