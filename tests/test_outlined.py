@@ -34,7 +34,7 @@ def person(step: float) -> np.ndarray:
 KEYS = {
     "backdrop_key": backdrop_key,
     "clean_plate": lambda image, **values: clean_plate(image, (ground(1) / 255).astype(np.float32), **values),
-    "luv_threshold": lambda image, contour=1.2: luv_threshold(image, tolerance=4, softness=30, contour=contour),
+    "luv_threshold": lambda image, contour=1.6: luv_threshold(image, tolerance=4, softness=30, contour=contour),
 }
 
 
@@ -66,7 +66,7 @@ def test_the_floor_is_no_thing():
     plate = (ground(1) / 255).astype(np.float32)
     picture = ground()
     picture[ROW > 150] -= 7
-    assert not outlined((picture / 255).astype(np.float32), plate, np.zeros((ROWS, COLS), np.float32), 1.2).any()
+    assert not outlined((picture / 255).astype(np.float32), plate, np.zeros((ROWS, COLS), np.float32), 1.6).any()
 
 
 def test_large_and_tiny_pictures():

@@ -43,7 +43,7 @@ Contour = Annotated[float, Range(0, 50, "dE*uv", ui=(0, 5))]
 
 @stage(gives="mask")
 def clean_plate(
-    image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, shadow: Shadow = 0.15, contour: Contour = 1.2
+    image: Floats, plate: Floats, *, tolerance: Tolerance = 2.5, shadow: Shadow = 0.15, contour: Contour = 1.6
 ) -> Floats:
     """Mark as foreground what differs from the same scene photographed empty.
 
@@ -100,7 +100,7 @@ def clean_plate(
 
 
 @stage(gives="mask")
-def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 0.15, contour: Contour = 1.2) -> Floats:
+def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 0.15, contour: Contour = 1.6) -> Floats:
     """Mark as foreground what differs from the smooth backdrop that the picture itself shows.
 
     Parameters
