@@ -356,10 +356,11 @@ def test_drop_on_a_field_is_no_picture(page):
 def test_what_failed_is_tried_again(page):
     """A picture whose worker died is named with the server's sentence; a button does it again."""
     dead = {"status": 500, "json": {"detail": "The worker process ended while it worked on this request."}}
-    page.tab.route("**/v1/remove", lambda route: route.fulfill(**dead), times=1)
+    page.tab.route("**/v1/remove", lambda route: route.fulfill(**dead))
     page.tab.set_input_files("#files", [SCENE])
     page.until("document.querySelector('li[data-state=failed]') !== null")
     assert page.text("#problem") == dead["json"]["detail"]
+    page.tab.unroute("**/v1/remove")
     page.errors.clear()  # the browser itself reports the 5xx
     page.tab.get_by_role("button", name="Try again").click()
     page.done()
