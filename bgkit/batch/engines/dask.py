@@ -17,7 +17,7 @@ import os
 import pickle
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -125,8 +125,8 @@ class Dask:
         self._check_workers(jobs[0])
         waiting, flying = deque(jobs), dict[Any, Job]()
         # Dask gives up all that was on its way to a process which died too often, guilty or not: at the end each of
-        # these is tried with nothing beside it, and twice: a process may die of what it did before.
-        accused, alone, guilty = deque[Job](), None, set[str]()
+        # these is tried with nothing beside it, and up to three times: a process may die of what it did before.
+        accused, alone, deaths = deque[Job](), None, Counter[str]()
         processes, counted, lost, empty = 0, 0.0, 0.0, 0.0
         try:
             while waiting or flying or accused:
@@ -162,8 +162,8 @@ class Dask:
                     job = flying.pop(future)
                     if future.status in FORGOTTEN:
                         waiting.append(job)
-                    elif self._killed(future) and (job is not alone or job.key not in guilty):
-                        guilty.update({job.key} if job is alone else ())
+                    elif self._killed(future) and (job is not alone or deaths[job.key] < 2):
+                        deaths[job.key] += job is alone
                         accused.append(job)
                     else:
                         yield self._outcome(future, job)
