@@ -1,7 +1,7 @@
 """Faint things: what differs from the backdrop by little, or in light alone, but has a hard contour.
 
-A white shirt before white may be five levels darker than the paper, which is less than a key's tolerance: noise, uneven
-light and shadows differ as much. But they have no edges. So pieces that differ a little are held against what lies
+A white shirt before white may be seven levels darker than the paper, less than a key's tolerance: noise, uneven light
+and shadows differ as much. But they have no edges. So pieces that differ a little are held against what lies
 around them, by medians over rings along the contour, in which the noise of single pixels cancels: where the step
 between 2 and 6 px on both sides is nearly the whole step between 10 and 16 px, the contour is hard and the piece is a
 thing. A shadow's edge takes more than that.
