@@ -91,7 +91,7 @@ class Page:
         tab.on("pageerror", lambda error: self.errors.append(str(error)))
         tab.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
         tab.on("request", lambda request: self.requests.append(request))  # Playwright marks what it calls
-        tab.set_default_timeout(15_000)
+        tab.set_default_timeout(40_000)
         tab.goto(url)
         self.until("document.body.classList.contains('ready')")
 

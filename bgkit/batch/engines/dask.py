@@ -5,9 +5,11 @@ them; pixels never pass through the scheduler. Each worker process does one pict
 its ``--nthreads``, and keeps networks loaded from picture to picture. Two pictures for each process are on their way
 at any time, no more, so a million pictures burden the scheduler no more than ten.
 
-Dask gives the pictures of a worker that is lost to others; a picture that loses several of them (four, with Dask's
-own setting ``allowed-failures``; two, with an embedded cluster) is given up. A result is written whole or not at all,
-so nothing comes of a picture being done twice. The journal is written by who asked, as with the local engine.
+Dask gives the pictures of a worker that is lost to others, and accuses a picture that lost several of them (four,
+with Dask's own setting ``allowed-failures``; two, with an embedded cluster). A worker may have died of something else,
+so each accused picture is done once more at the end, in a process of its own: only one that dies there is given up. A
+result is written whole or not at all, so nothing comes of a picture being done twice. The journal is written by who
+asked, as with the local engine.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -40,6 +44,8 @@ from bgkit.threads import set_threads, threads
 __all__ = ["Dask"]
 
 AHEAD = 2  # pictures on their way for each process: one at work, one that waits there
+TRIES = 3  # of an accused picture, where Dask loses the worker that watches over its process, too
+DIED = "the worker process died each time it was tried; perhaps out of memory"
 FORGOTTEN = ("cancelled", "lost")  # by a scheduler that was started anew
 PATIENCE = float(os.environ.get("BGKIT_DASK_PATIENCE", "20"))  # seconds for a scheduler to answer, and for workers
 
@@ -124,9 +130,9 @@ class Dask:
         data = pickle.dumps(_rooted(work))
         self._check_workers(jobs[0])
         waiting, flying = deque(jobs), dict[Any, Job]()
-        # Dask gives up all that was on its way to a process which died too often, guilty or not: at the end each of
-        # these is tried with nothing beside it, and up to three times: a process may die of what it did before.
-        accused, alone, deaths = deque[Job](), None, Counter[str]()
+        # Dask gives up all that was on its way to a process which died too often, guilty or not, and a new process
+        # may die because its nanny took it for the old one. So these have a process each that Dask knows nothing of.
+        accused, alone = deque[Job](), Counter[str]()
         processes, counted, lost, empty = 0, 0.0, 0.0, 0.0
         try:
             while waiting or flying or accused:
@@ -148,7 +154,7 @@ class Dask:
                         events.note("no worker came back; starting others")
                         waiting.extend(flying.values())
                         flying.clear()
-                        alone, empty = None, 0.0
+                        empty = 0.0
                         self.__exit__(None, None, None)
                         self._connect(self.workers or default_workers(len(jobs)))
                         processes = self._count()
@@ -156,14 +162,14 @@ class Dask:
                     job = waiting.popleft()
                     flying[self.client.submit(_do, data, _absolute(job), pure=False)] = job
                 if accused and not (waiting or flying or lost):
-                    alone = accused.popleft()
-                    flying[self.client.submit(_do, data, _absolute(alone), pure=False)] = alone
+                    job = accused.popleft()
+                    alone[job.key] += 1
+                    flying[self.client.submit(_do_apart, data, _absolute(job), pure=False)] = job
                 for future in self._next(flying):
                     job = flying.pop(future)
                     if future.status in FORGOTTEN:
                         waiting.append(job)
-                    elif self._killed(future) and (job is not alone or deaths[job.key] < 2):
-                        deaths[job.key] += job is alone
+                    elif self._killed(future) and alone[job.key] < TRIES:
                         accused.append(job)
                     else:
                         yield self._outcome(future, job)
@@ -190,7 +196,7 @@ class Dask:
         try:
             outcome: Outcome = future.result()
         except self.distributed.KilledWorker:
-            return Outcome(job, "failed", "the worker process died each time it was tried; perhaps out of memory")
+            return Outcome(job, "failed", DIED)
         except Exception as error:
             return Outcome(job, "failed", f"internal error: {type(error).__name__}: {' '.join(str(error).split())}")
         return replace(outcome, job=job, error=outcome.error.replace(_root(job.picture), job.name))
@@ -266,23 +272,50 @@ def _greet(places: Sequence[str]) -> tuple[str, str]:
 
 def _do(data: bytes, job: Job) -> Outcome:
     """Do one picture while the worker's other threads wait: they are its own, for the kernels."""
+    with _alone:
+        return _run(data, job, _threads())
+
+
+def _do_apart(data: bytes, job: Job) -> Outcome:
+    """Do one picture in a process of its own, whose death then is the picture's."""
+    command = [sys.executable, "-c", f"from {__name__} import _answer; _answer()"]
+    sent, env = pickle.dumps((data, job, _threads())), {**os.environ, **environment(_threads())}
+    with _alone:
+        done = subprocess.run(command, input=sent, stdout=subprocess.PIPE, env=env, check=False)
+    return pickle.loads(done.stdout) if done.returncode == 0 else Outcome(job, "failed", DIED)
+
+
+def _answer() -> None:
+    """Do the job that stands on standard input, and write its outcome to standard output."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what libraries print must not mix with the answer
+    outcome = _run(*pickle.load(sys.stdin.buffer))
+    with os.fdopen(answers, "wb") as out:
+        pickle.dump(outcome, out)
+
+
+def _threads() -> int:
+    from distributed import get_worker
+
+    count: int = get_worker().state.nthreads
+    return count
+
+
+def _run(data: bytes, job: Job, count: int) -> Outcome:
     from bgkit.batch.running import run_job
 
-    with _alone:
-        try:
-            work = _work_of(data)
-        except BgkitError as error:
-            return Outcome(job, "failed", f"{job.name}: {error}")
-        return run_job(job, work)
+    try:
+        work = _work_of(data, count)
+    except BgkitError as error:
+        return Outcome(job, "failed", f"{job.name}: {error}")
+    return run_job(job, work)
 
 
 @lru_cache(maxsize=4)
-def _work_of(data: bytes) -> Work:
+def _work_of(data: bytes, count: int) -> Work:
     """Set the number of threads, and load the work once."""
     import cv2
-    from distributed import get_worker
 
-    count = get_worker().state.nthreads
     set_threads(count)
     cv2.setNumThreads(count)
     return pickle.loads(data)

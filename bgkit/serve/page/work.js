@@ -57,7 +57,6 @@ async function work(picture) {
     picture.automatic = picture.shown = answer;
     picture.settings = made;
     picture.state = picture.anew || made !== settings() ? "waiting" : "done";
-    if (!picture.strokes.empty && !page.chain.needs("strokes") && !local()) await correct(picture);
   } catch (error) {
     if (picture.anew) picture.state = "waiting";
     else if (error.name === "AbortError") picture.state = "done"; // with older settings, until the hand rests
@@ -70,6 +69,8 @@ async function work(picture) {
   picture.making = "";
   announce("picture", picture);
   pump();
+  const answered = picture.state === "done" && picture.settings === made;
+  if (answered && !picture.strokes.empty && !page.chain.needs("strokes") && !local()) correct(picture);
 }
 
 /** Show another answer for a picture. */
