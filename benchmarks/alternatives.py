@@ -233,7 +233,7 @@ def main() -> None:
         measure(options.rembg.resolve(), options.imgly.resolve(), options.limit)
     text = block_of(recalled())
     print(text)
-    write(README, {"alternatives": text})
+    write(README, {"alternatives": text}, fresh=not options.again)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,12 @@ def main() -> int:
     print(text)
     if options.write:
         PAGE.write_text(text, "utf-8")
-        write(PAGE, {name: block(text, name) for name in named(text)})
+        write(
+            PAGE,
+            {name: block(text, name) for name in named(text)},
+            some=True,
+            fresh=bool(options.steps or options.times),
+        )
     return 0
 
 
@@ -378,8 +383,8 @@ Where a row had another budget, or began with other than random weights, its nam
 AdamW 1e-3 with cosine decay, cross entropy and soft IoU, or the paper's own loss where it has one.
 **This is a small budget**: each picture is seen once, a thousandth of what the papers train.
 It shows which network learns most from little and what each costs, not which is best in the end.
-One seed: differences of a few hundredths mean little.
-Five rows made again with samples drawn in another order moved by 0.004 to 0.046 in F max.
+One seed: differences of a few hundredths of F max mean little.
+Rows made again with samples drawn in another order moved by as much.
 Times are of two cores that may have been shared; rows that were trained beside other work have no time of training.
 A time with ≈ is from a busy machine: the median ratio to runs of `unet` in turn with it, times the time of `unet`.
 It is good to about a third: `wss` and `wss-tags` are one network when they run.

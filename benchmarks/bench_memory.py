@@ -98,7 +98,7 @@ def put(rows: list[dict[str, str]]) -> None:
     """Write lines into the page, in place of those of the same pipelines."""
     kept = read_table(block(PAGE.read_text("utf-8"), "memory"))
     lines = {each["pipeline"]: each for each in (*kept, *rows)}
-    write(PAGE, {"memory": markdown([lines[name] for name in sorted(lines)])})
+    write(PAGE, {"memory": markdown([lines[name] for name in sorted(lines)])}, some=True)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import itertools
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from bgkit.logistic import Logistic
 
-__all__ = ["SEALS", "block", "fill", "named", "rows_of", "seal", "with_fit", "write"]
+__all__ = ["SEALS", "Seal", "block", "fill", "named", "rows_of", "seal", "seals", "with_fit", "write"]
 
 ROOT = Path(__file__).resolve().parents[1]
-SEALS = Path(__file__).with_name("seals.json")  # a digest of every block as its benchmark wrote it
+SEALS = Path(__file__).with_name("seals.json")  # of every block, what a benchmark wrote there, and when
 BLOCK = re.compile(r"(<!-- measured: ([\w-]+) -->)\n(.*?)(<!-- /measured -->)", re.DOTALL)
+
+
+class Seal(TypedDict):
+    """What is kept of a block: a digest of what was written there, when and at which commit, and by which command."""
+
+    digest: str
+    measured: str  # YYYY-MM-DD, COMMIT
+    since: NotRequired[str]  # the same of the oldest figures of a block whose rows are measured apart
+    by: str
 
 
 def fill(page: str, parts: Mapping[str, str]) -> str:
@@ -29,15 +42,45 @@ def fill(page: str, parts: Mapping[str, str]) -> str:
     return BLOCK.sub(lambda match: f"{match[1]}\n{parts[match[2]].strip()}\n{match[4]}", page)
 
 
-def write(page: Path, parts: Mapping[str, str]) -> None:
-    """Put some blocks of a page anew, and note their digests, by which the suite knows them from edits by hand."""
+def write(page: Path, parts: Mapping[str, str], *, some: bool = False, fresh: bool = True) -> None:
+    """Put some blocks of a page anew, and note their seals, by which the suite knows them from edits by hand.
+
+    ``some`` says that only some figures of these blocks are new; the seal then keeps when the oldest were measured.
+    Without ``fresh`` none is, and the blocks are made of figures that were kept; the seal keeps its day.
+    """
     text = page.read_text("utf-8")
     text = fill(text, {name: block(text, name) for name in named(text)} | dict(parts))
     page.write_text(text, "utf-8")
     if page.is_relative_to(ROOT):
-        seals: dict[str, str] = json.loads(SEALS.read_text("utf-8"))
-        seals |= {f"{page.relative_to(ROOT).as_posix()}#{name}": seal(block(text, name)) for name in parts}
-        SEALS.write_text(json.dumps(dict(sorted(seals.items())), indent=1) + "\n", "utf-8")
+        known = seals()
+        for name in parts:
+            key = f"{page.relative_to(ROOT).as_posix()}#{name}"
+            new = Seal(digest=seal(block(text, name)), measured=_now(), by=_command())
+            old = known.get(key)
+            if old and some:
+                new["since"] = old.get("since", old["measured"])
+            known[key] = new if fresh or not old else Seal(**{**old, "digest": new["digest"]})
+        SEALS.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", "utf-8")
+
+
+def seals() -> dict[str, Seal]:
+    """Return the seal of each block, by ``PAGE#NAME``."""
+    known: dict[str, Seal] = json.loads(SEALS.read_text("utf-8"))
+    return known
+
+
+def _now() -> str:
+    head = ["git", "rev-parse", "--short=7", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    return f"{datetime.date.today()}, {commit}"
+
+
+def _command() -> str:
+    """The command that runs, with paths as in the repository."""
+    script = Path(sys.argv[0]).resolve()
+    name = script.relative_to(ROOT).as_posix() if script.is_relative_to(ROOT) else script.name
+    given = [Path(each).name if Path(each).is_absolute() else each for each in sys.argv[1:]]
+    return " ".join(["python", name, *given])
 
 
 def seal(text: str) -> str:

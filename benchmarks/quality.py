@@ -219,7 +219,7 @@ def main() -> int:
         for rows in tables:
             kept = read_table(block(PAGE.read_text("utf-8"), rows[0]["set"]))
             parts[rows[0]["set"]] = markdown(list({each["pipeline"]: each for each in (*kept, *rows)}.values()))
-        write(PAGE, parts)
+        write(PAGE, parts, some=options.pipelines is not None)
     return 0
 
 

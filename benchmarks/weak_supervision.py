@@ -138,7 +138,7 @@ def main() -> None:
             kept = [line for line in lines if not line.startswith(f"| {title} |")]
             new = ["| " + " | ".join(row) + " |" for row in rows]
             head = ["| " + " | ".join(TITLES) + " |", "|" + "---|" * len(TITLES)]
-            write(PAGE, {"wss": "\n".join([*head, *kept, *new])})
+            write(PAGE, {"wss": "\n".join([*head, *kept, *new])}, some=True)
 
 
 if __name__ == "__main__":

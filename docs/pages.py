@@ -11,11 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from made.commands import write_commands
 from made.fields import write_fields
 from made.interfaces import write_interfaces
 from made.pipelines import write_pipelines
 from made.stages import write_stages
+
+from benchmarks.pages import BLOCK, Seal, seals
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -53,6 +57,11 @@ def write_pages(folder: Path) -> None:
             sys.exit("docs/gallery_pages.py: an example failed")
     finally:
         gallery.kill()  # after a failure it would go on writing into the next build
+    for key, seal in seals().items():
+        name, _, block = key.partition("#")
+        page = folder / Path(name).relative_to("docs") if name.startswith("docs/") else None
+        if page:
+            page.write_text(say_when(page.read_text("utf-8"), block, seal), "utf-8")
     for page in folder.rglob("*.md"):
         page.write_text(
             _lead_inside(page.read_text("utf-8"), "../" * len(page.relative_to(folder).parent.parts)), "utf-8"
@@ -64,6 +73,13 @@ def write_pictures(folder: Path) -> None:
     for command in PICTURES:
         args = [*command[:1], folder, *command[1:]] if "--small" in command else [*command, folder]
         subprocess.run([sys.executable, *args], cwd=ROOT, check=True)
+
+
+def say_when(text: str, name: str, seal: Seal) -> str:
+    """Return a page with the day, the commit and the command of a measured block below it."""
+    since = f"{seal['since']}, to " if "since" in seal else ""
+    line = f'<p class="measured">Measured {since}{seal["measured"]}, by <code>{seal["by"]}</code></p>'
+    return BLOCK.sub(lambda match: f"{match[0]}\n\n{line}\n" if match[2] == name else match[0], text)
 
 
 def _lead_inside(text: str, up: str) -> str:

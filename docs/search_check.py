@@ -74,6 +74,18 @@ QUESTIONS = {
     "HEIC photos from an iPhone cannot be opened": "reference/formats",
     "flickering edges between frames": "how-to/video",
     "API key and credits like remove.bg": "how-to/coming-from-removebg",
+    "put a video over a background image": "how-to/video",
+    "output mp4 has 0 bytes": "how-to/video",
+    "is the output limited to 1024x1024": "how-to/quality-lost",
+    "batch inference with my own onnx model": "how-to/bring-your-own-network",
+    "fails to start because a CUDA dll is missing": "how-to/speed",
+    "uses 300% CPU on my server, limit the number of threads": "how-to/speed",
+    "matting a thousand frames takes ten minutes, is there a way to speed it up": "how-to/speed",
+    "Trimap has 102 colors": "how-to/coming-from-pymatting",
+    "division by zero in estimate_foreground": "how-to/coming-from-pymatting",
+    "which epsilon or parameters give a better matte": "how-to/coming-from-pymatting",
+    "the thing that the person holds in the hand was removed too": "how-to/wrong-subject",
+    "it detects everything else instead of the wooden plank": "how-to/wrong-subject",
 }
 
 

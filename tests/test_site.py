@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -36,6 +37,21 @@ def test_page_of_a_stage_tells_every_parameter(name):
     for word, param in info.settings.items():
         (row,) = [line for line in text.splitlines() if line.startswith(f"| `{word}` |")]
         assert param.expected.replace("|", "\\|") in row
+
+
+MORE = re.compile(
+    r"\b(larger|more|less|smaller|higher|lower|nearer|deeper|fainter|wider|finer|grows|above|both add)\b|with 1|^0 ",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("name", stages.shipped())
+def test_each_number_says_what_more_of_it_does(name):
+    """In the words that the page shows."""
+    info = stages.find(name)
+    numbers = [word for word, param in info.settings.items() if re.search(r"\d\.\.", param.expected)]
+    silent = [word for word in numbers if word != "merge" and not MORE.search(info.settings[word].doc)]
+    assert not silent
 
 
 def test_a_stage_without_an_effect_ends_the_build(monkeypatch):

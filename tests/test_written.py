@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 import pytest
 from conftest import ROOT
@@ -13,18 +14,20 @@ from benchmarks.alternatives import README, block_of, recalled
 from bgkit import stages
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LOGS = ("design.md", "embedded-network.md")  # figures of the day of a decision or an experiment, as their heads say
-KINDS = [page for page in PAGES if page.name not in LOGS]
 
 NUMBER = r"(?<![\w.])(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
 UNIT = r"(?:s|ms|µs|[kKMG]B|seconds?|minutes?|hours?|times|(?:pictures|frames)(?:/s| a second)|fps)(?![\w])"
-ERROR = r"\b(?:IoU|SAD|MAE|MSE|F max|Grad|dtSSD|AUC)\b[^.|\n]{0,20}"
-FIGURE = re.compile(rf"{NUMBER}\s?{UNIT}|{ERROR}{NUMBER}")
+METRIC = r"\b(?:IoU|SAD|MAE|MSE|F max|Grad|dtSSD|AUC)\b"
+DECIMAL = r"(?<![\w.])\d*\.\d+"
+ERROR = rf"{METRIC}[^.|\n]{{0,20}}{NUMBER}|\bF\b[^.|\n]{{0,8}}{DECIMAL}|{DECIMAL} (?:in |of )?(?:{METRIC}|F\b)"
+FIGURE = re.compile(rf"{NUMBER}\s?{UNIT}|{ERROR}|{NUMBER}\s?iterations")
 SKIPPED = re.compile(r"^```.*?^```|`[^`\n]*`|\]\([^)]*\)", re.MULTILINE | re.DOTALL)
 
 # What has a unit and was not measured: limits and defaults of the program, sizes of packages, arithmetic, definitions.
 FIXED = {
+    "docs/design.md": ["80 MB", "14 MB", "10 MB", "1.5 times", "0s"],  # packages; a factor of the program; zeros
     "docs/explanation/confidence.md": ["IoU at least 0.9", "IoU of 0.9"],  # what counts as good
+    "docs/explanation/embedded-network.md": ["7.9 MB"],  # the file that ships, below
     "docs/explanation/evidence.md": ["SAD/1000"],
     "docs/how-to/in-the-browser.md": ["14 MB"],  # the npm package
     "docs/how-to/scale.md": ["11.6 pictures a second", "250 MB"],  # 10⁶ / 86,400; what `--memory` begins with
@@ -40,9 +43,10 @@ FIXED = {
 }
 
 
-def unsealed(text: str, page: str, seals: dict[str, str]) -> list[str]:
+def unsealed(text: str, page: str, seals: dict[str, pages.Seal]) -> list[str]:
     """The blocks of a page that are not as a benchmark wrote them."""
-    return [name for name in pages.named(text) if seals.get(f"{page}#{name}") != pages.seal(pages.block(text, name))]
+    digests = {key: each["digest"] for key, each in seals.items()}
+    return [name for name in pages.named(text) if digests.get(f"{page}#{name}") != pages.seal(pages.block(text, name))]
 
 
 def loose(text: str) -> list[str]:
@@ -52,9 +56,9 @@ def loose(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def seals() -> dict[str, str]:
-    """The digest of every block as its benchmark wrote it."""
-    return json.loads(pages.SEALS.read_text("utf-8"))
+def seals() -> dict[str, pages.Seal]:
+    """The seal of every block as its benchmark wrote it."""
+    return pages.seals()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -69,6 +73,33 @@ def test_every_seal_has_its_block(seals):
     assert set(seals) == there
 
 
+def test_every_seal_says_when_and_by_what(seals):
+    """A day, a commit, and a command whose script is here."""
+    for key, each in seals.items():
+        for when in (each["measured"], each.get("since", each["measured"])):
+            assert re.fullmatch(r"20\d\d-\d\d-\d\d, [0-9a-f]{7}", when), key
+        program, *args = shlex.split(each["by"])
+        script = args[1].replace(".", "/") if args[0] == "-m" else args[0].removesuffix(".py")
+        assert program == "python"
+        assert (ROOT / script).with_suffix(".py").is_file() or (ROOT / script / "__main__.py").is_file(), key
+
+
+def test_a_block_written_in_part_keeps_its_oldest_day(tmp_path, monkeypatch):
+    """Rows that were not measured again are not passed off as today's; a block written whole is."""
+    page = tmp_path / "page.md"
+    page.write_text("<!-- measured: speed -->\nold\n<!-- /measured -->\n")
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    monkeypatch.setattr(pages, "SEALS", tmp_path / "seals.json")
+    monkeypatch.setattr(pages, "_now", lambda: "2026-11-29, bbbbbbb")
+    old = {"digest": "", "measured": "2026-11-21, aaaaaaa", "by": "python old.py"}
+    (tmp_path / "seals.json").write_text(json.dumps({"page.md#speed": old}))
+    pages.write(page, {"speed": "new"}, some=True)
+    assert pages.seals()["page.md#speed"]["since"] == "2026-11-21, aaaaaaa"
+    pages.write(page, {"speed": "new"})
+    assert "since" not in pages.seals()["page.md#speed"]
+    assert pages.seals()["page.md#speed"]["measured"] == "2026-11-29, bbbbbbb"
+
+
 def test_a_changed_figure_is_found_out(seals):
     """One digit of a block, anywhere, breaks its seal."""
     page = ROOT / "docs" / "reference" / "quality.md"
@@ -76,7 +107,7 @@ def test_a_changed_figure_is_found_out(seals):
     assert unsealed(changed, "docs/reference/quality.md", seals) == ["studio"]
 
 
-@pytest.mark.parametrize("page", KINDS, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_no_measured_figure_stands_outside_of_a_block(page):
     """Times, rates, memory and errors in prose are limits and sizes, not measurements; each of these is known."""
     fixed = FIXED.get(page.relative_to(ROOT).as_posix(), [])
@@ -91,8 +122,22 @@ def test_no_measured_figure_in_a_stages_docstring(name):
 
 def test_figures_in_prose_are_found():
     """The pattern finds what it is for, and leaves limits without a unit alone."""
-    text = "It takes 0.4 s and 250 MB, 3.5 times less, at 12 pictures a second; IoU is 0.87. At most 20 px, 5 %.\n"
-    assert loose(text) == ["0.4 s", "250 MB", "3.5 times", "12 pictures a second", "IoU is 0.87"]
+    text = (
+        "It takes 0.4 s and 250 MB, 3.5 times less, at 12 pictures a second; IoU is 0.87. At most 20 px, 5 %.\n"
+        "It moves by 0.05 in F max.\nF 0.910 after 70 iterations.\n"
+    )
+    found = ["0.4 s", "250 MB", "3.5 times", "12 pictures a second", "IoU is 0.87"]
+    assert loose(text) == [*found, "0.05 in F max", "F 0.910", "70 iterations"]
+
+
+def test_the_notebook_of_decisions_follows_the_decisions():
+    """Figures of the day stand under the title of a decision that is on the page, with their day and commit."""
+    titles = re.findall(r"^\*\*(.+)\*\*$", (ROOT / "docs" / "design.md").read_text("utf-8"), re.MULTILINE)
+    notebook = (ROOT / "benchmarks" / "decisions.md").read_text("utf-8")
+    head, *entries = re.split(r"^\*\*(.+)\*\*$", notebook, flags=re.MULTILINE)
+    assert "not documentation" in head
+    assert not set(entries[::2]) - set(titles)
+    assert all(re.match(r"\n\n\*20\d\d-\d\d-\d\d, [0-9a-f]{7}\*\n\n", entry) for entry in entries[1::2])
 
 
 def test_the_readmes_table_is_made_of_the_figures_kept():
@@ -103,4 +148,5 @@ def test_the_readmes_table_is_made_of_the_figures_kept():
 def test_the_embedded_networks_size_is_its_files():
     """The size in the model card is that of the file that ships."""
     size = (ROOT / "bgkit" / "models" / "weights" / "coarse.onnx").stat().st_size
-    assert f"{size / 1e6:.1f} MB" in (ROOT / "docs" / "reference" / "model-card.md").read_text("utf-8")
+    for page in ("reference/model-card.md", "explanation/embedded-network.md"):
+        assert f"{size / 1e6:.1f} MB" in (ROOT / "docs" / page).read_text("utf-8")

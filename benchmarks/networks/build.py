@@ -25,15 +25,18 @@ FIRST = "/Sigmoid_output_0"  # answer of the first network of coarse-2.onnx
 def build(target: Path) -> None:
     """Write the embedded network."""
     with tempfile.TemporaryDirectory() as folder:
-        half = Path(folder) / "half.onnx"
-        extract_model(HERE / "coarse-2.onnx", half, ["image"], [FIRST], check_model=False)
-        card = (HERE / "coarse-2.toml").read_text(encoding="utf-8")
-        card = re.sub(
-            r'sha256 = "\w+"\nbytes = \d+', f'sha256 = "{digest_of(half)}"\nbytes = {half.stat().st_size}', card
-        )
-        card = card.replace('"coarse-2.onnx"', '"half.onnx"').replace('name = "mask"', f'name = "{FIRST}"')
-        half.with_suffix(".toml").write_text(card, encoding="utf-8")
-        join([half, HERE / "pyramid.onnx"], target)
+        join([first_half(Path(folder)), HERE / "pyramid.onnx"], target)
+
+
+def first_half(folder: Path) -> Path:
+    """Write the first network of ``coarse-2.onnx`` into a folder, with its card beside it, and return where."""
+    half = folder / "half.onnx"
+    extract_model(HERE / "coarse-2.onnx", half, ["image"], [FIRST], check_model=False)
+    card = (HERE / "coarse-2.toml").read_text(encoding="utf-8")
+    card = re.sub(r'sha256 = "\w+"\nbytes = \d+', f'sha256 = "{digest_of(half)}"\nbytes = {half.stat().st_size}', card)
+    card = card.replace('"coarse-2.onnx"', '"half.onnx"').replace('name = "mask"', f'name = "{FIRST}"')
+    half.with_suffix(".toml").write_text(card, encoding="utf-8")
+    return half
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main() -> int:
         limit = 4 if options.quick else options.limit
         keep(options.figures, gather(limit, options.workers))
     kept = recall(options.figures)
-    write(options.output, blocks(kept))
+    write(options.output, blocks(kept), some=bool(options.only), fresh=not options.again)
     print(options.output)
     return 0
 

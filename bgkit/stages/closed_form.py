@@ -65,7 +65,7 @@ def closed_form_matting(
     tolerance : float
         Error of alpha, estimated, at which the solve stops; smaller is more exact and slower.
     max_iterations : int
-        Iterations after which the solve gives up with a warning; one or two are usual.
+        Iterations after which the solve gives up with a warning; one or two are usual, more are for hard pictures.
     max_memory : float
         Memory that the solve may take; more allows wider unknown regions.
 
@@ -159,7 +159,7 @@ def plate_matting(
     tolerance : float
         Estimated error of alpha at which the solve stops; smaller is more exact and slower.
     max_iterations : int
-        Iterations after which the solve gives up with a warning.
+        Iterations after which the solve gives up with a warning; more allow harder pictures, at more time.
     max_memory : float
         Memory that the solve may take; more allows wider unknown regions.
     key : bool

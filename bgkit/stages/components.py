@@ -112,7 +112,7 @@ def keep_largest(mask: Array, *, count: Annotated[int, Range(1, 1000, "pieces", 
     mask : ndarray of shape (M, N), float32, 0..1
         Hard or soft. Pieces are 8-connected; of equal ones the higher, then the one further left wins.
     count : int
-        How many pieces to keep.
+        How many pieces to keep; more keep smaller ones, too.
 
     Returns
     -------

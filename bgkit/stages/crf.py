@@ -55,13 +55,13 @@ def dense_crf(
     spatial_std : float
         Reach of the kernel of position alone; larger smooths the edge more and removes larger specks.
     spatial_weight : float
-        Strength of that kernel.
+        Strength of that kernel; larger makes the mask smoother.
     position_std : float
         Reach of the kernel of position and color; larger lets farther pixels of like color agree.
     color_std : float
         How unlike two colors may be and still agree, in steps of 1/255; larger crosses weaker edges.
     bilateral_weight : float
-        Strength of the kernel of position and color.
+        Strength of the kernel of position and color; larger moves the edge further to where colors change.
     confidence : float
         How far the mask is believed: 0.8 takes 0..1 as 0.1..0.9; less lets the picture overrule it more.
     tolerance : float

@@ -82,7 +82,7 @@ def frame(
     ground : float
         Where that line is; larger is lower. A subject too tall for it stands lower, so that it is whole.
     size : int
-        Of the frame's longer side, exactly. 0 keeps the picture's own scale.
+        Of the frame's longer side, exactly; larger gives more pixels. 0 keeps the picture's own scale.
     enlarge : bool
         Whether the picture may be blown up to reach ``size``. If not, a picture that is too small for it keeps its
         scale, and the margins around the subject become wider than ``fill`` says.
@@ -185,11 +185,12 @@ def place(
     crop : bool
         Crop to the subject. ``scale`` and ``position`` then have no effect.
     margin : tuple
-        What is left around a cropped subject: above, right, below, left.
+        What is left around a cropped subject: above, right, below, left; more shows more of the picture.
     border : tuple
         The same in shares of the picture; both add up.
     scale : float
-        Of the subject: its height or width, whichever reaches it first, is this share of the picture's. 0 keeps it.
+        Of the subject: its height or width, whichever reaches it first, is this share of the picture's;
+        larger fills more of the picture. 0 keeps it.
     position : {"original", "given"}
         Whether the subject stays where its middle was, or goes to ``row`` and ``col``.
     row : float

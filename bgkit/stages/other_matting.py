@@ -48,7 +48,7 @@ def knn_matting(
     tolerance : float
         Relative residual at which the solve stops; smaller is more exact and slower.
     max_iterations : int
-        Iterations after which the solve gives up with a warning.
+        Iterations after which the solve gives up with a warning; more allow harder pictures, at more time.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def learning_matting(
     tolerance : float
         Relative residual at which the solve stops; smaller is more exact and slower.
     max_iterations : int
-        Iterations after which the solve gives up with a warning.
+        Iterations after which the solve gives up with a warning; more allow harder pictures, at more time.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def random_walk_matting(
     tolerance : float
         Relative residual at which the solve stops; smaller is more exact and slower.
     max_iterations : int
-        Iterations after which the solve gives up with a warning.
+        Iterations after which the solve gives up with a warning; more allow harder pictures, at more time.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def large_kernel_matting(
     tolerance : float
         Relative residual at which the solve stops; smaller is more exact and slower.
     max_iterations : int
-        Iterations after which the solve gives up with a warning.
+        Iterations after which the solve gives up with a warning; more allow harder pictures, at more time.
 
     Returns
     -------
