@@ -51,6 +51,18 @@ def test_an_output_of_text():
     assert "expected an output of numbers, got mask text[1, 1, 8, 8]" in remove(with_card(path, "size = 8"))
 
 
+def test_an_output_of_several_tensors():
+    """A sequence is no map, whatever it holds."""
+    out = helper.make_tensor_sequence_value_info("mask", TensorProto.FLOAT, [1, 3, 8, 8])
+    path = write(
+        Path("n.onnx"),
+        [helper.make_node("SequenceConstruct", ["image"], ["mask"])],
+        [value("image", [1, 3, 8, 8])],
+        [out],
+    )
+    assert "expected an output of numbers, got mask type sequence[?]" in remove(with_card(path, "size = 8"))
+
+
 def test_a_graph_that_cannot_be_loaded():
     """Only ONNX Runtime finds an operator with a wrong attribute; it is asked first."""
     path = red_channel(Path("n.onnx"), (1, 3, 8, 8))

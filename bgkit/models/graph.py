@@ -31,6 +31,7 @@ TYPES = {
     10: "float16",
     11: "float64",
 }
+NO_TENSORS = {4: "sequence", 5: "map", 8: "sparse", 9: "optional"}  # fields of TypeProto
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _value(part: memoryview) -> Value:
     name = "".join(_text(text) for text in _all(part, 1))
     dtype, shape = "?", None
     for kind in _all(part, 2):
+        dtype = next((f"type {NO_TENSORS[number]}" for number, _ in _fields(kind) if number in NO_TENSORS), dtype)
         for tensor in _all(kind, 1):
             for number, item in _fields(tensor):
                 if number == 1 and isinstance(item, int):
