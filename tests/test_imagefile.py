@@ -292,14 +292,16 @@ def test_private_tags_are_nobodys_business(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("planes", ["contig", "separate"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_tiff_premultiplied(dtype):
-    """Color that was multiplied by alpha is divided by it again."""
+def test_tiff_premultiplied(dtype, planes):
+    """Color that was multiplied by alpha is divided by it again, channels together or apart."""
     top = np.iinfo(dtype).max
     color, alpha = np.array([0.8, 0.4, 0.2]), 0.5
     pixel = np.round(np.array([*(color * alpha), alpha]) * top).astype(dtype)
-    data = tiff(np.broadcast_to(pixel, (4, 5, 4)).copy(), photometric="rgb", extrasamples=["assocalpha"])
-    picture = read_picture(data)
+    samples = np.broadcast_to(pixel, (4, 5, 4))
+    samples = np.ascontiguousarray(samples if planes == "contig" else np.moveaxis(samples, 2, 0))
+    picture = read_picture(tiff(samples, photometric="rgb", extrasamples=["assocalpha"], planarconfig=planes))
     np.testing.assert_allclose(picture.image[1, 1], color, atol=2.1 / top)
     np.testing.assert_allclose(picture.alpha, alpha, atol=1 / top)
 
@@ -430,11 +432,14 @@ def test_twelve_bits(bits):
     np.testing.assert_allclose(read_picture(data).image[:, :, 0], np.array(rows) / (2**bits - 1), atol=1e-5)
 
 
-def test_big_tiff():
-    """A BigTIFF (64-bit offsets) of sixteen bits."""
-    np.testing.assert_array_equal(
-        read_picture(tiff(wide(3), photometric="rgb", bigtiff=True)).image, wide(3) / np.float32(65535)
-    )
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_big_tiff(order, dtype, tile):
+    """A BigTIFF (64-bit offsets) of either byte order."""
+    samples = (wide(3) >> (8 if dtype == np.uint8 else 0)).astype(dtype)
+    data = tiff(samples, photometric="rgb", bigtiff=True, byteorder=order, tile=tile)
+    np.testing.assert_array_equal(read_picture(data).image, samples / np.float32(np.iinfo(dtype).max))
 
 
 # --- which picture of a file -----------------------------------------------------------------------

@@ -138,6 +138,8 @@ def test_srgb_on_a_gray_picture_is_no_news():
         (b"iCCP", b"no end"),
         (b"zTXt", b"Comment\0\x01" + zlib.compress(b"hello")),
         (b"gAMA", b"\0\0"),
+        (b"cICP", bytes([12, 13])),
+        (b"cICP", bytes([12, 13, 1, 1])),  # a matrix: PNG has RGB alone
         (b"cHRM", bytes(31)),
         (b"sRGB", b""),
         (b"pHYs", bytes(8)),

@@ -37,7 +37,7 @@ _COLOR_TYPE = {1: 0, 3: 2, 4: 6}
 _PIECE = 1 << 16  # bytes inflated at once: deflate grows 1032-fold at most, so a bomb gets 68 MB and no more
 _COMPRESSED = (b"iCCP", b"zTXt")  # a name of at most 79 bytes, zero, the method (zero), and what is compressed
 _NAME = 79
-_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, **dict.fromkeys(_COMPRESSED, 3)}  # at least
+_LENGTHS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, **dict.fromkeys(_COMPRESSED, 3)}  # at least
 _BROKEN = "its part {!r} cannot be read, and is left out"
 _ADAM7 = (
     (0, 0, 8, 8),
@@ -117,7 +117,8 @@ def _without_broken_parts(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         if kind in _LENGTHS and end <= len(view):
             body = view[start + 8 : end - 4]
             method = bytes(body[: _NAME + 2]).partition(b"\0")[2][:1]
-            if len(body) < _LENGTHS[kind] or (kind in _COMPRESSED and method != b"\0"):
+            other_colors = kind == b"cICP" and bytes(body[2:3]) != b"\0"  # only RGB is allowed: matrix 0
+            if len(body) < _LENGTHS[kind] or (kind in _COMPRESSED and method != b"\0") or other_colors:
                 kept.append(view[copied:start])
                 copied = end
                 notes.append(_BROKEN.format(kind.decode()))

@@ -274,6 +274,10 @@ def _by_pillow(file: _File, directory: Directory, form: Format) -> Stored:
     from PIL.TiffImagePlugin import COMPRESSION_INFO
 
     compression = directory.number(file, COMPRESSION, 1)
+    if file.big and file.order == ">":
+        raise ImageError(
+            "is a big-endian BigTIFF with a palette or JPEG in it, which bgkit does not read; save it as PNG"
+        )
     changed = (
         _beginning_at(file, directory.offset).getvalue() if directory.offset != file.chain()[0].offset else file.data
     )
@@ -338,7 +342,9 @@ def _wants_samples(file: _File, directory: Directory) -> bool:
         return False
     plain = _COLORS[photometric]
     odd = kind != 1 or bits[0] > 8 or (bits[0] < 8 and not (bits[0] in (1, 2, 4) and samples == 1))
-    return odd or photometric in (_CIELAB, _ICCLAB) or (photometric == _INKS and samples != plain)
+    odd = odd or (file.big and file.order == ">")  # which Pillow does not read
+    odd = odd or (samples != plain and (photometric == _INKS or directory.number(file, PLANAR, 1) == 2))
+    return odd or photometric in (_CIELAB, _ICCLAB)
 
 
 def _by_samples(file: _File, directory: Directory) -> Stored:
@@ -497,6 +503,8 @@ def _bytes_of(file: _File, directory: Directory, plane: int | None, width: int) 
         tags[TILE_LENGTH] = directory.values(file, TILE_LENGTH)
     else:
         tags[ROWS_PER_STRIP] = (min(directory.number(file, ROWS_PER_STRIP, 2**31 - 1), tags[LENGTH][0]),)
+    if file.big and file.order == ">":  # Pillow reads no BigTIFF in this order
+        file = _File(b"MM\0*" + bytes(4) + file.data[8:])
     end = len(file.data) + len(file.data) % 2
     gap = bytes(end - len(file.data))
     picture = TiffImagePlugin.TiffImageFile(_beginning_at(file, end, gap + _written(file, tags, end)))
