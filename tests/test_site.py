@@ -11,6 +11,7 @@ from conftest import ROOT
 sys.path.insert(0, str(ROOT / "docs"))
 pytest.importorskip("numpydoc", reason="the site needs bgkit[docs]")
 
+import pages
 import site_check
 from made import effects, pipelines
 from made import stages as stage_pages
@@ -72,6 +73,16 @@ def test_a_parameter_without_a_text_ends_the_build():
     """The table of parameters refuses a row without what more of it does."""
     with pytest.raises(LookupError, match="size has no text"):
         stage_pages.params_table({"size": Param("size", float, 1.0)})
+
+
+def test_a_measured_block_says_when_and_by_what():
+    """Below the block of that name, and below no other."""
+    block = "<!-- measured: {0} -->\n| {0} |\n<!-- /measured -->"
+    seal = {"digest": "", "measured": "2026-11-29, bbbbbbb", "since": "2026-11-21, aaaaaaa", "by": "python a.py"}
+    text = pages.say_when(f"{block.format('one')}\n\n{block.format('two')}\n", "two", seal)
+    said = "Measured 2026-11-21, aaaaaaa, to 2026-11-29, bbbbbbb, by <code>python a.py</code>"
+    assert text.endswith(f'{block.format("two")}\n\n<p class="measured">{said}</p>\n\n')
+    assert text.count("class=") == 1
 
 
 def test_each_pipeline_has_a_scene():
