@@ -44,15 +44,16 @@ function edited(live, name = "") {
   if (name === "retouch.reach") $("reach").value = page.chain.retouch.values.reach;
   clearTimeout(fullTimer);
   const { current } = page;
+  if (!current) return; // pictures that come later are done with what is set now
   if (name.startsWith("retouch.")) {
-    if (!live && current && !current.strokes.empty) correct(current);
+    if (!live && !current.strokes.empty) correct(current);
     return;
   }
-  if (current?.automatic && current.making && current.making !== settings()) current.whole.abort(); // it would be in the way
+  if (current.automatic && current.making && current.making !== settings()) current.whole.abort(); // it would be in the way
   preview();
   fullTimer = setTimeout(() => {
     const again = page.pictures.filter((picture) => picture.state === "failed");
-    if (current && current.settings !== settings() && current.state !== "working") again.push(current);
+    if (current.settings !== settings() && current.state !== "working") again.push(current);
     redo(again);
   }, live ? REST.live : REST.set);
 }
