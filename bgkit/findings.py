@@ -288,6 +288,11 @@ def _unexplained(picture: Array, layers: Layers) -> float | None:
     return None if facts is None else 100 * facts["unexplained"] if facts["fits"] else 100.0
 
 
+def _plate_shift(picture: Array, layers: Layers) -> float | None:
+    facts = layers.facts.get("clean_plate")
+    return None if facts is None else 100 * math.hypot(*facts["shift"]) / math.hypot(*picture.shape[:2])
+
+
 def _kept(picture: Array, layers: Layers) -> float | None:
     facts = layers.facts.get("clean_plate")
     return None if facts is None else 100 * facts["kept"]
@@ -367,6 +372,10 @@ FINDINGS: Mapping[str, Finding] = {
         Finding("plate", "at most", _PERCENT,
                 "share of the border that the plate does not explain; 100 if it did not fit",
                 "see whether the plate is of this scene; shoot it again", _unexplained),
+        Finding("plate_shift", "at most", _PERCENT,
+                "how far the camera moved between plate and picture, in percent of the diagonal",
+                "look for gaps where the subject has the background's colors; use a tripod, or the pipeline portrait",
+                _plate_shift),
         Finding("kept", "at most", _PERCENT,
                 "share of the border that shows the plate and was kept all the same",
                 "see whether the background is gone; raise clean_plate.tolerance", _kept),

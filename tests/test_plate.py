@@ -431,3 +431,14 @@ def test_a_wall_whose_color_jpeg_moved_is_found_kept():
     assert made.facts["findings"]["kept"]["flagged"] and not made.facts["findings"]["plate"]["flagged"]
     whole = load_pipeline("clean-plate").run(shots[0].clip(0, 1), plate=shots[1].clip(0, 1))
     assert whole.facts["findings"]["kept"]["value"] < 1
+
+
+def test_a_camera_that_moved_is_said():
+    """Near things then moved against far ones, which no match of the plate takes back: the finding tells to look."""
+    wall = textured()
+    alpha = soft_disk(wall.shape[:2], 80, 90, 40)
+    for down, flagged in ((0.4, False), (5.0, True)):
+        image = noisy(over(alpha, [0.8, 0.2, 0.1], moved(wall, down, -0.3)), 2)
+        found = load_pipeline("clean-plate").run(image, plate=noisy(wall, 3)).facts["findings"]["plate_shift"]
+        assert found["value"] == pytest.approx(100 * np.hypot(down, 0.3) / np.hypot(160, 200), abs=0.05)
+        assert found["flagged"] == flagged
