@@ -93,3 +93,32 @@ def test_gray_parts_of_a_dark_thing_are_solid(step):
     picture[cap | foot] = 245 - step
     alpha = bgkit.load_pipeline("studio-white").run((picture / 255).clip(0, 1).astype(np.float32)).alpha
     assert alpha[cap].mean() > 0.95 and alpha[foot].mean() > 0.95
+
+
+@pytest.mark.parametrize("name", ["backdrop_key", "clean_plate"])
+def test_a_white_mug_in_its_own_shadow_stays(name):
+    """Mug and shadow differ from the paper by as little, and are one piece: its soft end is left out."""
+    picture = ground()
+    mug = (ROW >= 180) & (ROW < 400) & (COL >= 120) & (COL < 290)
+    shadow = np.exp(-(((ROW - 400) / 18) ** 2) - ((COL - 205) / 130) ** 2)
+    picture -= 22 * shadow[..., None]
+    picture[mug] = (
+        226 + 10 * np.cos((COL[mug, None] - 180) / 60) + np.random.default_rng(2).normal(0, 1.5, (mug.sum(), 1))
+    )
+    mask = KEYS[name]((picture / 255).clip(0, 1).astype(np.float32))
+    assert mask[mug].mean() > 0.98
+    assert mask[~mug].mean() < 0.05
+
+
+def test_a_faint_band_that_is_soft_all_around_is_no_thing():
+    """All of it lies nearer to its soft contour than to the edge of what stands apart from it."""
+    picture = ground()
+    picture -= 12 * np.exp(-(((ROW - 420) / 14) ** 2) - ((COL - 200) / 150) ** 2)[..., None]
+    picture[:120, :120] -= 12
+    mask = outlined(
+        (picture / 255).clip(0, 1).astype(np.float32),
+        (ground(1) / 255).astype(np.float32),
+        np.zeros((ROWS, COLS), np.float32),
+        1.6,
+    )
+    assert mask[10:110, 10:110].all() and not mask[300:].any()
