@@ -44,6 +44,7 @@ from bgkit.threads import set_threads, threads
 __all__ = ["Dask"]
 
 AHEAD = 2  # pictures on their way for each process: one at work, one that waits there
+FETCH = 5.0  # seconds to fetch what a picture came to
 TRIES = 3  # of an accused picture, where Dask loses the worker that watches over its process, too
 DIED = "the worker process died each time it was tried; perhaps out of memory"
 FORGOTTEN = ("cancelled", "lost")  # by a scheduler that was started anew
@@ -130,8 +131,8 @@ class Dask:
         data = pickle.dumps(_rooted(work))
         self._check_workers(jobs[0])
         waiting, flying = deque(jobs), dict[Any, Job]()
-        # Dask gives up all that was on its way to a process which died too often, guilty or not, and a new process
-        # may die because its nanny took it for the old one. So these have a process each that Dask knows nothing of.
+        # Dask gives up all that was on its way to a process which died too often, guilty or not, and what was done
+        # there and not yet fetched. At the end these have a process each that Dask knows nothing of.
         accused, alone = deque[Job](), Counter[str]()
         processes, counted, lost, empty = 0, 0.0, 0.0, 0.0
         try:
@@ -167,12 +168,17 @@ class Dask:
                     flying[self.client.submit(_do_apart, data, _absolute(job), pure=False)] = job
                 for future in self._next(flying):
                     job = flying.pop(future)
+                    try:
+                        outcome = self._outcome(future, job)
+                    except TimeoutError:  # done, but its worker died before this was fetched: it is done once more
+                        flying[future] = job
+                        continue
                     if future.status in FORGOTTEN:
                         waiting.append(job)
-                    elif self._killed(future) and alone[job.key] < TRIES:
+                    elif outcome is None and alone[job.key] < TRIES:
                         accused.append(job)
                     else:
-                        yield self._outcome(future, job)
+                        yield outcome or Outcome(job, "failed", DIED)
         finally:
             with suppress(Exception):
                 self.client.cancel(list(flying))
@@ -189,14 +195,14 @@ class Dask:
             time.sleep(max(0.0, 0.1 - (time.monotonic() - began)))
         return [future for future in flying if future.status in ("finished", "error", *FORGOTTEN)]
 
-    def _killed(self, future: Any) -> bool:
-        return future.status == "error" and isinstance(future.exception(), self.distributed.KilledWorker)
-
-    def _outcome(self, future: Any, job: Job) -> Outcome:
+    def _outcome(self, future: Any, job: Job) -> Outcome | None:
+        """Return what became of a job, or None if it was accused: even one that was done, whose worker then died."""
         try:
-            outcome: Outcome = future.result()
+            outcome: Outcome = future.result(timeout=FETCH)
         except self.distributed.KilledWorker:
-            return Outcome(job, "failed", DIED)
+            return None
+        except TimeoutError:
+            raise
         except Exception as error:
             return Outcome(job, "failed", f"internal error: {type(error).__name__}: {' '.join(str(error).split())}")
         return replace(outcome, job=job, error=outcome.error.replace(_root(job.picture), job.name))
