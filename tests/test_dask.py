@@ -17,6 +17,10 @@ import pytest
 from conftest import ROOT
 from minefield import DIES, PIPELINE, REFUSES, draw, install
 
+from bgkit.batch.engines.dask import Dask
+from bgkit.batch.jobs import Job, Outcome, Work
+from bgkit.pipelinefile import load_pipeline
+
 pytest.importorskip("distributed", reason='needs Dask: pip install "bgkit[dask]"')
 
 OURS = (".bgkit.jsonl", ".bgkit.lock")
@@ -229,3 +233,42 @@ def test_the_scheduler_is_killed_midway(environment, tmp_path):
     local = ["remove", "-p", "mine.yaml", "in", "-o", "out", "--workers", "1"]
     status, errors = outcome(start("bgkit", *local, environment=environment, stderr=subprocess.PIPE))
     assert status == 0 and are_whole(results(), 40, 400), errors
+
+
+class Settled:
+    """A future of Dask that says it is done; what is fetched, one try after the other, is another matter."""
+
+    status = "finished"
+
+    def __init__(self, *fetched):
+        self.fetched = list(fetched)
+
+    def result(self, timeout):
+        if isinstance(self.fetched[0], Exception):
+            raise self.fetched.pop(0)
+        return self.fetched.pop(0)
+
+
+def test_what_was_done_and_not_fetched_is_done_again(monkeypatch):
+    """A picture is done, its worker dies before the outcome is fetched, and then so often that Dask accuses it."""
+    import distributed
+
+    job, calls = Job(Path("in/a.png"), Path("out/a.png"), "in/a.png"), []
+    futures = [Settled(TimeoutError(), distributed.KilledWorker("a", None, 1)), Settled(Outcome(job, "done"))]
+
+    class Client:
+        def submit(self, function, *args, **options):
+            calls.append(function.__name__)
+            return futures.pop(0)
+
+        def cancel(self, rest):
+            assert not rest
+
+    dask = Dask()
+    dask.client = Client()
+    for name, answer in (("_check_workers", None), ("_count", 1)):
+        monkeypatch.setattr(dask, name, lambda *_, answer=answer: answer)
+    monkeypatch.setattr(dask, "_next", list)
+    outcomes = list(dask.run([job], Work(load_pipeline("fast"))))
+    assert [each.status for each in outcomes] == ["done"]
+    assert calls == ["_do", "_do_apart"]
