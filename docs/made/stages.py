@@ -135,7 +135,8 @@ def params_table(params: Mapping[str, Param]) -> str:
             else "none"
         )
         rows.append([f"`{name}`", default, param.expected + usual, markdown(param.doc)])
-    return table(("parameter", "default", "may be", "what it does, and what more of it does"), rows)
+    text = table(("parameter", "default", "may be", "what it does, and what more of it does"), rows)
+    return f'<div class="parameters">\n\n{text}\n\n</div>'  # site.css stacks its cells on a phone
 
 
 def markdown(text: str) -> str:
