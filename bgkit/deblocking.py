@@ -33,7 +33,7 @@ FEWEST = 5  # different means that can tell
 PARTS = 16  # of a level, in which means are counted
 JPEG = (1, 1, 1), (0, -0.344, 1.772), (1.402, -0.714, 0)  # of red, green, blue for one step of Y, Cb and Cr
 SOME = 10_000  # pixels that tell what a step is in dE*uv
-ROUNDED = 1.5  # of the error of rounding a block's mean: its slope is lost too, and colors of 16 px are blended
+ROUNDED = 2.2  # of the error of rounding a block's mean: neighboring terraces lie two of it apart, blended over 16 px
 
 
 def blockiness(image: Floats) -> float:

@@ -9,7 +9,7 @@ from skimage import data
 
 from bgkit.deblocking import MOST, blockiness, quantization, without_blocks
 from bgkit.stage import collect_notes
-from bgkit.stages import closed_form_matting
+from bgkit.stages import backdrop_key, closed_form_matting
 
 
 def compressed(quality: int) -> np.ndarray:
@@ -94,6 +94,20 @@ def test_no_step_above_the_limit_is_touched():
 def test_small_and_narrow_pictures(shape):
     """Too small to tell, or without a whole block either way: 1."""
     assert blockiness(np.random.default_rng(0).random((*shape, 3), np.float32)) == 1
+
+
+@pytest.mark.parametrize("quality", [10, 20, 30, 50])
+def test_terraces_of_a_wall_are_no_subject(quality):
+    """A green wall whose light falls off becomes terraces of two colors: none of them is kept for a subject."""
+    row, col = np.mgrid[:480, :640]
+    light = 1 - 0.15 * ((row / 480 - 0.4) ** 2 + (col / 640 - 0.5) ** 2)
+    picture = np.rint(np.array([51, 153, 64]) * light[..., None]).astype(np.uint8)
+    cv2.circle(picture, (320, 260), 110, (140, 40, 50), -1, cv2.LINE_AA)
+    packed = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    shown = cv2.imdecode(packed, 1)[..., ::-1] / np.float32(255)
+    mask = backdrop_key(np.ascontiguousarray(shown))
+    distance = np.hypot(row - 260, col - 320)
+    assert mask[distance > 130].mean() < 0.005 and mask[distance < 90].mean() > 0.99
 
 
 def test_matting_says_how_clear_blocks_were():

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from bgkit.backdrop.checkers import Checkers, find_checkers
 from bgkit.color import dot, luv_from_srgb, srgb_from_luv
+from bgkit.deblocking import quantization, terraces_of
 
 __all__ = ["Backdrop", "estimate_backdrop", "estimate_plate"]
 
@@ -201,15 +202,16 @@ def _estimate(image: Floats, witnesses: str) -> Backdrop:
         return Backdrop(one, 0.0, 1.0, other, checkers)
     small = _thumbnail(image, THUMBNAIL)
     luv = luv_from_srgb(small)
+    finest = float(np.clip(terraces_of(small, quantization(image)), FINEST, NOISIEST))
     basis = terms(luv.shape)
     border = _witness_weights(luv.shape[:2], witnesses)
-    likely = _fit_surfaces(image, luv, basis, border)
+    likely = _fit_surfaces(image, luv, basis, border, finest)
     for first in likely:
         left = border * ~first.inside
         if left.sum() <= SECOND * border.sum():
             break
         elsewhere = np.where(first.inside[..., None], 1e3, luv)  # farther off than any color
-        second = _fit_surfaces(image, elsewhere, basis, left)[0]
+        second = _fit_surfaces(image, elsewhere, basis, left, finest)[0]
         line = _line_between(image, border, first, second)
         if line is not None:
             share = float((border * (first.inside | second.inside)).sum() / border.sum())
@@ -240,11 +242,12 @@ class _Surface(NamedTuple):
     noise: float  # dE*uv
 
 
-def _fit_surfaces(image: Floats, luv: Floats, basis: Floats, border: Floats) -> list[_Surface]:
+def _fit_surfaces(image: Floats, luv: Floats, basis: Floats, border: Floats, finest: float) -> list[_Surface]:
     """Return the surfaces that describe the ``border``, a weight for each pixel, in the fewest bits.
 
     A pixel on the surface costs the logarithm of the noise around it, one off it the logarithm of ``ELSEWHERE``.
-    Of surfaces that save nearly as many bits the one comes first that shows in most of the border.
+    One terrace of a wall that JPEG made into several is no finer than all of them: ``finest`` is the least noise that
+    counts. Of surfaces that save nearly as many bits the one comes first that shows in most of the border.
     """
     found: list[tuple[float, _Surface]] = []
     seeds = _seeds(luv, border)
@@ -256,7 +259,7 @@ def _fit_surfaces(image: Floats, luv: Floats, basis: Floats, border: Floats) -> 
                 grown.append(_grow(planes, design, seed, growth))
         coefficients, inside = max(grown, key=lambda fit: float(border[fit[1]].sum()))
         noise = _noise(image, coefficients, inside)
-        saved = float(border[inside].sum()) * np.log(ELSEWHERE / np.clip(noise, FINEST, NOISIEST))
+        saved = float(border[inside].sum()) * np.log(ELSEWHERE / np.clip(noise, finest, NOISIEST))
         found.append((saved, _Surface(coefficients, inside, noise)))
         if noise <= FINEST:
             break

@@ -55,7 +55,7 @@ def clean_plate(
         The same scene without its subject. Exposure may differ by a factor of 4, position as by a hand-held camera.
     tolerance : float
         Difference up to which a pixel is background; larger swallows more noise and dirt, and more of a subject
-        that resembles what is behind it. It is raised to ``sqrt(tolerance² + (0.9 noise)² + (1.5 terraces)²)``, where
+        that resembles what is behind it. It is raised to ``sqrt(tolerance² + (0.9 noise)² + (2.2 terraces)²)``, where
         ``terraces`` is the rounding of colors by strong JPEG compression of picture or plate.
     shadow : float
         How much darker than the plate, as a share of its lightness, a soft shadow may be; larger removes deeper ones,
@@ -109,7 +109,7 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
         sRGB, 0..1.
     tolerance : float
         Difference up to which a pixel is background; larger swallows more noise and dirt, and more of a subject
-        that resembles the backdrop. It is raised to ``sqrt(tolerance² + (0.9 noise)² + (1.5 terraces)²)``, where
+        that resembles the backdrop. It is raised to ``sqrt(tolerance² + (0.9 noise)² + (2.2 terraces)²)``, where
         ``terraces`` is the rounding of colors by strong JPEG compression.
     shadow : float
         How much darker than the backdrop, as a share of its lightness, a soft shadow may be; larger removes deeper
