@@ -30,6 +30,7 @@ ROWS = 100  # of blocks, and as many columns, that are asked about; of more, som
 FINEST, COARSEST = 10, 120  # of quantization, eighths of a level: qualities 80 to 8; finer ones do no harm
 GATHERED, MORE = 0.5, 0.3  # of 1: how closely the means of blocks keep to multiples of a step, and more than elsewhere
 FEWEST = 5  # different means that can tell
+EVEN, MOSTLY = 1.5 / 255, 0.5  # range within a block that holds nothing but its mean; share of such blocks
 PARTS = 16  # of a level, in which means are counted
 JPEG = (1, 1, 1), (0, -0.344, 1.772), (1.402, -0.714, 0)  # of red, green, blue for one step of Y, Cb and Cr
 SOME = 10_000  # pixels that tell what a step is in dE*uv
@@ -60,7 +61,7 @@ def blockiness(image: Floats) -> float:
     return border / middle if middle > 0 else 1.0
 
 
-def quantization(image: Floats) -> float:
+def quantization(image: Floats, empty: bool = False) -> float:
     """Return the step to whose multiples JPEG rounded the means of its blocks, in code; 0 where there is none.
 
     Before a plain wall, that is all that was kept of a block: the wall becomes terraces, each up to half a step off.
@@ -69,6 +70,8 @@ def quantization(image: Floats) -> float:
     ----------
     image : float32 array of shape (M, N, 3)
         sRGB-encoded, 0..1; its corner is a block's corner.
+    empty : bool
+        Whether it is a photograph of an empty scene: two or three even colors are terraces then, not a drawing.
 
     Returns
     -------
@@ -85,10 +88,29 @@ def quantization(image: Floats) -> float:
         return 0.0
     steps = np.arange(FINEST, COARSEST + 1) / 8
     gathered = _gathered(image, steps)
+    if empty and not gathered.any():
+        return _apart(image)
     best = int(np.argmax(gathered))
     # Means of blocks that are none keep to no step, but those of a drawing of few colors do wherever they lie.
     elsewhere = float(_gathered(image[SIDE // 2 :, SIDE // 2 :], steps[best : best + 1])[0])
     return float(steps[best]) / 255 if gathered[best] > max(GATHERED, elsewhere + MORE) else 0.0
+
+
+def _apart(image: Floats) -> float:
+    """Return how far apart the nearest means of even blocks lie, where most blocks are even, code; 0 where not.
+
+    A wall of two or three terraces has too few means to gather, but nothing within its blocks.
+    """
+    rows, cols = (side // SIDE for side in image.shape[:2])
+    blocks = image[: rows * SIDE, : cols * SIDE].reshape(rows, SIDE, cols, SIDE, 3)
+    even = np.ptp(blocks, axis=(1, 3)).max(-1) < EVEN
+    if even.mean() < MOSTLY:
+        return 0.0
+    levels = np.unique(np.rint(255 * blocks.mean((1, 3))[even] @ np.array([0.299, 0.587, 0.114], np.float32)))
+    steps = np.diff(levels)
+    steps = steps[steps > 1]
+    step = float(steps.min()) if len(steps) else 0.0
+    return step / 255 if FINEST <= 8 * step <= COARSEST else 0.0
 
 
 def _gathered(image: Floats, steps: Floats) -> Floats:

@@ -9,7 +9,7 @@ from skimage import data
 
 from bgkit.deblocking import MOST, blockiness, quantization, without_blocks
 from bgkit.stage import collect_notes
-from bgkit.stages import backdrop_key, closed_form_matting
+from bgkit.stages import backdrop_key, clean_plate, closed_form_matting
 
 
 def compressed(quality: int) -> np.ndarray:
@@ -108,6 +108,20 @@ def test_terraces_of_a_wall_are_no_subject(quality):
     mask = backdrop_key(np.ascontiguousarray(shown))
     distance = np.hypot(row - 260, col - 320)
     assert mask[distance > 130].mean() < 0.005 and mask[distance < 90].mean() > 0.99
+
+
+def test_a_plate_of_two_terraces():
+    """A plate of quality 10 shows a green wall in two colors, too few to gather; the wall is no subject before it."""
+    row, col = np.mgrid[:480, :640]
+    light = 1 - 0.15 * ((row / 480 - 0.4) ** 2 + (col / 640 - 0.5) ** 2)
+    wall = np.rint(np.array([51, 153, 64]) * light[..., None]).astype(np.uint8)
+    packed = cv2.imencode(".jpg", wall[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 10])[1]
+    plate = cv2.imdecode(packed, 1)[..., ::-1] / np.float32(255)
+    shown = wall / np.float32(255)
+    shown[150:330, 250:390] = (0.55, 0.15, 0.2)
+    assert quantization(plate, empty=True) > 4 / 255 and quantization(shown) == 0
+    mask = clean_plate(np.ascontiguousarray(shown), np.ascontiguousarray(plate))
+    assert mask[:, :230].mean() < 0.005 and mask[170:310, 270:370].mean() > 0.99
 
 
 def test_matting_says_how_clear_blocks_were():

@@ -442,3 +442,15 @@ def test_a_camera_that_moved_is_said():
         found = load_pipeline("clean-plate").run(image, plate=noisy(wall, 3)).facts["findings"]["plate_shift"]
         assert found["value"] == pytest.approx(100 * np.hypot(down, 0.3) / np.hypot(160, 200), abs=0.05)
         assert found["flagged"] == flagged
+
+
+@pytest.mark.parametrize("stops, flagged", [(0.5, False), (1.0, False), (2.5, True)])
+def test_an_overexposed_plate_is_flagged(stops, flagged):
+    """Where the plate is white by overexposure, it cannot explain the picture: the finding says so."""
+    wall = textured()
+    wall[:, 100:] *= 0.4
+    shown = wall * np.float32(0.5 if not flagged else 1)
+    shown[60:120, 60:120] = (0.7, 0.1, 0.1)
+    plate = np.clip(wall * np.float32(2**stops if flagged else 1), 0, 1)
+    layers = load_pipeline("clean-plate").run(noisy(shown, 1), plate=noisy(plate, 2))
+    assert layers.facts["findings"]["plate"]["flagged"] is flagged

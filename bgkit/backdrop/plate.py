@@ -46,6 +46,7 @@ FARTHEST = 0.1  # of the diagonal: a corner that moves farther is a wrong match
 PARALLAX = 0.01  # of the diagonal, up to which the flow is believed
 TELLING = 8  # px, shorter side of the smallest picture whose border can tell that a plate is another scene's
 BETTER = 0.25  # of the border, that a smooth surface explains and the plate does not: it is of another scene
+BURNT = 0.05  # of the border: a plate that is overexposed there says nothing of what is behind the subject either
 AGREEMENT = 0.5  # px of the working size, between the flow there and the flow back
 
 
@@ -57,8 +58,9 @@ class Match:
     moved, px; ``motion``: the homography from plate to picture (column, row, 1), float64 (3, 3); ``flow``: largest
     local shift beyond it, px. ``misplaced``: how far apart both still are where the plate has edges, px.
     ``unexplained``: share of the picture's border that shows something else than the plate, 0..1; the top counts
-    most, the bottom, where subjects stand, least. ``seen``: bool (M, N), what lay within the plate's frame.
-    ``fits``: False where a smooth surface explains so much more of the border that it took the plate's place.
+    most, the bottom, where subjects stand, least; 1 where the plate is overexposed on a twentieth of it.
+    ``seen``: bool (M, N), what lay within the plate's frame. ``fits``: False where a
+    smooth surface explains so much more of the border that it took the plate's place.
     """
 
     plate: Floats
@@ -135,6 +137,8 @@ def _match(image: Floats, plate: Floats) -> Match:
         smooth, everywhere = estimate_plate(image), np.ones_like(seen)
         if _unexplained(image, smooth, 0.0, everywhere) < unexplained - BETTER:
             matched, misplaced, seen, fits = smooth, 0.0, everywhere, False
+    if fits and border_share(_burnt(image, plate, matched) & seen) > BURNT:
+        unexplained = 1.0
     return Match(
         matched, exposure.gain, (float(down), float(right)), motion, farthest, misplaced, unexplained, seen, fits
     )
@@ -417,6 +421,12 @@ def _unexplained(image: Floats, plate: Floats, misplaced: float, seen: NDArray[n
     (top, left), (bottom, right) = where.min(0), where.max(0) + 1
     part = np.s_[top:bottom, left:right]
     return 1 - border_share(plate_explains(image[part], plate[part], misplaced))
+
+
+def _burnt(image: Floats, plate: Floats, matched: Floats) -> NDArray[np.bool_]:
+    """Return where the picture is brighter than the plate can show it, for the plate is overexposed there, (M, N)."""
+    burnt: NDArray[np.bool_] = ((plate >= BRIGHTEST) & (image > matched + 8 / 255)).any(-1)
+    return burnt
 
 
 def border_share(where: NDArray[np.bool_]) -> float:

@@ -92,7 +92,7 @@ def clean_plate(
     """
     match = match_plate(image, plate)
     note(gain=match.gain, shift=match.shift, flow=match.flow, unexplained=match.unexplained, fits=match.fits)
-    coarse = float(np.hypot(quantization(image), max(match.gain) * quantization(plate)))
+    coarse = float(np.hypot(quantization(image), max(match.gain) * quantization(plate, empty=True)))
     mask = _key(image, match.plate, tolerance, shadow, match.misplaced, coarse, contour)
     explained = plate_explains(image, match.plate, match.misplaced) & match.seen
     note(kept=border_share(explained & (mask >= 0.5)))
