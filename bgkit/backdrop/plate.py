@@ -425,8 +425,8 @@ def _unexplained(image: Floats, plate: Floats, misplaced: float, seen: NDArray[n
 
 def _burnt(image: Floats, plate: Floats, matched: Floats) -> NDArray[np.bool_]:
     """Return where the picture is brighter than the plate can show it, for the plate is overexposed there, (M, N)."""
-    burnt: NDArray[np.bool_] = ((plate >= BRIGHTEST) & (image > matched + 8 / 255)).any(-1)
-    return burnt
+    burnt: NDArray[np.bool_] = (plate >= BRIGHTEST) & (image > matched + 8 / 255)
+    return np.asarray(burnt.any(-1))
 
 
 def border_share(where: NDArray[np.bool_]) -> float:
