@@ -45,7 +45,8 @@ def fill(page: str, parts: Mapping[str, str]) -> str:
 def write(page: Path, parts: Mapping[str, str], *, some: bool = False, fresh: bool = True) -> None:
     """Put some blocks of a page anew, and note their seals, by which the suite knows them from edits by hand.
 
-    ``some`` says that only some figures of these blocks are new; the seal then keeps when the oldest were measured.
+    ``some`` says that only some figures of these blocks are new; the seal then keeps when the oldest were measured, and
+    that of a block in which nothing changed is left.
     Without ``fresh`` none is, and the blocks are made of figures that were kept; the seal keeps its day.
     """
     text = page.read_text("utf-8")
@@ -59,7 +60,10 @@ def write(page: Path, parts: Mapping[str, str], *, some: bool = False, fresh: bo
             old = known.get(key)
             if old and some:
                 new["since"] = old.get("since", old["measured"])
-            known[key] = new if fresh or not old else Seal(**{**old, "digest": new["digest"]})
+            if not old or (fresh and not (some and old["digest"] == new["digest"])):
+                known[key] = new
+            else:
+                known[key] = Seal(**{**old, "digest": new["digest"]})
         SEALS.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", "utf-8")
 
 
@@ -79,6 +83,9 @@ def _command() -> str:
     """The command that runs, with paths as in the repository."""
     script = Path(sys.argv[0]).resolve()
     name = script.relative_to(ROOT).as_posix() if script.is_relative_to(ROOT) else script.name
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec:
+        name = f"-m {spec.name.removesuffix('.__main__')}"
     given = [Path(each).name if Path(each).is_absolute() else each for each in sys.argv[1:]]
     return " ".join(["python", name, *given])
 
