@@ -1,6 +1,6 @@
 """What an editor shows of the shipped schemas, asked of yaml-language-server, which VS Code and Neovim run.
 
-``npm install yaml-language-server`` puts it where it is looked for: into ``build/npm``, or into the path.
+``npm install yaml-language-server@2`` puts it where it is looked for: into ``build/npm``, or into the path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FOUND = shutil.which("yaml-language-server") or shutil.which(
     "yaml-language-server", path=str(ROOT / "build" / "npm" / "node_modules" / ".bin")
 )
 if FOUND is None:
-    pytest.skip("no yaml-language-server: npm install yaml-language-server", allow_module_level=True)
+    pytest.skip("no yaml-language-server: npm install yaml-language-server@2", allow_module_level=True)
 
 SETTINGS = {"validate": True, "hover": True, "completion": True, "schemaStore": {"enable": False}}
 PIPELINE = f"# yaml-language-server: $schema={ROOT}/bgkit/schemas/pipeline.json\nbgkit: 1\nstages:\n"
