@@ -9,6 +9,7 @@ as that compression makes them, and leaves larger ones, which are edges (List et
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
 import cv2
@@ -84,6 +85,19 @@ def quantization(image: Floats, empty: bool = False) -> float:
     Z. Fan and R. L. de Queiroz, "Identification of bitmap compression history: JPEG detection and quantizer
     estimation", IEEE Trans. Image Processing 12(2), 2003: coefficients gather at the multiples of their step.
     """
+    global _last
+    if _last is not None and _last[0]() is image and not empty:
+        return _last[1]
+    step = _quantization(image, empty)
+    if not (image.flags.writeable or empty):  # as stages get it, and then what fits its backdrop: the same picture
+        _last = (weakref.ref(image), step)
+    return step
+
+
+_last: tuple[weakref.ref[Floats], float] | None = None
+
+
+def _quantization(image: Floats, empty: bool) -> float:
     if min(image.shape[:2]) < 3 * SIDE:
         return 0.0
     steps = np.arange(FINEST, COARSEST + 1) / 8

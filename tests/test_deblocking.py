@@ -132,3 +132,15 @@ def test_matting_says_how_clear_blocks_were():
     with collect_notes() as facts:
         closed_form_matting(picture, trimap)
     assert facts["blocks"] == pytest.approx(blockiness(picture))
+
+
+def test_the_step_of_the_last_picture_is_remembered_for_that_picture_alone():
+    """A stage and what fits its backdrop ask for the same; another picture, or one that may change, is read anew."""
+    coarse, fine = wall(10), wall(None)
+    coarse.flags.writeable = fine.flags.writeable = False
+    assert quantization(coarse) == quantization(coarse) > 0
+    assert quantization(fine) == 0
+    changing = coarse.copy()
+    assert quantization(changing) > 0
+    changing[:] = fine
+    assert quantization(changing) == 0
