@@ -290,7 +290,7 @@ def _unexplained(picture: Array, layers: Layers) -> float | None:
 
 def _plate_shift(picture: Array, layers: Layers) -> float | None:
     facts = layers.facts.get("clean_plate")
-    return None if facts is None else 100 * math.hypot(*facts["shift"]) / math.hypot(*picture.shape[:2])
+    return None if facts is None else 100 * facts["farthest"] / math.hypot(*picture.shape[:2])
 
 
 def _kept(picture: Array, layers: Layers) -> float | None:
@@ -373,7 +373,7 @@ FINDINGS: Mapping[str, Finding] = {
                 "share of the border that the plate does not explain; 100 if it did not fit",
                 "see whether the plate is of this scene; shoot it again", _unexplained),
         Finding("plate_shift", "at most", _PERCENT,
-                "how far the camera moved between plate and picture, in percent of the diagonal",
+                "how far the camera moved between plate and picture, seen at a corner, in percent of the diagonal",
                 "look for gaps where the subject has the background's colors; use a tripod, or the pipeline portrait",
                 _plate_shift),
         Finding("kept", "at most", _PERCENT,

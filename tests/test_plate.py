@@ -444,6 +444,33 @@ def test_a_camera_that_moved_is_said():
         assert found["flagged"] == flagged
 
 
+def test_a_camera_that_went_nearer_is_said():
+    """The middle stays where it is and the corners move; a camera that was merely turned has no parallax."""
+    wall = textured(300, 400)
+    alpha = soft_disk((300, 400), 160, 200, 80)
+    for degrees, zoom, moved_by in ((0, 1.05, 2.5), (3, 1.0, 0.0)):
+        matrix = cv2.getRotationMatrix2D((200, 150), degrees, zoom)
+        there = cv2.warpAffine(wall, matrix, (400, 300), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        image = noisy(over(alpha, [0.8, 0.2, 0.1], there), 2, 0.005)
+        found = load_pipeline("clean-plate").run(image, plate=noisy(wall, 3, 0.005)).facts["findings"]["plate_shift"]
+        assert found["value"] == pytest.approx(moved_by, abs=0.1)
+        assert found["flagged"] == (moved_by > 0)
+
+
+def test_what_the_plate_did_not_show_is_no_subject():
+    """Corners beyond a turned plate made the subject seem as large as the picture, and all lengths with it."""
+    rows, cols = 600, 800
+    rng = np.random.default_rng(3)
+    wall = cv2.resize(rng.random((40, 54, 3), np.float32), (cols, rows), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    alpha = soft_disk((rows, cols), 300, 400, 90)
+    colors = cv2.resize(rng.random((60, 80, 3), np.float32), (cols, rows), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    image = noisy(over(alpha, colors, wall), 4, 0.006)
+    matrix = cv2.getRotationMatrix2D((cols / 2, rows / 2), 4, 1)
+    turned = cv2.warpAffine(wall, matrix, (cols, rows), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    whole, part = (clean_plate(image, noisy(plate, 5, 0.006)) for plate in (wall, turned))
+    assert (1 - part[alpha == 1]).mean() < (1 - whole[alpha == 1]).mean() + 0.003
+
+
 @pytest.mark.parametrize("stops, flagged", [(0.5, False), (1.0, False), (2.5, True)])
 def test_an_overexposed_plate_is_flagged(stops, flagged):
     """Where the plate is white by overexposure, it cannot explain the picture: the finding says so."""

@@ -167,17 +167,18 @@ def _depth(inside: Bools) -> Floats:
     return cv2.distanceTransform(within, cv2.DIST_L2, 5)[1:-1, 1:-1]
 
 
-def noise_of(difference: Floats) -> float:
+def noise_of(difference: Floats, hidden: float = 0.0) -> float:
     """Return the noise of single backdrop pixels against the plate, dE*uv; 0 for pictures too small to tell.
 
     From differences of neighbors, in which light and shadow cancel; the quietest quarter of them is backdrop.
+    ``hidden`` is the share of the picture, 0..1, where no plate is known and the difference is 0.
     """
     if min(difference.shape[:2]) < 8:
         return 0.0
     step = difference[:, 1:] - difference[:, :-1]
     # For chi with 3 degrees of freedom the quarter lies at 1.10 of a channel's sigma, the rms at sqrt(3); the
     # difference of two pixels has twice the variance.
-    return float(np.percentile(np.sqrt(dot(step, step)), 25) / 1.10 * 1.5**0.5)
+    return float(np.percentile(np.sqrt(dot(step, step)), 25 + 75 * hidden) / 1.10 * 1.5**0.5)
 
 
 def _framed(inside: Bools) -> float:

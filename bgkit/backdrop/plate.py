@@ -67,6 +67,7 @@ class Match:
     gain: tuple[float, float, float]
     shift: tuple[float, float]
     motion: Floats
+    farthest: float
     flow: float
     misplaced: float
     unexplained: float
@@ -126,10 +127,8 @@ def _match(image: Floats, plate: Floats) -> Match:
         plate = np.clip(_move(plate, motion, cv2.INTER_CUBIC, flow), 0, 1)
         exposure = _exposure(image, plate)
     matched = np.ascontiguousarray(np.clip(exposure.of(plate), 0, 1), np.float32)
-    row, col = (side / 2 for side in gray.shape)
-    moved = motion @ [col, row, 1]
-    down, right = moved[1] / moved[2] - row, moved[0] / moved[2] - col
-    farthest = 0.0 if flow is None else float(np.sqrt((flow**2).sum(-1).max()))
+    (right, down), farthest = _moved(motion, gray.shape)
+    longest = 0.0 if flow is None else float(np.sqrt((flow**2).sum(-1).max()))
     misplaced = _misplaced(image, matched)
     unexplained = _unexplained(image, matched, misplaced, seen)
     fits = True
@@ -139,9 +138,7 @@ def _match(image: Floats, plate: Floats) -> Match:
             matched, misplaced, seen, fits = smooth, 0.0, everywhere, False
     if fits and border_share(_burnt(image, plate, matched) & seen) > BURNT:
         unexplained = 1.0
-    return Match(
-        matched, exposure.gain, (float(down), float(right)), motion, farthest, misplaced, unexplained, seen, fits
-    )
+    return Match(matched, exposure.gain, (down, right), motion, farthest, longest, misplaced, unexplained, seen, fits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,6 +262,19 @@ def _register(image: Floats, plate: Floats, shift: Floats) -> Floats:
         if np.abs(step).max() < 0.005:
             break
     return shift
+
+
+def _moved(motion: Floats, shape: tuple[int, ...]) -> tuple[tuple[float, float], float]:
+    """Return by how many columns and rows the middle moves, and how far a corner at most without the turn, px."""
+    rows, cols = shape
+    middle = np.array([cols / 2, rows / 2])
+    corners = np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]]) - middle
+    there = cv2.perspectiveTransform(np.vstack([corners, [[0, 0]]])[None] + middle, motion)[0] - middle
+    turn = np.arctan2(motion[1, 0] - motion[0, 1], motion[0, 0] + motion[1, 1])
+    back = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    shift = there[4]
+    away = (there[:4] - shift) @ back.T + shift - corners
+    return (float(shift[0]), float(shift[1])), float(np.linalg.norm(away, axis=-1).max())
 
 
 def _translation(shift: Floats) -> Floats:

@@ -91,9 +91,13 @@ def clean_plate(
     array([[0., 0., 0., 1.]], dtype=float32)
     """
     match = match_plate(image, plate)
-    note(gain=match.gain, shift=match.shift, flow=match.flow, unexplained=match.unexplained, fits=match.fits)
+    note(gain=match.gain, shift=match.shift, farthest=match.farthest, flow=match.flow)
+    note(unexplained=match.unexplained, fits=match.fits)
     coarse = float(np.hypot(quantization(image), max(match.gain) * quantization(plate, empty=True)))
-    mask = _key(image, match.plate, tolerance, shadow, match.misplaced, coarse, contour)
+    # What lay beyond the plate's frame differs from nothing: it would pass for subject, whose size all lengths follow.
+    behind = match.plate if match.seen.all() else np.where(match.seen[..., None], match.plate, image)
+    hidden = 1 - float(match.seen.mean())
+    mask = _key(image, behind, tolerance, shadow, match.misplaced, coarse, contour, hidden=hidden)
     explained = plate_explains(image, match.plate, match.misplaced) & match.seen
     note(kept=border_share(explained & (mask >= 0.5)))
     return mask if match.seen.all() else _beyond(mask, match.seen)
@@ -152,6 +156,7 @@ def _key(
     coarse: float,
     contour: float,
     chance: bool = True,
+    hidden: float = 0.0,
 ) -> Floats:
     factor = max(1.0, float(np.hypot(*image.shape[:2])) / LARGEST)
     if factor > 1:
@@ -162,7 +167,7 @@ def _key(
         )
     terraces = terraces_of(plate, coarse)
     note(terraces=terraces)
-    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor, terraces)
+    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor, terraces, hidden)
     mask = opacity(difference, unshaded, reach)
     if chance:  # before painted squares a gap in hair, smaller than they, would pass for one
         if contour > 0:  # a terrace's edge is as hard as a thing's
@@ -175,15 +180,22 @@ def _key(
 
 
 def differences(
-    image: Floats, plate: Floats, tolerance: float, shadow: float, misplaced: float, terraces: float = 0.0
+    image: Floats,
+    plate: Floats,
+    tolerance: float,
+    shadow: float,
+    misplaced: float,
+    terraces: float = 0.0,
+    hidden: float = 0.0,
 ) -> tuple[Floats, Floats, float]:
     """Return the difference from the plate, the same with any shadow granted, dE*uv (M, N), and the tolerance raised.
 
-    The first is the second where a soft shadow falls. ``terraces``: by how much JPEG rounded colors, dE*uv.
+    The first is the second where a soft shadow falls. ``terraces``: by how much JPEG rounded colors, dE*uv;
+    ``hidden``: share of the picture where the plate is the picture itself, since it did not reach there.
     """
     color, behind = (cv2.cvtColor(each, cv2.COLOR_RGB2Luv) for each in (image, plate))
     difference = color - behind
-    noise = noise_of(difference)
+    noise = noise_of(difference, hidden)
     note(noise=noise)
     reach = float(np.sqrt(tolerance**2 + (0.9 * noise) ** 2 + (ROUNDED * terraces) ** 2))
     square = np.maximum(dot(behind, behind), 1)
