@@ -438,3 +438,14 @@ def test_studio_subject_cut_by_three_borders(data):
         crop = np.s_[: rows[0] + tall // 2, cols[0] + wide // 4 : cols[-1] - wide // 4]
         errors.append(np.abs(luv_threshold(image[crop]) - alpha[crop]).mean())
     assert np.mean(errors) < 0.03
+
+
+def test_bright_green_before_a_dim_screen_stays():
+    """Its green is the dim screen's, but it is brighter than any mixture of that screen with a color could be."""
+    rows, cols = 120, 160
+    screen = np.float32([0.06, 0.18, 0.08]) * np.linspace(1, 0.5, cols, dtype=np.float32)[None, :, None]
+    picture = np.repeat(screen, rows, 0)
+    picture[30:90, 50:110] = [0.62, 0.75, 0.55]
+    mask = chroma_key(picture)
+    assert mask[35:85, 55:105].min() > 0.4
+    assert mask[:20].max() == 0

@@ -36,6 +36,7 @@ SHADOW_NEAR = 0.05  # of its diagonal: a shadow is seen against what stands so n
 SHADOW_STEP = 0.5  # dE*uv a pixel of that copy: a steeper change of lightness is a contour
 QUIET = 3.0  # dE*uv
 PLATE = 256  # px, of the backdrop's copy that faint things are held against
+BRIGHTER = 0.15  # of what is left to white: a crease that shines, a reflection on the screen
 FARTHEST = 400.0  # dE*uv; the two colors of sRGB that differ most are 346 apart
 
 
@@ -176,6 +177,9 @@ def chroma_key(
     With the excess ``k = G - max(R, B)`` for green, in encoded sRGB, and k of the screen as a smooth
     surface: ``mask = clip((1 - k / k_screen - black) / (white - black), 0, 1)``. A pixel that mixes
     subject and screen has just that share of the screen's excess if the subject has none of its own.
+    Green hair before a dim green screen has; but where a pixel of color C is brighter than the screen's color B, its
+    subject's color ``B + (C - B) / alpha`` is at most 1, so ``max((C - B) / (1 - B)) - 0.15`` counts where
+    it is more.
     A picture without a screen is foreground throughout; one noisier than 3 dE*uv is smoothed first.
 
     References
@@ -199,7 +203,15 @@ def chroma_key(
     primary = 1 if screen == "green" else 2
     quiet, _ = _quiet(image, backdrop.noise)
     _kernels.color_difference_key(quiet, primary, excess.astype(np.float32), black, white, mask, threads())
-    return mask
+    return np.maximum(mask, np.clip((_least(quiet, backdrop) - np.float32(black)) / np.float32(white - black), 0, 1))
+
+
+def _least(image: Floats, backdrop: Backdrop) -> Floats:
+    """Return the least opacity that a pixel brighter than the backdrop has: its subject is no brighter than white."""
+    coarse = tuple(max(1, round(side * min(1, PLATE / max(image.shape[:2])))) for side in image.shape[:2])
+    behind = cv2.resize(backdrop.plate(coarse), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    least: Floats = ((image - behind) / np.maximum(1 - behind, np.float32(0.05))).max(-1)
+    return least - np.float32(BRIGHTER)
 
 
 def _surface_key(
