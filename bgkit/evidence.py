@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
+from bgkit.extent import subject_box
 from bgkit.logistic import Logistic
 
 __all__ = ["FIT", "SIGNS", "chance_of_key", "pool", "read_signs", "sureness"]
@@ -29,6 +30,7 @@ Floats = NDArray[Any]
 SIDE = 256  # px
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
 DECIDED = 0.95  # beyond this chance the other mask has no effect
+HAIR = 0.015  # of the subject's diagonal: so far from the background a soft key is hair
 
 SIGNS: Mapping[str, str] = MappingProxyType(
     {
@@ -109,6 +111,17 @@ def chance_of_key(signs: Mapping[str, float], fit: Logistic | None = None) -> fl
 def pool(key: Floats, network: Floats, chance: float) -> Floats:
     """Return one mask of two: their log odds, weighed by how far each is to be trusted.
 
+    Where the key is soft near what both call background, as in hair before the backdrop, the pool tends to the key,
+    at 1/2 all the way: a network draws an outline through hair, and is as sure of it as of any other. Deeper in the
+    subject a soft key is a subject in the backdrop's color.
+
+    Parameters
+    ----------
+    key, network : float32 array of shape (M, N)
+        The masks of a color key and of a network, 0..1.
+    chance : float
+        Of the key being the better mask, 0..1; beyond 0.95 and 0.05 the better mask is returned as it is.
+
     References
     ----------
     C. Genest and J. V. Zidek, "Combining probability distributions", Statistical Science 1(1), 1986: the logarithmic
@@ -120,7 +133,18 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
         return network
     odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
     pooled: Floats = (1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))).astype(np.float32)
+    pooled += (key - pooled) * (4 * key * (1 - key)) * _near((key < 1 - SURE) & (network < 0.5), pooled)
     return pooled
+
+
+def _near(background: Floats, mask: Floats) -> Floats:
+    """Return 1 up to ``HAIR`` of the subject's diagonal from the background, falling to 0 at twice that."""
+    reach = HAIR * float(np.hypot(*subject_box(mask)))
+    if not background.any():
+        return np.zeros(background.shape, np.float32)
+    distance = cv2.distanceTransform((~background).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    near: Floats = np.clip(2 - distance / np.float32(max(reach, 1e-3)), 0, 1)
+    return near
 
 
 def _small(array: Floats) -> Floats:

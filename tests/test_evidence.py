@@ -69,6 +69,19 @@ def test_pool_shows_contradiction_where_nothing_is_decided():
     assert pool(np.float32([[1, 1]]), np.float32([[0, 1]]), 0.5)[0] == pytest.approx([0.5, 1], abs=0.01)
 
 
+def test_pool_leaves_hair_to_the_key():
+    """Soft beside the background the key counts, however sure the network is; deep in the subject the network does."""
+    network = np.zeros((100, 100), np.float32)
+    network[:, 40:] = 1
+    key = network.copy()
+    key[:, 40] = 0.5  # hair, of which the network sees the outline
+    key[40:60, 70:90] = 0.5  # a white shirt before white
+    both = pool(key, network, 0.5)
+    assert both[:, 40] == pytest.approx(0.5)
+    assert both[40:60, 70:90].min() > 0.95
+    assert both[:, :40].max() < 0.01 < 0.99 < both[:, 41:70].min()
+
+
 def test_the_merge_notes_signs_and_chance():
     """What decided can be read from the facts of the stage that merged."""
     facts = read_pipeline(CHAIN).run(IMAGE).facts["luv_threshold"]
