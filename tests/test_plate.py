@@ -132,6 +132,18 @@ def test_key_survives_noise():
     assert mask.mean() < 0.02
 
 
+def test_a_block_whose_color_jpeg_rounded_is_no_speck():
+    """Four levels of blue in one block of chroma are 3.1 dE*uv, above the tolerance; a large thing as faint stays."""
+    plate = np.full((240, 320, 3), [239, 239, 236], np.float32) / 255
+    picture = plate.copy()
+    picture[60:180, 100:160] = [0.3, 0.2, 0.2]
+    block, thing = np.s_[112:128, 288:304], np.s_[60:180, 190:260]
+    picture[block] = picture[thing] = np.float32([239, 239, 240]) / 255
+    mask = clean_plate(picture, plate, contour=0.0)
+    assert mask[block].max() == 0
+    assert mask[thing].mean() > 0.5
+
+
 @pytest.mark.parametrize("spoiled", ["plate", "picture"])
 @pytest.mark.parametrize("quality", [20, 30, 50])
 @pytest.mark.parametrize("tint", [(1, 0.97, 0.92), (0.8, 0.95, 1)])

@@ -33,6 +33,7 @@ CLEAN = 0.1  # dE*uv of noise, up to which a picture is drawn rather than photog
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
 HARD = 0.8  # share of a gray thing's contour to the backdrop that is steeper than a shadow's
+SPECK, FAINT = 0.005, 2.0  # of the picture; tolerances that a piece so small must reach somewhere to be a thing
 LARGE = 0.2  # share of all that differs from the backdrop that such a thing takes at least
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
 
@@ -72,6 +73,9 @@ def clean_plate(
 
     Notes
     -----
+    A piece of less than 0.5 % of the picture, apart from all else, has to differ by twice the tolerance somewhere: JPEG
+    rounds the colors of its blocks, and a block of bare wall may differ by more than the tolerance from the plate's.
+
     Nothing is filled: backdrop that the subject encloses is backdrop, and a part of the subject in the plate's very
     color is a hole. A plate that explains much less of the border than a smooth surface does is taken for one of
     another scene. The surface then takes its place, and ``facts`` have ``fits`` False.
@@ -168,6 +172,8 @@ def _key(
     terraces = terraces_of(plate, coarse)
     note(terraces=terraces)
     difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor, terraces, hidden)
+    specks = _specks(difference, reach)
+    difference[specks] = unshaded[specks] = 0
     mask = opacity(difference, unshaded, reach)
     if chance:  # before painted squares a gap in hair, smaller than they, would pass for one
         if contour > 0:  # a terrace's edge is as hard as a thing's
@@ -211,6 +217,22 @@ def differences(
         _outlined(gray, (whole <= reach) | shaded, dot(difference, behind) / np.sqrt(square)), whole, unshaded
     )
     return np.where(shaded, unshaded, whole), unshaded, reach
+
+
+def _specks(difference: Floats, reach: float) -> Bools:
+    """Return the small pieces apart from all else that differ by little more than the tolerance.
+
+    JPEG rounds the color of each block of 8 or 16 px to whole codes. Where it rounded the picture's up and the plate's
+    down, a block of bare backdrop differs by as much, and a plate's gain multiplies it.
+    """
+    found = difference > reach
+    joined = cv2.dilate(found.view(np.uint8), np.ones((9, 9), np.uint8))  # fragments of one thing
+    count, label = cv2.connectedComponents(joined, connectivity=8)
+    small = np.bincount(label[found], minlength=count) < SPECK * found.size
+    small[0] = False
+    small[label[difference > FAINT * reach]] = False
+    specks: Bools = small[label]
+    return specks
 
 
 def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float) -> Bools:
