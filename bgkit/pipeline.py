@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -151,6 +152,7 @@ class Pipeline:
         timeout: float | None = None,
         keep: Iterable[str] | None = None,
         trail: list[tuple[Step, Layers]] | None = None,
+        leave_last: bool = False,
         **brought: ArrayLike | None,
     ) -> Layers:
         """Run the stages over one picture.
@@ -170,6 +172,9 @@ class Pipeline:
         trail : list of (step, layers), optional
             What each step of an earlier run on the same picture gave. The first steps are not run again as long as they
             are the same as then; afterwards the list holds the steps of this run. Not together with ``keep``.
+        leave_last : bool
+            Whether to leave out the last step where it is a composite that can be made as it is written
+            (:attr:`ends_in_rows`): all that it needs is kept, and ``result`` stays None.
         **brought : array, optional
             Layers of your own: ``plate``, ``strokes``, ``mask``, ``trimap``, ``alpha``. Stages that would only
             make a layer that you bring are left out (:meth:`plan`).
@@ -193,7 +198,7 @@ class Pipeline:
             If it takes longer than ``timeout``; the message names the step.
         """
         with limited(timeout):
-            return self._run(image, on_step, keep, brought, trail)
+            return self._run(image, on_step, keep, brought, trail, leave_last and self.ends_in_rows)
 
     def _run(
         self,
@@ -202,6 +207,7 @@ class Pipeline:
         keep: Iterable[str] | None,
         brought: Mapping[str, ArrayLike | None],
         trail: list[tuple[Step, Layers]] | None,
+        leave_last: bool,
     ) -> Layers:
         layers = image if isinstance(image, Layers) else Layers.of(image)
         for name, array in brought.items():
@@ -225,7 +231,9 @@ class Pipeline:
                 layers = layers if window is None else layers.within(window)
             if coarse and index == coarse.start:
                 whole, layers = layers, layers.reduced(COARSE)
-            if trail is None:
+            if leave_last and index == len(steps) - 1:
+                keep = None  # what it needs
+            elif trail is None:
                 layers = step.apply(layers)
             elif index < done:
                 layers = trail[index][1]
@@ -254,6 +262,12 @@ class Pipeline:
             found = findings.measure(self.checks, picture, layers)
             layers = replace(layers, facts={**layers.facts, "findings": found})
         return layers
+
+    @property
+    def ends_in_rows(self) -> bool:
+        """Whether the last step is a composite on a color or on nothing, of which each row needs its own row alone."""
+        last = self.steps[-1]
+        return last.name == "composite" and importlib.import_module("bgkit.stages.compositing").in_rows(last.values)
 
     def plan(self, given: Iterable[str] = ("image",)) -> tuple[Step, ...]:
         """Return the steps to run when the layers ``given`` are brought.

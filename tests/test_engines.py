@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import bgkit
+import bgkit.imagefile
 from bgkit.batch import engines
 from bgkit.batch.engines import engine_names, open_engine
 from bgkit.batch.engines.local import Local
@@ -22,6 +23,7 @@ from bgkit.batch.planning import plan
 from bgkit.batch.running import run_job
 from bgkit.errors import PlanError
 from bgkit.pipelinefile import load_pipeline, read_pipeline
+from bgkit.stages.compositing import rows_of
 
 KEY = "bgkit: 1\nstages: [luv_threshold, composite]\nchecks: {subjects: 1}\n"
 
@@ -139,3 +141,28 @@ def test_a_file_of_the_folder_is_an_engine(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path)])
     assert engine_names()[:3] == ["local", "dask", "one_by_one"]
     assert bgkit.remove_many("in", "out", "key.yaml", engine="one_by_one").counts["done"] == 3
+
+
+@pytest.mark.parametrize(
+    ("background", "ending"), [("none", "png"), ("none", "tif"), ("#c83", "jpg"), ("white", "webp")]
+)
+def test_composite_is_made_as_it_is_written(background, ending):
+    """On a color or on nothing the result never takes memory as a whole, and the file is the same."""
+    chain = load_pipeline("key.yaml", {"composite.background": background})
+    written = bgkit.remove_many("in/a.png", f"rows.{ending}", chain)
+    assert written.ok
+    whole = chain.run(bgkit.imagefile.read_picture("in/a.png").image)
+    whole.save(f"whole.{ending}")
+    assert Path(f"rows.{ending}").read_bytes() == Path(f"whole.{ending}").read_bytes()
+    left = chain.run(whole.image, keep=["result"], leave_last=True)
+    assert left.result is None
+    np.testing.assert_array_equal(rows_of(left, chain.steps[-1].values)[3:9], whole.result[3:9])
+
+
+@pytest.mark.parametrize("values", [{"background": "blur"}, {"shadow": "keep"}])
+def test_composite_that_looks_around_is_made_whole(values):
+    """A blurred ground and a shadow come from the whole picture."""
+    chain = load_pipeline("key.yaml", {f"composite.{name}": value for name, value in values.items()})
+    picture = bgkit.imagefile.read_picture("in/a.png").image
+    assert not chain.ends_in_rows
+    assert chain.run(picture, leave_last=True).result is not None

@@ -29,6 +29,7 @@ from bgkit.imagefile import read_bytes, write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Step
 from bgkit.removal import read_layers
+from bgkit.stages.compositing import rows_of
 
 __all__ = ["run_job", "source_of"]
 
@@ -89,7 +90,8 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
                 took("read", time.perf_counter() - started)
                 _check_deadline("read")
                 keep = None if work.examine is not None or work.layer == STRIP else (work.layer,)
-                layers = work.pipeline.run(layers, on_step=after, keep=keep, trail=trail)
+                rows = keep == ("result",) and trail is None and work.steps_folder is None
+                layers = work.pipeline.run(layers, on_step=after, keep=keep, trail=trail, leave_last=rows)
                 _last = (job.key, layers.as_previous()) if work.before else None
                 memory = peak()
                 started = time.perf_counter()
@@ -176,16 +178,15 @@ def source_of(place: Any) -> Any:
 
 def _write(output: Place, layers: Layers, work: Work) -> Path | bytes:
     """Write the result, whole or not at all, and return its file, or its content that went to a URL."""
-    like, layer, metadata = layers.facts.get("input", {}), work.layer, work.metadata
+    like, layer = layers.facts.get("input", {}), work.layer
+    array = strip(layers) if layer == STRIP else getattr(layers, layer)
+    if array is None:  # the last step was left out
+        array = rows_of(layers, work.pipeline.steps[-1].values)
     if isinstance(output, Url):
         content = io.BytesIO()
-        array = strip(layers) if layer == STRIP else getattr(layers, layer)
-        write_picture(content, array, like=like, format=output.suffix, metadata=metadata)
+        write_picture(content, array, like=like, format=output.suffix, metadata=work.metadata)
         write_bytes(output, content.getvalue())
         return content.getvalue()
     output.parent.mkdir(parents=True, exist_ok=True)
-    if layer == STRIP:
-        write_picture(output, strip(layers), like=like, metadata=metadata)
-    else:
-        layers.save(output, layer, metadata=metadata)
+    write_picture(output, array, like=like, metadata=work.metadata)
     return output

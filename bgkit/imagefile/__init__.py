@@ -26,6 +26,7 @@ from bgkit.errors import ImageError
 from bgkit.imagefile._decode import Raw, count_pages, decode, header_size
 from bgkit.imagefile._gray import gray_of, mask_of, trimap_of
 from bgkit.imagefile._resized import resized
+from bgkit.imagefile._rows import Rows
 from bgkit.imagefile._source import MAX_PIXELS, Source, read_bytes
 from bgkit.imagefile._write import LONGEST, as_pil, write_picture
 
@@ -33,6 +34,7 @@ __all__ = [
     "LONGEST",
     "MAX_PIXELS",
     "Picture",
+    "Rows",
     "as_pil",
     "count_pages",
     "header_size",

@@ -20,6 +20,7 @@ from bgkit.errors import ImageError, LayerError, ParamError
 from bgkit.files import OPAQUE, WRITABLE, replacing
 from bgkit.imagefile import _metadata
 from bgkit.imagefile._metadata import Blocks
+from bgkit.imagefile._rows import Rows
 from bgkit.imagefile._source import why
 from bgkit.imagefile._stored import dpi_of
 from bgkit.imagefile._tiff import EXIF, GPS, IPTC, SIZES, XMP
@@ -38,7 +39,7 @@ _BAND = 1 << 18  # samples converted at once: 1 MB of float32 stays in the secon
 
 def write_picture(
     target: str | PathLike[str] | IO[bytes],
-    array: Array,
+    array: Array | Rows,
     *,
     depth: int | None = None,
     like: Mapping[str, Any] | None = None,
@@ -52,8 +53,9 @@ def write_picture(
     ----------
     target : path or binary file
         The ending of a path chooses the format: png, webp, tif, jpg, bmp or avif.
-    array : ndarray of shape (M, N), (M, N, 3) or (M, N, 4)
+    array : ndarray of shape (M, N), (M, N, 3) or (M, N, 4), or Rows
         float32, 0..1 (clipped), sRGB-encoded where it is color; or uint8, written as it is.
+        The rows of :class:`Rows` are made as they are written.
     depth : {8, 16}, optional
         Bits per sample; by default as in ``like`` where the format can, else 8.
     like : mapping, optional
@@ -114,8 +116,7 @@ def as_pil(array: Array) -> Any:
     """
     from PIL import Image
 
-    array = _check_output("png", array)
-    return Image.fromarray(np.concatenate(list(_bands(array, 8))))
+    return Image.fromarray(np.concatenate(list(_bands(_check_output("png", array), 8))))
 
 
 def _output_format(path: str | None, format: str | None) -> str:
@@ -132,7 +133,7 @@ def _output_format(path: str | None, format: str | None) -> str:
     return form
 
 
-def _output_depth(form: str, array: Array, depth: int | None, like: Any) -> int:
+def _output_depth(form: str, array: Array | Rows, depth: int | None, like: Any) -> int:
     if depth not in (None, 8, 16):
         raise ParamError(f"depth: expected 8 or 16, got {depth}")
     if depth == 16 and form not in _WIDE:
@@ -142,23 +143,27 @@ def _output_depth(form: str, array: Array, depth: int | None, like: Any) -> int:
     return depth or (16 if like == 16 else 8)
 
 
-def _check_output(form: str, array: Array) -> Array:
+def _check_output(form: str, array: Array | Rows) -> Array | Rows:
     shape = array.shape
     if array.dtype not in (np.float32, np.uint8) or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))):
         raise LayerError(
             f"expected float32 or uint8 of shape (M, N), (M, N, 3) or (M, N, 4), got {array.dtype} of shape {shape}"
         )
-    if array.size == 0:
+    if 0 in shape:
         raise LayerError(f"expected at least one pixel, got shape {shape}")
     most = LONGEST.get(f".{form}")
     if most is not None and max(shape[:2]) > most:
         raise ImageError(f"{form} holds at most {most} rows and columns, got {shape[0]} x {shape[1]}; use png or tif")
     if form in OPAQUE and len(shape) == 3 and shape[2] == 4:
         opaque = 255 if array.dtype == np.uint8 else np.float32(1 - 0.5 / 255)
-        if not (array[:, :, 3] >= opaque).all():
+        if not (_opacity(array) >= opaque).all():
             raise ImageError(f"{form} holds no transparency; put it on a background, or use png")
-        return array[:, :, :3]
+        return array.subject if isinstance(array, Rows) else array[:, :, :3]
     return array
+
+
+def _opacity(array: Array | Rows) -> Array:
+    return array.alpha if isinstance(array, Rows) else array[:, :, 3]
 
 
 @contextmanager
@@ -175,7 +180,7 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
 
 def _encode(
     file: IO[bytes],
-    array: Array,
+    array: Array | Rows,
     form: str,
     *,
     depth: int,
@@ -218,9 +223,9 @@ def _encode(
     picture.save(file, form.upper(), **options)
 
 
-def _bands(array: Array, depth: int) -> Iterator[Array]:
+def _bands(array: Array | Rows, depth: int) -> Iterator[Array]:
     """Yield the rows as uint8 or uint16, rounded to nearest, a band of rows at a time."""
-    rows = max(1, _BAND // (array[0].size or 1))
+    rows = _rows_of_a_band(array)
     near = _near_visible(array, depth) if array.ndim == 3 and array.shape[2] == 4 else None
     top = np.float32(2**depth - 1)
     for row in range(0, len(array), rows):
@@ -239,18 +244,22 @@ def _bands(array: Array, depth: int) -> Iterator[Array]:
         yield samples
 
 
-def _near_visible(array: Array, depth: int) -> NDArray[np.uint8]:
+def _rows_of_a_band(array: Array | Rows) -> int:
+    return max(1, _BAND // math.prod(array.shape[1:]))
+
+
+def _near_visible(array: Array | Rows, depth: int) -> NDArray[np.uint8]:
     """Return 1 where a pixel with any alpha lies within the margin, else 0."""
     import cv2
 
     least = 1 if array.dtype == np.uint8 else np.float32(0.5 / (2**depth - 1))
-    visible = (array[:, :, 3] >= least).astype(np.uint8)
+    visible = (_opacity(array) >= least).astype(np.uint8)
     return np.asarray(cv2.dilate(visible, np.ones((2 * _MARGIN + 1,) * 2, np.uint8)), np.uint8)
 
 
 def _write_tiff(
     file: IO[bytes],
-    array: Array,
+    array: Array | Rows,
     depth: int,
     profile: bytes | None,
     dpi: tuple[float, float] | None,
@@ -260,7 +269,7 @@ def _write_tiff(
     import tifffile
     from isal import isal_zlib
 
-    rows = max(1, _BAND // (array[0].size or 1))
+    rows = _rows_of_a_band(array)
 
     def strips() -> Iterator[bytes]:
         for band in _bands(array, depth):

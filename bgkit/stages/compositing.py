@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from bgkit._ext.pointwise import beside, over
 from bgkit.backdrop import estimate_backdrop
 from bgkit.color import parse_color
 from bgkit.errors import LayerError
-from bgkit.layers import Array
+from bgkit.layers import Array, Layers
 from bgkit.params import Color, Range
 from bgkit.stage import stage
 from bgkit.threads import threads
@@ -98,6 +99,19 @@ def composite(
     behind = np.ascontiguousarray(behind)
     over(subject, alpha, behind, np.empty((0, 0), np.float32) if shade is None else shade, result, threads())
     return result
+
+
+def in_rows(values: Mapping[str, Any]) -> bool:
+    """Return whether :func:`composite` with these parameters needs no more of picture and plate than their rows."""
+    background = values["background"]
+    return values["shadow"] == "drop" and (background == "none" or parse_color(background) is not None)
+
+
+def rows_of(layers: Layers, values: Mapping[str, Any]) -> Any:
+    """Return what :func:`composite` with parameters that are :func:`in_rows` would give, as ``imagefile.Rows``."""
+    subject = layers.image if layers.foreground is None else layers.foreground
+    behind = None if values["background"] == "none" else parse_color(values["background"])
+    return importlib.import_module("bgkit.imagefile").Rows(subject, layers.alpha, behind)
 
 
 def _beside(color: Array, alpha: Array) -> Array:
