@@ -132,8 +132,9 @@ def _gathered(image: Floats, steps: Floats) -> Floats:
     rows, cols = (side // SIDE for side in image.shape[:2])
     every = max(1, max(rows, cols) // ROWS)
     blocks = image[: rows * SIDE, : cols * SIDE].reshape(rows, SIDE, cols, SIDE, 3)[::every, :, ::every]
-    whole = (blocks.min((1, 3, 4)) > 0.01) & (blocks.max((1, 3, 4)) < 0.99)  # clipping moves a block's mean
-    means = 255 * blocks.mean((1, 3))[whole] @ np.array([0.299, 0.587, 0.114], np.float32) - 128
+    blocks = blocks.transpose(0, 2, 1, 3, 4).reshape(-1, SIDE * SIDE, 3)  # side by side in memory: a third of the time
+    whole = (blocks.min((1, 2)) > 0.01) & (blocks.max((1, 2)) < 0.99)  # clipping moves a block's mean
+    means = 255 * blocks.mean(1)[whole] @ np.array([0.299, 0.587, 0.114], np.float32) - 128
     at, count = np.unique(np.rint(PARTS * means) / PARTS, return_counts=True)
     if len(at) < FEWEST:
         return np.zeros(len(steps))

@@ -10,8 +10,12 @@ that a picture does not have (a framing without the stage ``frame``) is left out
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Mapping
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +25,7 @@ from bgkit.errors import PipelineError, did_you_mean
 from bgkit.layers import Array, Layers
 from bgkit.logistic import Logistic
 from bgkit.params import Param, Range
+from bgkit.threads import threads
 
 __all__ = [
     "FINDINGS",
@@ -39,6 +44,7 @@ SURE, FAINT = 0.9, 0.1  # of alpha
 RESTLESS = 4.0  # dE*uv of noise, from which on a backdrop is none; up to 1 less it counts in full
 PLAIN = 2.5  # dE*uv of noise; a busier backdrop says nothing of missing parts
 UNLIKELY = 0.05  # of a color key to be right: then what looks like a plain backdrop is none
+BAND = 32  # rows
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
@@ -81,11 +87,12 @@ def measure(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict
     layers : Layers
         As the last stage left them.
     """
+    with ThreadPoolExecutor(threads()) as pool:  # most of them are passes of NumPy and OpenCV over the picture
+        values = list(pool.map(lambda name: FINDINGS[name].measure(picture, layers), checks))
     found = {}
-    for name, threshold in checks.items():
-        finding = FINDINGS[name]
-        value = finding.measure(picture, layers)
+    for (name, threshold), value in zip(checks.items(), values, strict=True):
         if value is not None:
+            finding = FINDINGS[name]
             found[name] = {
                 "value": round(float(value), 4),
                 "limit": f"{finding.limit} {threshold:g}",
@@ -94,6 +101,22 @@ def measure(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict
                 "do": finding.advice,
             }
     return found
+
+
+def _once(measure: Measure) -> Measure:
+    """Return ``measure`` with a memory of the layers that it saw last: ``trust`` is made of other findings."""
+    last: tuple[weakref.ref[Layers], weakref.ref[Array], float | None] | None = None
+    lock = threading.Lock()
+
+    @functools.wraps(measure)
+    def measured(picture: Array, layers: Layers) -> float | None:
+        nonlocal last
+        with lock:
+            if last is None or last[0]() is not layers or last[1]() is not picture:
+                last = weakref.ref(layers), weakref.ref(picture), measure(picture, layers)
+            return last[2]
+
+    return measured
 
 
 def flag_lines(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -176,10 +199,12 @@ def _burnt(picture: Array, where: Array, channels: int) -> float:
     return 100 * int(np.count_nonzero((full >= channels) & where)) / max(1, int(np.count_nonzero(where)))
 
 
+@_once
 def _subject_share(picture: Array, layers: Layers) -> float | None:
     return None if layers.alpha is None else 100 * float(layers.alpha.mean(dtype=np.float64))
 
 
+@_once
 def _missing(picture: Array, layers: Layers) -> float | None:
     """Return what differs clearly from a plain backdrop and was left out, in percent of the subject; None if busy.
 
@@ -269,12 +294,20 @@ def _areas(where: Array) -> Array:
     return np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
 
 
+@_once
 def _doubt(picture: Array, layers: Layers) -> float | None:
     """Return how far alpha is from 0 and 1, summed, in percent of the subject's area."""
     if layers.alpha is None:
         return None
     total = float(layers.alpha.sum(dtype=np.float64))
-    return 200 * float(np.minimum(layers.alpha, 1 - layers.alpha).sum(dtype=np.float64)) / max(total, 1.0)
+    off = sum(float(np.minimum(band, 1 - band).sum(dtype=np.float64)) for band in _bands(layers.alpha))
+    return 200 * off / max(total, 1.0)
+
+
+def _bands(array: Array, overlap: int = 0) -> Iterator[Array]:
+    """Yield an array's rows, so few at a time that what is made of them stays in the cache, views."""
+    for top in range(0, len(array) - overlap, BAND):
+        yield array[top : top + BAND + overlap]
 
 
 def _disagreement(picture: Array, layers: Layers) -> float | None:
@@ -306,16 +339,20 @@ def _blur(picture: Array, layers: Layers) -> float | None:
         return None
     rows, cols = (np.flatnonzero((layers.alpha > SURE).any(axis)) for axis in (1, 0))
     part = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-    gray = cv2.cvtColor(np.ascontiguousarray(picture[part]), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(picture[part], cv2.COLOR_RGB2GRAY)
     inside = layers.alpha[part] > SURE
     blurs = []
     for axis in (0, 1):
         length = min(9, gray.shape[axis])
         kernel = (1, length) if axis == 0 else (length, 1)
-        steps, smooth = (abs(np.diff(each, axis=axis)) for each in (gray, cv2.blur(gray, kernel)))
-        both = inside[1:] & inside[:-1] if axis == 0 else inside[:, 1:] & inside[:, :-1]
-        total = float(steps[both].sum(dtype=np.float64))
-        lost = float(np.maximum(steps - smooth, 0)[both].sum(dtype=np.float64))
+        total = lost = 0.0
+        for *pair, where in zip(
+            *(_bands(each, 1 - axis) for each in (gray, cv2.blur(gray, kernel), inside)), strict=True
+        ):
+            steps, smooth = (abs(np.diff(each, axis=axis)) for each in pair)
+            both = where[1:] & where[:-1] if axis == 0 else where[:, 1:] & where[:, :-1]
+            total += float(steps.sum(where=both, dtype=np.float64))
+            lost += float(np.maximum(steps - smooth, 0).sum(where=both, dtype=np.float64))
         blurs.append(1 - lost / total if total > 0 else 1.0)
     return max(blurs)
 

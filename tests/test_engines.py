@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, EntryPoints
@@ -21,7 +22,7 @@ from bgkit.batch.events import Events
 from bgkit.batch.jobs import Work
 from bgkit.batch.planning import plan
 from bgkit.batch.running import run_job
-from bgkit.errors import PlanError
+from bgkit.errors import ModelError, PlanError
 from bgkit.pipelinefile import load_pipeline, read_pipeline
 from bgkit.stages.compositing import rows_of
 
@@ -166,3 +167,21 @@ def test_composite_that_looks_around_is_made_whole(values):
     picture = bgkit.imagefile.read_picture("in/a.png").image
     assert not chain.ends_in_rows
     assert chain.run(picture, leave_last=True).result is not None
+
+
+def test_own_networks_are_loaded_while_the_picture_is_read(monkeypatch):
+    """Those that the pipeline runs, once; not where a mask is brought; what fails there fails when it is run."""
+    asked = []
+
+    def network(name, *, provider="cpu"):
+        asked.append((name, threading.current_thread() is threading.main_thread()))
+        raise ModelError("broken")
+
+    monkeypatch.setattr("bgkit.models.session.network", network)
+    monkeypatch.setattr("bgkit.batch.jobs.threads", lambda: 2)
+    work = Work(load_pipeline("fast"))
+    work.load_networks({"mask"})
+    work.load_networks()
+    for thread in set(threading.enumerate()) - {threading.main_thread()}:
+        thread.join(5)
+    assert asked == [("coarse", False)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import disk_scene
@@ -10,7 +12,7 @@ import bgkit
 from bgkit.errors import ParamError, PipelineError
 from bgkit.findings import FINDINGS, TRUST, flag_lines, measure, trust_signs
 from bgkit.layers import Layers
-from bgkit.pipelinefile import pipeline_schema, read_pipeline, shipped
+from bgkit.pipelinefile import load_pipeline, pipeline_schema, read_pipeline, shipped
 
 IMAGE, ALPHA = disk_scene()
 
@@ -238,3 +240,16 @@ def test_a_color_key_on_a_busy_picture_is_flagged():
         for name in ("studio-white", "classical"):
             found = bgkit.load_pipeline(name).run(picture).facts["findings"]
             assert found["backdrop"]["flagged"] == flagged, (name, flagged, found["backdrop"]["value"])
+
+
+def test_findings_are_the_same_with_one_thread_and_several(monkeypatch):
+    """They are measured beside each other, and what two of them need once."""
+    checks = load_pipeline("product").checks
+    made = load_pipeline("product").run(IMAGE)
+    found = []
+    for count in (1, 4):
+        monkeypatch.setattr("bgkit.findings.threads", lambda count=count: count)
+        found.append(measure(checks, IMAGE, replace(made)))
+    assert found[0] == found[1]
+    alone = FINDINGS["missing"].measure.__wrapped__(IMAGE, made)
+    assert FINDINGS["missing"].measure(IMAGE, made) == FINDINGS["missing"].measure(IMAGE, made) == alone

@@ -105,10 +105,9 @@ class Backdrop:
 
     def luv(self, shape: tuple[int, ...]) -> Floats:
         """Return the backdrop for a picture of ``shape``, CIELUV, float64 (M, N, 3)."""
-        basis = terms(shape)
-        surface: Floats = basis @ self.coefficients.T
+        surface = _evaluated(self.coefficients, shape)
         if self.second is not None and self.line is not None:
-            surface += self.line.beyond(shape)[..., None] * (basis @ self.second.T - surface)
+            surface += self.line.beyond(shape)[..., None] * (_evaluated(self.second, shape) - surface)
         return surface
 
     def plate(self, shape: tuple[int, ...]) -> Floats:
@@ -145,28 +144,23 @@ def estimate_backdrop(image: Floats, witnesses: Literal["border", "corners"] = "
     -------
     Backdrop
     """
-    global _last
-    if _last is not None and _last[0]() is image and _last[1] == witnesses:
-        return _last[2]
+    key = id(image), witnesses
+    known = _known.get(key)
+    if known is not None and known[0]() is image:
+        return known[1]
     backdrop = _estimate(image, witnesses)
     if not image.flags.writeable:  # as stages get it: what was estimated stays as it was
-        _last = (weakref.ref(image, _forget), witnesses, backdrop)
+        _known[key] = weakref.ref(image, lambda _: _known.pop(key, None)), backdrop
     return backdrop
 
 
-# Key, matting and findings of one chain ask for the same backdrop; gone with its picture.
-_last: tuple[weakref.ref[Floats], str, Backdrop] | None = None
+# Light, key, matting and findings of one chain ask for the same backdrops; each is gone with its picture.
+_known: dict[tuple[int, str], tuple[weakref.ref[Floats], Backdrop]] = {}
 
 
-def _forget(gone: weakref.ref[Floats]) -> None:
-    global _last
-    if _last is not None and gone is _last[0]:
-        _last = None
-
-
-def estimate_plate(image: Floats) -> Floats:
-    """Return the empty scene behind ``image`` as a picture, sRGB, float32 (M, N, 3)."""
-    return estimate_backdrop(image).plate(image.shape)
+def estimate_plate(image: Floats, shape: tuple[int, ...] | None = None) -> Floats:
+    """Return the empty scene behind ``image`` as a picture, sRGB, float32 (M, N, 3), by default of its own size."""
+    return estimate_backdrop(image).plate(shape or image.shape)
 
 
 def terms(shape: tuple[int, ...]) -> Floats:
@@ -183,6 +177,17 @@ def _coordinates(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
     half = max(shape[:2]) / 2
     r, c = (((np.arange(side) + 0.5 - side / 2) / half).astype(np.float32) for side in shape[:2])
     return r, c
+
+
+def _evaluated(coefficients: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return the polynomials of :func:`terms` with coefficients (K, 6), (M, N, K), without the terms in memory."""
+    one, of_r, of_c, of_rr, of_rc, of_cc = coefficients.T
+    half = max(shape[:2]) / 2
+    r, c = (((np.arange(side) + 0.5 - side / 2) / half)[:, None] for side in shape[:2])
+    values: Floats = (of_c + of_rc * r)[:, None] * c
+    values += (one + of_r * r + of_rr * r * r)[:, None]
+    values += of_cc * c * c
+    return values
 
 
 def _picture(coefficients: Floats, shape: tuple[int, ...]) -> Floats:

@@ -208,14 +208,14 @@ def plate_matting(
     if key and mask is not None:
         guides.append(mask)
 
-    def background(image: Array, plate: Array | None) -> Array:
+    def background(copy: Array, plate: Array | None) -> Array:
         if plate is None:
-            return estimate_plate(image)
-        return plate if whole else match_plate(image, plate).plate
+            return estimate_plate(image, copy.shape)
+        return plate if whole else match_plate(copy, plate).plate
 
-    def matte(image: Array, trimap: Array, guides: tuple[Array, ...]) -> Array:
-        behind = background(image, None if plate is None else guides[0])
-        image = _calmed(image)
+    def matte(copy: Array, trimap: Array, guides: tuple[Array, ...]) -> Array:
+        behind = background(copy, None if plate is None else guides[0])
+        image = _calmed(copy)
         prior = _prior(image, trimap, behind, plate is None, guides[-1] if key and mask is not None else None, trust)
         del behind, guides  # the solve needs the room
         return _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)

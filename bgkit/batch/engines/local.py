@@ -70,6 +70,8 @@ class Local:
         count = min(self.workers or default_workers(len(jobs)), len(jobs))
         if count <= 1 and work.timeout is None:
             on_step = events.step if events is not None else None
+            if jobs:
+                work.load_networks(jobs[0].brought)
             return (running.run_job(job, work, on_step) for job in jobs)
         check_shared(jobs)
         on_step = events.step if events is not None and count <= 1 else None
