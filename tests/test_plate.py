@@ -483,6 +483,29 @@ def test_what_the_plate_did_not_show_is_no_subject():
     assert (1 - part[alpha == 1]).mean() < (1 - whole[alpha == 1]).mean() + 0.003
 
 
+@pytest.mark.parametrize("brighter", [10, 18, 22, 26])
+@pytest.mark.parametrize("tones", [0, 3])
+def test_a_drawn_subject_is_not_the_exposure(brighter, tones):
+    """Before a drawn plate of one or two tones the two ratios are sharp peaks, and the larger piece tells the gain."""
+    rows, cols = np.mgrid[:160, :214]
+    plate = np.repeat(150 + tones * (cols // 17 % 2)[..., None], 3, 2) / np.float32(255)
+    alpha = soft_disk((160, 214), 83, 107, 45)
+    image = over(alpha, [(150 + brighter) / 255] * 3, plate.astype(np.float32))
+    assert match_plate(image, plate.astype(np.float32)).gain == pytest.approx((1, 1, 1), abs=0.01)
+
+
+@pytest.mark.parametrize("apart", [3, 8])
+def test_two_tones_of_a_drawn_plate_are_no_terraces(apart):
+    """Wall and floor of one even gray each, as in renderings: they are not what JPEG left of one wall."""
+    plate = np.full((240, 320, 3), 150 / 255, np.float32)
+    plate[123:] += apart / 255
+    alpha = soft_disk((240, 320), 110, 160, 60)
+    image = np.rint(255 * over(alpha, [0.64, 0.64, 0.64], plate)).astype(np.uint8) / np.float32(255)
+    mask = clean_plate(image, plate)
+    assert mask[alpha == 1].mean() > 0.95
+    assert mask[alpha == 0].max() == 0
+
+
 @pytest.mark.parametrize("stops, flagged", [(0.5, False), (1.0, False), (2.5, True)])
 def test_an_overexposed_plate_is_flagged(stops, flagged):
     """Where the plate is white by overexposure, it cannot explain the picture: the finding says so."""

@@ -171,14 +171,15 @@ def _exposure(image: Floats, plate: Floats) -> _Exposure:
     size = tuple(max(1, round(side / factor)) for side in image.shape[1::-1])
     image, plate = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, plate))
     usable = (np.minimum(image, plate) > DARKEST).all(-1) & (np.maximum(image, plate) < BRIGHTEST).all(-1)
+    same = _Exposure(np.ones(3, np.float32), 0.0)
     if not usable.any():
-        return _Exposure(np.ones(3, np.float32), 0.0)
+        return same
     weight = _nearness_to_border(usable.shape)[usable]
     image, plate = image[usable], plate[usable]
-    tried = [each for offset in (0.0, LIGHT) for each in _candidates(image, plate, weight, offset)]
+    tried = [same] + [each for offset in (0.0, LIGHT) for each in _candidates(image, plate, weight, offset)]
     # A factor of light has to explain more than one of code: on plain ground both do.
     scores = [each.score(image, plate, weight) * (0.97 if each.offset else 1) for each in tried]
-    return tried[int(np.argmax(scores))] if tried else _Exposure(np.ones(3, np.float32), 0.0)
+    return tried[int(np.argmax(scores))]
 
 
 def _candidates(image: Floats, plate: Floats, weight: Floats, offset: float) -> list[_Exposure]:
@@ -202,7 +203,7 @@ def _candidates(image: Floats, plate: Floats, weight: Floats, offset: float) -> 
         peak = (np.array(top) + 0.5) * step - WORST
         counts[tuple(slice(max(0, at - 2), at + 3) for at in top)] = 0
         for reach in (1.5 * step, step, 0.6 * step):
-            near = np.abs(ratio - peak).max(-1) < reach
+            near = np.abs(ratio - peak).max(-1) < reach * 1.001  # a heap at the very edge of the window counted, too
             if not near.any():
                 break
             # Sums of codes, not means of ratios: dark codes are few steps, and would draw a mean of ratios to them.

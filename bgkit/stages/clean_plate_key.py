@@ -30,6 +30,7 @@ Bools = NDArray[np.bool_]
 LARGEST = 1600  # px, diagonal of the picture that is worked on
 SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.1  # dE*uv of noise, up to which a picture is drawn rather than photographed: there is nothing to smooth
+SAME = 0.9 / 255  # code: rounding explains it
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
 HARD = 0.8  # share of a gray thing's contour to the backdrop that is steeper than a shadow's
@@ -97,11 +98,13 @@ def clean_plate(
     match = match_plate(image, plate)
     note(gain=match.gain, shift=match.shift, farthest=match.farthest, flow=match.flow)
     note(unexplained=match.unexplained, fits=match.fits)
-    coarse = float(np.hypot(quantization(image), max(match.gain) * quantization(plate, empty=True)))
+    # A plate of few even colors may be a JPEG's terraces, but not where the picture shows the very same: it is drawn.
+    drawn = border_share(np.abs(image - match.plate).max(-1) < SAME) > 0.5
+    step = np.hypot(quantization(image), max(match.gain) * quantization(plate, empty=not drawn))
     # What lay beyond the plate's frame differs from nothing: it would pass for subject, whose size all lengths follow.
     behind = match.plate if match.seen.all() else np.where(match.seen[..., None], match.plate, image)
     hidden = 1 - float(match.seen.mean())
-    mask = _key(image, behind, tolerance, shadow, match.misplaced, coarse, contour, hidden=hidden)
+    mask = _key(image, behind, tolerance, shadow, match.misplaced, float(step), contour, hidden=hidden)
     explained = plate_explains(image, match.plate, match.misplaced) & match.seen
     note(kept=border_share(explained & (mask >= 0.5)))
     return mask if match.seen.all() else _beyond(mask, match.seen)
