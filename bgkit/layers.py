@@ -364,8 +364,9 @@ def _check_meaning(name: str, array: Array) -> None:
         return
     low, high = array.min(), array.max()
     if name in ("mask", "alpha"):
-        # A mask that is nowhere rather subject than not is one of percent, perhaps; an alpha may be that of a veil.
-        least = 0.5 if name == "mask" else 0.1
+        # A mask that is nowhere rather subject than not (128 of 255 is neither) is one of percent, perhaps, or a trimap
+        # without its subject; an alpha may be that of a veil.
+        least = 0.51 if name == "mask" else 0.1
         expected, empty, missing = "background (0) and subject (1)", not high, (low > 1 - least, high < least)
         found = f"{low:.3g}..{high:.3g}"
     else:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from bgkit import deadline, evidence, findings, stages
 from bgkit.backdrop.window import subject_window
 from bgkit.deadline import limited
-from bgkit.errors import BgkitError, PipelineError, did_you_mean
+from bgkit.errors import BgkitError, ParamError, PipelineError, did_you_mean
 from bgkit.layers import LAYERS, Array, Layers, check_layer
 from bgkit.params import as_text
 from bgkit.stage import Stage, collect_notes
@@ -309,6 +309,8 @@ class Pipeline:
         A stage that stands in the chain more than once is named ``opening#2`` for its second place; thresholds are
         ``checks.NAME``.
         """
+        if not isinstance(values, Mapping):
+            raise ParamError(f"values: expected a mapping as {{'make_trimap.width': 8}}, got {type(values).__name__}")
         steps, checks = list(self.steps), dict(self.checks)
         for key, value in values.items():
             place, dot, word = key.rpartition(".") if isinstance(key, str) else ("", "", "")

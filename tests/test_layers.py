@@ -159,6 +159,7 @@ def test_a_layer_that_says_nothing_is_refused(name, value, words):
         ("mask", [0], r"marks no subject; .* got 0\.\.0"),
         ("mask", [0, 0.05], r"marks no subject; .* got 0\.\.0.05"),
         ("mask", [0, 100 / 255], r"marks no subject; .* got 0\.\.0.392"),
+        ("mask", [0, 128 / 255], r"marks no subject; .* got 0\.\.0.502"),
         ("alpha", [0.95, 1], r"marks no background; .* got 0\.95\.\.1"),
         ("trimap", [0, 0.5], "marks no subject; .* got 0, 128"),
         ("trimap", [1, 0.5], "marks no background; .* got 128, 255"),

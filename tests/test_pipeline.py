@@ -372,6 +372,13 @@ def test_wrong_typed_values_are_refused(value):
         read_pipeline(CHAIN).with_values({"luv_threshold.tolerance": value})
 
 
+@pytest.mark.parametrize("values", [3, "x", [1], (("luv_threshold.tolerance", 3),)])
+def test_values_that_are_no_mapping_are_refused(values):
+    """The sentence says what is expected."""
+    with pytest.raises(ParamError, match="values: expected a mapping as .*, got (int|str|list|tuple)"):
+        read_pipeline(CHAIN).with_values(values)
+
+
 def test_layers_nobody_reads_are_let_go():
     """With ``keep``, each layer goes after the last step that reads it; the wanted one and the findings are the same."""
     image = np.full((40, 50, 3), 0.95, np.float32)
