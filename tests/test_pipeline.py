@@ -375,7 +375,7 @@ def test_wrong_typed_values_are_refused(value):
 @pytest.mark.parametrize("values", [3, "x", [1], (("luv_threshold.tolerance", 3),)])
 def test_values_that_are_no_mapping_are_refused(values):
     """The sentence says what is expected."""
-    with pytest.raises(ParamError, match="values: expected a mapping as .*, got (int|str|list|tuple)"):
+    with pytest.raises(ParamError, match=r"values: expected a mapping as .*, got (int|str|list|tuple)"):
         read_pipeline(CHAIN).with_values(values)
 
 
