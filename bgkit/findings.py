@@ -14,7 +14,7 @@ import functools
 import math
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -44,7 +44,7 @@ SURE, FAINT = 0.9, 0.1  # of alpha
 RESTLESS = 4.0  # dE*uv of noise, from which on a backdrop is none; up to 1 less it counts in full
 PLAIN = 2.5  # dE*uv of noise; a busier backdrop says nothing of missing parts
 UNLIKELY = 0.05  # of a color key to be right: then what looks like a plain backdrop is none
-BAND = 32  # rows
+BAND = 64  # rows at a time, so that what is made of them stays in the cache
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
@@ -290,7 +290,7 @@ def _areas(where: Array) -> Array:
     """Return the areas of the 8-connected pieces, in the order of their first pixels."""
     import cv2
 
-    _, _, stats, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8), connectivity=8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(where.view(np.uint8), connectivity=8)
     return np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
 
 
@@ -300,14 +300,8 @@ def _doubt(picture: Array, layers: Layers) -> float | None:
     if layers.alpha is None:
         return None
     total = float(layers.alpha.sum(dtype=np.float64))
-    off = sum(float(np.minimum(band, 1 - band).sum(dtype=np.float64)) for band in _bands(layers.alpha))
-    return 200 * off / max(total, 1.0)
-
-
-def _bands(array: Array, overlap: int = 0) -> Iterator[Array]:
-    """Yield an array's rows, so few at a time that what is made of them stays in the cache, views."""
-    for top in range(0, len(array) - overlap, BAND):
-        yield array[top : top + BAND + overlap]
+    bands = (layers.alpha[top : top + BAND] for top in range(0, len(layers.alpha), BAND))
+    return 200 * sum(float(np.minimum(band, 1 - band).sum(dtype=np.float64)) for band in bands) / max(total, 1.0)
 
 
 def _disagreement(picture: Array, layers: Layers) -> float | None:
@@ -339,22 +333,20 @@ def _blur(picture: Array, layers: Layers) -> float | None:
         return None
     rows, cols = (np.flatnonzero((layers.alpha > SURE).any(axis)) for axis in (1, 0))
     part = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-    gray = cv2.cvtColor(picture[part], cv2.COLOR_RGB2GRAY)
-    inside = layers.alpha[part] > SURE
-    blurs = []
-    for axis in (0, 1):
-        length = min(9, gray.shape[axis])
-        kernel = (1, length) if axis == 0 else (length, 1)
-        total = lost = 0.0
-        for *pair, where in zip(
-            *(_bands(each, 1 - axis) for each in (gray, cv2.blur(gray, kernel), inside)), strict=True
-        ):
-            steps, smooth = (abs(np.diff(each, axis=axis)) for each in pair)
-            both = where[1:] & where[:-1] if axis == 0 else where[:, 1:] & where[:, :-1]
-            total += float(steps.sum(where=both, dtype=np.float64))
-            lost += float(np.maximum(steps - smooth, 0).sum(where=both, dtype=np.float64))
-        blurs.append(1 - lost / total if total > 0 else 1.0)
-    return max(blurs)
+    color, inside = picture[part], layers.alpha[part] > SURE
+    height, length = min(9, len(color)), min(9, color.shape[1])  # of the blurs down and along
+    total, lost = np.zeros(2), np.zeros(2)
+    for top in range(0, len(color), BAND):
+        first, end = max(0, top - height // 2), min(len(color), top + BAND + 1)
+        gray = cv2.cvtColor(color[first : end + height // 2], cv2.COLOR_RGB2GRAY)
+        here, sure = slice(top - first, end - first), inside[top:end]
+        for axis, kernel in enumerate(((1, height), (length, 1))):
+            steps, smooth = (abs(np.diff(each[here], axis=axis)) for each in (gray, cv2.blur(gray, kernel)))
+            both = sure[1:] & sure[:-1] if axis == 0 else sure[:BAND, 1:] & sure[:BAND, :-1]
+            steps, smooth = steps[:BAND], smooth[:BAND]  # the row below is the next band's first
+            total[axis] += steps.sum(where=both, dtype=np.float64)
+            lost[axis] += np.maximum(steps - smooth, 0).sum(where=both, dtype=np.float64)
+    return float(max(1 - lost[axis] / total[axis] if total[axis] > 0 else 1.0 for axis in (0, 1)))
 
 
 def _framed(name: str, factor: float = 1.0) -> Measure:

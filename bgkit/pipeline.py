@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -197,8 +198,10 @@ class Pipeline:
         DeadlineError
             If it takes longer than ``timeout``; the message names the step.
         """
+        held = [image]
+        del image  # a chain that changes the picture lets go of it as it was, if its caller does
         with limited(timeout):
-            return self._run(image, on_step, keep, brought, trail, leave_last and self.ends_in_rows)
+            return self._run(held.pop(), on_step, keep, brought, trail, leave_last and self.ends_in_rows)
 
     def _run(
         self,
@@ -210,6 +213,7 @@ class Pipeline:
         leave_last: bool,
     ) -> Layers:
         layers = image if isinstance(image, Layers) else Layers.of(image)
+        del image
         for name, array in brought.items():
             if array is not None:
                 layers = layers.bring(name, array)
@@ -218,8 +222,8 @@ class Pipeline:
         done = _in_common(trail or [], steps)
         if trail is not None:
             del trail[done:]
-        coarse, whole = _on_a_copy(steps), layers
-        near, window, around = _near_the_subject(steps), None, layers
+        coarse, near = _on_a_copy(steps), _near_the_subject(steps)
+        window = whole = around = None
         index = 0
         while index < len(steps):
             step = steps[index]
@@ -240,9 +244,12 @@ class Pipeline:
             else:
                 layers = step.apply(layers)
                 trail.append((step, layers))
-            if index == coarse.stop - 1 and layers.image.shape != whole.image.shape:
-                layers = layers.enlarged_to(whole)
-            if window is not None and index == near.stop - 1:
+            if keep is not None and picture is not None and step.stage.gives == "image" and picture.dtype != np.uint8:
+                picture = cv2.convertScaleAbs(picture, alpha=255)  # for the findings, a quarter of the memory
+            if whole is not None and index == coarse.stop - 1:
+                layers = layers if layers.image.shape == whole.image.shape else layers.enlarged_to(whole)
+                whole = None
+            if window is not None and around is not None and index == near.stop - 1:
                 if _is_cut(layers, window, around):
                     layers, index, near, window = around, near.start, range(0), None
                     if trail is not None:
@@ -250,6 +257,7 @@ class Pipeline:
                         del trail[index:]
                     continue
                 layers = layers.put_back(around, window)
+                around = None
             index += 1
             seconds = time.perf_counter() - started
             log.debug("%s: %s: %.3f s", self.name, step.name, seconds)
@@ -259,6 +267,9 @@ class Pipeline:
                 layers = _without_unread(layers, steps[index:], {*keep, *(("alpha",) if self.checks else ())})
         layers = _with_alpha(layers)
         if picture is not None:
+            if picture.dtype == np.uint8:
+                picture = picture / np.float32(255)
+                picture.flags.writeable = False
             found = findings.measure(self.checks, picture, layers)
             layers = replace(layers, facts={**layers.facts, "findings": found})
         return layers

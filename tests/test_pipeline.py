@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import weakref
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import bgkit
 from bgkit import stages
 from bgkit.errors import BgkitError, LayerError, ParamError, PipelineError
+from bgkit.layers import Layers
 from bgkit.pipeline import MERGES, Pipeline, Step
 from bgkit.pipelinefile import load_pipeline, read_pipeline, shipped
 from bgkit.stage import stage
@@ -437,3 +439,17 @@ def test_a_device_without_a_network_is_refused():
         load_pipeline("classical").on_device("cuda")
     with pytest.raises(ParamError, match=r"provider: expected cpu or cuda or .*got 'gpu'"):
         load_pipeline("auto").on_device("gpu")
+
+
+def test_a_picture_that_is_changed_is_let_go_as_it_was():
+    """With ``keep``, where light is evened, the picture as it came stays as 8 bits alone, for the findings."""
+    picture = np.full((40, 50, 3), 230, np.uint8)
+    picture[10:30, 15:35] = 51
+    held = [Layers.of(picture)]
+    came, gone = weakref.ref(held[0].image.base), []
+    made = load_pipeline("product").run(
+        held.pop(), keep=["result"], on_step=lambda step, layers, seconds: gone.append(came() is None)
+    )
+    assert gone[1:] == [True] * (len(gone) - 1)
+    whole = load_pipeline("product").run(picture)
+    assert repr(made.facts["findings"]) == repr(whole.facts["findings"])

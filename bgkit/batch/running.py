@@ -44,7 +44,9 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
     """Do one job; ``on_step`` receives the name of each step that is done, ``read`` and ``write`` among them."""
     global _last
     seconds: dict[str, float] = {}
-    stamp, layers = stamp_of(job), None
+    stamp = stamp_of(job)
+    size: tuple[int, int] | None = None
+    facts: Mapping[str, Any] = {}
     error = trace = kind = ""
     memory: int | None = None
     written: int | None = None
@@ -87,11 +89,15 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
                     raise ImageError(f"{job.name}: changed while it was read")
                 if _last is not None and work.before.get(job.key) == _last[0]:
                     layers = replace(layers, previous=_last[1])
+                size, facts = layers.image.shape[:2], layers.facts
                 took("read", time.perf_counter() - started)
                 _check_deadline("read")
                 keep = None if work.examine is not None or work.layer == STRIP else (work.layer,)
                 rows = keep == ("result",) and trail is None and work.steps_folder is None
-                layers = work.pipeline.run(layers, on_step=after, keep=keep, trail=trail, leave_last=rows)
+                held = [layers]
+                del layers  # a chain that changes the picture lets go of it as it was
+                layers = work.pipeline.run(held.pop(), on_step=after, keep=keep, trail=trail, leave_last=rows)
+                size, facts = layers.image.shape[:2], layers.facts
                 _last = (job.key, layers.as_previous()) if work.before else None
                 memory = peak()
                 started = time.perf_counter()
@@ -119,9 +125,9 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         "failed" if error else "done",
         error,
         seconds,
-        plain(layers.facts) if layers is not None else {},
+        plain(facts),
         tuple(dict.fromkeys(str(warning.message) for warning in caught)),
-        (layers.image.shape[0], layers.image.shape[1]) if layers is not None else None,
+        size,
         stamp,
         written,
         memory,
