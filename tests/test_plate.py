@@ -426,6 +426,24 @@ def test_dark_smooth_parts_before_black_are_solid():
     assert whole[40:140, 120:180:4].max() < 0.6
 
 
+def test_black_eyes_before_black_are_solid():
+    """A dark part that the subject encloses is solid where nothing behind shows in it; a gap stays clear."""
+    row, col = np.mgrid[:200, :200]
+    face = np.hypot(row - 100, col - 100) < 80
+    eye, gap = (np.hypot(row - 80, col - side) < 12 for side in (70, 130))
+    image = np.full((200, 200, 3), 0.04, np.float32)
+    image[face] = (0.8, 0.55, 0.4)
+    image[eye] = 0.04 + 0.4 * (np.array([0.8, 0.55, 0.4]) - 0.04)
+    image[gap] = 0.04
+    image = cv2.GaussianBlur(image, (0, 0), 1)
+    band = cv2.dilate((~face | eye | gap).view(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    trimap = np.where(band & (np.hypot(row - 100, col - 100) < 88), 128, 255 * face).astype(np.uint8)
+    key = cv2.GaussianBlur(np.where(gap, 0, np.where(eye, 0.4, face)).astype(np.float32), (0, 0), 1)
+    alpha = plate_matting(image, trimap, np.full_like(image, 0.04), key, key=True)
+    assert alpha[eye].min() > 0.9
+    assert alpha[np.hypot(row - 80, col - 130) < 8].max() < 0.1
+
+
 def test_a_wall_whose_color_jpeg_moved_is_found_kept():
     """Of quality 75 a wall may be a level of color off its plate, half of it: the finding says what was kept."""
     rows, cols = np.mgrid[:400, :600]

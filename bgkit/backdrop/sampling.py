@@ -23,7 +23,7 @@ from bgkit.color import dot
 from bgkit.extent import subject_box
 from bgkit.threads import threads
 
-__all__ = ["WITNESSES", "local_background", "opacity", "push_pull", "ramp", "sample_alpha", "witnesses"]
+__all__ = ["WITNESSES", "is_dark", "local_background", "opacity", "push_pull", "ramp", "sample_alpha", "without_dim_holes", "witnesses"]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -38,6 +38,7 @@ MIXED = 1.5  # cost of being a mixture: most pixels are none
 DARK = 0.15  # code of a background before which shades pass for mixtures
 AROUND, FAINTEST = 0.007, 0.03  # of the diagonal, within which shades are smooth or not; difference that is none yet
 ROUGH, STEEP, SOLID = 0.7, 10.0, 4.0  # deviation of the logarithm at which odds are even; their slope; their limit
+GAP, FULL = 0.25, 0.9  # alpha that a gap before a dark background has somewhere; from which on nothing is missing
 BACKDROP = 0.06  # distance from B within which nothing speaks for subject
 
 SURE = 0.88, 0.9  # expected alpha from which a pixel begins to pass for solid, and from which it is
@@ -287,7 +288,7 @@ def sample_alpha(
     # Logistic in twice the difference of both costs: the odds of all subject against a mix of a darker sample.
     odds = 2 * (mixed - solid + MIXED)
     differs = dot(difference, difference) > BACKDROP**2
-    dark = behind.mean(-1) < DARK
+    dark = is_dark(behind)
     if expected is None and dark.any():
         odds = np.where(dark, np.maximum(odds, _smooth_shades(difference, subject, unknown)), odds)
     if expected is not None:
@@ -301,6 +302,37 @@ def sample_alpha(
         confidence, sampled = np.maximum(confidence, clear), confidence
         alpha = (sampled * alpha + clear * key) / np.maximum(sampled + clear, 1e-6)
     return alpha, confidence
+
+
+def is_dark(background: Floats) -> Bools:
+    """Return where a background, (M, N, 3), is so dark that shades of the subject pass for mixtures with it, (M, N)."""
+    dark: Bools = background.mean(-1) < DARK
+    return dark
+
+
+def without_dim_holes(alpha: Floats, dark: Bools) -> Floats:
+    """Return alpha with what the subject encloses solid where it is nowhere clear, before a dark background.
+
+    A black eye before black passes for a mixture of the skin around it and what is behind. But nothing that is behind
+    shows anywhere in it, as it does in a gap.
+
+    Parameters
+    ----------
+    alpha : float32 array of shape (M, N)
+        0..1.
+    dark : bool array of shape (M, N)
+        :func:`is_dark` of the background.
+
+    Returns
+    -------
+    float32 array of shape (M, N)
+    """
+    count, label, stats, _ = cv2.connectedComponentsWithStats((alpha < FULL).view(np.uint8), connectivity=8)
+    left, top, width, height, _ = stats.T
+    hole = (left > 0) & (top > 0) & (left + width < alpha.shape[1]) & (top + height < alpha.shape[0])
+    hole[0] = False
+    hole[label[(alpha < GAP) | ~dark]] = False
+    return np.where(hole[label], np.float32(1), alpha)
 
 
 def _smooth_shades(difference: Floats, subject: Bools, unknown: Bools) -> Floats:
