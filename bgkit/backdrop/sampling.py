@@ -23,7 +23,17 @@ from bgkit.color import dot
 from bgkit.extent import subject_box
 from bgkit.threads import threads
 
-__all__ = ["WITNESSES", "is_dark", "local_background", "opacity", "push_pull", "ramp", "sample_alpha", "without_dim_holes", "witnesses"]
+__all__ = [
+    "WITNESSES",
+    "is_dark",
+    "local_background",
+    "opacity",
+    "push_pull",
+    "ramp",
+    "sample_alpha",
+    "without_dim_holes",
+    "witnesses",
+]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -327,7 +337,7 @@ def without_dim_holes(alpha: Floats, dark: Bools) -> Floats:
     -------
     float32 array of shape (M, N)
     """
-    count, label, stats, _ = cv2.connectedComponentsWithStats((alpha < FULL).view(np.uint8), connectivity=8)
+    _, label, stats, _ = cv2.connectedComponentsWithStats((alpha < FULL).view(np.uint8), connectivity=8)
     left, top, width, height, _ = stats.T
     hole = (left > 0) & (top > 0) & (left + width < alpha.shape[1]) & (top + height < alpha.shape[0])
     hole[0] = False
