@@ -350,6 +350,16 @@ def test_far_exposures_are_found(factor):
     assert np.abs(match_plate(image, plate).plate - plate * np.float32(factor)).max() < 0.01
 
 
+@pytest.mark.parametrize("factor", [(0.3, 0.3, 1.0), (0.25, 1.0, 1.0), (1.0, 0.3, 0.3)])
+def test_a_far_exposure_of_one_channel_holds_for_wall_and_floor(factor):
+    """A factor of light that explains the wall alone is smaller, but does not count for more."""
+    wall = np.full((240, 320, 3), 0.7, np.float32)
+    wall[150:] = (0.45, 0.35, 0.3)
+    image = noisy(over(soft_disk((240, 320), 125, 150, 60), [0.75, 0.15, 0.2], wall), 1, 0.0047)
+    match = match_plate(image, noisy(wall * np.float32(factor), 2, 0.0047))
+    assert match.gain == pytest.approx(tuple(1 / each for each in factor), rel=0.03)
+
+
 def test_clipped_parts_do_not_tell_the_exposure():
     """A third of the plate at full white says nothing of the gain."""
     plate = np.full((120, 160, 3), 0.4, np.float32)

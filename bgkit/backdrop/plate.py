@@ -37,6 +37,7 @@ LIGHT = 0.055  # added to a code, makes a factor of it a factor of light
 WORST = 1.5  # log ratio of exposures that are still looked for: a factor of 4.5
 BINS, PEAKS = 60, 6  # of the log ratio, 5 % each; the most frequent ratios that are tried
 LOOKED_AT = 60_000  # pixels that tell the exposure; means of several lose their noise
+UNLIKE = 0.7  # log ratio by which channels change unlike; smaller, and a quarter of the red alone is not believed
 NOISE = 3 / 255  # code: what is left where the plate explains a pixel
 SHORTEST = 64  # px, the coarsest level's longer side
 LARGEST = 2_000_000  # pixels of the finest level that is registered: 0.01 px there are 0.03 px of 12 megapixels
@@ -155,8 +156,8 @@ class _Exposure:
     def score(self, image: Floats, plate: Floats, weight: Floats) -> float:
         """Return the weight of what is explained within 3 levels; slightly more where all channels change alike."""
         rest = np.abs(image - self.of(plate)).max(-1)
-        change = np.log(self.factor)
-        likely = np.exp(-0.5 * ((change - change.mean()) ** 2).sum() / 0.5**2)
+        change = np.log(self.gain)
+        likely = np.exp(-0.5 * ((change - change.mean()) ** 2).sum() / UNLIKE**2)
         return float(likely * (np.exp(-0.5 * (rest / NOISE) ** 2) @ weight))
 
     @property
