@@ -17,13 +17,18 @@ MULTIVERSION(void, affine_row,
 {
     for (ptrdiff_t i = 0; i < 4 * grid_cols; i++)
         blend[i] = above[i] + down * (below[i] - above[i]);
-    for (ptrdiff_t i = 0; i < cols; i++) {
+    for (ptrdiff_t i = 0, end; i < cols; i = end) { /* pixels between the same two columns of the grid: no gathering */
         const float *a = blend + 4 * left[i], *b = left[i] + 1 < grid_cols ? a + 4 : a;
-        float r = a[0] + right[i] * (b[0] - a[0]), g = a[1] + right[i] * (b[1] - a[1]);
-        float u = a[2] + right[i] * (b[2] - a[2]), c = a[3] + right[i] * (b[3] - a[3]);
-        float value = r * rgb[3 * i] + g * rgb[3 * i + 1] + u * rgb[3 * i + 2] + c;
-        value = value > 0 ? value : 0;
-        out[i] = value < 1 ? value : 1;
+        const float r = a[0], g = a[1], u = a[2], c = a[3];
+        const float more_r = b[0] - r, more_g = b[1] - g, more_u = b[2] - u, more_c = b[3] - c;
+        for (end = i + 1; end < cols && left[end] == left[i];)
+            end++;
+        for (ptrdiff_t k = i; k < end; k++) {
+            float value = (r + right[k] * more_r) * rgb[3 * k] + (g + right[k] * more_g) * rgb[3 * k + 1]
+                          + (u + right[k] * more_u) * rgb[3 * k + 2] + (c + right[k] * more_c);
+            value = value > 0 ? value : 0;
+            out[k] = value < 1 ? value : 1;
+        }
     }
 }
 

@@ -17,7 +17,8 @@ No filter chosen row by row gains more than the 4 % of OpenCV's, so the one that
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from bgkit.imagefile import _signals
 from bgkit.imagefile._formats import PNG_SIGNATURE, Format
 from bgkit.imagefile._pillow import GRAY_16, open_header, orientation, split, through_opencv
 from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, choose_page, dpi_of
+from bgkit.threads import threads
 
 __all__ = ["Chunks", "check_chunks", "read", "write_png"]
 
@@ -220,6 +222,19 @@ def _bytes_of_rows(header: memoryview) -> int:
     return total
 
 
+def _ahead(bands: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """Yield the bands, the next one made while the last one is packed, where there is a second thread for it."""
+    if threads() == 1:
+        yield from bands
+        return
+    coming = iter(bands)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, coming, None)
+        while (band := waiting.result()) is not None:
+            waiting = pool.submit(next, coming, None)
+            yield band
+
+
 def write_png(
     file: IO[bytes],
     shape: tuple[int, ...],
@@ -252,7 +267,7 @@ def write_png(
         chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
     deflate = isal_zlib.compressobj(1)
     above: NDArray[np.uint8] = np.zeros(shape[1] * channels * depth // 8, np.uint8)
-    for band in bands:
+    for band in _ahead(bands):
         rows = band.astype(">u2").view(np.uint8) if depth == 16 else band
         rows = rows.reshape(len(band), -1)
         filtered = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
