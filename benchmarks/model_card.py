@@ -6,7 +6,7 @@
 The table lies between two markers in the document and is put there anew. Pictures of a set are parted by rules that
 anyone can repeat: the ground is busy or plain by the mean slope of its light (Sobel, per pixel of the true background
 at 256 x 256), the subject small or large by its share of the frame. The held-out pictures are those that
-training sets aside to choose a checkpoint.
+training sets aside to choose a checkpoint. What is in a picture (``benchmarks/kinds.py``) is told of both sets.
 
 The failures shown are of scikit-image's sample pictures: research pictures do not go into the repository.
 """
@@ -19,18 +19,21 @@ import sys
 import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import numpy as np
-from coarse_network import plates, textures
+from coarse_network import textures
 from numpy.typing import NDArray
 from quality import data_folder
 from skimage import data
 
+from benchmarks.kinds import WHERE, kinds
 from benchmarks.pages import write
+from benchmarks.study.modes import reduced
 from bgkit import stages
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import Score, score, summarize
@@ -41,8 +44,21 @@ METRICS = ("f_max", "mae", "iou", "recall", "precision")
 HELD = 400  # pictures that training sets aside, by the permutation of seed 0
 
 
-def held_out() -> Iterator[tuple[str, Picture, Picture]]:
-    """Pictures of the training sets that the network never saw: (kind, image, truth)."""
+@dataclass
+class Figures:
+    """Of each kind of picture the scores, and of what is in pictures how much was found where the trouble lies."""
+
+    scores: dict[str, list[Score]] = field(default_factory=lambda: defaultdict(list))
+    within: dict[str, list[tuple[Score, float]]] = field(default_factory=lambda: defaultdict(list))
+
+    def see_within(self, name: str, image: Picture, truth: Picture, mask: Picture, figures: Score) -> None:
+        """Note what is in a photograph."""
+        for kind, place in kinds(name, image, truth).items():
+            self.within[kind].append((figures, float(reduced(mask)[place].mean())))
+
+
+def held_out() -> Iterator[tuple[str, str, Picture, Picture]]:
+    """Pictures of the training sets that the network never saw: (name, kind, image, truth)."""
     files: dict[str, bytes] = {}
     for shard in sorted((data_folder() / "train").glob("train-*.tar")):
         with tarfile.open(shard) as archive:
@@ -53,7 +69,7 @@ def held_out() -> Iterator[tuple[str, Picture, Picture]]:
         image = read_picture(io.BytesIO(files[name + ".webp"])).image
         mask = cv2.imdecode(np.frombuffer(files[name + ".png"], np.uint8), cv2.IMREAD_GRAYSCALE)
         kind = "full-body persons, held out" if name.startswith("ccp-") else "DUTS, held out"
-        yield kind, image, mask.astype(np.float32) / 255
+        yield name, kind, image, mask.astype(np.float32) / 255
 
 
 def ground_slope(image: Picture, truth: Picture) -> float:
@@ -64,14 +80,16 @@ def ground_slope(image: Picture, truth: Picture) -> float:
     return float(slope[ground].mean()) if ground.any() else 0.0
 
 
-def collect(mask_of: Callable[[Picture], Picture]) -> dict[str, list[Score]]:
+def collect(mask_of: Callable[[Picture], Picture]) -> Figures:
     """Scores by kind of picture."""
-    scores: dict[str, list[Score]] = defaultdict(list)
-    found = []
+    collected = Figures()
+    scores, found = collected.scores, []
     for sample in open_dataset("ecssd", data_folder() / "test/ecssd"):
         image, truth = sample.read_image(), sample.read_truth()
-        figures = score(mask_of(image), truth, names=METRICS)
+        mask = mask_of(image)
+        figures = score(mask, truth, names=METRICS)
         found.append((ground_slope(image, truth), float(truth.mean()), figures))
+        collected.see_within(sample.name, image, truth, mask, figures)
     calm, busy = np.quantile([slope for slope, _, _ in found], [1 / 3, 2 / 3])
     for slope, share, figures in found:
         scores["ECSSD"].append(figures)
@@ -83,12 +101,22 @@ def collect(mask_of: Callable[[Picture], Picture]) -> dict[str, list[Score]]:
             scores["ECSSD, subject below 10 % of the frame"].append(figures)
         if share > 0.4:
             scores["ECSSD, subject above 40 % of the frame"].append(figures)
-    for sample in open_dataset("studio", data_folder() / "test/studio"):
-        figures = score(mask_of(sample.read_image()), sample.read_truth(), names=METRICS)
-        scores[f"studio, {sample.kind}"].append(figures)
-    for kind, image, truth in held_out():
-        scores[kind].append(score(mask_of(image), truth, names=METRICS))
-    return scores
+    for name, of in (("studio", "studio"), ("studio-hard", "hard studio shots")):
+        for sample in open_dataset(name, data_folder() / "test" / name):
+            figures = score(mask_of(sample.read_image()), sample.read_truth(), names=(*METRICS, "sad"))
+            scores[f"{of}, {sample.kind}"].append(figures)
+    for name, kind, image, truth in held_out():
+        mask = mask_of(image)
+        figures = score(mask, truth, names=METRICS)
+        scores[kind].append(figures)
+        collected.see_within(name, image, truth, mask, figures)
+    return collected
+
+
+def plates(name: str) -> Iterator[Picture]:
+    """The empty sets of studio shots."""
+    for sample in open_dataset(name, data_folder() / "test" / name):
+        yield sample.read_plate()
 
 
 def tables(model: str) -> str:
@@ -97,13 +125,29 @@ def tables(model: str) -> str:
     def mask_of(image: Picture) -> Picture:
         return stages.cnn_mask(image, model=model)
 
-    lines = ["| pictures | number | F max | MAE | IoU | precision | recall |", "|---|---|---|---|---|---|---|"]
-    for kind, scores in collect(mask_of).items():
+    collected = collect(mask_of)
+    lines = [
+        "| pictures | number | F max | MAE | IoU | precision | recall | SAD |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for kind, scores in collected.scores.items():
         figures = summarize(scores)
         cells = " | ".join(f"{figures[name]:.3f}" for name in ("f_max", "mae", "iou", "precision", "recall"))
-        lines.append(f"| {kind} | {len(scores)} | {cells} |")
+        sad = f"{figures['sad']:.1f}" if "sad" in figures else ""
+        lines.append(f"| {kind} | {len(scores)} | {cells} | {sad} |")
+    lines += ["", "| in the picture | number | F max | MAE | IoU | where | found there | less than half |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    for kind, where in WHERE.items():
+        figures = summarize([each for each, _ in collected.within[kind]])
+        there = np.array([share for _, share in collected.within[kind]])
+        cells = " | ".join(f"{figures[name]:.3f}" for name in ("f_max", "mae", "iou"))
+        lines.append(f"| {kind} | {len(there)} | {cells} | {where} | {there.mean():.0%} | {(there < 0.5).sum()} |")
     lines += ["", "| nothing there | number | marked, mean | over 1 % marked |", "|---|---|---|---|"]
-    for name, pictures in (("empty studio plates", plates(None)), ("textures", textures(None))):
+    for name, pictures in (
+        ("empty studio plates", plates("studio")),
+        ("plates of the hard studio shots", plates("studio-hard")),
+        ("textures", textures(None)),
+    ):
         marked = np.array([(mask_of(picture) > 0.5).mean() for picture in pictures])
         lines.append(f"| {name} | {len(marked)} | {marked.mean():.2%} | {(marked > 0.01).mean():.0%} |")
     return "\n".join(lines)

@@ -37,7 +37,7 @@ def row(name: str, model: str, few: int | None) -> dict[str, str]:
     def mask_of(image: Picture) -> Picture:
         return stages.cnn_mask(image, model=model)
 
-    scores = collect(mask_of)
+    scores = collect(mask_of).scores
     ecssd, small, held = (summarize(scores[kind]) for kind in ("ECSSD", SMALL, "DUTS, held out"))
     studio = summarize([each for kind, found in scores.items() if kind.startswith("studio") for each in found])
     marked = np.array([(mask_of(picture) > 0.5).mean() for picture in textures(few)])
