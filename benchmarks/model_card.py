@@ -102,7 +102,7 @@ def collect(mask_of: Callable[[Picture], Picture]) -> Figures:
         if share > 0.4:
             scores["ECSSD, subject above 40 % of the frame"].append(figures)
     for name, of in (("studio", "studio"), ("studio-hard", "hard studio shots")):
-        for sample in open_dataset(name, data_folder() / "test" / name):
+        for sample in open_dataset("studio", data_folder() / "test" / name):
             figures = score(mask_of(sample.read_image()), sample.read_truth(), names=(*METRICS, "sad"))
             scores[f"{of}, {sample.kind}"].append(figures)
     for name, kind, image, truth in held_out():
@@ -115,7 +115,7 @@ def collect(mask_of: Callable[[Picture], Picture]) -> Figures:
 
 def plates(name: str) -> Iterator[Picture]:
     """The empty sets of studio shots."""
-    for sample in open_dataset(name, data_folder() / "test" / name):
+    for sample in open_dataset("studio", data_folder() / "test" / name):
         yield sample.read_plate()
 
 
