@@ -1,6 +1,6 @@
 """Kinds of picture that masks are known to fail on, each as a rule of picture and truth, and the place of the trouble.
 
-Rules look at a copy of at most 320 px. Clothes and fur like their ground are the study's (``benchmarks/study/modes.py``).
+Rules look at a copy of at most 320 px. What is like its ground is the study's (``benchmarks/study/modes.py``).
 Only glass is told by name: no rule sees it, so all pictures were looked at.
 """
 

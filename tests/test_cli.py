@@ -614,9 +614,12 @@ def test_training_is_handed_on(monkeypatch):
 
     loop.train = train
     monkeypatch.setitem(sys.modules, "bgkit.train.loop", loop)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that what the command sets is taken back
+    monkeypatch.delenv("OMP_WAIT_POLICY")
     Path("data").mkdir()
     reply = bgkit("train", "data", "-o", "run", "--epochs", "3", "--threads", "1", "--sizes", "64,96").stdout
     assert reply == "data run coarse 3 (64, 96) 1\nbest checkpoint: best.pt\n"
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
     Path("mine.yaml").write_text("bgkit: 1\nepochs: 4\ndata: {folder: data}\n")
     assert bgkit("train", "mine.yaml", "--set", "sizes=32").stdout.startswith(
         f"data {Path('runs/mine')} coarse 4 (32,) 0"

@@ -154,6 +154,9 @@ def test_words_survive_a_dump():
         assert read_recipe(dump_recipe(recipe)).course.start == (word,)
 
 
+LITE = "bgkit: 1\nnetwork: pyramid-lite0\nsizes: [64]\n"
+
+
 @pytest.mark.parametrize("stored", ["float32", "int8"])
 def test_weights_come_back_from_an_exported_file(tmp_path, stored):
     """A network that takes the weights of its exported file answers as that file does."""
@@ -161,7 +164,7 @@ def test_weights_come_back_from_an_exported_file(tmp_path, stored):
     first = build("pyramid-lite0")
     with torch.no_grad():
         first.train()(torch.randn(2, 3, 64, 64))  # statistics other than 0 and 1
-    recipe = read_recipe("bgkit: 1\nnetwork: pyramid-lite0\nsizes: [64]\n")
+    recipe = read_recipe(LITE)
     state = {"recipe": dump_recipe(recipe), "average": first.state_dict()}
     torch.save(state, tmp_path / "one.pt")
     export(tmp_path / "one.pt", tmp_path / "one.onnx", weights=stored)
@@ -171,6 +174,25 @@ def test_weights_come_back_from_an_exported_file(tmp_path, stored):
     with torch.inference_mode():
         difference = (torch.sigmoid(first.eval()(image)) - torch.sigmoid(second.eval()(image))).abs().max()
     assert difference < {"float32": 1e-5, "int8": 0.1}[stored]
+
+
+def test_loaded_weights_are_of_a_size_that_can_be_trained(tmp_path):
+    """What normalization made small in the file is as large as first weights are, and the network is the same."""
+    torch.manual_seed(0)
+    first = build("pyramid-lite0")
+    with torch.no_grad():
+        first.lateral[2][1].weight.fill_(0.01)  # the file's weights are then a hundredth of those trained
+    torch.save({"recipe": dump_recipe(read_recipe(LITE)), "average": first.state_dict()}, tmp_path / "one.pt")
+    export(tmp_path / "one.pt", tmp_path / "one.onnx")
+    second = build("pyramid-lite0")
+    load_exported(second, tmp_path / "one.onnx")
+    weight = second.lateral[2][0].weight
+    size = weight.square().mean((1, 2, 3)).sqrt() * (weight[0].numel() / 2) ** 0.5
+    assert (size > 0.7).all()
+    assert (size < 1.42).all()
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert (first.eval()(image) - second.eval()(image)).abs().max() < 1e-4
 
 
 def test_too_few_steps_are_said(tmp_path):

@@ -274,6 +274,28 @@ def test_a_run_may_begin_with_another_ones_weights(folder, tmp_path, monkeypatch
     assert not (tmp_path / "other").exists()
 
 
+def test_a_run_that_makes_its_start_worse_keeps_the_start(folder, tmp_path, monkeypatch):
+    """Weights to begin with are scored first, and stay the best where training spoils them; after a stop, too."""
+    add_tiny(monkeypatch)
+    run(recipe(folder), tmp_path / "first")
+    start = tmp_path / "first" / "best.pt"
+    weights = torch.load(start, weights_only=True)["average"]
+
+    def spoilt(network, *_, **__):
+        kept = torch.equal(network.state_dict()["first.weight"], weights["first.weight"])
+        return {"iou": 0.8 if kept else 0.5, "mae": 0.1, "f_max": 0.8}
+
+    monkeypatch.setattr(loop, "measure", spoilt)
+    more, said = recipe(folder, f"network: tiny\nstart: {start}"), []
+    train(more, tmp_path / "more", say=said.append)
+    best = torch.load(tmp_path / "more" / "best.pt", weights_only=True)
+    same(best["average"], weights)
+    assert "before training: validation IoU 0.8000, MAE 0.1000, F max 0.8000" in said
+    run(more, tmp_path / "stopped", stop=1)
+    run(more, tmp_path / "stopped")
+    same(torch.load(tmp_path / "stopped" / "best.pt", weights_only=True), best)
+
+
 def test_a_run_may_begin_with_the_mean_of_several(folder, tmp_path, monkeypatch):
     """Named twice a checkpoint counts twice; a stranger's weights are refused before anything is written."""
     add_tiny(monkeypatch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -45,6 +46,9 @@ def command(*, source: str, run: Path | None, data: str | None, values: tuple[st
     folder RUN (default: runs/ and the recipe's or the folder's name) takes the recipe in full, figures, curves and
     samples of each epoch, and checkpoints. Started again with the same RUN, the training resumes where it stopped.
     """
+    # Read when torch is loaded. Threads that have nothing to do sleep, where they would spin and take the processor
+    # from other programs, and from this one's own that prepares the next pictures.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         from bgkit.train.loop import train
         from bgkit.train.recipefile import load_recipe

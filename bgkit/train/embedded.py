@@ -2,11 +2,15 @@
 
 An ONNX file holds convolutions into which batch normalization was multiplied, without the names they had in training.
 They stand in the order in which the network uses them, which is the order that is read here. A normalization that
-changes nothing but adds the offset takes the place of the one that was multiplied in.
+adds the offset takes the place of the one that was multiplied in. Its factor is a power of two that leaves each
+channel's weights about as large as He's first weights are: optimizers step all weights by the same amount, by which
+those that the multiplication had made small would be lost at once. What the network computes stays the same, bit for
+bit.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
 from bgkit.errors import RecipeError
 from bgkit.models.store import locate
@@ -63,14 +67,22 @@ def load_exported(network: nn.Module, path: Path, side: int = 64) -> None:
         )
     with torch.no_grad():
         for (part, norm), (weight, offset) in zip(places, held, strict=False):
-            part.weight.copy_(torch.from_numpy(weight))
             if norm is None:
+                part.weight.copy_(torch.from_numpy(weight))
                 part.bias.copy_(torch.from_numpy(offset))
                 continue
+            factor = _factor(torch.from_numpy(weight))
+            part.weight.copy_(torch.from_numpy(weight) / factor[:, None, None, None])
             norm.running_mean.zero_()
             norm.running_var.fill_(1 - norm.eps)
-            norm.weight.fill_(1)
+            norm.weight.copy_(factor)
             norm.bias.copy_(torch.from_numpy(offset))
+
+
+def _factor(weight: Tensor) -> Tensor:
+    """Return by how much each channel's weights, (N, C, h, w), are larger than He et al. (2015) draw them: 2**k."""
+    size = weight.square().mean((1, 2, 3)).sqrt() / math.sqrt(2 / weight[0].numel())
+    return torch.where(size > 0, size, 1.0).log2().round().clamp(-20, 20).exp2()
 
 
 def _convolutions(path: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:

@@ -70,8 +70,9 @@ def train(
     run : Path
         Receives ``recipe.yaml`` (every value), ``run.json`` (versions, the pictures' fingerprint), ``split.json``,
         ``log.jsonl`` (a line an epoch), ``curves.png``, ``samples/epoch-NNN.png``, ``last.pt`` (to go on from),
-        ``best.pt``, and at the end ``test.json``. Called again with the same ``run``, training resumes where it
-        stopped, and ends with the same weights, bit for bit, as if it had never stopped.
+        ``best.pt``, and at the end ``test.json``. A run that begins with a whole network's weights scores these first:
+        they are ``best.pt`` until an epoch ends with better ones. Called again with the same ``run``, training resumes
+        where it stopped, and ends with the same weights, bit for bit, as if it had never stopped.
     say : callable(text)
         Receives each message.
     on_step : callable(progress), optional
@@ -124,6 +125,11 @@ def train(
     began = state.step
     clock = _Clock(recipe, state)
     try:
+        if state.step == 0 and course.start and course.start != (IMAGENET,):
+            figures = measure(state.average, held, grounds, entry, size=course.sizes[-1], seed=course.seed)
+            say(f"before training: validation {_in_words(figures)}")
+            state.best = figures["iou"]
+            state.save("best.pt", figures)  # stays unless training makes it better
         while True:
             if state.losses and state.step % state.per_epoch == 0:
                 _close_epoch(state, held, grounds, entry, say)
