@@ -6,7 +6,8 @@
 The table lies between two markers in the document and is put there anew. Pictures of a set are parted by rules that
 anyone can repeat: the ground is busy or plain by the mean slope of its light (Sobel, per pixel of the true background
 at 256 x 256), the subject small or large by its share of the frame. The held-out pictures are those that
-training sets aside to choose a checkpoint. The photographs of both sets are sorted by what they show, too (``benchmarks/kinds.py``).
+training sets aside to choose a checkpoint. The photographs of both sets are sorted by what they show, too
+(``benchmarks/kinds.py``).
 
 The failures shown are of scikit-image's sample pictures: research pictures do not go into the repository.
 """
