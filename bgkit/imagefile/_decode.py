@@ -98,8 +98,6 @@ def decode(source: Source, max_pixels: int | None, *, color_managed: bool, page:
     except Exception as error:
         # Hostile files make the decoders raise nearly anything: struct.error, KeyError, SyntaxError, ...
         reason = str(error).strip().splitlines()
-        if isinstance(error, KeyError):  # from a table of modes: a PSD of 16 bits is (3, 16)
-            reason = [f"its kind of samples, {reason[0]}, is not known; save it as PNG or TIFF"]
         raise ImageError(f"{place}: cannot be read: {reason[0] if reason else type(error).__name__}") from error
 
 

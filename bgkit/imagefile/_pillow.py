@@ -110,8 +110,8 @@ def open_header(data: bytes, form: Format) -> Any:
             raise ImageError(
                 f"has {found[1]} bits per channel, which no JPEG decoder here reads; save it with 8"
             ) from error
-        if "unknown pixel mode" in str(error):
-            raise ImageError("has a layout that bgkit does not read; save it with 8 or 16 bits per channel") from error
+        if "unknown pixel mode" in str(error) or isinstance(error.__cause__, KeyError):  # of a PSD of 16 bits: (3, 16)
+            raise ImageError("has a layout that bgkit does not read; save it as PNG or TIFF") from error
         raise
 
 
