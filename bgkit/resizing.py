@@ -26,7 +26,7 @@ def between(coarse: int, fine: int) -> tuple[NDArray[Any], NDArray[Any]]:
     return before, (at - before).astype(np.float32)
 
 
-def apply_functions(image: NDArray[Any], grid: NDArray[Any]) -> NDArray[Any]:
+def apply_functions(image: NDArray[Any], grid: NDArray[Any], where: NDArray[Any] | None = None) -> NDArray[Any]:
     """Evaluate affine functions of color, interpolated from a coarse grid, at every pixel of the picture.
 
     Parameters
@@ -35,17 +35,25 @@ def apply_functions(image: NDArray[Any], grid: NDArray[Any]) -> NDArray[Any]:
         0..1.
     grid : float32 array of shape (R, C, 4)
         Factors of red, green and blue, and a constant.
+    where : bool array of shape (M, N), optional
+        The pixels that are wanted; by default all.
 
     Returns
     -------
-    float32 array of shape (M, N)
+    float32 array of shape (M, N), or one value for each pixel that is wanted
         Clipped to 0..1.
     """
     upper, down = between(grid.shape[0], image.shape[0])
     left, right = between(grid.shape[1], image.shape[1])
-    out = np.empty(image.shape[:2], np.float32)
+    out = np.empty((len(image) if where is None else min(BAND, len(image)), image.shape[1]), np.float32)
     scratch = np.empty((min(BAND, len(image)), 4 * grid.shape[1]), np.float32)
+    found = []
     for top in range(0, len(image), BAND):
         rows = slice(top, top + BAND)
-        apply_affine(image[rows], grid, upper[rows], down[rows], left, right, scratch, out[rows], threads())
-    return out
+        if where is not None and not where[rows].any():
+            continue
+        band = out[rows] if where is None else out[: len(image[rows])]
+        apply_affine(image[rows], grid, upper[rows], down[rows], left, right, scratch, band, threads())
+        if where is not None:
+            found.append(band[where[rows]])
+    return out if where is None else np.concatenate([out[:0, 0], *found])

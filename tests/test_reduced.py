@@ -106,3 +106,13 @@ def test_threads_change_nothing(shot, reduced):
         set_threads(count)
         results.append(plate_matting(image, trimap).tobytes())
     assert len(set(results)) == 1
+
+
+def test_functions_are_applied_where_asked():
+    """One value for each wanted pixel, in raster order, also where whole bands of rows hold none."""
+    rng = np.random.default_rng(1)
+    image, grid = rng.random((700, 9, 3), np.float32), rng.random((70, 3, 4), np.float32)
+    where = np.zeros((700, 9), bool)
+    where[100:200, 2:5] = where[650, ::2] = True
+    np.testing.assert_array_equal(apply_functions(image, grid, where), apply_functions(image, grid)[where])
+    assert len(apply_functions(image, grid, where & False)) == 0

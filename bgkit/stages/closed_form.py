@@ -259,7 +259,7 @@ def _coarse_to_fine(
     grid = np.zeros((rows, cols, 4), np.float32)
     grid[..., 3] = alpha
     grid[around] = _fit_functions(small, alpha, around)
-    return apply_functions(image, cv2.blur(grid, WINDOW))[unknown]
+    return apply_functions(image, cv2.blur(grid, WINDOW), unknown)
 
 
 def _calmed(image: Array) -> Array:
