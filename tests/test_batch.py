@@ -24,7 +24,6 @@ from bgkit.batch.memory import Room
 from bgkit.batch.planning import part, plan, prepare
 from bgkit.batch.report import Report
 from bgkit.errors import PipelineError, PlanError
-from bgkit.layers import Layers
 from bgkit.pipelinefile import read_pipeline
 
 
@@ -430,7 +429,7 @@ def test_a_full_disk_fails_the_picture(work, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Layers, "save", full)
+    monkeypatch.setattr("bgkit.batch.running.write_picture", full)
     (outcome,) = Local(1).run(plan(["a.png"]).jobs, work)
     assert (outcome.status, outcome.error) == ("failed", "No space left on device")
 
