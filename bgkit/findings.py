@@ -49,12 +49,12 @@ PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
 TRUST = Logistic(
-    7.172,
+    6.182,
     {
-        "unsure": -11.026,
-        "missing": -0.021,
-        "doubt": -1.144,
-        "small": -1.32,
+        "unsure": -10.813,
+        "missing": -0.055,
+        "doubt": -0.699,
+        "small": -1.392,
     },
 )
 
