@@ -66,6 +66,15 @@ def test_hair_before_squares(pipeline):
     assert found[alpha[..., 0] == 0].mean() < 0.002
 
 
+def test_a_subject_at_the_border_has_turns_of_its_own():
+    """Hair of both squares' grays that leaves the picture hides part of its border, and not the pattern."""
+    image = squares(side=20)
+    image[:150, 130:170] = np.where(np.arange(40) // 7 % 2, 0.8, 1.0)[:, None]
+    found = find_checkers(image.astype(np.float32))
+    assert found is not None
+    assert found[0].side == pytest.approx((20 / 240, 20 / 320), rel=0.01)
+
+
 def test_what_is_no_checkerboard():
     """Plain ground, noise, stripes and a picture of a chessboard within a frame are none."""
     board = np.full((240, 320, 3), 0.9, np.float32)

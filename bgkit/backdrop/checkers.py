@@ -20,6 +20,7 @@ APART = 0.03  # of 0..1, between the grays of both colors
 EACH, BOTH = 0.1, 0.3  # of the border, that one color and both take at least
 TURNS = 4  # along one side of the picture at least
 EVEN = 0.15  # of a square's side, that a turn may be off
+MOST = 0.7  # of a side's turns, that are so even
 RIGHT = 0.95  # of the border in one of the colors, that the pattern explains
 
 
@@ -103,11 +104,15 @@ def _turns(gray: Floats, grays: list[float], near: float) -> Floats:
 
 
 def _steps(turns: Floats) -> tuple[int, float, float]:
-    """Return how many turns lie at equal steps, their distance and where the first lies, px; 0 where they do not."""
+    """Return how many turns lie at equal steps, their distance and where the first lies, px; 0 where most do not."""
     side = float(np.median(np.diff(turns))) if len(turns) >= TURNS else 0.0
     if side < 3:
         return 0, 0.0, 0.0
-    count = np.rint((turns - turns[0]) / side)
-    slope, start = np.polyfit(count, turns, 1)
-    even = np.abs(turns - start - slope * count).max() < EVEN * side + 0.5
-    return (len(turns), float(slope), float(start)) if even else (0, 0.0, 0.0)
+    count, kept = np.rint((turns - turns[0]) / side), np.ones(len(turns), bool)
+    slope, start = side, turns[0]
+    for _ in range(3):  # the subject's own colors make turns, too
+        slope, start = np.polyfit(count[kept], turns[kept], 1)
+        kept = np.abs(turns - start - slope * count) < EVEN * side + 0.5
+        if len(np.unique(count[kept])) < TURNS or kept.mean() < MOST:
+            return 0, 0.0, 0.0
+    return int(kept.sum()), float(slope), float(start)
