@@ -112,8 +112,8 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
     """Return one mask of two: their log odds, weighed by how far each is to be trusted.
 
     Where the key is soft near what both call background, as in hair before the backdrop, the pool tends to the key,
-    at 1/2 all the way: a network draws an outline through hair, and is as sure of it as of any other. Deeper in the
-    subject a soft key is a subject in the backdrop's color.
+    at 1/2 all the way if it is at least as likely to be right: a network draws an outline through hair, and is as sure
+    of it as of any other. Deeper in the subject a soft key is a subject in the backdrop's color.
 
     Parameters
     ----------
@@ -133,7 +133,8 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
         return network
     odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
     pooled: Floats = (1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))).astype(np.float32)
-    pooled += (key - pooled) * (4 * key * (1 - key)) * _near((key < 1 - SURE) & (network < 0.5), pooled)
+    soft = np.float32(4 * min(1.0, 2 * chance)) * key * (1 - key)
+    pooled += (key - pooled) * soft * _near((key < 1 - SURE) & (network < 0.5), pooled)
     return pooled
 
 

@@ -81,6 +81,7 @@ def test_pool_leaves_hair_to_the_key():
     assert both[40:60, 70:90].min() > 0.95
     assert both[:, :40].max() < 0.01
     assert both[:, 41:70].min() > 0.99
+    assert pool(key, network, 0.08)[:, 40].min() > 0.9  # a pen that is nearly as light as the backdrop is no hair
 
 
 def test_the_merge_notes_signs_and_chance():
