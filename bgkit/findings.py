@@ -49,12 +49,12 @@ PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
 TRUST = Logistic(
-    6.182,
+    6.164,
     {
-        "unsure": -10.813,
-        "missing": -0.055,
-        "doubt": -0.699,
-        "small": -1.392,
+        "unsure": -10.82,
+        "missing": -0.075,
+        "doubt": -0.692,
+        "small": -1.386,
     },
 )
 
