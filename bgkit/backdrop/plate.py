@@ -38,6 +38,7 @@ WORST = 1.5  # log ratio of exposures that are still looked for: a factor of 4.5
 BINS, PEAKS = 60, 6  # of the log ratio, 5 % each; the most frequent ratios that are tried
 LOOKED_AT = 60_000  # pixels that tell the exposure; means of several lose their noise
 UNLIKE = 0.7  # log ratio by which channels change unlike; smaller, and a quarter of the red alone is not believed
+ALIKE = 0.02  # log ratio, within which an exposure is the same
 NOISE = 3 / 255  # code: what is left where the plate explains a pixel
 SHORTEST = 64  # px, the coarsest level's longer side
 LARGEST = 2_000_000  # pixels of the finest level that is registered: 0.01 px there are 0.03 px of 12 megapixels
@@ -177,7 +178,9 @@ def _exposure(image: Floats, plate: Floats) -> _Exposure:
         return same
     weight = _nearness_to_border(usable.shape)[usable]
     image, plate = image[usable], plate[usable]
-    tried = [same] + [each for offset in (0.0, LIGHT) for each in _candidates(image, plate, weight, offset)]
+    tried = [each for offset in (0.0, LIGHT) for each in _candidates(image, plate, weight, offset)]
+    if not any(np.abs(np.log(each.gain)).max() < ALIKE for each in tried):
+        tried.append(same)  # a subject of many pixels may have made all candidates
     # A factor of light has to explain more than one of code: on plain ground both do.
     scores = [each.score(image, plate, weight) * (0.97 if each.offset else 1) for each in tried]
     return tried[int(np.argmax(scores))]
