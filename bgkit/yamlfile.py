@@ -220,8 +220,18 @@ class _Reader:
 def dump(document: Mapping[str, Any]) -> str:
     """Return a document as YAML, short lists and mappings on one line."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.representer import SafeRepresenter
 
+    class Representer(SafeRepresenter):
+        """Quotes what ruamel.yaml writes bare and does not read again: ``?0``, and ``:0`` in a mapping."""
+
+        def represent_str(self, data: str) -> Any:
+            style = "'" if data.startswith(("?", ":")) else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Representer.add_representer(str, Representer.represent_str)
     yaml: Any = YAML(typ="safe", pure=True)
+    yaml.Representer = Representer
     yaml.default_flow_style = None
     yaml.sort_base_mapping_type_on_output = False
     yaml.width = 110

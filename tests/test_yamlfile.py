@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bgkit.errors import PipelineError
@@ -87,6 +87,8 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
+@example("?0")
+@example(["?", {"a": "?x y", "b": ":0"}])
 def test_what_is_dumped_is_read_again(value):
     """Any value comes back as it was, in type and in content."""
     found = read(dump({"a": value}))["a"]
