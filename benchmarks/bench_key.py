@@ -24,9 +24,9 @@ import numpy as np
 
 from benchmarks.__main__ import machine
 from bgkit._ext import key
-from bgkit.backdrop import estimate_backdrop
+from bgkit.backdrop import Backdrop, estimate_backdrop
 from bgkit.color import luv_from_srgb
-from bgkit.stages import chroma_key, luv_threshold
+from bgkit.stages import chroma_key, color_key, luv_threshold
 from bgkit.threads import set_threads
 
 BACKDROP, TOLERANCE, SOFTNESS = (0.86, 0.87, 0.85), 6.0, 30.0
@@ -57,9 +57,14 @@ def ours_surface(image: np.ndarray, coefficients: np.ndarray, threads: int) -> n
     return mask
 
 
+def of_one_color(image: np.ndarray) -> np.ndarray:
+    """The stage, asked for no more than :func:`by_opencv` does."""
+    color = "#" + "".join(f"{round(255 * value):02x}" for value in BACKDROP)
+    return luv_threshold.stage.function(image, key="color", colors=(color,), shadow=0.0)
+
+
 def ramp(luv: np.ndarray) -> np.ndarray:
-    apart = luv - luv_from_srgb(BACKDROP).astype(np.float32)
-    distance = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
+    distance = length(luv - luv_from_srgb(BACKDROP).astype(np.float32))
     return np.clip((distance - np.float32(TOLERANCE)) * np.float32(1 / SOFTNESS), 0, 1)
 
 
@@ -71,6 +76,28 @@ def by_scikit_image(image: np.ndarray) -> np.ndarray:
     from skimage.color import rgb2luv
 
     return ramp(rgb2luv(image))
+
+
+def whole_by_opencv(image: np.ndarray, backdrop: Backdrop) -> np.ndarray:
+    """What ``luv_threshold`` does by default, after the fit: smoothing, an uneven backdrop, shadows.
+
+    Where shadow may be is asked of the stage's own function, which is OpenCV on a copy of 400 px.
+    """
+    noise = min(backdrop.noise, color_key.QUIET)
+    if backdrop.noise > noise:
+        image = cv2.GaussianBlur(image, (0, 0), max(backdrop.noise / noise / (2 * np.sqrt(np.pi)), 0.5))
+    luv = cv2.cvtColor(image, cv2.COLOR_RGB2Luv)
+    behind = backdrop.luv(image.shape).astype(np.float32)
+    along = np.einsum("ijk,ijk->ij", luv, behind) / np.einsum("ijk,ijk->ij", behind, behind)
+    lit, shaded, hue = (length(luv - np.clip(along, least, 1)[..., None] * behind) for least in (1, 0.9, 0))
+    reach, size = float(np.hypot(6, 2 * noise)), tuple(400 * side // max(lit.shape) for side in lit.shape[::-1])
+    far, off = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (lit, hue))
+    allowed = cv2.GaussianBlur(cv2.resize(color_key._shadow(far, off, reach), lit.shape[::-1]), (0, 0), 1)
+    return np.clip((lit - allowed * (lit - shaded) - np.float32(reach)) * np.float32(1 / SOFTNESS), 0, 1)
+
+
+def length(apart: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
 
 
 PEERS = {"OpenCV + NumPy": by_opencv, "scikit-image + NumPy": by_scikit_image}
@@ -101,17 +128,21 @@ def measure(image: np.ndarray, threads: int, runs: int) -> list[tuple[str, str, 
     """Return work, peer, seconds of ours, seconds of the peer."""
     set_threads(threads)
     cv2.setNumThreads(threads)
-    surface = np.ascontiguousarray(estimate_backdrop(image).coefficients[None], np.float32)
+    backdrop = estimate_backdrop(image)
+    surface = np.ascontiguousarray(backdrop.coefficients[None], np.float32)
     works: dict[str, Callable[[], Any]] = {
         "one color": lambda: ours(image, threads),
         "surface, shadow": lambda: ours_surface(image, surface, threads),
         "luv_threshold": lambda: luv_threshold.stage.function(image),
+        "of one color": functools.partial(of_one_color, image),
         "chroma_key": lambda: chroma_key.stage.function(image),
         "estimate_backdrop": lambda: estimate_backdrop(image),
     }
     peers = {name: functools.partial(peer, image) for name, peer in PEERS.items()}
+    peers["OpenCV + NumPy, all steps"] = functools.partial(whole_by_opencv, image, backdrop)
     seconds = in_turn({**works, **peers}, runs)
-    pairs = [("one color", name) for name in PEERS] + [(work, "OpenCV + NumPy") for work in list(works)[1:]]
+    pairs = [("one color", name) for name in PEERS] + [("luv_threshold", list(peers)[-1])]
+    pairs += [(work, "OpenCV + NumPy") for work in list(works)[1:]]
     return [(work, peer, seconds[work], seconds[peer]) for work, peer in pairs]
 
 
@@ -120,7 +151,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="1 megapixel, three rounds")
     quick = parser.parse_args().quick
     print(f"{machine()}, OpenCV {cv2.__version__}")
-    row = "{:18} {:>4} {:>7} {:>9} {:>9}  {:22} {:>6} {:>10} {:>9} {:>10}".format
+    row = "{:18} {:>4} {:>7} {:>9} {:>9}  {:25} {:>6} {:>10} {:>9} {:>10}".format
     print(row("work", "MP", "threads", "bgkit ms", "peer ms", "peer", "ratio", "bgkit MB", "peer MB", "agreement"))
     for shape in [(1000, 1000)] if quick else [(1000, 1000), (3000, 4000)]:
         image = picture(*shape)

@@ -3,7 +3,9 @@
     python -m benchmarks.peers [--quick] [--write]
 
 Each row runs both sides in turn in one process of one thread, and says how many times longer the peer takes by the
-processor's clock, which other work on the machine disturbs least. ``BGKIT_ISA`` chooses our variant; OpenCV, pydensecrf
+processor's clock, which other work on the machine disturbs least. Both sides do the same: where the key follows
+uneven light, smooths noise and tells shadows, so does the peer, which is given the fit of the light.
+``BGKIT_ISA`` chooses our variant; OpenCV, pydensecrf
 and PyMatting choose their own. A variant that the processor lacks is left out. ``--write`` puts the table into
 docs/reference/speed.md. More sizes, memory and agreement: ``bench_crf.py``, ``bench_matting.py`` and ``bench_key.py``.
 """
@@ -27,12 +29,13 @@ import numpy as np
 from benchmarks import bench_crf, bench_key, bench_matting
 from benchmarks.bench_large import put, said
 from benchmarks.quality import markdown
+from bgkit.backdrop import estimate_backdrop
 from bgkit.stages import luv_threshold
 from bgkit.threads import set_threads
 
 VARIANTS = {"v3": "AVX2", "v4": "AVX-512"}
 GOALS = {"dense CRF, 1 MP": 15, "closed form, 0.4 MP": 15, "closed form, 1 MP": 15, "closed form, 4 MP": 25}
-GOALS |= {"color key, quiet, 12 MP": 6, "color key, noisy, 12 MP": 6}
+GOALS |= {"color key, one color, 12 MP": 6, "color key, quiet, 12 MP": 6, "color key, noisy, 12 MP": 6}
 MATTED = {0.4: (548, 730), 1.0: bench_matting.SIZES[1.0], 4.0: bench_matting.SIZES[4.0]}
 NOISY = 0.02  # of full range, standard deviation; the drawn picture itself is quiet
 
@@ -53,9 +56,13 @@ def measure(quick: bool) -> dict[str, tuple[float, float]]:
         image = bench_key.picture(*((1000, 1000) if quick else (3000, 4000)))
         image += np.random.default_rng(1).standard_normal(image.shape, np.float32) * np.float32(noise)
         picture = np.clip(image, 0, 1)
-        sides = {"bgkit": partial(luv_threshold.stage.function, picture), "peer": partial(bench_key.by_opencv, picture)}
-        taken = bench_matting.in_turn(sides, 5)
-        found[f"color key, {name}, 12 MP"] = taken["bgkit"][1], taken["peer"][1]
+        peer = partial(bench_key.whole_by_opencv, picture, estimate_backdrop(picture))
+        works = {name: (partial(luv_threshold.stage.function, picture), peer)}
+        if not noise:
+            works["one color"] = partial(bench_key.of_one_color, picture), partial(bench_key.by_opencv, picture)
+        for work, sides in works.items():
+            taken = bench_matting.in_turn(dict(zip(("bgkit", "peer"), sides, strict=True)), 5)
+            found[f"color key, {work}, 12 MP"] = taken["bgkit"][1], taken["peer"][1]
     return found
 
 

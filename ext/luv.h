@@ -62,8 +62,18 @@ LUV_INLINE void luv_from_srgb(const float *rgb, ptrdiff_t count, float *lightnes
     }
 }
 
-/* One row of the key. A target is a backdrop's surface, three polynomials (L*, u*, v*) with the terms
-   1, r, c, r^2, rc, c^2. The mask is the distance to the nearest target, from `tolerance` on, times
+/* A surface, three polynomials (L*, u*, v*) with the terms 1, r, c, r^2, rc, c^2, in a row: polynomials of c alone. */
+LUV_INLINE void luv_surface_in_row(const float *surface, float r, float at[3][3])
+{
+    for (int k = 0; k < 3; k++) {
+        const float *term = surface + 6 * k;
+        at[k][0] = term[0] + r * (term[1] + r * term[3]);
+        at[k][1] = term[2] + r * term[4];
+        at[k][2] = term[5];
+    }
+}
+
+/* One row of the key. A target is a backdrop's surface. The mask is the distance to the nearest target, from `tolerance` on, times
    `per_de`, up to 1. The distance goes to the piece of line from the target to its own darkened self:
    a shadow scales linear light, which leaves u' and v' and so moves a color towards Luv's origin. */
 MULTIVERSION(void, luv_key_row,
@@ -78,21 +88,19 @@ MULTIVERSION(void, luv_key_row,
         for (ptrdiff_t i = 0; i < length; i++)
             nearest[i] = 1e30f;
         for (ptrdiff_t target = 0; target < count; target++) {
-            float at[3][3]; /* the polynomials of c alone in this row */
-            for (int k = 0; k < 3; k++) {
-                const float *term = targets + 18 * target + 6 * k;
-                at[k][0] = term[0] + r * (term[1] + r * term[3]);
-                at[k][1] = term[2] + r * term[4];
-                at[k][2] = term[5];
-            }
+            float at[3][3];
+            luv_surface_in_row(targets + 18 * target, r, at);
             for (ptrdiff_t i = 0; i < length; i++) {
                 float c = first_c + step_c * (float)(int32_t)(start + i);
                 float l0 = at[0][0] + c * (at[0][1] + c * at[0][2]);
                 float u0 = at[1][0] + c * (at[1][1] + c * at[1][2]);
                 float v0 = at[2][0] + c * (at[2][1] + c * at[2][2]);
-                float scale = (lightness[i] * l0 + u_star[i] * u0 + v_star[i] * v0) / (l0 * l0 + u0 * u0 + v0 * v0 + 1e-20f);
-                scale = scale < darkest ? darkest : scale;
-                scale = scale > 1.0f ? 1.0f : scale;
+                float scale = 1.0f;
+                if (darkest < 1.0f) {
+                    scale = (lightness[i] * l0 + u_star[i] * u0 + v_star[i] * v0) / (l0 * l0 + u0 * u0 + v0 * v0 + 1e-20f);
+                    scale = scale < darkest ? darkest : scale;
+                    scale = scale > 1.0f ? 1.0f : scale;
+                }
                 float dl = lightness[i] - scale * l0, du = u_star[i] - scale * u0, dv = v_star[i] - scale * v0;
                 float square = dl * dl + du * du + dv * dv;
                 nearest[i] = square < nearest[i] ? square : nearest[i];
@@ -102,6 +110,78 @@ MULTIVERSION(void, luv_key_row,
             float value = (sqrtf(nearest[i]) - tolerance) * per_de;
             value = value < 0.0f ? 0.0f : value;
             mask[start + i] = value > 1.0f ? 1.0f : value;
+        }
+    }
+}
+
+/* One row of the distances to a surface: as it is lit, up to `darkest` of its light (`shaded`), and in any darkness.
+   The first two are written where `lit` is not NULL; the first and the last are added to `far` and `off`, `weight`
+   times, for the means of a reduced picture. */
+MULTIVERSION(void, luv_shades_row,
+             (const float *rgb, ptrdiff_t cols, const float *surface, float r, float first_c, float step_c,
+              float darkest, float weight, float *restrict lit, float *restrict shaded, float *restrict far,
+              float *restrict off),
+             (rgb, cols, surface, r, first_c, step_c, darkest, weight, lit, shaded, far, off))
+{
+    float lightness[LUV_BLOCK], u_star[LUV_BLOCK], v_star[LUV_BLOCK], whole[LUV_BLOCK], some[LUV_BLOCK], at[3][3];
+    luv_surface_in_row(surface, r, at);
+    for (ptrdiff_t start = 0; start < cols; start += LUV_BLOCK) {
+        const ptrdiff_t length = cols - start < LUV_BLOCK ? cols - start : LUV_BLOCK;
+        luv_from_srgb(rgb + 3 * start, length, lightness, u_star, v_star);
+        for (ptrdiff_t i = 0; i < length; i++) {
+            const float c = first_c + step_c * (float)(int32_t)(start + i);
+            const float l0 = at[0][0] + c * (at[0][1] + c * at[0][2]);
+            const float u0 = at[1][0] + c * (at[1][1] + c * at[1][2]);
+            const float v0 = at[2][0] + c * (at[2][1] + c * at[2][2]);
+            const float l = lightness[i], u = u_star[i], v = v_star[i];
+            float light = (l * l0 + u * u0 + v * v0) / (l0 * l0 + u0 * u0 + v0 * v0 + 1e-20f);
+            light = light < 0.0f ? 0.0f : light;
+            light = light > 1.0f ? 1.0f : light;
+            const float least = light < darkest ? darkest : light;
+            const float dl = l - l0, du = u - u0, dv = v - v0;
+            const float sl = l - least * l0, su = u - least * u0, sv = v - least * v0;
+            const float ol = l - light * l0, ou = u - light * u0, ov = v - light * v0;
+            whole[i] = sqrtf(dl * dl + du * du + dv * dv);
+            some[i] = sqrtf(sl * sl + su * su + sv * sv);
+            far[start + i] += weight * whole[i];
+            off[start + i] += weight * sqrtf(ol * ol + ou * ou + ov * ov);
+        }
+        if (lit) {
+            memcpy(lit + start, whole, (size_t)length * sizeof *whole);
+            memcpy(shaded + start, some, (size_t)length * sizeof *some);
+        }
+    }
+}
+
+/* One row of a mask: between both distances by the share of shadow, which is the sum of `taps` rows of `allowed`, each
+   `cols` long, by their weights; then from `tolerance` on, times `per_de`, 0 up to 1. With `per_de` 0: the distance. */
+MULTIVERSION(void, shadowed_row,
+             (float *restrict lit, const float *shaded, const float *allowed, const float *weight, ptrdiff_t taps,
+              ptrdiff_t cols, float tolerance, float per_de),
+             (lit, shaded, allowed, weight, taps, cols, tolerance, per_de))
+{
+    float share[LUV_BLOCK];
+    for (ptrdiff_t start = 0; start < cols; start += LUV_BLOCK) {
+        const ptrdiff_t length = cols - start < LUV_BLOCK ? cols - start : LUV_BLOCK;
+        float *out = lit + start;
+        const float *least = shaded + start;
+        int differs = per_de == 0.0f;
+        for (ptrdiff_t i = 0; i < length; i++)
+            differs |= out[i] > tolerance;
+        if (!differs) { /* plain backdrop, with shadow or without */
+            memset(out, 0, (size_t)length * sizeof *out);
+            continue;
+        }
+        for (ptrdiff_t i = 0; i < length; i++)
+            share[i] = 0.0f;
+        for (ptrdiff_t tap = 0; tap < taps; tap++)
+            for (ptrdiff_t i = 0; i < length; i++)
+                share[i] += weight[tap] * allowed[tap * cols + start + i];
+        for (ptrdiff_t i = 0; i < length; i++)
+            out[i] -= share[i] * (out[i] - least[i]);
+        for (ptrdiff_t i = 0; per_de > 0 && i < length; i++) {
+            const float value = (out[i] - tolerance) * per_de;
+            out[i] = value < 0.0f ? 0.0f : value > 1.0f ? 1.0f : value;
         }
     }
 }

@@ -15,7 +15,7 @@ from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
 from bgkit.errors import ParamError
 from bgkit.imagefile import read_picture
 from bgkit.stage import collect_notes
-from bgkit.stages import chroma_key, luv_threshold
+from bgkit.stages import chroma_key, color_key, luv_threshold
 from bgkit.threads import set_threads, threads
 
 SUBJECT = np.array([0.55, 0.2, 0.15])
@@ -90,6 +90,63 @@ def test_luv_kernel_equals_its_reference(rows, cols, count, shadow, seed):
 
 
 @settings(max_examples=30, deadline=None)
+@given(
+    rows=st.integers(1, 12),
+    cols=st.integers(1, 20),
+    few=st.integers(1, 12),
+    shadow=st.floats(0, 1),
+    seed=st.integers(0),
+)
+def test_distances_and_their_means_equal_their_references(rows, cols, few, shadow, seed):
+    """Any share of rows to a mean: three distances as of the twin of the key, means as OpenCV's by areas."""
+    rng = np.random.default_rng(seed)
+    few = min(few, rows)
+    image = rng.random((rows, cols, 3), dtype=np.float32)
+    surface = rng.normal(0, 5, (3, 6)).astype(np.float32)
+    surface[:, 0] = luv_from_srgb(rng.random(3))
+    lit, shaded = np.empty((2, rows, cols), np.float32)
+    far, off = np.empty((2, few, cols), np.float32)
+    half = few // 2
+    for start, stop in ((0, half), (half, few)):  # in two parts, as noisy pictures are done
+        first = start * rows // few
+        part = image[first : -(-stop * rows // few)]
+        kernels.luv_shades(part, first, start, stop, surface, shadow, lit, shaded, far, off, 2)
+    luv = luv_from_srgb(image)
+    expected = [400 * references.luv_key(luv, surface[None], 0, 400, share) for share in (0, shadow, 1)]
+    assert np.abs(lit - expected[0]).max() < 0.05
+    assert np.abs(shaded - expected[1]).max() < 0.05
+    for means, distance in ((far, expected[0]), (off, expected[2])):
+        areas = cv2.resize(distance, (cols, few), interpolation=cv2.INTER_AREA).reshape(few, cols)
+        assert np.abs(means - areas).max() < 0.05
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (90, 120), (700, 333), (37, 1100)])
+@pytest.mark.parametrize("softness", [0.0, 30.0])
+def test_shadow_is_mixed_in_as_if_its_map_were_enlarged(shape, softness):
+    """The mask is that of the map of shadow enlarged and blurred at the picture's own size."""
+    rng = np.random.default_rng(0)
+    lit, shaded = rng.random((2, *shape), dtype=np.float32) * np.float32(60)
+    shaded = np.minimum(lit, shaded)
+    size = tuple(max(1, round(side * min(1, 400 / max(shape)))) for side in shape)
+    small = np.clip(rng.normal(0.5, 1, size), 0, 1).astype(np.float32)
+    share = cv2.GaussianBlur(cv2.resize(small, shape[::-1]), (0, 0), 1).reshape(shape)
+    expected = lit - share * (lit - shaded)
+    if softness:
+        expected = np.clip((expected - 6) / softness, 0, 1)
+    upper, weight, wide = color_key._enlarged(small, shape)
+    kernels.shadowed(lit, shaded, wide, upper, weight, 6, softness, 2)
+    assert np.abs(lit - expected).max() < 1e-4
+
+
+def test_smoothing_in_strips_is_smoothing():
+    """Rows of a noisy picture are those of the whole one smoothed."""
+    image = np.random.default_rng(0).random((100, 30, 3), dtype=np.float32)
+    whole = color_key._quiet(image, 8.0)
+    for first, stop in ((0, 10), (7, 50), (90, 100), (0, 100)):
+        assert np.abs(color_key._quiet(image, 8.0, first, stop) - whole[first:stop]).max() < 1e-6
+
+
+@settings(max_examples=30, deadline=None)
 @given(rows=st.integers(1, 8), cols=st.integers(1, 40), primary=st.sampled_from([1, 2]), seed=st.integers(0))
 def test_color_difference_kernel_equals_its_reference(rows, cols, primary, seed):
     """Any size, either screen: within 1e-4 of the twin."""
@@ -102,9 +159,10 @@ def test_color_difference_kernel_equals_its_reference(rows, cols, primary, seed)
 
 
 @pytest.mark.parametrize("stage", [luv_threshold, chroma_key])
-def test_same_bits_for_any_number_of_threads(stage):
+@pytest.mark.parametrize("noise", [0.005, 0.05])
+def test_same_bits_for_any_number_of_threads(stage, noise):
     """1, 2 and 4 threads give equal masks, bit for bit."""
-    image, before = paint(plate_of((0.2, 0.7, 0.3), falloff=0.3), disk()), threads()
+    image, before = paint(plate_of((0.2, 0.7, 0.3), falloff=0.3), disk(), noise=noise), threads()
     try:
         masks = []
         for count in (1, 2, 4):

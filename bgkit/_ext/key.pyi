@@ -11,6 +11,29 @@ def luv_key(
     mask: NDArray[Any],
     threads: int,
 ) -> None: ...
+def luv_shades(
+    part: NDArray[Any],
+    first: int,
+    start: int,
+    stop: int,
+    surface: NDArray[Any],
+    shadow: float,
+    lit: NDArray[Any],
+    shaded: NDArray[Any],
+    far: NDArray[Any],
+    off: NDArray[Any],
+    threads: int,
+) -> None: ...
+def shadowed(
+    lit: NDArray[Any],
+    shaded: NDArray[Any],
+    allowed: NDArray[Any],
+    upper: NDArray[Any],
+    weight: NDArray[Any],
+    tolerance: float,
+    softness: float,
+    threads: int,
+) -> None: ...
 def color_difference_key(
     image: NDArray[Any],
     primary: int,

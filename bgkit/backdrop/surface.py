@@ -54,6 +54,7 @@ NOTHING_LEFT = 0.97  # of the picture: two surfaces that explain more leave no s
 CONTACT = 0.03  # of the longer side: they meet along at least so much of it
 ALL_AROUND = 0.9  # of the border: a subject's foot or its shadow may reach the frame
 RESTLESS = 2.0  # dE*uv of noise; of 200 pictures of ECSSD none is quieter and has 0.8 of its border on a surface
+ALIKE = 0.01  # of the picture, by which surfaces differ that leave the same to a second one
 LINE = 384  # px, long side of the copy on which that line is found
 
 
@@ -209,14 +210,16 @@ def _estimate(image: Floats, witnesses: str) -> Backdrop:
     luv = luv_from_srgb(small)
     finest = float(np.clip(terraces_of(small, quantization(image)), FINEST, NOISIEST))
     basis = terms(luv.shape)
-    border = _witness_weights(luv.shape[:2], witnesses)
-    likely = _fit_surfaces(image, luv, basis, border, finest)
-    for first in likely:
+    border, single = _witness_weights(luv.shape[:2], witnesses), _single(image, luv.shape)
+    likely = _fit_surfaces(single, luv, basis, border, finest)
+    for number, first in enumerate(likely):
+        if any((first.inside ^ other.inside).mean() < ALIKE for other in likely[:number]):
+            continue
         left = border * ~first.inside
         if left.sum() <= SECOND * border.sum():
             break
         elsewhere = np.where(first.inside[..., None], 1e3, luv)  # farther off than any color
-        second = _fit_surfaces(image, elsewhere, basis, left, finest)[0]
+        second = _fit_surfaces(single, elsewhere, basis, left, finest)[0]
         line = _line_between(image, border, first, second)
         if line is not None:
             share = float((border * (first.inside | second.inside)).sum() / border.sum())
@@ -247,7 +250,13 @@ class _Surface(NamedTuple):
     noise: float  # dE*uv
 
 
-def _fit_surfaces(image: Floats, luv: Floats, basis: Floats, border: Floats, finest: float) -> list[_Surface]:
+def _single(image: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return single pixels of the full picture, one for each of a thumbnail, which has lost the noise, CIELUV."""
+    rows, cols = ((np.arange(n) + 0.5) * full / n for n, full in zip(shape[:2], image.shape[:2], strict=True))
+    return luv_from_srgb(image[np.ix_(rows.astype(int), cols.astype(int))])
+
+
+def _fit_surfaces(single: Floats, luv: Floats, basis: Floats, border: Floats, finest: float) -> list[_Surface]:
     """Return the surfaces that describe the ``border``, a weight for each pixel, in the fewest bits.
 
     A pixel on the surface costs the logarithm of the noise around it, one off it the logarithm of ``ELSEWHERE``.
@@ -263,7 +272,7 @@ def _fit_surfaces(image: Floats, luv: Floats, basis: Floats, border: Floats, fin
             if not any(np.count_nonzero(seed & inside) > 0.5 * np.count_nonzero(seed) for _, inside in grown):
                 grown.append(_grow(planes, design, seed, growth))
         coefficients, inside = max(grown, key=lambda fit: float(border[fit[1]].sum()))
-        noise = _noise(image, coefficients, inside)
+        noise = _noise(single[inside], basis[inside], coefficients)
         saved = float(border[inside].sum()) * np.log(ELSEWHERE / np.clip(noise, finest, NOISIEST))
         found.append((saved, _Surface(coefficients, inside, noise)))
         if noise <= FINEST:
@@ -307,10 +316,11 @@ def _grow(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Fit a surface to ``inside`` and grow it: fit, take what lies near, refit; luv (3, M, N), basis (6, M, N)."""
     seed = inside
-    coefficients = _fit(luv[:, inside], basis[:, inside], growth[0], None)
+    luv, basis = luv.reshape(3, -1), basis.reshape(6, -1)
+    coefficients = _fit(luv, basis, inside, growth[0], None)
     for reach in growth:
-        coefficients = _fit(luv[:, inside], basis[:, inside], reach, coefficients)
-        near = (_distance(luv.reshape(3, -1), basis.reshape(6, -1), coefficients) < reach).reshape(seed.shape)
+        coefficients = _fit(luv, basis, inside, reach, coefficients)
+        near = (_distance(luv, basis, coefficients) < reach).reshape(seed.shape)
         count, label = cv2.connectedComponents(near.view(np.uint8), connectivity=8)
         kept = np.zeros(count, bool)
         for edge in (label[0], label[-1], label[:, 0], label[:, -1], label[seed]):
@@ -324,13 +334,13 @@ def _grow(
     return coefficients, inside
 
 
-def _fit(target: Floats, design: Floats, reach: float, start: Floats | None) -> Floats:
-    """Return the coefficients of the biweight fit to the pixels ``target``, (3, 6), going on from ``start``.
+def _fit(luv: Floats, basis: Floats, inside: NDArray[np.bool_], reach: float, start: Floats | None) -> Floats:
+    """Return the coefficients of the biweight fit to the pixels ``inside``, (3, 6), going on from ``start``.
 
-    At most some 1000 of the pixels, (3, n) and (6, n), are looked at.
+    At most some 1000 of them are looked at; luv (3, n), basis (6, n).
     """
-    step = max(1, target.shape[1] // 1000)
-    target, design = (np.ascontiguousarray(each[:, ::step]) for each in (target, design))
+    at = np.flatnonzero(inside)
+    target, design = (each.take(at[:: max(1, len(at) // 1000)], axis=1) for each in (luv, basis))
     # The light's slope and curvature are drawn to 0 where few pixels count: bounded extrapolation.
     ridge = np.diag([0, 1, 1, 4, 4, 4]) * 2e-3 + 1e-9 * np.eye(6)
     coefficients = start
@@ -358,14 +368,9 @@ def _median(values: Floats) -> float:
     return float(np.partition(values, len(values) // 2)[len(values) // 2]) if len(values) else 0.0
 
 
-def _noise(image: Floats, coefficients: Floats, inside: NDArray[np.bool_]) -> float:
-    """Return the root mean square distance (dE*uv) of single backdrop pixels from the surface.
-
-    Single pixels of the full picture, one for each pixel of the thumbnail, which has lost the noise.
-    """
-    rows, cols = ((np.arange(n) + 0.5) * full / n for n, full in zip(inside.shape, image.shape[:2], strict=True))
-    sample = luv_from_srgb(image[np.ix_(rows.astype(int), cols.astype(int))][inside])
-    off = sample - (terms(inside.shape) @ coefficients.T)[inside]
+def _noise(single: Floats, basis: Floats, coefficients: Floats) -> float:
+    """Return the root mean square distance (dE*uv) of single backdrop pixels, (n, 3), from the surface."""
+    off = single - basis @ coefficients.T
     distance = np.sqrt(dot(off, off))
     return 1.13 * float(np.median(distance)) if distance.size else 0.0  # chi with 3 degrees: rms / median
 

@@ -4,11 +4,12 @@ The backdrop is one color in uneven light, or a wall and a table, so it is not h
 one or two smooth surfaces fitted to the picture (:mod:`bgkit.backdrop`). ``luv_threshold`` measures the distance in
 CIELUV, where equal numbers look about equally different; ``chroma_key`` measures how much of a green
 or blue screen's color is missing (Vlahos's color difference). A pass over the picture takes about 3 ns a pixel on one
-core; ``luv_threshold`` makes two, with and without shadows.
+core; ``luv_threshold`` makes one for all its distances, and one over what differs, once shadow is told from subject.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import cv2
@@ -37,6 +38,8 @@ SHADOW_STEP = 0.5  # dE*uv a pixel of that copy: a steeper change of lightness i
 QUIET = 3.0  # dE*uv
 PLATE = 256  # px, of the backdrop's copy that faint things are held against
 BRIGHTER = 0.15  # of what is left to white: a crease that shines, a reflection on the screen
+STRIP = 64  # rows that are smoothed at a time, so that they stay in the cache
+BLURRED = 9  # px, over which OpenCV's Gaussian of 1 px reaches
 FARTHEST = 400.0  # dE*uv; the two colors of sRGB that differ most are 346 apart
 
 
@@ -125,7 +128,7 @@ def luv_threshold(
     if key == "color":
         if not colors:
             raise ParamError("luv_threshold.colors: expected at least one color, got none")
-        mask = ramp(_distance(image, _flat_surfaces(colors), shadow), tolerance, rise, contrast)
+        mask = _mask(image, _flat_surfaces(colors), tolerance, rise, contrast, shadow)
     else:
         backdrop = estimate_backdrop(image, witnesses=key)
         mask = _surface_key(image, backdrop, tolerance, rise, contrast, shadow)
@@ -201,7 +204,7 @@ def chroma_key(
     note(screen=screen, excess=float(excess[0]), border_share=backdrop.border_share)
     mask = np.empty(image.shape[:2], np.float32)
     primary = 1 if screen == "green" else 2
-    quiet, _ = _quiet(image, backdrop.noise)
+    quiet = _quiet(image, backdrop.noise)
     _kernels.color_difference_key(quiet, primary, excess.astype(np.float32), black, white, mask, threads())
     return np.maximum(mask, np.clip((_least(quiet, backdrop) - np.float32(black)) / np.float32(white - black), 0, 1))
 
@@ -218,13 +221,51 @@ def _surface_key(
     image: Floats, backdrop: Backdrop, tolerance: float, softness: float, contrast: float, shadow: float
 ) -> Floats:
     """Return the mask of what differs from the backdrop, 0..1."""
-    quiet, noise = _quiet(image, backdrop.noise)
-    reach = float(np.hypot(tolerance, 2 * noise))
-    distance = _backdrop_distance(quiet, backdrop, 0.0)
-    if shadow > 0:
-        shaded = _shadow(distance, _backdrop_distance(quiet, backdrop, 1.0), reach)
-        distance -= shaded * (distance - _backdrop_distance(quiet, backdrop, shadow))
-    return ramp(distance, reach, softness, contrast)
+    reach = float(np.hypot(tolerance, 2 * min(backdrop.noise, QUIET)))
+    if shadow == 0 and backdrop.second is None:
+        return _mask(_quiet(image, backdrop.noise), backdrop.coefficients[None], reach, softness, contrast, 0.0)
+    lit, shaded, far, off = _distances(image, backdrop, shadow)
+    upper, weight, allowed = _enlarged(_shadow(far, off, reach), lit.shape)
+    rise = softness if contrast == 0 else 0.0
+    _kernels.shadowed(lit, shaded, allowed, upper, weight, reach, rise, threads())
+    return lit if contrast == 0 else ramp(lit, reach, softness, contrast)
+
+
+def _mask(image: Floats, targets: Floats, tolerance: float, softness: float, contrast: float, shadow: float) -> Floats:
+    """Return the mask of what differs from the nearest of ``targets`` (T, 3, 6), or from its shadows, 0..1."""
+    if contrast > 0:
+        return ramp(_distance(image, targets, shadow), tolerance, softness, contrast)
+    mask, surfaces = np.empty(image.shape[:2], np.float32), np.ascontiguousarray(targets, np.float32)
+    _kernels.luv_key(image, surfaces, tolerance, softness, shadow, mask, threads())
+    return mask
+
+
+def _distances(image: Floats, backdrop: Backdrop, shadow: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the distances from the backdrop as it is lit and up to ``shadow`` darker, (M, N), both dE*uv.
+
+    And, on a reduced copy, the first one and that from the backdrop in any darkness.
+    """
+    rows, cols = image.shape[:2]
+    size = tuple(max(1, round(side * min(1.0, SHADOW_SIDE / max(rows, cols)))) for side in (rows, cols))
+    if backdrop.second is not None:
+        quiet = _quiet(image, backdrop.noise)
+        lit, shaded, hue = (_backdrop_distance(quiet, backdrop, share) for share in (0.0, shadow, 1.0))
+        return lit, shaded, _reduced(lit, size), _reduced(hue, size)
+    surface = np.ascontiguousarray(backdrop.coefficients, np.float32)
+    lit, shaded = np.empty((rows, cols), np.float32), np.empty((rows, cols), np.float32)
+    far, off = np.empty((size[0], cols), np.float32), np.empty((size[0], cols), np.float32)
+    step = size[0] if backdrop.noise <= QUIET else max(1, STRIP * size[0] // rows)
+    for start in range(0, size[0], step):
+        stop = min(start + step, size[0])
+        first = start * rows // size[0]
+        part = _quiet(image, backdrop.noise, first, -(-stop * rows // size[0]))
+        _kernels.luv_shades(part, first, start, stop, surface, shadow, lit, shaded, far, off, threads())
+    return lit, shaded, _reduced(far, size), _reduced(off, size)
+
+
+def _reduced(distance: Floats, size: tuple[int, ...]) -> Floats:
+    small: Floats = cv2.resize(distance, size[::-1], interpolation=cv2.INTER_AREA)
+    return small
 
 
 def _trust(backdrop: Backdrop, plain: float) -> float:
@@ -265,14 +306,11 @@ def _backdrop_distance(image: Floats, backdrop: Backdrop, shadow: float) -> Floa
     return distance
 
 
-def _shadow(distance: Floats, hue: Floats, reach: float) -> Floats:
-    """Return how far each pixel may be backdrop in shadow, 0..1.
+def _shadow(far: Floats, off: Floats, reach: float) -> Floats:
+    """Return how far each pixel of the reduced copy may be backdrop in shadow, 0..1.
 
-    ``distance``: from the backdrop as it is lit; ``hue``: from the backdrop in any darkness.
+    ``far``: distance from the backdrop as it is lit; ``off``: from the backdrop in any darkness.
     """
-    scale = min(1.0, SHADOW_SIDE / max(distance.shape))
-    rows, cols = (max(1, round(side * scale)) for side in distance.shape)
-    far, off = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (distance, hue))
     smooth = cv2.GaussianBlur(far, (0, 0), 1)
     slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 0, 1), cv2.Sobel(smooth, cv2.CV_32F, 1, 0)) / 8
     soft = ((slope < SHADOW_STEP) & (off < reach)).astype(np.uint8)
@@ -282,13 +320,26 @@ def _shadow(distance: Floats, hue: Floats, reach: float) -> Floats:
     lit[label[far < 0.7 * reach]] = True
     lit[0] = False
     open_to = cv2.dilate(lit[label].astype(np.uint8), np.ones((5, 5), np.uint8)) & soft
-    around = max(1, round(SHADOW_NEAR * float(np.hypot(rows, cols))))
+    around = max(1, round(SHADOW_NEAR * float(np.hypot(*far.shape))))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
     greatest = cv2.dilate(cv2.blur(far, (3, 3)), disk) / np.maximum(far, 1)
     faint = np.clip(greatest - 2, 0, 1)
-    allowed = cv2.resize(np.maximum(faint, open_to.astype(np.float32)), distance.shape[::-1])
-    blurred: Floats = cv2.GaussianBlur(allowed, (0, 0), 1)
-    return blurred
+    return np.maximum(faint, open_to.astype(np.float32))
+
+
+def _enlarged(small: Floats, shape: tuple[int, ...]) -> tuple[NDArray[np.int32], Floats, Floats]:
+    """Return the rows of a map enlarged to the width of a picture, and how each of the picture's rows mixes them.
+
+    (M,) the first of these rows, (M, K) weights of it and the next ones, and the rows, (R, N): as all of it, enlarged
+    bilinearly and blurred by a pixel, would be.
+    """
+    rows, cols = len(small), shape[1]
+    wide = cv2.GaussianBlur(cv2.resize(small, (cols, rows)), (BLURRED, 1), 1, sigmaY=1)
+    share = cv2.GaussianBlur(cv2.resize(np.eye(rows, dtype=np.float32), (rows, shape[0])), (1, BLURRED), 1, sigmaY=1)
+    share = share.reshape(shape[0], rows)
+    taps = int((share > 0).sum(1).max())
+    upper = np.minimum((share > 0).argmax(1), rows - taps).astype(np.int32)
+    return upper, np.take_along_axis(share, upper[:, None] + np.arange(taps), 1), wide.reshape(rows, cols)
 
 
 def _flat_surfaces(colors: tuple[str, ...]) -> Floats:
@@ -298,12 +349,15 @@ def _flat_surfaces(colors: tuple[str, ...]) -> Floats:
     return surfaces
 
 
-def _quiet(image: Floats, noise: float) -> tuple[Floats, float]:
-    """Return the picture smoothed just as far as brings its noise down to 3 dE*uv, and the noise left."""
+def _quiet(image: Floats, noise: float, first: int = 0, stop: int | None = None) -> Floats:
+    """Return rows of the picture, smoothed just as far as brings its noise down to 3 dE*uv."""
+    stop = len(image) if stop is None else stop
     if noise <= QUIET:
-        return image, noise
-    sigma = noise / QUIET / (2 * np.sqrt(np.pi))  # a Gaussian divides the noise of single pixels by 2 sqrt(pi) sigma
-    return cv2.GaussianBlur(image, (0, 0), max(sigma, 0.5)), QUIET
+        return image[first:stop]
+    sigma = max(noise / QUIET / (2 * np.sqrt(np.pi)), 0.5)  # a Gaussian divides the noise of pixels by 2 sqrt(pi) sigma
+    low = max(0, first - math.ceil(4 * sigma))  # where OpenCV's Gaussian ends
+    smooth: Floats = cv2.GaussianBlur(image[low : stop + math.ceil(4 * sigma)], (0, 0), sigma)
+    return smooth[first - low : stop - low]
 
 
 def _connected(mask: Floats) -> Floats:
