@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import cv2
@@ -169,7 +171,8 @@ class Pipeline:
             Seconds after which the run ends before its next step, or inside a network (:mod:`bgkit.deadline`).
         keep : names of layers, optional
             The layers that you need. Every other layer is freed as soon as no later step and no check reads it, which
-            saves a third of the memory of a large picture. By default all are kept.
+            saves a third of the memory of a large picture. A changed image that is not among them makes room for the
+            picture as it came, once the checks look at that. By default all are kept.
         trail : list of (step, layers), optional
             What each step of an earlier run on the same picture gave. The first steps are not run again as long as they
             are the same as then; afterwards the list holds the steps of this run. Not together with ``keep``.
@@ -231,8 +234,9 @@ class Pipeline:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
             if near and index == near.start:
-                window, around = _window(layers), layers
-                layers = layers if window is None else layers.within(window)
+                window = _window(layers)
+                if window is not None:
+                    layers, around = layers.within(window), layers
             if coarse and index == coarse.start:
                 whole, layers = layers, layers.reduced(COARSE)
             if leave_last and index == len(steps) - 1:
@@ -247,7 +251,9 @@ class Pipeline:
             if keep is not None and picture is not None and step.stage.gives == "image" and picture.dtype != np.uint8:
                 picture = cv2.convertScaleAbs(picture, alpha=255)  # for the findings, a quarter of the memory
             if whole is not None and index == coarse.stop - 1:
-                layers = layers if layers.image.shape == whole.image.shape else layers.enlarged_to(whole)
+                if layers.image.shape != whole.image.shape:
+                    layers = layers.enlarged_to(whole)
+                    _give_back()
                 whole = None
             if window is not None and around is not None and index == near.stop - 1:
                 if _is_cut(layers, window, around):
@@ -268,8 +274,12 @@ class Pipeline:
         layers = _with_alpha(layers)
         if picture is not None:
             if picture.dtype == np.uint8:
+                held = {each.name: getattr(layers, each.name) for each in fields(layers)}
+                if keep is not None and "image" not in keep:
+                    del layers, held["image"]  # before the other one takes memory
                 picture = picture / np.float32(255)
                 picture.flags.writeable = False
+                layers = Layers(**{"image": picture, **held})
             found = findings.measure(self.checks, picture, layers)
             layers = replace(layers, facts={**layers.facts, "findings": found})
         return layers
@@ -521,6 +531,13 @@ def _is_cut(layers: Layers, window: tuple[slice, slice], around: Layers) -> bool
         or (side.stop < around.image.shape[axis] and bool((array[-1] > CUT).any()))
         for side, axis, array in edges
     )
+
+
+def _give_back() -> None:
+    """Give memory that was freed back to the system: glibc would keep some 60 MB of a copy's layers for later ones."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _without_unread(layers: Layers, steps: Sequence[Step], kept: set[str]) -> Layers:

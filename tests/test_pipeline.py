@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import bgkit
-from bgkit import stages
+from bgkit import findings, stages
 from bgkit.errors import BgkitError, LayerError, ParamError, PipelineError
 from bgkit.layers import Layers
 from bgkit.pipeline import MERGES, Pipeline, Step
@@ -453,3 +453,25 @@ def test_a_picture_that_is_changed_is_let_go_as_it_was():
     assert gone[1:] == [True] * (len(gone) - 1)
     whole = load_pipeline("product").run(picture)
     assert repr(made.facts["findings"]) == repr(whole.facts["findings"])
+
+
+@pytest.mark.parametrize("keep", [["result"], ["result", "image"]])
+def test_a_changed_image_makes_room_for_the_picture_as_it_came(monkeypatch, keep):
+    """When the checks look at the picture as it came, the evened one is gone, unless it is to be kept."""
+    picture = np.full((40, 50, 3), 230, np.uint8)
+    picture[10:30, 15:35] = 51
+    changed, there = [], []
+    measure = findings.measure
+
+    def measuring(*given):
+        there.append(changed[-1]() is not None)
+        return measure(*given)
+
+    monkeypatch.setattr(findings, "measure", measuring)
+    made = load_pipeline("product").run(
+        Layers.of(picture), keep=keep, on_step=lambda step, layers, seconds: changed.append(weakref.ref(layers.image))
+    )
+    assert there == ["image" in keep]
+    whole = load_pipeline("product").run(picture)
+    expected = whole.image if "image" in keep else picture / np.float32(255)
+    np.testing.assert_array_equal(made.image, expected)

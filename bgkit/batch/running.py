@@ -92,8 +92,9 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
                 size, facts = layers.image.shape[:2], layers.facts
                 took("read", time.perf_counter() - started)
                 _check_deadline("read")
-                keep = None if work.examine is not None or work.layer == STRIP else (work.layer,)
-                rows = keep == ("result",) and trail is None and work.steps_folder is None
+                wanted = (work.layer, *(("image",) if work.before else ()))
+                keep = None if work.examine is not None or work.layer == STRIP else wanted
+                rows = work.layer == "result" and keep is not None and trail is None and work.steps_folder is None
                 held = [layers]
                 del layers  # a chain that changes the picture lets go of it as it was
                 layers = work.pipeline.run(held.pop(), on_step=after, keep=keep, trail=trail, leave_last=rows)

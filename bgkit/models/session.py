@@ -237,6 +237,7 @@ class Network:
 
         options = onnxruntime.RunOptions()
         options.log_severity_level = 4  # what goes wrong is raised, too; the terminal is not ONNX Runtime's
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")  # some 60 MB, kept for nothing
         with stopping(lambda: setattr(options, "terminate", True)):
             try:
                 found: list[Array] = self._session.run(self.outputs, named, options)

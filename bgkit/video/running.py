@@ -138,7 +138,7 @@ class Run:
 
     def _run(self, layers: Layers) -> Layers:
         work = self.work
-        chain, wanted = work.pipeline, (work.layer, "alpha")
+        chain, wanted = work.pipeline, (work.layer, "alpha", "image")
         plan = chain.plan(layers.given() if self.scene is None else (*layers.given(), "plate"))
         takes = {name for step in plan for name in (*step.stage.needs, *step.stage.uses)}
         brought: dict[str, Any] = {"plate": self.scene} if "plate" in takes else {}
