@@ -116,3 +116,27 @@ def test_functions_are_applied_where_asked():
     where[100:200, 2:5] = where[650, ::2] = True
     np.testing.assert_array_equal(apply_functions(image, grid, where), apply_functions(image, grid)[where])
     assert len(apply_functions(image, grid, where & False)) == 0
+
+
+@pytest.mark.parametrize("matte", [closed_form_matting, plate_matting])
+@pytest.mark.parametrize("trimap", ["wide", "scattered"])
+@pytest.mark.parametrize("content", ["shot", "noise", "another plate"])
+def test_the_bound_holds_and_is_noted(matte, trimap, content, shot, reduced):
+    """However the unknown lies, and whatever it shows, about as many pixels as the bound are solved, and it is noted."""
+    image, tri, _ = shot
+    rng = np.random.default_rng(0)
+    if trimap == "wide":
+        tri = np.full_like(tri, 128)
+        tri[:3], tri[70:80, 90:110] = 0, 255
+    else:
+        tri = np.where(rng.random(tri.shape) < 0.5, 128, np.where(tri == 128, 0, tri)).astype(np.uint8)
+    if content == "noise":
+        image = rng.random(image.shape, np.float32)
+    plate = {"plate": rng.random(image.shape, np.float32)} if content == "another plate" else {}
+    if matte is closed_form_matting:
+        plate = {}
+    with collect_notes() as facts:
+        alpha = matte(image, tri, **plate)
+    assert facts["reduced"] > 1
+    assert facts["unknown"] <= closed_form.SCATTERED * closed_form.MOST
+    assert np.array_equal(alpha[tri != 128], (tri[tri != 128] == 255).astype(np.float32))

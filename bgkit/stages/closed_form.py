@@ -37,6 +37,7 @@ from bgkit.stage import note, stage
 from bgkit.threads import threads
 
 MOST = 250_000  # unknown pixels that are solved at the picture's own size
+SCATTERED = 1.25  # times as many may be left unknown in a copy
 WHOLE = 3_000_000  # pixels up to which a plate is matched at the size at which the key has matched it
 WINDOW, SLOPE = (3, 3), 1e-5  # px of the reduced copy, and epsilon of the functions that carry its alpha back
 UNEXPLAINED = 0.03  # rms difference of an estimated background from the true one at which it is hardly believed
@@ -246,12 +247,13 @@ def _coarse_to_fine(
     factor = math.ceil(math.sqrt(np.count_nonzero(unknown) / MOST))
     if factor == 1:
         return matte(image, trimap, guides)
-    rows, cols = (max(1, round(side / factor)) for side in trimap.shape)
+    coarse = _reduced(trimap, factor)
+    left = np.count_nonzero(coarse == UNKNOWN)
+    if left > SCATTERED * MOST:  # where known and unknown alternate, the copy is unknown everywhere
+        factor = math.ceil(factor * math.sqrt(left / MOST))
+        coarse = _reduced(trimap, factor)
+    rows, cols = coarse.shape
     small, *others = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (image, *guides))
-    coarse = np.full((rows, cols), UNKNOWN, np.uint8)
-    for known in (BACKGROUND, FOREGROUND):
-        share = cv2.resize(255 * (trimap == known).view(np.uint8), (cols, rows), interpolation=cv2.INTER_AREA)
-        coarse[share >= max(1, share.max())] = known  # 255, but where a thin piece covers no pixel
     alpha = (coarse == FOREGROUND).astype(np.float32)
     alpha[coarse == UNKNOWN] = matte(small, coarse, tuple(others))
     note(reduced=factor)
@@ -260,6 +262,16 @@ def _coarse_to_fine(
     grid[..., 3] = alpha
     grid[around] = _fit_functions(small, alpha, around)
     return apply_functions(image, cv2.blur(grid, WINDOW), unknown)
+
+
+def _reduced(trimap: Array, factor: int) -> Array:
+    """Return a smaller trimap that is known where all of a pixel is, and where a thin piece would else be lost."""
+    rows, cols = (max(1, round(side / factor)) for side in trimap.shape)
+    coarse = np.full((rows, cols), UNKNOWN, np.uint8)
+    for known in (BACKGROUND, FOREGROUND):
+        share = cv2.resize(255 * (trimap == known).view(np.uint8), (cols, rows), interpolation=cv2.INTER_AREA)
+        coarse[share >= max(1, share.max())] = known  # 255, but where a thin piece covers no pixel
+    return coarse
 
 
 def _calmed(image: Array) -> Array:
