@@ -122,7 +122,7 @@ def test_functions_are_applied_where_asked():
 @pytest.mark.parametrize("trimap", ["wide", "scattered"])
 @pytest.mark.parametrize("content", ["shot", "noise", "another plate"])
 def test_the_bound_holds_and_is_noted(matte, trimap, content, shot, reduced):
-    """However the unknown lies, and whatever it shows, about as many pixels as the bound are solved, and it is noted."""
+    """However the unknown lies, and whatever it shows, about as many pixels as the bound are solved; it is noted."""
     image, tri, _ = shot
     rng = np.random.default_rng(0)
     if trimap == "wide":
