@@ -45,6 +45,7 @@ RESTLESS = 4.0  # dE*uv of noise, from which on a backdrop is none; up to 1 less
 PLAIN = 2.5  # dE*uv of noise; a busier backdrop says nothing of missing parts
 UNLIKELY = 0.05  # of a color key to be right: then what looks like a plain backdrop is none
 BAND = 64  # rows at a time, so that what is made of them stays in the cache
+DIM = 0.07  # of excess of a green or blue screen's color, in its middle, up to which it says little of opacity
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
@@ -304,6 +305,12 @@ def _doubt(picture: Array, layers: Layers) -> float | None:
     return 200 * sum(float(np.minimum(band, 1 - band).sum(dtype=np.float64)) for band in bands) / max(total, 1.0)
 
 
+def _dim_doubt(picture: Array, layers: Layers) -> float | None:
+    """Return the doubt before a dim screen: the slightest share of a bright subject hides its color."""
+    facts = layers.facts.get("chroma_key")
+    return _doubt(picture, layers) if facts is not None and facts["excess"] <= DIM else None
+
+
 def _disagreement(picture: Array, layers: Layers) -> float | None:
     """Return the largest disagreement of two masks that met by ``merge``."""
     seen = [facts["disagreement"] for facts in layers.facts.values() if "disagreement" in facts]
@@ -388,6 +395,8 @@ FINDINGS: Mapping[str, Finding] = {
         Finding("doubt", "at most", Range(0, 200,
                 "%"), "how far alpha is from 0 and 1, added up, in percent of the subject",
                 "look at the edge", _doubt),
+        Finding("dim", "at most", Range(0, 200, "%"), "doubt, before a green or blue screen that is dim",
+                "look at the hair: gaps may be filled; put more light on the screen", _dim_doubt),
         Finding("backdrop", "at least", _PERCENT, "share of the picture's border that shows an even backdrop",
                 "widen the backdrop or the shot, or take a pipeline with a network", _ground_share),
         Finding("unevenness", "at most", Range(0, 100,

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgkit._ext import key as kernels
+from bgkit import load_pipeline
 from bgkit.backdrop import estimate_backdrop, estimate_plate, surface
 from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
 from bgkit.errors import ParamError
@@ -507,3 +508,16 @@ def test_bright_green_before_a_dim_screen_stays():
     mask = chroma_key(picture)
     assert mask[35:85, 55:105].min() > 0.4
     assert mask[:20].max() == 0
+
+
+@pytest.mark.parametrize("light, flagged", [(1.0, False), (0.15, True)])
+def test_hair_before_a_dim_screen_is_flagged(light, flagged):
+    """Little of a bright subject hides a dim screen's color, so gaps are filled: the finding says so, of a dim one."""
+    rng = np.random.default_rng(3)
+    hair = np.clip(cv2.GaussianBlur(rng.random((240, 320), np.float32), (0, 0), 1) * 6 - 2.7, 0, 1)
+    row, col = np.mgrid[:240, :320]
+    away = np.hypot(row - 120, col - 160)
+    alpha = np.where(away < 40, 1, np.where(away < 80, hair, 0)).astype(np.float32)[..., None]
+    picture = alpha * np.float32([0.9, 0.4, 0.5]) + (1 - alpha) * light * np.float32([0.1, 0.55, 0.2])
+    found = load_pipeline("green-screen").run(picture).facts["findings"]
+    assert ("dim" in found and found["dim"]["flagged"]) == flagged

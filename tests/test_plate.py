@@ -534,6 +534,21 @@ def test_two_tones_of_a_drawn_plate_are_no_terraces(apart):
     assert mask[alpha == 0].max() == 0
 
 
+@pytest.mark.parametrize("gain", [1.0, 0.8])
+def test_a_drawn_subject_in_a_tone_of_the_wall_is_whole(gain):
+    """Where the plate is copied exactly, a difference of four levels is no noise; a soft shadow is still none of it."""
+    row, col = np.mgrid[:240, :320]
+    plate = np.repeat(120 + 6 * (col // 40 % 2)[..., None], 3, 2).astype(np.float32)
+    inside = np.hypot(row - 110, col - 160) < 60
+    image = plate.copy()
+    image[inside] = 130
+    image *= 1 - 0.1 * np.exp(-(((row - 200) / 14) ** 2) - ((col - 160) / 50) ** 2)[..., None] * ~inside[..., None]
+    image = np.rint(gain * image)
+    mask = clean_plate(np.float32(image / 255), np.float32(plate / 255))
+    assert mask[inside].min() == 1
+    assert mask[~inside].mean() < 0.01
+
+
 @pytest.mark.parametrize("stops, flagged", [(0.5, False), (1.0, False), (2.5, True)])
 def test_an_overexposed_plate_is_flagged(stops, flagged):
     """Where the plate is white by overexposure, it cannot explain the picture: the finding says so."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bgkit.color import dot
 
-__all__ = ["noise_of", "outlined"]
+__all__ = ["drawn", "noise_of", "outlined"]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -42,6 +42,7 @@ FREE = 0.2  # of a piece's contour that borders on backdrop, away from what was 
 AWAY = 8  # px from it: its own blur and its shadow reach less far
 FRAMED = 0.5  # of the picture's border: what takes more of it is the ground
 FOUND = 0.5  # mask from which something was found
+ROUNDING = 1.7 / 255  # code: rounding of picture and plate explains no more
 
 
 def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
@@ -72,6 +73,35 @@ def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
     if factor == 1:
         return things
     return cv2.resize(things.view(np.uint8), mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def drawn(image: Floats, plate: Floats, step: float) -> Bools:
+    """Return the things in a drawing of which the plate is an exact copy, however little they differ from it.
+
+    Parameters
+    ----------
+    image, plate : float32 array of shape (M, N, 3)
+        The drawing and its empty scene, sRGB, 0..1, without noise or JPEG.
+    step : float
+        Least difference at the contour, dE*uv.
+
+    Returns
+    -------
+    bool array of shape (M, N)
+        What differs, but for what is reached from the empty scene without a step, as a soft shadow is.
+    """
+    difference = image - plate
+    luv = cv2.cvtColor(image, cv2.COLOR_RGB2Luv) - cv2.cvtColor(plate, cv2.COLOR_RGB2Luv)
+    differs = (np.abs(difference).max(-1) > ROUNDING) & (dot(luv, luv) > step**2)
+    edge = np.zeros(differs.shape, bool)
+    for axis in (0, 1):
+        steep = np.abs(np.diff(difference, axis=axis)).max(-1) > ROUNDING
+        edge |= np.pad(steep, [(0, 1 - axis), (0, axis)]) | np.pad(steep, [(1 - axis, 0), (axis, 0)])
+    count, label = cv2.connectedComponents((~edge).view(np.uint8), connectivity=4)
+    empty = np.zeros(count, bool)
+    empty[label[~differs]] = True
+    empty[0] = False
+    return differs & ~empty[label]
 
 
 def _things(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:

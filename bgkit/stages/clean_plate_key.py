@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
-from bgkit.backdrop.outlined import noise_of, outlined
+from bgkit.backdrop.outlined import drawn, noise_of, outlined
 from bgkit.backdrop.plate import border_share, match_plate, plate_explains
 from bgkit.backdrop.sampling import opacity
 from bgkit.color import dot
@@ -31,6 +31,7 @@ LARGEST = 1600  # px, diagonal of the picture that is worked on
 SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.1  # dE*uv of noise, up to which a picture is drawn rather than photographed: there is nothing to smooth
 SAME = 0.9 / 255  # code: rounding explains it
+EXACT = 4.0  # times smaller a difference across a contour tells of a thing where the plate is an exact copy
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
 HARD = 0.8  # share of a gray thing's contour to the backdrop that is steeper than a shadow's
@@ -77,6 +78,9 @@ def clean_plate(
     A piece of less than 0.5 % of the picture, apart from all else, has to differ by twice the tolerance somewhere: JPEG
     rounds the colors of its blocks, and a block of bare wall may differ by more than the tolerance from the plate's.
 
+    A drawing of which the plate is an exact copy needs no tolerance: what is apart from the plate by a step is subject,
+    down to a quarter of ``contour``.
+
     Nothing is filled: backdrop that the subject encloses is backdrop, and a part of the subject in the plate's very
     color is a hole. A plate that explains much less of the border than a smooth surface does is taken for one of
     another scene. The surface then takes its place, and ``facts`` have ``fits`` False.
@@ -99,12 +103,16 @@ def clean_plate(
     note(gain=match.gain, shift=match.shift, farthest=match.farthest, flow=match.flow)
     note(unexplained=match.unexplained, fits=match.fits)
     # A plate of few even colors may be a JPEG's terraces, but not where the picture shows the very same: it is drawn.
-    drawn = border_share(np.abs(image - match.plate).max(-1) < SAME) > 0.5
-    step = np.hypot(quantization(image), max(match.gain) * quantization(plate, empty=not drawn))
+    copied = border_share(np.abs(image - match.plate).max(-1) < SAME) > 0.5
+    step = np.hypot(quantization(image), max(match.gain) * quantization(plate, empty=not copied))
     # What lay beyond the plate's frame differs from nothing: it would pass for subject, whose size all lengths follow.
     behind = match.plate if match.seen.all() else np.where(match.seen[..., None], match.plate, image)
     hidden = 1 - float(match.seen.mean())
-    mask = _key(image, behind, tolerance, shadow, match.misplaced, float(step), contour, hidden=hidden)
+    exact = copied and step < SAME
+    outline = 0.0 if exact else contour
+    mask = _key(image, behind, tolerance, shadow, match.misplaced, float(step), outline, hidden=hidden)
+    if exact and contour > 0:
+        mask[drawn(image, behind, contour / EXACT)] = 1
     explained = plate_explains(image, match.plate, match.misplaced) & match.seen
     note(kept=border_share(explained & (mask >= 0.5)))
     return mask if match.seen.all() else _beyond(mask, match.seen)
