@@ -31,6 +31,7 @@ LARGEST = 1600  # px, diagonal of the picture that is worked on
 SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.1  # dE*uv of noise, up to which a picture is drawn rather than photographed: there is nothing to smooth
 SAME = 0.9 / 255  # code: rounding explains it
+NOISE, SHOT = (1.2 / 255, 3 / 255), 0.03  # code, a step to the next pixel; share of such: photographs have 0.1 to 0.3
 EXACT = 4.0  # times smaller a difference across a contour tells of a thing where the plate is an exact copy
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
@@ -108,7 +109,7 @@ def clean_plate(
     # What lay beyond the plate's frame differs from nothing: it would pass for subject, whose size all lengths follow.
     behind = match.plate if match.seen.all() else np.where(match.seen[..., None], match.plate, image)
     hidden = 1 - float(match.seen.mean())
-    exact = copied and step < SAME
+    exact = copied and step < SAME and not _noisy(image - match.plate)  # a burnt wall is a copy of its plate, too
     outline = 0.0 if exact else contour
     mask = _key(image, behind, tolerance, shadow, match.misplaced, float(step), outline, hidden=hidden)
     if exact and contour > 0:
@@ -228,6 +229,12 @@ def differences(
         _outlined(gray, (whole <= reach) | shaded, dot(difference, behind) / np.sqrt(square)), whole, unshaded
     )
     return np.where(shaded, unshaded, whole), unshaded, reach
+
+
+def _noisy(difference: Floats) -> bool:
+    """Return whether the difference from the plate changes from pixel to pixel as noise does, by a level or two."""
+    step = np.abs(np.diff(difference, axis=1)).max(-1, initial=0)
+    return bool(np.count_nonzero((step > NOISE[0]) & (step < NOISE[1])) > SHOT * step.size)
 
 
 def _specks(difference: Floats, reach: float) -> Bools:
