@@ -9,8 +9,8 @@ import references
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bgkit._ext import key as kernels
 from bgkit import load_pipeline
+from bgkit._ext import key as kernels
 from bgkit.backdrop import estimate_backdrop, estimate_plate, surface
 from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
 from bgkit.errors import ParamError
