@@ -14,8 +14,7 @@ enum { RUN = 128 }; /* pixels at a time, so that what is between stays in the fi
 /* exp(-t) for t >= 0, within 3e-7: 2^-whole by its bits, the rest by a polynomial (Taylor, 2^-f for f in 0..1). */
 static inline float falling(float t)
 {
-    float turns = t * 1.44269504f;
-    turns = turns < 120.0f ? turns : 120.0f;
+    const float turns = t * 1.44269504f;
     const int32_t whole = (int32_t)turns;
     const float f = ((float)whole - turns) * 0.69314718f; /* -ln 2 .. 0 */
     float curve = 1.0f / 5040;
@@ -26,62 +25,54 @@ static inline float falling(float t)
     curve = curve * f + 0.5f;
     curve = curve * f + 1.0f;
     curve = curve * f + 1.0f;
-    const int32_t bits = (127 - whole) << 23;
+    const int32_t bits = (127 - (whole < 127 ? whole : 127)) << 23;
     float scale;
     memcpy(&scale, &bits, 4);
     return curve * scale;
 }
 
-/* Between two rows of a grid of (r, g, b), `down` 0..1 from the first to the second, one color for each pixel: `left` is
-   the column of the grid before the pixel, `right` 0..1 from there to the next. `blend`: a row of the grid. */
-MULTIVERSION(void, spread_row,
-             (const float *above, const float *below, float down, ptrdiff_t grid_cols, const int32_t *left,
-              const float *right, ptrdiff_t cols, float *restrict blend, float *restrict out),
-             (above, below, down, grid_cols, left, right, cols, blend, out))
-{
-    for (ptrdiff_t i = 0; i < 3 * grid_cols; i++)
-        blend[i] = above[i] + down * (below[i] - above[i]);
-    for (ptrdiff_t i = 0; i < cols; i++) {
-        const float *a = blend + 3 * left[i], *b = left[i] + 1 < grid_cols ? a + 3 : a;
-        for (int channel = 0; channel < 3; channel++)
-            out[3 * i + channel] = a[channel] + right[i] * (b[channel] - a[channel]);
-    }
-}
-
-/* Linear light times slope^2.4 on sRGB-encoded values: slope (x + 0.055) - 0.055, and a line through 0 where value or
+/* Linear light times slope^2.4, the slope `down` (0..1) on the way from that `above` to that `below`, on sRGB-encoded values: slope (x + 0.055) - 0.055, and a line through 0 where value or
    result lies below the toe, which is within 0.006 of the truth down to a fourth of the light.
    What comes above `knee` runs softly against 1, slope 1 at the knee, all channels by one factor. */
 MULTIVERSION(void, relight_row,
-             (const float *rgb, ptrdiff_t cols, const float *slope, float knee, float *restrict out),
-             (rgb, cols, slope, knee, out))
+             (const float *rgb, ptrdiff_t cols, const float *above, const float *below, float down, float knee,
+              float *restrict out),
+             (rgb, cols, above, below, down, knee, out))
 {
     const float toe = 0.04045f, per_toe = 1.0f / 0.04045f, room = 1.0f - knee, per_room = room > 0 ? 1.0f / room : 0.0f;
-    float factor[RUN];
+    float factor[3 * RUN];
     for (ptrdiff_t start = 0; start < cols; start += RUN) {
         const ptrdiff_t length = cols - start < RUN ? cols - start : RUN;
-        const float *x = rgb + 3 * start, *a = slope + 3 * start;
-        float *made = out + 3 * start, highest = 0;
+        const float *x = rgb + 3 * start, *upper = above + 3 * start, *lower = below + 3 * start;
+        float *made = out + 3 * start;
+        int bright = 0, dark = 0; /* or-ed, for an extreme value would be looked for one by one */
         for (ptrdiff_t i = 0; i < 3 * length; i++) {
-            const float offset = 0.055f * (a[i] - 1.0f), curve = a[i] * x[i] + offset;
-            const float line = a[i] < 1.0f ? toe * a[i] / (toe - offset) : a[i] + offset * per_toe;
-            const float higher = a[i] < 1.0f ? curve : x[i];
-            made[i] = higher > toe ? curve : line * x[i];
+            const float a = upper[i] + down * (lower[i] - upper[i]), curve = a * x[i] + 0.055f * (a - 1.0f);
+            made[i] = curve;
+            bright |= curve > knee;
+            dark |= (curve <= toe) | (x[i] <= toe);
         }
-        for (ptrdiff_t i = 0; i < 3 * length; i++)
-            highest = made[i] > highest ? made[i] : highest;
-        if (!(highest > knee))
+        const ptrdiff_t again = dark ? 3 * length : 0;
+        for (ptrdiff_t i = 0; i < again; i++) {
+            const float a = upper[i] + down * (lower[i] - upper[i]), offset = 0.055f * (a - 1.0f);
+            const float line = a < 1.0f ? toe * a / (toe - offset) : a + offset * per_toe;
+            made[i] = (a < 1.0f ? made[i] : x[i]) > toe ? made[i] : line * x[i];
+        }
+        if (!bright)
             continue;
         for (ptrdiff_t i = 0; i < length; i++) {
-            float peak = made[3 * i] > made[3 * i + 1] ? made[3 * i] : made[3 * i + 1];
-            peak = peak > made[3 * i + 2] ? peak : made[3 * i + 2];
-            const float over = peak - knee, bent = knee + room * (1.0f - falling((over > 0 ? over : 0) * per_room));
-            factor[i] = over > 0 ? bent / peak : 1.0f;
+            const float red = made[3 * i], green = made[3 * i + 1], blue = made[3 * i + 2];
+            float peak = red > green ? red : green;
+            peak = peak > blue ? peak : blue;
+            peak = peak > knee ? peak : knee; /* which is bent to itself */
+            const float share = (knee + room * (1.0f - falling((peak - knee) * per_room))) / peak;
+            for (int channel = 0; channel < 3; channel++)
+                factor[3 * i + channel] = share;
         }
-        for (ptrdiff_t i = 0; i < length; i++)
-            for (int channel = 0; channel < 3; channel++) {
-                const float value = made[3 * i + channel] * factor[i];
-                made[3 * i + channel] = value < 1.0f ? value : 1.0f;
-            }
+        for (ptrdiff_t i = 0; i < 3 * length; i++) {
+            const float value = made[i] * factor[i];
+            made[i] = value < 1.0f ? value : 1.0f;
+        }
     }
 }
 
@@ -111,17 +102,21 @@ MULTIVERSION(void, over_row,
               ptrdiff_t cols, float *restrict out),
              (subject, alpha, behind, step, shade, cols, out))
 {
-    float ground[3 * RUN];
+    float ground[3 * RUN], opaque[3 * RUN], clear[3 * RUN]; /* of each channel, so that the last loop has no steps */
     for (int k = 0; step == 0 && k < 3 * RUN; k++)
         ground[k] = behind[k % 3];
     for (ptrdiff_t start = 0; start < cols; start += RUN) {
         const ptrdiff_t length = cols - start < RUN ? cols - start : RUN;
         const float *color = subject + 3 * start, *back = step ? behind + 3 * start : ground;
         for (ptrdiff_t i = 0; i < length; i++) {
-            const float opaque = alpha[start + i], clear = (1.0f - opaque) * (shade ? shade[start + i] : 1.0f);
-            for (int channel = 0; channel < 3; channel++)
-                out[3 * (start + i) + channel] = color[3 * i + channel] * opaque + back[3 * i + channel] * clear;
+            const float share = alpha[start + i], rest = (1.0f - share) * (shade ? shade[start + i] : 1.0f);
+            for (int channel = 0; channel < 3; channel++) {
+                opaque[3 * i + channel] = share;
+                clear[3 * i + channel] = rest;
+            }
         }
+        for (ptrdiff_t i = 0; i < 3 * length; i++)
+            out[3 * start + i] = color[i] * opaque[i] + back[i] * clear[i];
     }
 }
 

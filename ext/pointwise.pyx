@@ -1,12 +1,11 @@
 """Stages that treat each pixel by itself, in one pass. The arithmetic is in pointwise.h."""
 
-from cython.parallel cimport prange, threadid
+from cython.parallel cimport prange
 from libc.stdint cimport int32_t
 
 cdef extern from "pointwise.h" nogil:
-    void spread_row(const float *above, const float *below, float down, Py_ssize_t grid_cols, const int32_t *left,
-                    const float *right, Py_ssize_t cols, float *blend, float *out)
-    void relight_row(const float *rgb, Py_ssize_t cols, const float *slope, float knee, float *out)
+    void relight_row(const float *rgb, Py_ssize_t cols, const float *above, const float *below, float down, float knee,
+                     float *out)
     void levels_row(const float *alpha, Py_ssize_t cols, float clear, float solid, float *out)
     void over_row(const float *subject, const float *alpha, const float *behind, Py_ssize_t step, const float *shade,
                   Py_ssize_t cols, float *out)
@@ -14,21 +13,16 @@ cdef extern from "pointwise.h" nogil:
 
 
 def relight(const float[:, :, ::1] image, const float[:, :, ::1] slope, const int32_t[::1] upper,
-            const float[::1] down, const int32_t[::1] left, const float[::1] right, float knee,
-            float[:, ::1] scratch, float[:, :, ::1] out, int threads):
-    """Multiply linear light by slope^2.4, the (R, C, 3) grid ``slope`` interpolated bilinearly.
+            const float[::1] down, float knee, float[:, :, ::1] out, int threads):
+    """Multiply linear light by slope^2.4; ``slope`` is (R, N, 3), as wide as the picture, and interpolated down it.
 
-    ``upper`` and ``left`` are the grid's row and column before each of the picture's rows and columns, ``down`` and
-    ``right`` how far it is from there towards the next, 0..1. ``scratch`` has a row of 3 C + 3 N for each thread.
+    ``upper`` is the slope's row before each of the picture's rows, ``down`` how far it is from there to the next, 0..1.
     """
-    cdef Py_ssize_t row, low, cols = image.shape[1], grid_cols = slope.shape[1]
-    cdef int thread
+    cdef Py_ssize_t row, low
     for row in prange(image.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        thread = threadid()
         low = min(upper[row] + 1, slope.shape[0] - 1)
-        spread_row(&slope[upper[row], 0, 0], &slope[low, 0, 0], down[row], grid_cols, &left[0], &right[0], cols,
-                   &scratch[thread, 0], &scratch[thread, 3 * grid_cols])
-        relight_row(&image[row, 0, 0], cols, &scratch[thread, 3 * grid_cols], knee, &out[row, 0, 0])
+        relight_row(&image[row, 0, 0], image.shape[1], &slope[upper[row], 0, 0], &slope[low, 0, 0], down[row], knee,
+                    &out[row, 0, 0])
 
 
 def draw_in(const float[:, ::1] alpha, float clear, float solid, float[:, ::1] out, int threads):

@@ -6,10 +6,7 @@ def relight(
     slope: NDArray[np.float32],
     upper: NDArray[np.int32],
     down: NDArray[np.float32],
-    left: NDArray[np.int32],
-    right: NDArray[np.float32],
     knee: float,
-    scratch: NDArray[np.float32],
     out: NDArray[np.float32],
     threads: int,
 ) -> None: ...

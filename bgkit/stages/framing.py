@@ -310,12 +310,17 @@ def region(
 
 def _subject(alpha: Array, level: float = 0.5) -> _Box | None:
     """Return the box around the pieces whose opacity is above ``level``, but for specks."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats((alpha > level).astype(np.uint8), connectivity=8)
-    if count < 2:
+    seen = alpha > level
+    rows, cols = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
+    if not len(rows):
         return None
+    above, beside = rows[0], cols[0]  # pieces are looked for in the box around them all
+    _, _, stats, _ = cv2.connectedComponentsWithStats(
+        seen[above : rows[-1] + 1, beside : cols[-1] + 1].astype(np.uint8), connectivity=8
+    )
     pieces = stats[1:]
     large = pieces[pieces[:, cv2.CC_STAT_AREA] >= SPECK * pieces[:, cv2.CC_STAT_AREA].max()]
-    left, top = large[:, cv2.CC_STAT_LEFT], large[:, cv2.CC_STAT_TOP]
+    left, top = large[:, cv2.CC_STAT_LEFT] + beside, large[:, cv2.CC_STAT_TOP] + above
     bottom, right = top + large[:, cv2.CC_STAT_HEIGHT], left + large[:, cv2.CC_STAT_WIDTH]
     return _Box(int(top.min()), int(left.min()), int(bottom.max()), int(right.max()))
 

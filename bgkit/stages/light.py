@@ -183,7 +183,10 @@ def _lit(image: Array, gain: Array, knee: float) -> Array:
     rows, cols = image.shape[:2]
     slope = np.ascontiguousarray(gain ** (1 / 2.4), np.float32)
     (upper, down), (left, right) = between(len(slope), rows), between(slope.shape[1], cols)
-    result, workers = np.empty_like(image), threads()
-    scratch = np.empty((workers, 3 * slope.shape[1] + 3 * cols), np.float32)
-    relight(image, slope, upper, down, left, right, knee, scratch, result, workers)
+    start, end = (slope.take(at, axis=1) for at in (left, np.minimum(left + 1, slope.shape[1] - 1)))
+    end -= start
+    end *= right[:, None]
+    start += end  # the grid as wide as the picture
+    result = np.empty_like(image)
+    relight(image, start, upper, down, knee, result, threads())
     return result
