@@ -86,12 +86,9 @@ MULTIVERSION(void, find_simplices,
    One cache line, so a pixel that is sliced, updated and splatted again touches memory once. */
 enum { LINE = 16, SUMS = 8 };
 
-/* A pixel's product of its six weights with eight floats; lanes 6 and 7 take the next pixel's first two weights. */
-#define TIMES_WEIGHTS(floats, weight) do { \
-    Shorts8 steps; \
-    memcpy(&steps, weight, sizeof steps); \
-    (floats) *= __builtin_convertvector(__builtin_convertvector(steps, Ints8), Floats8); \
-} while (0)
+/* A pixel's six weights as floats; lanes 6 and 7 are the next pixel's first two. */
+#define WEIGHTS(weight) \
+    __builtin_convertvector(__builtin_convertvector(*(const Shorts8Anywhere *)(weight), Ints8), Floats8)
 
 /* value[p] = sum over corners of weight * what the corner holds. Lanes 6 and 7 of what corners hold are 0. */
 MULTIVERSION(void, slice_row,
@@ -104,10 +101,8 @@ MULTIVERSION(void, slice_row,
     /* Eight pixels' products at a time are transposed while they are added: 4 instructions a pixel in place of 12. */
     for (; p + 8 <= count; p += 8) {
         Floats8 at[8];
-        for (int i = 0; i < 8; i++) {
-            memcpy(&at[i], lines + (ptrdiff_t)LINE * simplex[p + i], sizeof at[i]);
-            TIMES_WEIGHTS(at[i], weight + CORNERS * (p + i));
-        }
+        for (int i = 0; i < 8; i++)
+            at[i] = *(const Floats8Anywhere *)(lines + (ptrdiff_t)LINE * simplex[p + i]) * WEIGHTS(weight + CORNERS * (p + i));
         for (int i = 0; i < 8; i += 2)
             at[i] = __builtin_shufflevector(at[i], at[i + 1], 0, 8, 1, 9, 4, 12, 5, 13)
                   + __builtin_shufflevector(at[i], at[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
@@ -116,7 +111,7 @@ MULTIVERSION(void, slice_row,
                   + __builtin_shufflevector(at[i], at[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
         at[0] = __builtin_shufflevector(at[0], at[4], 0, 1, 2, 3, 8, 9, 10, 11)
               + __builtin_shufflevector(at[0], at[4], 4, 5, 6, 7, 12, 13, 14, 15);
-        memcpy(value + p, &at[0], sizeof at[0]);
+        *(Floats8Anywhere *)(value + p) = at[0];
     }
 #endif
     for (; p < count; p++) {
@@ -137,12 +132,7 @@ MULTIVERSION(void, splat_row,
     for (ptrdiff_t p = 0; p < count; p++) {
         float *sums = lines + (ptrdiff_t)LINE * simplex[p] + SUMS;
 #ifdef BGKIT_VECTORS
-        Floats8 sum, share = {0};
-        share += value[p];
-        TIMES_WEIGHTS(share, weight + CORNERS * p);
-        memcpy(&sum, sums, sizeof sum);
-        sum += share;
-        memcpy(sums, &sum, sizeof sum);
+        *(Floats8Anywhere *)sums += value[p] * WEIGHTS(weight + CORNERS * p);
 #else
         for (int k = 0; k < CORNERS; k++)
             sums[k] += weight[CORNERS * p + k] * value[p];
