@@ -50,8 +50,36 @@ __attribute__((constructor)) static void choose_variant(void)
                                                                              : name##_v1 arguments;           \
     }                                                                                                         \
     static inline __attribute__((always_inline)) result name##_body parameters
+
+/* The same with a first parameter `level` of the body, the variant's, for what each must write in another way. */
+#define BGKIT_LIST(...) __VA_ARGS__
+#define MULTIVERSION_BY_LEVEL(result, name, parameters, arguments)                                            \
+    static inline __attribute__((always_inline)) result name##_body(const int level, BGKIT_LIST parameters);  \
+    __attribute__((noinline, target("arch=x86-64-v4"))) static result name##_v4 parameters                    \
+    {                                                                                                         \
+        return name##_body(4, BGKIT_LIST arguments);                                                          \
+    }                                                                                                         \
+    __attribute__((noinline, target("arch=x86-64-v3"))) static result name##_v3 parameters                    \
+    {                                                                                                         \
+        return name##_body(3, BGKIT_LIST arguments);                                                          \
+    }                                                                                                         \
+    __attribute__((noinline)) static result name##_v1 parameters                                              \
+    {                                                                                                         \
+        return name##_body(1, BGKIT_LIST arguments);                                                          \
+    }                                                                                                         \
+    static inline result name parameters                                                                      \
+    {                                                                                                         \
+        return variant_level == 4 ? name##_v4 arguments : variant_level == 3 ? name##_v3 arguments            \
+                                                                             : name##_v1 arguments;           \
+    }                                                                                                         \
+    static inline __attribute__((always_inline)) result name##_body(const int level, BGKIT_LIST parameters)
 #else
 #define MULTIVERSION(result, name, parameters, arguments) static result name parameters
+#define BGKIT_LIST(...) __VA_ARGS__
+#define MULTIVERSION_BY_LEVEL(result, name, parameters, arguments)                                            \
+    static inline result name##_body(const int level, BGKIT_LIST parameters);                                 \
+    static result name parameters { return name##_body(1, BGKIT_LIST arguments); }                            \
+    static inline result name##_body(const int level, BGKIT_LIST parameters)
 #endif
 
 /* Vectors of eight in GCC's and clang's portable notation: any processor, split where its registers are narrower. */
