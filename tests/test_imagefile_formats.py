@@ -394,7 +394,16 @@ CELLS = {
             close(read_picture(b"Pf 4 1 -1.0\n" + np.array([0, 0.2, 0.5, 1], "<f4").tobytes()), np.array([[0, 51, 127.5, 255]])),
         ],
     ),
-    ("PNM", "color"): ("gray, RGB", lambda: close(read_picture(b"P6 40 24 255\n" + scene().tobytes()), scene())),
+    ("PNM", "color"): (
+        "gray, RGB",
+        lambda: [
+            close(read_picture(b"P6 40 24 255\n" + scene().tobytes()), scene()),
+            *(
+                close(read_picture(b"PF\n40 24\n%s\n" % scale + (scene()[::-1] / 255).astype(kind).tobytes()), scene())
+                for scale, kind in ((b"-1.0", "<f4"), (b"1", ">f4"))
+            ),
+        ],
+    ),
     ("QOI", "depth"): ("8", lambda: close(read_picture(saved(scene(), "QOI")), scene())),
     ("QOI", "color"): ("RGB", lambda: close(read_picture(saved(PLAIN, "QOI")), PLAIN)),
     ("QOI", "alpha"): ("channel", lambda: close(read_picture(saved(RGBA, "QOI")), scene(), alpha=veil())),
@@ -720,6 +729,22 @@ def test_endings():
     endings = [ending for form in FORMATS for ending in form.endings]
     assert sorted(endings) == sorted(READABLE)
     assert set(CAMERA_RAW) == set(next(form.endings for form in FORMATS if form.name == "camera raw"))
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"PF\n2 2\n-1.0\n" + bytes(47), "ends before its last row"),
+        (b"PF\n2 2\n0\n" + bytes(48), "header that is damaged"),
+        (b"PF\n2 x\n-1\n" + bytes(48), "header that is damaged"),
+        (b"PF\n2 0\n-1\n", "0 pixels|no pixels"),
+        (b"PF\n99999999 99999999\n-1\n", "more than the limit"),
+    ],
+)
+def test_damaged_float_map(data, message):
+    """A portable float map that is not whole is refused in one sentence."""
+    with pytest.raises(ImageError, match=message):
+        read_picture(data)
 
 
 def test_psd_without_a_flat_picture():

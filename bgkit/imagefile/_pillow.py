@@ -39,6 +39,8 @@ GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16 bits, all 
 
 def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     """Decode a file of a format that needs nothing of its own."""
+    if data[:2] == b"PF":
+        return _float_color(data, wanted)
     picture = open_header(data, form)
     count = 1 if form.name in ("PSD", "JPEG 2000") else int(getattr(picture, "n_frames", 1))
     page = choose_page(wanted.page, count)
@@ -188,6 +190,23 @@ def _wide_pnm(data: bytes) -> Array:
     top = _maximum_of_pnm(data)
     color: Array = samples[:, :, ::-1]
     return color if top == 65535 else np.rint(color * (65535 / top)).clip(0, 65535).astype(np.uint16)
+
+
+def _float_color(data: bytes, wanted: Wanted) -> Stored:
+    """Read a portable float map of three channels, of which Pillow reads only gray ones: rows from the bottom up."""
+    choose_page(wanted.page, 1)
+    head = re.match(rb"PF\s+(\d{1,9})\s+(\d{1,9})\s+([-+.\deE]{1,20})\s", data)
+    scale = float(head[3]) if head and re.fullmatch(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", head[3]) else 0.0
+    if head is None or scale == 0:
+        raise ImageError("has a header that is damaged; expected PF, width, height and scale")
+    size = int(head[1]), int(head[2])
+    check_size(size, wanted.max_pixels)
+    wide = 12 * size[0] * size[1]
+    if len(data) < head.end() + wide:
+        raise ImageError("ends before its last row")
+    samples = np.frombuffer(data, "<f4" if scale < 0 else ">f4", wide // 4, head.end())
+    color, notes = checked_floats(samples.reshape(size[1], size[0], 3)[::-1], False)
+    return Stored(color, None, 32, notes=notes)
 
 
 def _bits_of_jpeg2000(data: bytes) -> int:
