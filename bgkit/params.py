@@ -295,6 +295,8 @@ def as_text(value: Any) -> str:
 
 def _convert(value: Any, kind: Any, constraint: Constraint | None) -> Any:
     """Convert without loss, or raise; a tuple's constraint holds for each of its items, a union's for each number."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a number of NumPy, as its sweeps make them
+        value = value.item()
     if _is_union(kind):
         return _first_that_fits(value, get_args(kind), constraint)
     if _is_table(kind):

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 
 from bgkit.errors import ParamError
@@ -205,3 +206,18 @@ def test_parameters_of_a_stage_are_not_tables_nor_of_several_types():
 
     with pytest.raises(TypeError, match=r"mixed\.size: a parameter is a number, text, a choice, or a tuple of one"):
         read_params(mixed)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """A sweep over ``np.linspace`` in float32, or a bool from an array, is a value like any other."""
+    checked = [
+        PARAMS["tolerance"].check(np.float32(3)),
+        PARAMS["count"].check(np.int16(4)),
+        PARAMS["connected"].check(np.True_),
+        PARAMS["weights"].check((np.float16(0.5), 2)),
+    ]
+    assert checked == [3.0, 4, True, (0.5, 2.0)]
+    assert [type(each) for each in checked[:3]] == [float, int, bool]
+    for name, value in (("tolerance", np.True_), ("count", np.float32(2.5)), ("tolerance", np.float32("nan"))):
+        with pytest.raises(ParamError):
+            PARAMS[name].check(value)
