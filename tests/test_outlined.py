@@ -108,6 +108,15 @@ def test_a_white_mug_in_its_own_shadow_stays(name):
     assert mask[~mug].mean() < 0.12
 
 
+def test_single_hairs_before_a_quiet_ground_stay_apart():
+    """Smoothing against noise that is not there would lose a light hair, and fill the gaps between others."""
+    picture = np.full((160, 160, 3), 230) + np.random.default_rng(0).choice([-2, -1, 0, 1, 2], (160, 160, 1))
+    picture[40:120, [90, 93, 97, 100]] = [[179], [153], [179], [128]]
+    mask = backdrop_key((picture / 255).astype(np.float32))
+    assert mask[60:100, [90, 93, 97, 100]].min() > 0.5
+    assert mask[60:100, [88, 91, 92, 94, 96, 98, 99, 102]].max() < 0.1
+
+
 def test_a_faint_band_that_is_soft_all_around_is_no_thing():
     """All of it lies nearer to its soft contour than to the edge of what stands apart from it."""
     picture = ground()

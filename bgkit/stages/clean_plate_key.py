@@ -29,7 +29,7 @@ Bools = NDArray[np.bool_]
 
 LARGEST = 1600  # px, diagonal of the picture that is worked on
 SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
-CLEAN = 0.1  # dE*uv of noise, up to which a picture is drawn rather than photographed: there is nothing to smooth
+CLEAN = 0.45  # dE*uv of noise, that of a step of gray: up to it smoothing loses single hairs and gains nothing
 SAME = 0.9 / 255  # code: rounding explains it
 NOISE, SHOT = (1.2 / 255, 3 / 255), 0.03  # code, a step to the next pixel; share of such: photographs have 0.1 to 0.3
 EXACT = 4.0  # times smaller a difference across a contour tells of a thing where the plate is an exact copy
