@@ -497,3 +497,16 @@ def test_file_url_of_another_host():
     """A file of another host is refused by its name."""
     with pytest.raises(ImageError, match=r"^file://nas/a\.png: names a file of the host 'nas'"):
         read_picture("file://nas/a.png")
+
+
+def test_damage_is_told_without_a_decoders_own_names():
+    """libtiff calls bytes in memory by a name of its own; the message has the file's alone."""
+    memory = io.BytesIO()
+    Image.fromarray(np.random.default_rng(5).integers(0, 256, (40, 40, 3), np.uint8)).save(
+        memory, "TIFF", compression="tiff_lzw"
+    )
+    data = bytearray(memory.getvalue())
+    data[300:340] = b"\xff" * 40
+    with pytest.raises(ImageError, match="damaged") as failed:
+        read_picture(bytes(data))
+    assert "tempfile" not in str(failed.value)

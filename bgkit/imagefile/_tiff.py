@@ -290,7 +290,7 @@ def _by_pillow(file: _File, directory: Directory, form: Format) -> Stored:
         said = _load(picture)  # Pillow turns it upright by itself
         wrong = [line for line in said if "warning" not in line.lower() or compression in (*_FAX, 6, 7)]
     if wrong:
-        raise ImageError(f"is damaged ({wrong[0]})")
+        raise _damaged(wrong[0])
     color, alpha = split(picture)
     depth = 8
     if picture.mode in GRAY_16:
@@ -299,6 +299,11 @@ def _by_pillow(file: _File, directory: Directory, form: Format) -> Stored:
         if directory.number(file, PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
             color = 65535 - color
     return Stored(color, alpha, depth)
+
+
+def _damaged(said: str) -> ImageError:
+    """Return the error of what libtiff said, without the name that it has for bytes in memory."""
+    return ImageError(f"is damaged ({said.removeprefix('tempfile.tif: ')})")
 
 
 def _load(picture: Any) -> list[str]:
@@ -310,7 +315,7 @@ def _load(picture: Any) -> list[str]:
         if said and "support is not configured" in said[0]:
             raise ImageError(_COMPRESSED.format(said[0].partition(": ")[2].partition(" ")[0])) from error
         if said:
-            raise ImageError(f"is damaged ({said[0]})") from error
+            raise _damaged(said[0]) from error
         raise
     return said
 
@@ -510,7 +515,7 @@ def _bytes_of(file: _File, directory: Directory, plane: int | None, width: int) 
     picture = TiffImagePlugin.TiffImageFile(_beginning_at(file, end, gap + _written(file, tags, end)))
     wrong = [line for line in _load(picture) if "warning" not in line.lower()]
     if wrong:
-        raise ImageError(f"is damaged ({wrong[0]})")
+        raise _damaged(wrong[0])
     return np.asarray(picture)
 
 
