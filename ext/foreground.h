@@ -34,6 +34,39 @@ static inline float clip(float value)
     return value < 1 ? value : 1;
 }
 
+/* Add color and count where alpha is over 0.9 (sums 0 to 3) and below 0.1 (4 to 7): in float lanes over short runs. */
+MULTIVERSION(void, sum_colors,
+             (const float *rgb, const float *alpha, ptrdiff_t cols, double *sums),
+             (rgb, alpha, cols, sums))
+{
+    enum { LANES_SUMMED = 16 };
+    for (ptrdiff_t start = 0; start < cols; start += LONGEST) {
+        const ptrdiff_t end = cols - start < LONGEST ? cols : start + LONGEST;
+        float lanes[8][LANES_SUMMED] = {{0}};
+        ptrdiff_t i = start;
+        for (; i + LANES_SUMMED <= end; i += LANES_SUMMED)
+            for (int lane = 0; lane < LANES_SUMMED; lane++) {
+                const float a = alpha[i + lane], inside = a > 0.9f ? 1.0f : 0.0f, outside = a < 0.1f ? 1.0f : 0.0f;
+                const float *color = rgb + 3 * (i + lane);
+                lanes[0][lane] += inside * color[0], lanes[4][lane] += outside * color[0];
+                lanes[1][lane] += inside * color[1], lanes[5][lane] += outside * color[1];
+                lanes[2][lane] += inside * color[2], lanes[6][lane] += outside * color[2];
+                lanes[3][lane] += inside, lanes[7][lane] += outside;
+            }
+        for (; i < end; i++) {
+            const int side = alpha[i] > 0.9f ? 0 : 4;
+            if (side == 4 && !(alpha[i] < 0.1f))
+                continue;
+            for (int channel = 0; channel < 3; channel++)
+                lanes[side + channel][0] += rgb[3 * i + channel];
+            lanes[side + 3][0] += 1;
+        }
+        for (int k = 0; k < 8; k++)
+            for (int lane = 0; lane < LANES_SUMMED; lane++)
+                sums[k] += lanes[k][lane];
+    }
+}
+
 /* The weights of every pixel; `plane` is the distance of planes. Beyond the tile a pixel is its own neighbor. */
 MULTIVERSION(void, tile_weights,
              (float *t, ptrdiff_t plane, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t step, float regularization,

@@ -8,6 +8,7 @@ cdef extern from "foreground.h" nogil:
     int COLORS, ALPHA, IMAGE, SOUGHT
     int c_planes "PLANES"
     enum: C_LONGEST "LONGEST"
+    void sum_colors(const float *, const float *, Py_ssize_t, double *)
     void tile_weights(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float, float)
     void tile_sweep(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *)
 
@@ -20,22 +21,7 @@ def color_sums(const float[:, :, ::1] image, const float[:, ::1] alpha, double[:
     """Sum color and count, row by row, where alpha is over 0.9 (columns 0 to 3) and below 0.1 (4 to 7)."""
     cdef Py_ssize_t row
     for row in prange(image.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        _sum_row(image, alpha, row, sums)
-
-
-cdef inline void _sum_row(const float[:, :, ::1] image, const float[:, ::1] alpha, Py_ssize_t row,
-                          double[:, ::1] sums) noexcept nogil:
-    cdef Py_ssize_t col, channel, at
-    for col in range(image.shape[1]):
-        if alpha[row, col] > 0.9:
-            at = 0
-        elif alpha[row, col] < 0.1:
-            at = 4
-        else:
-            continue
-        for channel in range(3):
-            sums[row, at + channel] += image[row, col, channel]
-        sums[row, at + 3] += 1
+        sum_colors(&image[row, 0, 0], &alpha[row, 0], image.shape[1], &sums[row, 0])
 
 
 def mixed_boxes(const float[:, ::1] alpha, Py_ssize_t side, int32_t[:, :, ::1] boxes, int threads):
