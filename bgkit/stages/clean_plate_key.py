@@ -232,7 +232,7 @@ def differences(
 
 
 def _noisy(difference: Floats) -> bool:
-    """Return whether the difference from the plate goes up and down from pixel to pixel by a level or two, as noise does.
+    """Return whether the difference from the plate goes up and down from pixel to pixel, as noise does.
 
     Of what differs at all: a photograph may stand on a drawn canvas.
     """
