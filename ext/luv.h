@@ -50,8 +50,11 @@ LUV_INLINE float luv_cube_root(float y)
 /* CIE 15:2004 for D65 and the 2 degree observer, from `count` interleaved RGB pixels to three planes. */
 LUV_INLINE void luv_from_srgb(const float *rgb, ptrdiff_t count, float *lightness, float *u_star, float *v_star)
 {
+    float linear[3 * LUV_BLOCK]; /* of all channels first: as they lie in memory, and no product waits for another */
+    for (ptrdiff_t i = 0; i < 3 * count; i++)
+        linear[i] = luv_linear(rgb[i]);
     for (ptrdiff_t i = 0; i < count; i++) {
-        float r = luv_linear(rgb[3 * i]), g = luv_linear(rgb[3 * i + 1]), b = luv_linear(rgb[3 * i + 2]);
+        float r = linear[3 * i], g = linear[3 * i + 1], b = linear[3 * i + 2];
         float x = 0.412453f * r + 0.357580f * g + 0.180423f * b;
         float y = 0.212671f * r + 0.715160f * g + 0.072169f * b;
         float per_sum = 1.0f / (3.660468f * r + 11.442559f * g + 4.113639f * b + 1e-20f); /* X + 15 Y + 3 Z */
