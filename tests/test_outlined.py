@@ -117,6 +117,21 @@ def test_single_hairs_before_a_quiet_ground_stay_apart():
     assert mask[60:100, [88, 91, 92, 94, 96, 98, 99, 102]].max() < 0.1
 
 
+@pytest.mark.parametrize("name", ["backdrop_key", "clean_plate"])
+def test_a_shadow_is_sharp_close_to_the_dark_thing_that_casts_it(name):
+    """Beside a pot the light falls off within a few pixels; as sharp a shade of a pale thing is no shadow."""
+    picture = ground()
+    pot = (ROW >= 150) & (ROW < 380) & (abs(COL - 200) < 60)
+    away = np.hypot(np.maximum(abs(COL - 200) - 60, 0), np.maximum(ROW - 380, 0)) + 900 * (ROW < 150)
+    picture -= np.maximum(34 - 1.8 * away, 0)[..., None]
+    picture[pot] = [40, 45, 60]
+    beside = ~pot & (away > 4) & (away < 40)
+    mask = KEYS[name](cv2.GaussianBlur(picture / 255, (0, 0), 0.7).clip(0, 1).astype(np.float32))
+    assert mask[pot].mean() > 0.98 and mask[beside].mean() < 0.02
+    picture[pot] = 245 - 26
+    assert KEYS[name]((picture / 255).clip(0, 1).astype(np.float32))[pot].mean() > 0.9
+
+
 def test_a_faint_band_that_is_soft_all_around_is_no_thing():
     """All of it lies nearer to its soft contour than to the edge of what stands apart from it."""
     picture = ground()

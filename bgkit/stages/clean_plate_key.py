@@ -39,6 +39,9 @@ HARD = 0.8  # share of a gray thing's contour to the backdrop that is steeper th
 SPECK, FAINT = 0.005, 2.0  # of the picture; tolerances that a piece so small must reach somewhere to be a thing
 LARGE = 0.2  # share of all that differs from the backdrop that such a thing takes at least
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
+STEEPER = 0.7  # the same close to a thing that differs BOLD times as much: a shadow is sharp where it is cast
+BOLD, CLOSE = 3.0, 0.02  # CLOSE: of the diagonal
+NEARBY = 400  # px, side of the copy in which such things are looked for
 
 Tolerance = Annotated[float, Range(0.1, 200, "dE*uv", ui=(1, 20))]
 Shadow = Annotated[float, Range(0, 1, ui=(0, 0.6))]
@@ -260,15 +263,18 @@ def _specks(difference: Floats, reach: float) -> Bools:
 
 
 def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float) -> Bools:
-    """Return where the picture lacks light only, softly, up to the backdrop in full light."""
+    """Return where the picture lacks light only, softly, up to the backdrop in full light.
+
+    Close to the thing that casts it a shadow is sharper. A pale thing before white has shades as sharp, so there it
+    counts as shadow only beside what differs much more.
+    """
     wide = cv2.GaussianBlur(difference, (0, 0), 3)
     light = dot(wide, behind) / square
     tint = np.sqrt(np.maximum(dot(wide, wide) - light**2 * square, 0))
     lack = dot(difference, behind) / np.sqrt(square)
-    steepest = STEEPEST * 1000 / float(np.hypot(*backdrop.shape))
-    soft = (
-        (tint < TINT * reach) & (light > -shadow) & (light < 0) & (_slope(cv2.GaussianBlur(lack, (0, 0), 1)) < steepest)
-    )
+    steepest = np.where(_beside_bold(difference, wide), np.float32(STEEPER), np.float32(STEEPEST))
+    slope = _slope(cv2.GaussianBlur(lack, (0, 0), 1)) * np.float32(float(np.hypot(*backdrop.shape)) / 1000)
+    soft = (tint < TINT * reach) & (light > -shadow) & (light < 0) & (slope < steepest)
     # Ways narrower than five pixels are gaps in a contour, not shadows that reach the backdrop.
     wide_enough = cv2.erode((backdrop | soft).view(np.uint8), np.ones((5, 5), np.uint8))
     count, label = cv2.connectedComponents(wide_enough, connectivity=4)
@@ -277,6 +283,19 @@ def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools,
     reached[0] = False
     grown: Bools = cv2.dilate(reached[label].view(np.uint8), np.ones((9, 9), np.uint8)) > 0
     return grown
+
+
+def _beside_bold(difference: Floats, wide: Floats) -> Bools:
+    """Return where something close by differs ``BOLD`` times as much; ``wide`` is the difference, smoothed."""
+    rows, cols = difference.shape[:2]
+    scale = min(1.0, NEARBY / max(rows, cols))
+    size = max(1, round(cols * scale)), max(1, round(rows * scale))
+    small = cv2.blur(cv2.resize(np.sqrt(dot(difference, difference)), size, interpolation=cv2.INTER_AREA), (3, 3))
+    around = max(1, round(CLOSE * float(np.hypot(*size))))
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
+    greatest = cv2.resize(cv2.dilate(small, disk), (cols, rows), interpolation=cv2.INTER_LINEAR)
+    bold: Bools = greatest >= np.float32(BOLD) * np.maximum(np.sqrt(dot(wide, wide)), 1)
+    return bold
 
 
 def _outlined(gray: Bools, backdrop: Bools, lack: Floats) -> Bools:
