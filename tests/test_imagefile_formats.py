@@ -747,6 +747,13 @@ def test_damaged_float_map(data, message):
         read_picture(data)
 
 
+def test_cut_raw(capfd):
+    """A raw file that is cut off is refused in one sentence, and LibRaw writes none of its own past it."""
+    with pytest.raises(ImageError, match="LibRaw cannot read|is damaged"):
+        read_picture(bayer_dng()[:-3000])
+    assert capfd.readouterr() == ("", "")
+
+
 def test_psd_without_a_flat_picture():
     """A PSD that was saved without one is refused; its layers are not guessed at."""
     missing = resource(1057, struct.pack(">IB", 1, 0) + bytes(8))

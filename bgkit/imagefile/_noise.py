@@ -30,6 +30,7 @@ _DECODERS = (
     "logluv",
     "png",
     "opj",
+    "unknown file",
 )
 _one_at_a_time = threading.RLock()
 for _library in ("PIL", "tifffile"):  # Python prints what is logged where nobody listens

@@ -10,6 +10,7 @@ import io
 
 from bgkit.errors import ImageError
 from bgkit.imagefile._formats import Format
+from bgkit.imagefile._noise import heard
 from bgkit.imagefile._stored import Stored, Wanted, check_size, choose_page
 
 __all__ = ["read"]
@@ -34,7 +35,7 @@ def read(data: bytes, form: Format, wanted: Wanted, mosaic: bool = False) -> Sto
         ) from None
     choose_page(wanted.page, 1)
     try:
-        with rawpy.imread(io.BytesIO(data)) as raw:
+        with heard() as said, rawpy.imread(io.BytesIO(data)) as raw:
             if mosaic and raw.num_colors == 1:
                 raise ImageError("is a camera raw file whose color filters are not known; develop it to TIFF or JPEG")
             check_size((raw.sizes.width, raw.sizes.height), wanted.max_pixels)
@@ -51,4 +52,7 @@ def read(data: bytes, form: Format, wanted: Wanted, mosaic: bool = False) -> Sto
         raise ImageError(
             f"is a camera raw file that LibRaw cannot read ({text}); develop it to TIFF or JPEG"
         ) from error
+    wrong = [line for line in said if line.startswith("unknown file: ")]  # LibRaw says it, and goes on without the rest
+    if wrong:
+        raise ImageError(f"is damaged ({wrong[0].removeprefix('unknown file: ')})")
     return Stored(color[:, :, 0] if color.shape[2] == 1 else color, None, 16)
