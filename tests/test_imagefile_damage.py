@@ -316,6 +316,7 @@ def test_bogus_sizes():
             )
 
 
+@pytest.mark.filterwarnings("ignore:its :UserWarning")  # a byte may be that of the primaries: that is said
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(KINDS), st.data())
 def test_flipped_bytes(kind, draw):
