@@ -749,7 +749,7 @@ def test_damaged_float_map(data, message):
 
 def test_cut_raw(capfd):
     """A raw file that is cut off is refused in one sentence, and LibRaw writes none of its own past it."""
-    with pytest.raises(ImageError, match="LibRaw cannot read|is damaged"):
+    with pytest.raises(ImageError, match=r"LibRaw cannot read|is damaged"):
         read_picture(bayer_dng()[:-3000])
     assert capfd.readouterr() == ("", "")
 
