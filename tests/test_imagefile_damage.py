@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -511,3 +512,28 @@ def test_damage_is_told_without_a_decoders_own_names():
     with pytest.raises(ImageError, match="damaged") as failed:
         read_picture(bytes(data))
     assert "tempfile" not in str(failed.value)
+
+
+@pytest.mark.parametrize("compression", ["lzma", "zstd", "packbits", "tiff_lzw", "jpeg"])
+def test_damaged_codes_are_told_by_the_message_alone(compression, capfd):
+    """What libtiff says of each of its codes is part of the error; nothing goes past it to the terminal."""
+    memory = io.BytesIO()
+    rng = np.random.default_rng(3)
+    picture = Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8))
+    try:
+        picture.save(memory, "TIFF", compression=compression)
+    except (OSError, RuntimeError):
+        pytest.skip(f"this libtiff has no {compression}")
+    for _ in range(12):
+        data = bytearray(memory.getvalue())
+        for at in rng.integers(8, min(len(data) - 300, 2000), 4):
+            data[at] ^= 255
+        with contextlib.suppress(ImageError):
+            read_picture(bytes(data))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_icon_without_its_picture_is_damaged():
+    """A cut icon makes Pillow look beyond its end; the message does not speak of buffers."""
+    with pytest.raises(ImageError, match="is truncated or damaged"):
+        read_picture(saved(scene(), "ICO")[:22])

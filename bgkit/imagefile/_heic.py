@@ -30,7 +30,8 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
         check_size(picture.size, wanted.max_pixels)
         samples = np.asarray(picture)
     except (OSError, ValueError, RuntimeError, SyntaxError, EOFError) as error:
-        raise ImageError(f"is HEIC that libheif cannot read ({error}); save it as JPEG or PNG") from error
+        reason = str(error).replace("\\n", " ").strip()
+        raise ImageError(f"is HEIC that libheif cannot read ({reason}); save it as JPEG or PNG") from error
     mode = picture.mode.partition(";")[0].replace("I", "L")  # pillow-heif calls gray of more than 8 bits I;16
     if mode not in ("L", "LA", "La", "RGB", "RGBA", "RGBa") or samples.shape[1::-1] != picture.size:
         raise ImageError(f"is HEIC in a layout ({picture.mode}) that bgkit does not read; save it as JPEG or PNG")

@@ -19,6 +19,7 @@ __all__ = ["heard"]
 
 _DECODERS = (
     "tiff",
+    "_tiff",
     "tempfile.tif",
     "fax",
     "lzw",
@@ -28,6 +29,14 @@ _DECODERS = (
     "predictor",
     "packbits",
     "logluv",
+    "lzma",
+    "zstd",
+    "lerc",
+    "webp",
+    "dumpmode",
+    "thunder",
+    "next",
+    "pixarlog",
     "png",
     "opj",
     "unknown file",
