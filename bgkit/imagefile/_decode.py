@@ -97,7 +97,7 @@ def decode(source: Source, max_pixels: int | None, *, color_managed: bool, page:
         raise ImageError(f"{place}: needs more memory than there is") from error
     except Exception as error:
         # Hostile files make the decoders raise nearly anything: struct.error, KeyError, SyntaxError, ...
-        if isinstance(error, (struct.error, IndexError, KeyError)):  # a reader went on beyond what there is
+        if {type(error), type(error.__cause__)} & {struct.error, IndexError, KeyError}:  # read beyond what there is
             raise ImageError(f"{place}: is truncated or damaged") from error
         reason = str(error).strip().splitlines()
         raise ImageError(f"{place}: cannot be read: {reason[0] if reason else type(error).__name__}") from error
