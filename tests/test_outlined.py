@@ -9,6 +9,7 @@ import pytest
 import bgkit
 from bgkit.backdrop.outlined import outlined
 from bgkit.stages import backdrop_key, clean_plate, luv_threshold
+from bgkit.stages.clean_plate_key import differences
 
 ROWS, COLS = 500, 400
 ROW, COL = np.mgrid[:ROWS, :COLS]
@@ -130,6 +131,18 @@ def test_a_shadow_is_sharp_close_to_the_dark_thing_that_casts_it(name):
     assert mask[pot].mean() > 0.98 and mask[beside].mean() < 0.02
     picture[pot] = 245 - 26
     assert KEYS[name]((picture / 255).clip(0, 1).astype(np.float32))[pot].mean() > 0.9
+
+
+def test_a_step_of_chroma_is_no_difference():
+    """JPEG codes the color of 16 x 16 pixels at once, and rounds it up in the picture and down in the plate."""
+    plate = np.full((480, 480, 3), 240.0)
+    picture = plate.copy()
+    picture[16:32, 16:48] += [3, -1, -2]  # a step of Cr and a half of Cb
+    picture[60:90, 20:50] += [8, -1, -2]
+    picture[60:62, 60:90] += [3, -1, -2]  # a thread
+    found, _, reach = differences(np.float32(picture / 255), np.float32(plate / 255), 2.5, 0.15, 0.0)
+    assert found[:50].max() < reach
+    assert found[62:88, 22:48].min() > reach and found[60:62, 60:90].min() > reach
 
 
 def test_a_faint_band_that_is_soft_all_around_is_no_thing():

@@ -37,6 +37,7 @@ TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is se
 SOLID = 0.8  # mask from which on nothing is missing
 HARD = 0.8  # share of a gray thing's contour to the backdrop that is steeper than a shadow's
 SPECK, FAINT = 0.005, 2.0  # of the picture; tolerances that a piece so small must reach somewhere to be a thing
+STEP, LIT = 1.2, 1.0  # tolerances, and L*, that a step of JPEG's chroma stays below
 LARGE = 0.2  # share of all that differs from the backdrop that such a thing takes at least
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
 STEEPER = 0.7  # the same close to a thing that differs BOLD times as much: a shadow is sharp where it is cast
@@ -80,7 +81,8 @@ def clean_plate(
     Notes
     -----
     A piece of less than 0.5 % of the picture, apart from all else, has to differ by twice the tolerance somewhere: JPEG
-    rounds the colors of its blocks, and a block of bare wall may differ by more than the tolerance from the plate's.
+    rounds the colors of its blocks, and a block of bare wall may differ by more than the tolerance from the plate's. One
+    that differs by a step of chroma alone is background beside the subject, too.
 
     A drawing of which the plate is an exact copy needs no tolerance: what is apart from the plate by a step is subject,
     down to a quarter of ``contour``.
@@ -223,6 +225,8 @@ def differences(
     smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH) if noise > CLEAN else difference
     light = np.clip(dot(smooth, behind) / square, -shadow, 0)
     whole, unshaded = (np.sqrt(dot(each, each)) for each in (smooth, smooth - light[..., None] * behind))
+    tinted = _tinted(smooth, whole, reach)
+    whole[tinted] = unshaded[tinted] = 0
     if misplaced > 0:
         wobble = np.float32(3 * misplaced) * _slope(behind[..., 0])
         whole, unshaded = (np.maximum(each - wobble, 0) for each in (whole, unshaded))
@@ -244,6 +248,21 @@ def _noisy(difference: Floats) -> bool:
     again = some[:, :-2] & (some[:, 1:-1] | some[:, 2:])  # a drawn contour is one step
     differs = np.count_nonzero(np.abs(difference).max(-1) > SAME)
     return bool(np.count_nonzero(again) > SHOT * differs)
+
+
+def _tinted(difference: Floats, whole: Floats, reach: float) -> Bools:
+    """Return the small patches that differ by a step of chroma alone, also beside the subject.
+
+    JPEG codes the color of a block at once, and rounded it up here and down in the plate.
+    """
+    patch = np.ones((9, 9), np.uint8)
+    step = (whole > reach) & (whole < STEP * reach) & (np.abs(difference[..., 0]) < LIT)
+    blocks = cv2.dilate(cv2.erode(step.view(np.uint8), patch), patch)
+    count, label = cv2.connectedComponents(blocks, connectivity=4)
+    small = np.bincount(label.ravel(), minlength=count) < SPECK * step.size
+    small[0] = False
+    tinted: Bools = small[label]
+    return tinted
 
 
 def _specks(difference: Floats, reach: float) -> Bools:
