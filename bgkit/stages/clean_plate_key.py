@@ -81,8 +81,8 @@ def clean_plate(
     Notes
     -----
     A piece of less than 0.5 % of the picture, apart from all else, has to differ by twice the tolerance somewhere: JPEG
-    rounds the colors of its blocks, and a block of bare wall may differ by more than the tolerance from the plate's. One
-    that differs by a step of chroma alone is background beside the subject, too.
+    rounds the colors of its blocks, and a block of bare wall may differ by more than the tolerance from the plate's.
+    One that differs by a step of chroma alone is background beside the subject, too.
 
     A drawing of which the plate is an exact copy needs no tolerance: what is apart from the plate by a step is subject,
     down to a quarter of ``contour``.
