@@ -76,8 +76,8 @@ LUV_INLINE void luv_surface_in_row(const float *surface, float r, float at[3][3]
     }
 }
 
-/* One row of the key. A target is a backdrop's surface. The mask is the distance to the nearest target, from `tolerance` on, times
-   `per_de`, up to 1. The distance goes to the piece of line from the target to its own darkened self:
+/* One row of the key. A target is a backdrop's surface. The mask is the distance to the nearest target, from
+   `tolerance` on, times `per_de`, up to 1. The distance goes to the piece of line from the target to its own darkened self:
    a shadow scales linear light, which leaves u' and v' and so moves a color towards Luv's origin. */
 MULTIVERSION(void, luv_key_row,
              (const float *rgb, ptrdiff_t cols, const float *targets, ptrdiff_t count, float r, float first_c,

@@ -31,8 +31,9 @@ static inline float falling(float t)
     return curve * scale;
 }
 
-/* Linear light times slope^2.4, the slope `down` (0..1) on the way from that `above` to that `below`, on sRGB-encoded values: slope (x + 0.055) - 0.055, and a line through 0 where value or
-   result lies below the toe, which is within 0.006 of the truth down to a fourth of the light.
+/* Linear light times slope^2.4, on sRGB-encoded values: slope (x + 0.055) - 0.055, and a line through 0 where value or
+   result lies below the toe, which is within 0.006 of the truth down to a fourth of the light. The slope lies between
+   those of two rows of the grid, `down` (0..1) of the way from `above` to `below`.
    What comes above `knee` runs softly against 1, slope 1 at the knee, all channels by one factor. */
 MULTIVERSION(void, relight_row,
              (const float *rgb, ptrdiff_t cols, const float *above, const float *below, float down, float knee,
