@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from types import MappingProxyType
@@ -205,13 +205,17 @@ class Layers:
         arrays: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[window]) for name in self.given()}
         return type(self)(**arrays, facts=self.facts)
 
-    def put_back(self, whole: Self, window: tuple[slice, slice]) -> Self:
-        """Return ``whole`` with the mask, trimap, alpha and facts of these layers, from a window; background around."""
+    def put_back(self, whole: Self, window: tuple[slice, slice], changed: Iterable[str] = ()) -> Self:
+        """Return ``whole`` with the mask, trimap, alpha and facts of these layers, from a window; background around.
+
+        Inputs that were ``changed`` in the window are put into those of ``whole``.
+        """
         arrays: dict[str, Any] = {}
-        for name in ("mask", "trimap", "alpha"):
-            array = getattr(self, name)
+        for name in ("mask", "trimap", "alpha", *changed):
+            array, around = getattr(self, name), getattr(whole, name)
             if array is not None:
-                arrays[name] = np.zeros(whole.image.shape[:2], LAYERS[name].dtype)
+                shape = whole.image.shape[:2]
+                arrays[name] = around.copy() if name in changed else np.zeros(shape, LAYERS[name].dtype)
                 arrays[name][window] = array
         return replace(whole, **arrays, facts=self.facts)
 

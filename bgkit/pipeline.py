@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bgkit import deadline, evidence, findings, stages
+from bgkit.backdrop.margin import without_margin
 from bgkit.backdrop.window import subject_window
 from bgkit.deadline import limited
 from bgkit.errors import BgkitError, ParamError, PipelineError, did_you_mean
@@ -188,9 +189,10 @@ class Pipeline:
         Layers
             Every layer that was made, or the image and those to ``keep``. Without a matting stage ``alpha`` is the
             mask. If the pipeline has ``checks``, ``facts["findings"]`` holds their results (:mod:`bgkit.findings`).
-            Steps up to the first matte see only the window around a subject that is small on a plain backdrop
-            (:mod:`bgkit.backdrop.window`), and those up to a trimap a copy of 3 megapixels of what is larger;
-            ``on_step`` and ``trail`` then get the layers of that window or copy.
+            Steps up to the first matte see the picture without a margin that was put around it
+            (:mod:`bgkit.backdrop.margin`), noted as ``facts["margin"]``, and of that only the window around a subject
+            that is small on a plain backdrop (:mod:`bgkit.backdrop.window`); those up to a trimap see a copy of 3
+            megapixels of what is larger. ``on_step`` and ``trail`` then get the layers of that part or copy.
 
         Raises
         ------
@@ -220,21 +222,26 @@ class Pipeline:
         for name, array in brought.items():
             if array is not None:
                 layers = layers.bring(name, array)
-        picture = layers.image if self.checks else None
         steps = self.plan(layers.given())
         done = _in_common(trail or [], steps)
         if trail is not None:
             del trail[done:]
         coarse, near = _on_a_copy(steps), _near_the_subject(steps)
-        window = whole = around = None
+        window = whole = around = canvas = None
+        small = near if _may_be_a_part(layers, steps[: near.stop]) else range(0)
+        part = _part(layers, without_margin) if small else None
+        if part is not None:
+            layers, canvas = layers.within(part), layers
+            layers = replace(layers, facts={**layers.facts, "margin": _margin(part, canvas)})
+        picture = layers.image if self.checks else None
         index = 0
         while index < len(steps):
             step = steps[index]
             if "alpha" in step.stage.needs:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
-            if near and index == near.start:
-                window = _window(layers)
+            if small and index == near.start:
+                window = _part(layers, subject_window)
                 if window is not None:
                     layers, around = layers.within(window), layers
             if coarse and index == coarse.start:
@@ -248,7 +255,8 @@ class Pipeline:
             else:
                 layers = step.apply(layers)
                 trail.append((step, layers))
-            if keep is not None and picture is not None and step.stage.gives == "image" and picture.dtype != np.uint8:
+            changes = step.stage.gives == "image" and part is None
+            if keep is not None and picture is not None and changes and picture.dtype != np.uint8:
                 picture = cv2.convertScaleAbs(picture, alpha=255)  # for the findings, a quarter of the memory
             if whole is not None and index == coarse.stop - 1:
                 if layers.image.shape != whole.image.shape:
@@ -257,13 +265,16 @@ class Pipeline:
                 whole = None
             if window is not None and around is not None and index == near.stop - 1:
                 if _is_cut(layers, window, around):
-                    layers, index, near, window = around, near.start, range(0), None
+                    layers, index, small, window = around, near.start, range(0), None
                     if trail is not None:
                         done = min(done, index)
                         del trail[index:]
                     continue
                 layers = layers.put_back(around, window)
                 around = None
+            if part is not None and canvas is not None and index == near.stop - 1:
+                layers = layers.put_back(canvas, part, _changed(steps[: near.stop], canvas))
+                canvas = None
             index += 1
             seconds = time.perf_counter() - started
             log.debug("%s: %s: %.3f s", self.name, step.name, seconds)
@@ -280,7 +291,7 @@ class Pipeline:
                 picture = picture / np.float32(255)
                 picture.flags.writeable = False
                 layers = Layers(**{"image": picture, **held})
-            found = findings.measure(self.checks, picture, layers)
+            found = findings.measure(self.checks, picture, layers if part is None else _judged(layers, picture, part))
             layers = replace(layers, facts={**layers.facts, "findings": found})
         return layers
 
@@ -509,15 +520,38 @@ def _near_the_subject(steps: Sequence[Step]) -> range:
     return range(start, end)
 
 
-def _window(layers: Layers) -> tuple[slice, slice] | None:
-    """Return the window around a subject that is small in its picture, if it holds all that was brought."""
-    if not set(layers.given()) <= {"image", "plate", "opacity", "mask", "trimap"}:
-        return None
-    window = subject_window(layers.image)
-    if window is None:
+def _may_be_a_part(layers: Layers, steps: Sequence[Step]) -> bool:
+    """Return whether ``steps`` may see a part of the picture alone: what they read of what was brought can be cut."""
+    read = {name for step in steps for name in (*step.stage.needs, *step.stage.uses)}
+    return not read & set(layers.given()) - {"image", "plate", "opacity", "mask", "trimap"}
+
+
+def _part(layers: Layers, find: Callable[[Array], tuple[slice, slice] | None]) -> tuple[slice, slice] | None:
+    """Return the rows and columns that ``find`` sees in the picture, if they hold all that was brought of a subject."""
+    part = find(layers.image)
+    if part is None:
         return None
     brought = [array for array in (layers.mask, layers.trimap) if array is not None]
-    return window if all(np.count_nonzero(each[window]) == np.count_nonzero(each) for each in brought) else None
+    return part if all(np.count_nonzero(each[part]) == np.count_nonzero(each) for each in brought) else None
+
+
+def _margin(part: tuple[slice, slice], canvas: Layers) -> dict[str, int]:
+    """Return how much of a canvas was left aside on each side, px."""
+    (rows, cols), shape = part, canvas.image.shape
+    return {"top": rows.start, "bottom": shape[0] - rows.stop, "left": cols.start, "right": shape[1] - cols.stop}
+
+
+def _changed(steps: Sequence[Step], layers: Layers) -> tuple[str, ...]:
+    """Return which inputs ``steps`` change."""
+    given = layers.given()
+    changes = any(step.stage.gives == "image" for step in steps)
+    return tuple(name for name in ("image", "plate", "second", "next") if name in given) if changes else ()
+
+
+def _judged(layers: Layers, picture: Array, part: tuple[slice, slice]) -> Layers:
+    """Return what findings see of a picture within a margin."""
+    alpha = None if layers.alpha is None else np.ascontiguousarray(layers.alpha[part])
+    return Layers(picture, alpha=alpha, facts=layers.facts)
 
 
 def _is_cut(layers: Layers, window: tuple[slice, slice], around: Layers) -> bool:

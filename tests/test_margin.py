@@ -1,0 +1,150 @@
+"""A margin put around a finished photograph: chains give what they give of the photograph, and things stay whole."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from bgkit import load_pipeline
+from bgkit.backdrop.margin import without_margin
+from bgkit.pipelinefile import read_pipeline
+
+ROWS, COLS = slice(40, 190), slice(60, 260)  # where the photograph lies on its canvas
+GROUND = (176, 170, 181)
+
+
+def photograph() -> np.ndarray:
+    """Return a jar before an uneven gray ground, cut by the frame below, with noise, uint8."""
+    alpha = np.zeros((150, 200), np.float32)
+    cv2.ellipse(alpha, (90, 105), (38, 62), 0, 0, 360, 1, -1)
+    alpha = cv2.GaussianBlur(alpha, (0, 0), 0.8)[..., None]
+    rows, cols = np.mgrid[-1:1:150j, -1:1:200j]
+    ground = (1 - 0.03 * (rows**2 + cols**2))[..., None] * np.float32(GROUND)
+    noise = np.random.default_rng(0).normal(0, 1.2, (150, 200, 3))
+    return np.rint(alpha * (60, 90, 40) + (1 - alpha) * ground + noise).clip(0, 255).astype(np.uint8)
+
+
+def padded(shot: np.ndarray, color: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return a shot with a margin of one color, or of its own edge."""
+    if color is None:
+        return cv2.copyMakeBorder(shot, 40, 30, 60, 50, cv2.BORDER_REPLICATE)
+    return cv2.copyMakeBorder(shot, 40, 30, 60, 50, cv2.BORDER_CONSTANT, value=color)
+
+
+def as_floats(image: np.ndarray) -> np.ndarray:
+    return image.astype(np.float32) / np.float32(255)
+
+
+@pytest.mark.parametrize("color", [GROUND, (171, 166, 176), None])
+@pytest.mark.parametrize("pipeline", ["auto", "studio-white"])
+def test_the_photograph_s_own_result(pipeline, color):
+    """Bit for bit, with nothing in the margin, of which the facts say how wide it is."""
+    shot, chain = photograph(), load_pipeline(pipeline)
+    found = chain.run(padded(shot, color))
+    np.testing.assert_array_equal(found.alpha[ROWS, COLS], chain.run(shot).alpha)
+    assert np.count_nonzero(found.alpha) == np.count_nonzero(found.alpha[ROWS, COLS])
+    assert found.facts["margin"] == {"top": 40, "bottom": 30, "left": 60, "right": 50}
+
+
+def test_margins_on_some_sides():
+    """A frame of one side alone is a margin, too."""
+    shot = photograph()
+    wide = cv2.copyMakeBorder(shot, 0, 0, 0, 300, cv2.BORDER_CONSTANT, value=GROUND)
+    assert without_margin(as_floats(wide)) == (slice(0, 150), slice(0, 200))
+    low = cv2.copyMakeBorder(shot, 0, 90, 0, 0, cv2.BORDER_REPLICATE)
+    assert without_margin(as_floats(low)) == (slice(0, 150), slice(0, 200))
+
+
+def test_the_plate_is_cut_along():
+    """A plate of the same canvas shows the scene without its margin."""
+    shot = photograph()
+    plate = padded(np.full_like(shot, GROUND), (90, 90, 90))
+    chain = load_pipeline("clean-plate")
+    alone = chain.run(shot, plate=np.ascontiguousarray(plate[ROWS, COLS])).alpha
+    np.testing.assert_array_equal(chain.run(padded(shot, GROUND), plate=plate).alpha[ROWS, COLS], alone)
+
+
+@pytest.mark.parametrize("keep", [None, ("alpha",)])
+def test_steps_that_change_the_picture_and_findings(keep):
+    """Light is evened within the margin only, and findings are those of the photograph: its subject is cut."""
+    text = "bgkit: 1\nstages: [flat_field, luv_threshold, make_trimap, closed_form_matting, estimate_foreground]\n"
+    chain = read_pipeline(text + "checks: {touching: 0, subject: 1}")
+    shot = photograph()
+    found, alone = chain.run(padded(shot, GROUND), keep=keep), chain.run(shot, keep=keep)
+    np.testing.assert_array_equal(found.alpha[ROWS, COLS], alone.alpha)
+    assert found.image.shape == (220, 310, 3)
+    if keep is None:
+        np.testing.assert_array_equal(found.image[ROWS, COLS], alone.image)
+    assert found.facts["findings"] == alone.facts["findings"]
+    assert found.facts["findings"]["touching"]["value"] > 5
+
+
+def test_strokes_correct_the_photograph_s_own_result():
+    """What strokes do not reach stays as it is without them."""
+    canvas, chain = padded(photograph(), GROUND), load_pipeline("studio-white")
+    strokes = np.full(canvas.shape[:2], 0.5, np.float32)
+    strokes[120:124, 150:154] = 1
+    alpha = chain.run(canvas, strokes=strokes).alpha
+    np.testing.assert_array_equal(alpha[60:75], chain.run(canvas).alpha[60:75])
+    assert alpha[122, 152] == 1
+
+
+def test_a_brought_mask_that_marks_the_margin_counts():
+    """Then the picture is taken as it is."""
+    canvas, chain = padded(photograph(), GROUND), load_pipeline("studio-white")
+    mask = np.zeros(canvas.shape[:2], np.float32)
+    mask[10:100, 70:200] = 1
+    found = chain.run(canvas, mask=mask)
+    assert "margin" not in found.facts and found.alpha[15, 100] == 1
+
+
+def noisy(shape: tuple[int, int], color: float, spread: float = 2) -> np.ndarray:
+    return np.random.default_rng(1).normal(color, spread, (*shape, 3)).clip(0, 255).astype(np.uint8)
+
+
+def boxes() -> dict[str, np.ndarray]:
+    """Return things that fill their bounding box, and frames that are none of the photograph's ground."""
+    label = noisy((150, 200), 245)
+    label[50:90, 60:140] = 30
+    fades = (noisy((150, 200), 240) * np.linspace(0.9, 1.06, 200)[:, None]).clip(0, 255).astype(np.uint8)
+    fades[50:90, 60:140] = 30
+    disk = np.full((150, 200, 3), 255, np.uint8)
+    cv2.ellipse(disk, (100, 75), (100, 75), 0, 0, 360, (90, 120, 160), -1)
+    wall = np.tile(np.random.default_rng(2).integers(90, 170, (310, 3)).astype(np.uint8), (220, 1, 1))
+    wall[60:200, 20:290] = noisy((140, 270), 40)
+    less = wall.copy()
+    less[:, 150:] = wall[0, 150:]
+    plain = np.empty((150, 200, 3), np.uint8)
+    plain[:] = np.linspace(0.97, 1.03, 200)[:, None] * GROUND
+    plain[40:110, 50:150] = 30
+    smooth = np.full((150, 200, 3), GROUND, np.uint8)
+    smooth[40:110, 50:150] = 30
+    return {
+        "a pale box with a label, straight on pure white": padded(label, (255, 255, 255)),
+        "one that fades into the white": padded(fades, (255, 255, 255)),
+        "a clipped white ground, cut to the subject": padded(disk, (255, 255, 255)),
+        "a letterbox": padded(photograph(), (0, 0, 0)),
+        "a gray photograph on a white page": padded(photograph(), (255, 255, 255)),
+        "a gray photograph on a beige page": padded(photograph(), (220, 200, 180)),
+        "a subject before drawn stripes": wall,
+        "one on less than half of them": less,
+        "a drawn box of even light": padded(plain, GROUND),
+        "a drawn ground that goes on": padded(smooth, GROUND),
+        "a rough thing of the ground's color": padded(noisy((150, 200), 175, 25), (175, 175, 175)),
+    }
+
+
+@pytest.mark.parametrize("name", boxes())
+def test_what_is_no_margin(name):
+    """It stays in the picture."""
+    assert without_margin(as_floats(boxes()[name])) is None
+
+
+def test_empty_and_tiny_pictures():
+    """One color throughout has no photograph in it, and one of a few pixels shows no backdrop."""
+    for shape in ((1, 1), (1, 300), (300, 1), (300, 300)):
+        assert without_margin(np.full((*shape, 3), 0.5, np.float32)) is None
+    canvas = np.full((300, 300, 3), GROUND, np.uint8)
+    canvas[100:140, 100:140] = photograph()[:40, :40]
+    assert without_margin(as_floats(canvas)) is None
