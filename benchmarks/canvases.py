@@ -1,12 +1,13 @@
 """Studio shots on canvases of other shapes and sizes: the error of alpha beside that of the shot alone.
 
-    python -m benchmarks.canvases [--shots GT02,GT25] [--pipelines auto] [--grounds even,mirrored] [--write]
+    python -m benchmarks.canvases [--shots GT02,GT25] [--kinds white,grey] [--pipelines auto] [--grounds even] [--write]
 
-Six white shots of ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout) are put on
-six canvases. The canvas shows more of the same ground: ``even`` goes on as at the frame of the shot, without its
-texture; ``mirrored`` is the shot's own ground, mirrored at its frame, with noise, shadows and JPEG. Where the subject
-covers it, the ground is the plate in the shot's exposure. The plate goes on in the same manner. Figures are SAD/1000
-above that of the shot alone.
+White and gray shots of six subjects of ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data`` beside the
+checkout) are put on six canvases. The canvas shows more of the same ground: ``even`` goes on as at the frame of the
+shot, without its texture; ``mirrored`` is the shot's own ground, mirrored at its frame, with noise, shadows and JPEG.
+Where the subject covers it, the ground is the plate in the shot's exposure. Or it is a margin as layout programs make
+it: the median ``color`` of the shot's border, or its ``edge`` repeated. The plate goes on in the same manner. Figures
+are SAD/1000 above that of the shot alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ Canvas = tuple[float, float, float, float]
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "quality.md"
 SHOTS = ("GT02", "GT06", "GT14", "GT16", "GT18", "GT25")
 PIPELINES = ("studio-white", "clean-plate", "auto", "product")
-GROUNDS = ("even", "mirrored")
+KINDS = ("white", "grey")
+GROUNDS = ("even", "mirrored")  # more of the same scene
+MARGINS = ("color", "edge")  # put around it
 FADES = 60  # px beyond the frame over which a shadow that reaches it ends
 # Rows and columns in sides of the shot, and where the shot lies: 0 at the top or left, 1 at the bottom or right.
 CANVASES: dict[str, Canvas] = {
@@ -57,21 +60,34 @@ def light_of(image: Array, plate: Array, alpha: Array) -> tuple[Array, Array]:
     return gain, np.minimum(push_pull(smooth, (share > 0.5).astype(np.float32)), 1)
 
 
-def spread(plate: Array, canvas: Canvas, way: str) -> tuple[Array, tuple[slice, slice]]:
-    """Return the plate as large as a canvas, and where the shot lies on it."""
-    rows, cols = plate.shape[:2]
+def sides(shape: tuple[int, ...], canvas: Canvas) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the rows above and below a shot on a canvas, and the columns left and right of it."""
+    rows, cols = shape[:2]
     tall, wide, down, right = canvas
     above, left = round(rows * (tall - 1) * down) // 8 * 8, round(cols * (wide - 1) * right) // 8 * 8
     below = 0 if down == 1 else round(rows * tall) - rows - above
-    sides = (above, below), (left, round(cols * wide) - cols - left), (0, 0)
+    return (above, below), (left, round(cols * wide) - cols - left)
+
+
+def spread(plate: Array, canvas: Canvas, way: str) -> tuple[Array, tuple[slice, slice]]:
+    """Return the plate as large as a canvas, and where the shot lies on it."""
+    (rows, cols), around = plate.shape[:2], sides(plate.shape, canvas)
     if way == "even":
         plate = cv2.GaussianBlur(plate, (0, 0), 24)
-    larger = np.pad(plate, sides[: plate.ndim], mode="edge" if way == "even" else "symmetric")
+    larger = np.pad(plate, (*around, (0, 0)), mode="symmetric" if way == "mirrored" else "edge")
+    if way == "color":
+        border = np.concatenate([plate[0], plate[-1], plate[:, 0], plate[:, -1]])
+        larger[:] = np.rint(255 * np.median(border, axis=0)) / np.float32(255)
+    (above, _), (left, _) = around
     return larger, (slice(above, above + rows), slice(left, left + cols))
 
 
 def put(image: Array, plate: Array, alpha: Array, canvas: Canvas, way: str) -> tuple[Array, Array, tuple[slice, slice]]:
     """Return the canvas with the shot on it, the same empty, and where the shot lies."""
+    if way in MARGINS:
+        (shown, where), (ground, _) = (spread(each, canvas, way) for each in (image, plate))
+        shown[where], ground[where] = image, plate
+        return shown, ground, where
     gain, shadow = light_of(image, plate, alpha)
     ground, where = spread(plate, canvas, way)
     ground[where] = plate
@@ -113,7 +129,7 @@ def measure(name: str, samples: list[Sample], ways: list[str]) -> list[dict[str,
             row = {
                 "pipeline": name,
                 "ground": way,
-                "shot": sample.name.split("-")[0],
+                "shot": f"{sample.name.split('-')[0]} {'gray' if sample.kind == 'grey' else sample.kind}",
                 "alone": f"{alone[sample.name]:.2f}",
             }
             for title, canvas in CANVASES.items():
@@ -133,7 +149,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shots", default=",".join(SHOTS))
     parser.add_argument("--pipelines", default=",".join(PIPELINES))
-    parser.add_argument("--grounds", default=",".join(GROUNDS))
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--grounds", default=",".join(GROUNDS + MARGINS))
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     options = parser.parse_args()
     data = Path(os.environ.get("BGKIT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -142,9 +159,9 @@ def main() -> int:
         (
             each
             for each in open_dataset("studio", data / "test" / "studio")
-            if each.kind == "white" and each.name[:4] in wanted
+            if each.kind in options.kinds.split(",") and each.name[:4] in wanted
         ),
-        key=lambda each: each.name,
+        key=lambda each: (KINDS.index(each.kind), each.name),
     )
     rows = [row for name in options.pipelines.split(",") for row in measure(name, samples, options.grounds.split(","))]
     if options.write:
