@@ -25,6 +25,7 @@ from bgkit.errors import PipelineError, did_you_mean
 from bgkit.layers import Array, Layers
 from bgkit.logistic import Logistic
 from bgkit.params import Param, Range
+from bgkit.stage import collect_notes
 from bgkit.threads import threads
 
 __all__ = [
@@ -311,6 +312,24 @@ def _dim_doubt(picture: Array, layers: Layers) -> float | None:
     return _doubt(picture, layers) if facts is not None and facts["excess"] <= DIM else None
 
 
+def _veiled(picture: Array, layers: Layers) -> float | None:
+    """Return how much of what is solid shows the color of a screen in part, on a copy of 512 px."""
+    facts = layers.facts.get("chroma_key")
+    if facts is None or layers.alpha is None:
+        return None
+    import cv2
+
+    from bgkit.stages import chroma_key
+
+    scale = min(1.0, 512 / int(max(picture.shape[:2])))
+    rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
+    small, alpha = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (picture, layers.alpha))
+    with collect_notes():
+        key = chroma_key(small, screen=facts["screen"])
+    solid = alpha > SURE
+    return 100 * float(((key > FAINT) & (key < SURE) & solid).sum()) / max(1.0, float(solid.sum()))
+
+
 def _disagreement(picture: Array, layers: Layers) -> float | None:
     """Return the largest disagreement of two masks that met by ``merge``."""
     seen = [facts["disagreement"] for facts in layers.facts.values() if "disagreement" in facts]
@@ -399,6 +418,9 @@ FINDINGS: Mapping[str, Finding] = {
                 "look at the hair: gaps may be filled; put more light on the screen", _dim_doubt),
         Finding("backdrop", "at least", _PERCENT, "share of the picture's border that shows an even backdrop",
                 "widen the backdrop or the shot, or take a pipeline with a network", _ground_share),
+        Finding("veiled", "at most", _PERCENT,
+                "share of the solid subject through which the color of a green or blue screen shows",
+                "see whether smoke, glass or cloth is solid that should be clear; light the screen better", _veiled),
         Finding("unevenness", "at most", Range(0, 100,
                 "L*"), "difference in lightness across the backdrop, without shadows",
                 "even out the lamps, or use flat_field", _unevenness),

@@ -521,3 +521,18 @@ def test_hair_before_a_dim_screen_is_flagged(light, flagged):
     picture = alpha * np.float32([0.9, 0.4, 0.5]) + (1 - alpha) * light * np.float32([0.1, 0.55, 0.2])
     found = load_pipeline("green-screen").run(picture).facts["findings"]
     assert ("dim" in found and found["dim"]["flagged"]) == flagged
+
+
+@pytest.mark.parametrize(("opacity", "soft", "flagged"), [(0.6, 12, True), (1.0, 1, False)])
+def test_haze_before_a_dim_screen_is_flagged(opacity, soft, flagged):
+    """Matting makes it solid: what is brighter than a dim screen may be all subject. The screen shows through it."""
+    rng = np.random.default_rng(0)
+    alpha = np.zeros((240, 320), np.float32)
+    cv2.ellipse(alpha, (160, 110), (90, 75), 20, 0, 360, opacity, -1)
+    alpha = cv2.GaussianBlur(alpha, (0, 0), soft)
+    alpha[150:, 130:190] = 1
+    screen = np.float32([0.06, 0.18, 0.07]) * np.linspace(1, 0.75, 320, dtype=np.float32)[:, None]
+    picture = alpha[..., None] * np.float32(0.6) + (1 - alpha[..., None]) * screen
+    picture += rng.normal(0, 0.006, picture.shape).astype(np.float32)
+    found = load_pipeline("green-screen").run(picture.clip(0, 1)).facts["findings"]
+    assert found["veiled"]["flagged"] == flagged
