@@ -85,6 +85,19 @@ def test_what_a_chain_keeps_is_in_the_window():
     assert subject_window(on_white(mask)) == (slice(136, 664), slice(32, 568))
 
 
+@pytest.mark.parametrize("pipeline", ["studio-white", "auto"])
+def test_a_pale_thing_with_a_dark_part_is_whole(pipeline):
+    """The window holds a white shirt before white, and not its tie alone, in which the shirt would be the backdrop."""
+    shirt = np.zeros((450, 700), np.float32)
+    shirt[130:330, 250:400] = 1
+    soft = cv2.GaussianBlur(shirt, (0, 0), 1)[..., None]
+    color = np.full((450, 700, 3), 238.0 - 8)
+    color[140:250, 315:335] = 40
+    noise = np.random.default_rng(1).normal(0, 0.8, color.shape)
+    image = np.rint(soft * color + (1 - soft) * 238 + noise).clip(0, 255).astype(np.uint8)
+    assert load_pipeline(pipeline).run(image).alpha[shirt > 0].mean() > 0.95
+
+
 def test_more_than_the_window_shows():
     """What reaches the edge of its window is done again on the whole picture: a wall that keeps fading away."""
     image = on_white(np.zeros((300, 900)))

@@ -549,6 +549,21 @@ def test_a_drawn_subject_in_a_tone_of_the_wall_is_whole(gain):
     assert mask[~inside].mean() < 0.01
 
 
+@pytest.mark.parametrize("wide", [40, 400])
+def test_a_drawn_subject_with_a_soft_contour_is_whole(wide):
+    """Three levels from the wall by steps of one, as smoothing draws it; a faint shadow has such steps, far apart."""
+    row, col = np.mgrid[:300, :400]
+    plate = np.full((300, 400, 3), (174, 120, 63), np.float32)
+    alpha = soft_disk((300, 400), 130, 200, 70)[..., None]
+    image = alpha * (plate - 3) + (1 - alpha) * plate
+    image[110:140, 180:220] = 30
+    shadow = 0.03 * np.exp(-(((row - 230) / 16) ** 2) - ((col - 200) / wide) ** 2)[..., None]
+    image = np.rint(image * (1 - shadow * (1 - alpha)))
+    mask = clean_plate(np.float32(image / 255), np.float32(plate / 255))
+    assert mask[alpha[..., 0] == 1].mean() > 0.95
+    assert mask[alpha[..., 0] == 0].mean() < 0.02
+
+
 def test_a_photograph_on_a_drawn_canvas_is_none():
     """The border is an exact copy, and not every pixel that noise moved within the photograph is subject."""
     plate = np.full((400, 400, 3), 0.8, np.float32)

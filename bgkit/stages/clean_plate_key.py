@@ -32,6 +32,7 @@ SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.45  # dE*uv of noise, that of a step of gray: up to it smoothing loses single hairs and gains nothing
 SAME = 0.9 / 255  # code: rounding explains it
 NOISE, SHOT = (1.2 / 255, 3 / 255), 0.01  # code, a step to the next pixel; share of such: photographs 0.026 up
+SOFTER = 2.7  # times, and across one of several steps: 0.6 dE*uv, more than a level, which a soft shadow has everywhere
 EXACT = 4.0  # times smaller a difference across a contour tells of a thing where the plate is an exact copy
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
@@ -119,6 +120,7 @@ def clean_plate(
     mask = _key(image, behind, tolerance, shadow, match.misplaced, float(step), outline, hidden=hidden)
     if exact and contour > 0:
         mask[drawn(image, behind, contour / EXACT)] = 1
+        mask[outlined(image, behind, mask, contour / SOFTER)] = 1
     explained = plate_explains(image, match.plate, match.misplaced) & match.seen
     note(kept=border_share(explained & (mask >= 0.5)))
     return mask if match.seen.all() else _beyond(mask, match.seen)
