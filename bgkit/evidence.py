@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
+from bgkit.distance import distance_to
 from bgkit.extent import subject_box
 from bgkit.logistic import Logistic
+from bgkit.resizing import reduced
 
 __all__ = ["FIT", "SIGNS", "chance_of_key", "pool", "read_signs", "sureness"]
 
@@ -143,7 +145,7 @@ def _near(background: Floats, mask: Floats) -> Floats:
     reach = HAIR * float(np.hypot(*subject_box(mask)))
     if not background.any():
         return np.zeros(background.shape, np.float32)
-    distance = cv2.distanceTransform((~background).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = distance_to(background, 2 * reach + 1)
     near: Floats = np.clip(2 - distance / np.float32(max(reach, 1e-3)), 0, 1)
     return near
 
@@ -153,8 +155,7 @@ def _small(array: Floats) -> Floats:
     if scale >= 1:
         return array
     rows, cols = (max(1, round(side * scale)) for side in array.shape[:2])
-    small: Floats = cv2.resize(array, (cols, rows), interpolation=cv2.INTER_AREA)
-    return small
+    return reduced(array, (rows, cols))
 
 
 def _share(part: Floats, whole: Floats) -> float:

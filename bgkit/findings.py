@@ -25,6 +25,7 @@ from bgkit.errors import PipelineError, did_you_mean
 from bgkit.layers import Array, Layers
 from bgkit.logistic import Logistic
 from bgkit.params import Param, Range
+from bgkit.pieces import find_pieces
 from bgkit.stage import collect_notes
 from bgkit.threads import threads
 
@@ -290,10 +291,7 @@ def _holes(picture: Array, layers: Layers) -> float | None:
 
 def _areas(where: Array) -> Array:
     """Return the areas of the 8-connected pieces, in the order of their first pixels."""
-    import cv2
-
-    _, _, stats, _ = cv2.connectedComponentsWithStats(where.view(np.uint8), connectivity=8)
-    return np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
+    return find_pieces(where, connectivity=8).area[1:].astype(np.float64)
 
 
 @_once

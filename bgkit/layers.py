@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bgkit._ext.vectors import extremes
 from bgkit.errors import LayerError, did_you_mean
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ class Layers:
             return self
         import cv2
 
+        from bgkit.resizing import reduced
+
         scale = (pixels / (rows * cols)) ** 0.5
         size = max(1, int(cols * scale)), max(1, int(rows * scale))
         arrays: dict[str, Any] = {}
@@ -184,7 +187,7 @@ class Layers:
                 array[back > fore] = BACKGROUND
                 array[fore > back] = FOREGROUND
             else:
-                array = cv2.resize(array, size, interpolation=cv2.INTER_AREA)
+                array = reduced(array, size[::-1])
             arrays[name] = array
         previous = None if self.previous is None else self.previous.reduced(pixels)
         return type(self)(**arrays, previous=previous, facts=self.facts)
@@ -396,9 +399,7 @@ def check_layer(name: str, array: Array, image: Array) -> None:
     _check_form(name, array, LAYERS[name])
     _check_size(name, array, image)
     if array.dtype == np.uint8:
-        allowed = np.zeros(256, bool)
-        allowed[[BACKGROUND, UNKNOWN, FOREGROUND]] = True
-        if not allowed[array].all():
+        if not ((array == BACKGROUND) | (array == UNKNOWN) | (array == FOREGROUND)).all():
             raise LayerError(
                 f"{name}: expected the values 0, 128 and 255, got {', '.join(map(str, np.unique(array)[:5]))}"
             )
@@ -436,12 +437,21 @@ def _share(name: str, array: Array) -> Array:
 
 def _check_range(name: str, array: Array, remedy: str) -> tuple[float, float]:
     """Return the least and the greatest value, which must lie in 0..1 but for rounding."""
-    low, high = float(array.min()), float(array.max())
+    low, high = _extremes(array)
     if not (np.isfinite(low) and np.isfinite(high)):
         raise LayerError(f"{name}: expected finite values, got NaN or infinity")
     if low < -1e-4 or high > 1 + 1e-4:
         raise LayerError(f"{name}: expected values in 0..1, got {low:g}..{high:g}{remedy}")
     return low, high
+
+
+def _extremes(array: Array) -> tuple[float, float]:
+    """Return the least and the greatest value, NaN where one is."""
+    if array.dtype != np.float32 or not array.flags.c_contiguous:
+        return float(array.min()), float(array.max())
+    found = np.empty(2, np.float32)
+    extremes(array.reshape(-1), found)
+    return float(found[0]), float(found[1])
 
 
 def _split_alpha(image: Array) -> tuple[Array, Array | None]:

@@ -226,6 +226,7 @@ class Pipeline:
         done = _in_common(trail or [], steps)
         if trail is not None:
             del trail[done:]
+        kept = {*(keep or ()), *(("alpha",) if self.checks else ())}
         coarse, near = _on_a_copy(steps), _near_the_subject(steps)
         window = whole = around = canvas = None
         small = near if _may_be_a_part(layers, steps[: near.stop]) else range(0)
@@ -260,6 +261,8 @@ class Pipeline:
                 picture = cv2.convertScaleAbs(picture, alpha=255)  # for the findings, a quarter of the memory
             if whole is not None and index == coarse.stop - 1:
                 if layers.image.shape != whole.image.shape:
+                    if keep is not None and window is part is None:  # what nobody reads is not enlarged
+                        layers = _without_unread(layers, steps[index + 1 :], kept)
                     layers = layers.enlarged_to(whole)
                     _give_back()
                 whole = None
@@ -281,7 +284,7 @@ class Pipeline:
             if on_step is not None:
                 on_step(step, layers, seconds)
             if keep is not None:
-                layers = _without_unread(layers, steps[index:], {*keep, *(("alpha",) if self.checks else ())})
+                layers = _without_unread(layers, steps[index:], kept)
         layers = _with_alpha(layers)
         if picture is not None:
             if picture.dtype == np.uint8:

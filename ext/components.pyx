@@ -24,6 +24,7 @@ Hence masks have fewer than 2**30 pixels, frame included.
 
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 cdef extern from *:
     """
@@ -46,17 +47,21 @@ UNSEEN, SETTLED = C_UNSEEN, C_SETTLED
 
 
 def sort_keys(const uint32_t[:, ::1] heights, const uint8_t[:, ::1] pending, const Py_ssize_t[::1] start,
-              bint highest_first, uint64_t[::1] keys, int threads):
-    """Write height and place in ``state`` of each pending pixel as one number, those of row r from ``start[r]`` on.
+              const Py_ssize_t[::1] rows, bint highest_first, uint64_t[::1] scratch, uint64_t[::1] keys, int threads):
+    """Write height and place in ``state`` of each pending pixel as one number, sorted in each band of rows.
 
-    ``heights`` are the mask's floats as whole numbers: from 0 up, their order is the same. There must be a pending
-    pixel.
+    Band b has the rows ``rows[b]`` to ``rows[b + 1]`` - 1, and row r the numbers from ``start[r]`` on. ``heights`` are
+    the mask's floats as whole numbers: from 0 up, their order is the same. There must be a pending pixel.
     """
-    cdef Py_ssize_t row, width = heights.shape[1]
-    cdef uint64_t *first = &keys[0]
+    cdef Py_ssize_t row, band, first, width = heights.shape[1]
+    cdef uint64_t *unsorted = &scratch[0]
+    cdef uint64_t *key = &keys[0]
     cdef uint32_t flip = 0x7FFFFFFF if highest_first else 0
     for row in prange(heights.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        _row_keys(&heights[row, 0], &pending[row, 0], width, (row + 1) * (width + 2) + 1, flip, first + start[row])
+        _row_keys(&heights[row, 0], &pending[row, 0], width, (row + 1) * (width + 2) + 1, flip, unsorted + start[row])
+    for band in prange(rows.shape[0] - 1, nogil=True, num_threads=threads, schedule="static"):
+        first = start[rows[band]]
+        _sort(unsorted + first, key + first, start[rows[band + 1]] - first)
 
 
 cdef void _row_keys(const uint32_t *heights, const uint8_t *pending, Py_ssize_t width, Py_ssize_t place, uint32_t flip,
@@ -66,6 +71,31 @@ cdef void _row_keys(const uint32_t *heights, const uint8_t *pending, Py_ssize_t 
         if pending[col]:
             keys[count] = <uint64_t>(heights[col] & 0x7FFFFFFF ^ flip) << 32 | <uint64_t>(place + col)  # -0.0 is 0.0
             count += 1
+
+
+cdef void _sort(uint64_t *keys, uint64_t *out, Py_ssize_t count) noexcept nogil:
+    """Sort by height, three times by eleven of its bits, from the lowest; places are in order. ``keys`` is scratch."""
+    cdef Py_ssize_t[3][2048] place
+    cdef Py_ssize_t step, digit, before, here
+    cdef int turn
+    cdef uint64_t *swapped
+    memset(place, 0, sizeof(place))
+    for step in range(count):
+        for turn in range(3):
+            place[turn][keys[step] >> (32 + 11 * turn) & 2047] += 1
+    for turn in range(3):
+        before = 0
+        for digit in range(2048):
+            here = place[turn][digit]
+            place[turn][digit] = before
+            before += here
+        for step in range(count):
+            digit = keys[step] >> (32 + 11 * turn) & 2047
+            out[place[turn][digit]] = keys[step]
+            place[turn][digit] += 1
+        swapped = keys
+        keys = out
+        out = swapped
 
 
 def join_bands(uint64_t[::1] keys, const Py_ssize_t[::1] start, const Py_ssize_t[::1] rows, bint diagonal, int unit,
@@ -199,4 +229,4 @@ def spread_levels(const float[:, ::1] mask, float ground, int32_t[:, ::1] state,
                     root = _root(at, root)
                     out[row, col] = mask[root // width - 1, root % width - 1] if at[root] == C_SETTLED else ground
                 else:
-                    out[row, col] = mask[row, col] if root == C_SETTLED else ground
+                    out[row, col] = mask[row, col] if root <= C_SETTLED else ground  # or nothing was asked of it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bgkit import color
 
@@ -77,3 +79,13 @@ def test_color_words(text, rgb):
 def test_what_is_no_color(text):
     """Anything else is None, not an exception."""
     assert color.parse_color(text) is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 900), st.integers(0, 2**32 - 1), st.booleans())
+def test_inner_products_of_pixels_side_by_side(count, seed, one):
+    """The kernel for colors equals einsum, which takes all else, bit for bit, also with one color for all."""
+    random = np.random.default_rng(seed)
+    a = random.random((1, count, 3), np.float32)
+    b = random.random((3,) if one else a.shape, np.float32)
+    np.testing.assert_array_equal(color.dot(a, b), np.einsum("...i,...i", a, b))

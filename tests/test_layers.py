@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bgkit.errors import LayerError
-from bgkit.layers import Layers, as_layer
+from bgkit.layers import Layers, as_layer, check_layer
 
 IMAGE = np.zeros((4, 6, 3), np.float32)
 
@@ -177,3 +177,14 @@ def test_both_sides_say_enough(values):
     """A trimap needs no unknown pixel."""
     made = Layers.of(IMAGE).bring("trimap", np.resize(np.array(values, float), (4, 6)))
     assert set(np.unique(made.trimap)) == {round(255 * value + 0.1) for value in values}
+
+
+@pytest.mark.parametrize("side", [1, 7, 63, 64, 65, 1000])
+def test_a_value_out_of_range_is_seen_wherever_it_is(side):
+    """The least, the greatest, and NaN: at any place."""
+    for place in {0, side // 2, side - 1}:
+        for value, word in ((-0.5, "in 0..1"), (1.5, "in 0..1"), (np.nan, "NaN"), (np.inf, "infinity")):
+            mask = np.full((1, side), 0.5, np.float32)
+            mask[0, place] = value
+            with pytest.raises(LayerError, match=word):
+                check_layer("mask", mask, np.zeros((1, side, 3), np.float32))

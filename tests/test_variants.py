@@ -15,6 +15,7 @@ import hashlib
 import numpy as np
 from skimage.data import astronaut
 from bgkit import _ext, set_threads, stages
+from bgkit.color import dot
 from bgkit.resizing import apply_functions
 
 set_threads(1)
@@ -38,6 +39,8 @@ results = {
     "balance": stages.white_balance(image),
     "levels": stages.levels(alpha=mask),
     "over": stages.composite(image=image, alpha=mask, background="white"),
+    "trimap": stages.make_trimap(mask=np.clip((far - 10) / 20, 0, 1).astype(np.float32)),
+    "dot": dot(image, image[::-1].copy()),
     "affine": apply_functions(image, np.float32(rng.random((9, 7, 4)) - 0.3)),
 }
 print(_ext.VARIANT)

@@ -8,7 +8,9 @@ def sort_keys(
     heights: NDArray[np.uint32],
     pending: NDArray[np.uint8],
     start: NDArray[np.intp],
+    rows: NDArray[np.intp],
     highest_first: bool,
+    scratch: NDArray[np.uint64],
     keys: NDArray[np.uint64],
     threads: int,
 ) -> None: ...

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.color import dot
+from bgkit.pieces import find_pieces
+from bgkit.resizing import reduced
 
 __all__ = ["drawn", "noise_of", "outlined"]
 
@@ -66,8 +68,7 @@ def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
     factor = max(1.0, math.hypot(*mask.shape) / DIAGONAL)
     size = tuple(max(1, round(side / factor)) for side in mask.shape[::-1])
     color, behind, found = (
-        each if each.shape[1::-1] == size else cv2.resize(each, size, interpolation=cv2.INTER_AREA)
-        for each in (image, plate, mask)
+        each if each.shape[1::-1] == size else reduced(each, size[::-1]) for each in (image, plate, mask)
     )
     things = _things(color, behind, found, step)
     if factor == 1:
@@ -118,10 +119,9 @@ def _things(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
     for level in LEVELS:
         differs = (distance > level * least).view(np.uint8) & free
         differs = cv2.morphologyEx(cv2.morphologyEx(differs, cv2.MORPH_CLOSE, _disk(2)), cv2.MORPH_OPEN, _disk(4))
-        count, label, stats, _ = cv2.connectedComponentsWithStats(differs, connectivity=4)
-        for number in range(1, count):
-            left, top, width, height, area = stats[number]
-            if area < SMALLEST * mask.size:
+        label, *boxes = find_pieces(differs, connectivity=4)
+        for number, (left, top, width, height, area) in enumerate(zip(*boxes, strict=True)):
+            if number == 0 or area < SMALLEST * mask.size:
                 continue
             inside = label == number
             if _framed(inside) > FRAMED:
@@ -161,10 +161,10 @@ def _edges(smooth: Floats, step: float) -> Bools:
 
 def _long(lines: Bools) -> Bools:
     """Return lines without what is too short to be more than noise."""
-    _, label, stats, _ = cv2.connectedComponentsWithStats(lines.view(np.uint8), connectivity=8)
-    long = stats[:, cv2.CC_STAT_AREA] >= FEW
+    pieces = find_pieces(lines, connectivity=8)
+    long = pieces.area >= FEW
     long[0] = False
-    return long[label]
+    return long[pieces.label]
 
 
 def _slope(color: Floats) -> Floats:

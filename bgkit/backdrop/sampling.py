@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from bgkit._ext.sampling import choose_samples
 from bgkit.color import dot
 from bgkit.extent import subject_box
+from bgkit.pieces import find_pieces
 from bgkit.threads import threads
 
 __all__ = [
@@ -119,10 +120,10 @@ def _reduced(distance: Floats, diagonal: float) -> Floats:
 
 def _from_backdrop(backdrop: Bools, speck: float) -> Floats:
     """Return each pixel's distance to the backdrop, px; pieces of less than ``speck`` pixels are none."""
-    _, label, stats, _ = cv2.connectedComponentsWithStats(backdrop.view(np.uint8), connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= speck
+    pieces = find_pieces(backdrop, connectivity=8)
+    kept = pieces.area >= speck
     kept[0] = False
-    return cv2.distanceTransform((~kept[label]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return cv2.distanceTransform((~kept[pieces.label]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
 
 
 # What speaks for an opaque pixel and against one, and the weight of each: a logistic model of alpha, fitted by
@@ -337,8 +338,7 @@ def without_dim_holes(alpha: Floats, dark: Bools) -> Floats:
     -------
     float32 array of shape (M, N)
     """
-    _, label, stats, _ = cv2.connectedComponentsWithStats((alpha < FULL).view(np.uint8), connectivity=8)
-    left, top, width, height, _ = stats.T
+    label, left, top, width, height, _ = find_pieces(alpha < FULL, connectivity=8)
     hole = (left > 0) & (top > 0) & (left + width < alpha.shape[1]) & (top + height < alpha.shape[0])
     hole[0] = False
     hole[label[(alpha < GAP) | ~dark]] = False

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from bgkit.backdrop.checkers import Checkers, find_checkers
 from bgkit.color import dot, luv_from_srgb, srgb_from_luv
 from bgkit.deblocking import quantization, terraces_of
+from bgkit.resizing import reduced
 
 __all__ = ["Backdrop", "estimate_backdrop", "estimate_plate"]
 
@@ -240,8 +241,7 @@ def _thumbnail(image: Floats, side: int) -> Floats:
     rows, cols = (max(1, round(length * scale)) for length in image.shape[:2])
     every = max(1, image.shape[0] // rows // ENOUGH)
     part = image[every // 2 :: every]
-    small: Floats = cv2.resize(part, (cols, rows), interpolation=cv2.INTER_AREA)
-    return small
+    return reduced(part, (rows, cols))
 
 
 class _Surface(NamedTuple):

@@ -18,6 +18,8 @@ from bgkit.backdrop.surface import estimate_backdrop
 from bgkit.color import dot
 from bgkit.deblocking import SIDE
 from bgkit.extent import subject_box
+from bgkit.pieces import find_pieces
+from bgkit.resizing import reduced
 
 __all__ = ["subject_window"]
 
@@ -75,7 +77,7 @@ def _different(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     backdrop, (rows, cols) = estimate_backdrop(image), image.shape[:2]
     scale = min(1.0, LONG / max(rows, cols))
     size = max(1, round(cols * scale)), max(1, round(rows * scale))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    small = reduced(image, size[::-1]) if scale < 1 else image
     off = cv2.cvtColor(cv2.blur(small, (3, 3)), cv2.COLOR_RGB2Luv) - backdrop.luv(small.shape[:2]).astype(np.float32)
     return small, dot(off, off) > DIFFERENT**2 + backdrop.noise**2
 
@@ -84,10 +86,8 @@ def _box(different: NDArray[Any], shape: tuple[int, ...]) -> tuple[slice, slice]
     """Return the box around what differs, px of a picture of ``shape``, of which ``different`` is a copy."""
     if not different.any():
         return None
-    _, label, stats, _ = cv2.connectedComponentsWithStats(different.view(np.uint8), connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    areas[0] = 0
-    kept = (areas >= SPECK * math.prod(subject_box(different)))[label] & different
+    pieces = find_pieces(different, connectivity=8)
+    kept = (pieces.area >= SPECK * math.prod(subject_box(different)))[pieces.label] & different
     spans = (np.flatnonzero(kept.any(axis)) for axis in (1, 0))
     top, left = (
         slice(int(span[0] * whole / part), math.ceil((span[-1] + 1) * whole / part))

@@ -22,6 +22,8 @@ from bgkit.backdrop.sampling import opacity
 from bgkit.color import dot
 from bgkit.deblocking import ROUNDED, quantization, terraces_of
 from bgkit.params import Range
+from bgkit.pieces import find_pieces
+from bgkit.resizing import reduced
 from bgkit.stage import note, stage
 
 Floats = NDArray[Any]
@@ -43,6 +45,7 @@ LARGE = 0.2  # share of all that differs from the backdrop that such a thing tak
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
 STEEPER = 0.7  # the same close to a thing that differs BOLD times as much: a shadow is sharp where it is cast
 BOLD, CLOSE = 3.0, 0.02  # CLOSE: of the diagonal
+EVENLY = np.full(3, 1 / 3, np.float32)  # of each channel
 NEARBY = 400  # px, side of the copy in which such things are looked for
 
 Tolerance = Annotated[float, Range(0.1, 200, "dE*uv", ui=(1, 20))]
@@ -165,9 +168,8 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     backdrop = estimate_backdrop(image)
     coarse = quantization(image)
     note(border_share=backdrop.border_share)
-    return _key(
-        image, backdrop.plate(image.shape), tolerance, shadow, 0.0, coarse, contour, chance=not backdrop.painted
-    )
+    plate = backdrop.plate(image.shape)
+    return _key(image, plate, tolerance, shadow, 0.0, coarse, contour, chance=not backdrop.painted)
 
 
 def _key(
@@ -181,16 +183,12 @@ def _key(
     chance: bool = True,
     hidden: float = 0.0,
 ) -> Floats:
-    factor = max(1.0, float(np.hypot(*image.shape[:2])) / LARGEST)
-    if factor > 1:
-        size = tuple(max(1, round(side / factor)) for side in image.shape[1::-1])
-        image, plate, shape = (
-            *(cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, plate)),
-            image.shape,
-        )
+    shape, size = image.shape[:2], _worked_on(image)
+    image, plate = (each if each.shape[:2] == size else reduced(each, size) for each in (image, plate))
     terraces = terraces_of(plate, coarse)
     note(terraces=terraces)
-    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced / factor, terraces, hidden)
+    misplaced *= size[0] / shape[0]
+    difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced, terraces, hidden)
     specks = _specks(difference, reach)
     difference[specks] = unshaded[specks] = 0
     mask = opacity(difference, unshaded, reach)
@@ -198,10 +196,14 @@ def _key(
         if contour > 0:  # a terrace's edge is as hard as a thing's
             step = float(np.hypot(contour, ROUNDED * terraces))
             mask[outlined(image, plate, np.where(unshaded > reach, mask, np.float32(0)), step)] = 1
-        mask[_coincidence(mask < SOLID, image.mean(-1), plate.mean(-1), reach / 100)] = 1
-    if factor > 1:
-        mask = cv2.resize(mask, shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return mask
+        mask[_coincidence(mask < SOLID, dot(image, EVENLY), dot(plate, EVENLY), reach / 100)] = 1
+    return mask if size == shape else cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _worked_on(image: Floats) -> tuple[int, int]:
+    """Return the rows and columns of the copy that is worked on."""
+    factor = max(1.0, float(np.hypot(*image.shape[:2])) / LARGEST)
+    return max(1, round(image.shape[0] / factor)), max(1, round(image.shape[1] / factor))
 
 
 def differences(
@@ -226,7 +228,9 @@ def differences(
     square = np.maximum(dot(behind, behind), 1)
     smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH) if noise > CLEAN else difference
     light = np.clip(dot(smooth, behind) / square, -shadow, 0)
-    whole, unshaded = (np.sqrt(dot(each, each)) for each in (smooth, smooth - light[..., None] * behind))
+    rest = light[..., None] * behind
+    np.subtract(smooth, rest, out=rest)
+    whole, unshaded = (np.sqrt(dot(each, each)) for each in (smooth, rest))
     tinted = _tinted(smooth, whole, reach)
     whole[tinted] = unshaded[tinted] = 0
     if misplaced > 0:
@@ -348,12 +352,13 @@ def _coincidence(faint: Bools, light: Floats, behind: Floats, reach: float) -> B
     """
     # Gaps in the contour of up to four pixels do not join what is enclosed to the outside.
     faint = cv2.erode(faint.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    count, label, stats, _ = cv2.connectedComponentsWithStats(faint.view(np.uint8), connectivity=4)
-    chance = np.zeros(count, bool)
+    label, *boxes = find_pieces(faint, connectivity=4)
+    chance = np.zeros(len(boxes[0]), bool)
     rows, cols = faint.shape
     around = round(0.01 * float(np.hypot(rows, cols)))
-    for piece in range(1, count):
-        left, top, width, height, area = stats[piece]
+    for piece, (left, top, width, height, area) in enumerate(zip(*boxes, strict=True)):
+        if piece == 0:
+            continue
         if area > 0.02 * rows * cols or left == 0 or top == 0 or left + width == cols or top + height == rows:
             continue
         near = np.s_[max(0, top - around) : top + height + around, max(0, left - around) : left + width + around]
@@ -368,10 +373,13 @@ def _coincidence(faint: Bools, light: Floats, behind: Floats, reach: float) -> B
 
 def _slope(values: Floats) -> Floats:
     """Return the length of the gradient, per pixel."""
-    if min(values.shape) < 2:
-        return np.zeros_like(values)
-    slope: Floats = np.hypot(*np.gradient(values))
-    return slope
+    across, down = (
+        cv2.Sobel(values, cv2.CV_32F, *axes, ksize=1, scale=0.5, borderType=cv2.BORDER_REPLICATE)
+        for axes in ((1, 0), (0, 1))
+    )
+    across[:, [0, -1]] *= 2  # between two pixels there, not three
+    down[[0, -1]] *= 2
+    return cv2.magnitude(across, down)
 
 
 def _beyond(mask: Floats, seen: Bools) -> Floats:

@@ -32,7 +32,7 @@ from bgkit.errors import ConvergenceWarning
 from bgkit.laplacian import solve
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
-from bgkit.resizing import apply_functions
+from bgkit.resizing import apply_functions, reduced
 from bgkit.stage import note, stage
 from bgkit.threads import threads
 
@@ -253,7 +253,7 @@ def _coarse_to_fine(
         factor = math.ceil(factor * math.sqrt(left / MOST))
         coarse = _reduced(trimap, factor)
     rows, cols = coarse.shape
-    small, *others = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (image, *guides))
+    small, *others = (reduced(each, (rows, cols)) for each in (image, *guides))
     alpha = (coarse == FOREGROUND).astype(np.float32)
     alpha[coarse == UNKNOWN] = matte(small, coarse, tuple(others))
     note(reduced=factor)

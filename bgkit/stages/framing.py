@@ -19,6 +19,8 @@ from bgkit.color import parse_color
 from bgkit.errors import LayerError
 from bgkit.layers import Array
 from bgkit.params import Color, Range
+from bgkit.pieces import find_pieces
+from bgkit.resizing import reduced
 from bgkit.stage import note, stage
 
 FAINT = 0.02  # opacity that is still seen
@@ -135,7 +137,8 @@ def frame(
     rows, cols, scale = _output_size(window, size, most=max(MOST, alpha.size))
     clear = result.shape[2] == 4
     canvas = np.empty((rows, cols, result.shape[2]), np.float32)
-    canvas[:] = 0 if clear else parse_color(color) or 1
+    canvas[0] = 0 if clear else parse_color(color) or 1
+    canvas[1:] = canvas[0]  # row by row: in a tenth of the time
     _place(result, window, canvas)
     outside = _outside(subject, window)
     touches = subject.top == 0 or subject.left == 0 or (subject.bottom, subject.right) == alpha.shape
@@ -255,7 +258,8 @@ def place(
             left = (subject.left + subject.right) / 2 * (1 - 1 / factor)
         window = _Box(top, left, top + rows, left + cols)
     canvas = np.empty((*shape, result.shape[2]), np.float32)
-    canvas[:] = 0 if result.shape[2] == 4 else parse_color(color) or 1
+    canvas[0] = 0 if result.shape[2] == 4 else parse_color(color) or 1
+    canvas[1:] = canvas[0]
     _place(result, window, canvas)
     note(
         found=True,
@@ -315,13 +319,11 @@ def _subject(alpha: Array, level: float = 0.5) -> _Box | None:
     if not len(rows):
         return None
     above, beside = rows[0], cols[0]  # pieces are looked for in the box around them all
-    _, _, stats, _ = cv2.connectedComponentsWithStats(
-        seen[above : rows[-1] + 1, beside : cols[-1] + 1].astype(np.uint8), connectivity=8
-    )
-    pieces = stats[1:]
-    large = pieces[pieces[:, cv2.CC_STAT_AREA] >= SPECK * pieces[:, cv2.CC_STAT_AREA].max()]
-    left, top = large[:, cv2.CC_STAT_LEFT] + beside, large[:, cv2.CC_STAT_TOP] + above
-    bottom, right = top + large[:, cv2.CC_STAT_HEIGHT], left + large[:, cv2.CC_STAT_WIDTH]
+    part = seen[above : rows[-1] + 1, beside : cols[-1] + 1]
+    pieces = np.array(find_pieces(np.ascontiguousarray(part), connectivity=8)[1:])[:, 1:]
+    left, top, width, height, _ = pieces[:, pieces[-1] >= SPECK * pieces[-1].max()]
+    left, top = left + beside, top + above
+    bottom, right = top + height, left + width
     return _Box(int(top.min()), int(left.min()), int(bottom.max()), int(right.max()))
 
 
@@ -376,7 +378,7 @@ def _place(result: Array, window: _Box, canvas: Array) -> None:
     size = (col_end - col, row_end - row)
     smaller = size[0] < part.shape[1] or size[1] < part.shape[0]
     if size != part.shape[1::-1]:
-        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+        part = reduced(part, size[::-1]) if smaller else cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
     part = np.clip(part, 0, 1, out=None if part.base is not None else part)  # what was scaled is ours
     if part.shape[2] == 4:
         color = np.divide(part[:, :, :3], part[:, :, 3:], out=np.zeros_like(part[:, :, :3]), where=part[:, :, 3:] > 0)

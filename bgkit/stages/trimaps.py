@@ -18,6 +18,7 @@ from typing import Annotated
 import cv2
 import numpy as np
 
+from bgkit.distance import distance_to
 from bgkit.extent import subject_box
 from bgkit.geodesic import color_probability, grow_between, reduce_stroke, reduced_shape
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
@@ -67,14 +68,14 @@ def make_trimap(
     inside = mask >= 0.5
     trimap = np.where(inside, np.uint8(FOREGROUND), np.uint8(BACKGROUND))
     unsure = (mask > margin) & (mask < 1 - margin)
-    seed = (unsure | _contour(inside)).view(np.uint8)
+    seed = unsure | _contour(inside)
     if not seed.any():
         return trimap
     diagonal = math.hypot(*subject_box(mask))
-    distance = cv2.distanceTransform(1 - seed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    reach = max(width / 1000 * diagonal, 1e-3) + spread * _soft_width(unsure, inside, round(0.036 * diagonal))
-    unknown = distance <= reach
-    trimap[unknown] = UNKNOWN
+    reach = spread * _soft_width(unsure, round(0.036 * diagonal))
+    reach += np.float32(max(width / 1000 * diagonal, 1e-3))
+    distance = distance_to(seed, float(reach.max()) + 1)
+    np.copyto(trimap, UNKNOWN, where=distance <= reach)
     return _keep_both(trimap, mask, unsure)
 
 
@@ -205,14 +206,17 @@ def _contour(inside: Array) -> Array:
     return edge
 
 
-def _soft_width(unsure: Array, inside: Array, reach: int) -> Array:
+def _soft_width(unsure: Array, reach: int) -> Array:
     """Return the mean width, in pixels, of the unsure zone within ``reach`` pixels.
 
     A zone of width w that crosses a window of side s covers w * s of its s * s pixels.
     """
     side = 2 * reach + 1
-    share = cv2.blur(unsure.astype(np.float32), (side, side), borderType=cv2.BORDER_REPLICATE)
-    return np.maximum(share, 0) * np.float32(side)
+    covered = cv2.boxFilter(
+        unsure.view(np.uint8), cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_REPLICATE
+    )
+    covered /= np.float32(side)
+    return covered
 
 
 def _keep_both(trimap: Array, mask: Array, unsure: Array) -> Array:
