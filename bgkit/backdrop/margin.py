@@ -22,8 +22,8 @@ LEAST = 8  # px of a margin on one side
 SMALLEST = 64  # px of the shorter side of what it surrounds
 RING = 16  # px along the edge of the photograph, which are to show noise
 QUIET, SHOWN = 2.5, 0.25  # dE*uv of noise at most, share of the border at least: the photograph shows a backdrop
-NEAR, FAR = 2.0, 25.0  # dE*uv from the color to the backdrop along the border, where it is nearest and farthest
-INVISIBLE = 1.5  # dE*uv from pure white or black to each side of a photograph: what nobody sees is no box either
+NEAR, FAR = 12.0, 25.0  # dE*uv from the color to the backdrop along the border, where it is nearest and farthest
+UNSEEN, SHARP = 2.0, 0.7  # dE*uv of a seam that nobody sees; of any other, what happens from one row to the next
 STEP = 4 / 255  # median difference of two neighboring rows of a photograph
 PARTS = 8  # of its length; all but one, where it may be clipped, show noise, which a drawn wall beside a subject lacks
 TURNS = 0.02  # of pixels that differ from both neighbors in one direction: photographs 0.08 to 0.25, drawn walls 0
@@ -34,8 +34,9 @@ def without_margin(image: Floats) -> tuple[slice, slice] | None:
 
     A side has a margin if its outermost 8 rows or more are equal: of one color, or each pixel the one beside it.
     All along it the photograph must have noise: beside a subject, a drawn wall has none. One color counts only if the
-    photograph has a backdrop that comes near this color; a pale box on pure white, however straight it stands, remains
-    a box. Repeated rows count if the first one that is not is of the same scene.
+    photograph has a backdrop near this color and begins from one row to the next: a pale box on white, however straight
+    it stands, was seen by a lens and has softer edges. Repeated rows count if the first one that is not is of the same
+    scene.
 
     Parameters
     ----------
@@ -85,8 +86,10 @@ def _continues(margin: Floats, part: Floats) -> bool:
         return False
     if np.ptp(color, axis=0).any():  # repeated
         return bool(np.median(np.abs(part[1] - color).max(-1)) <= STEP)
-    middle = luv_from_srgb(np.median(ring.reshape(-1, 3), axis=0)[None, None]) - luv_from_srgb(color[:1][None])
-    return bool(np.ptp(color[0]) > 0 or 0 < color[0, 0] < 1 or np.linalg.norm(middle) <= INVISIBLE)
+    away = np.linalg.norm(
+        luv_from_srgb(np.median(ring, axis=1)[:, None])[:, 0] - luv_from_srgb(color[None, :1])[0], axis=-1
+    )
+    return bool(away.max() <= UNSEEN or away[0] >= SHARP * np.median(away))
 
 
 def _is_noisy(ring: Floats) -> bool:
