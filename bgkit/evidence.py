@@ -25,7 +25,7 @@ from bgkit.extent import subject_box
 from bgkit.logistic import Logistic
 from bgkit.resizing import reduced
 
-__all__ = ["FIT", "SIGNS", "chance_of_key", "pool", "read_signs", "sureness"]
+__all__ = ["FIT", "SIGNS", "chance_of_key", "core", "pool", "read_signs", "sureness"]
 
 Floats = NDArray[Any]
 
@@ -33,6 +33,7 @@ SIDE = 256  # px
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
 DECIDED = 0.95  # beyond this chance the other mask has no effect
 HAIR = 0.015  # of the subject's diagonal: so far from the background a soft key is hair
+RIM = 0.005  # of the subject's diagonal: so far from the background a core matte says nothing
 
 SIGNS: Mapping[str, str] = MappingProxyType(
     {
@@ -136,13 +137,41 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
     odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
     pooled: Floats = (1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))).astype(np.float32)
     soft = np.float32(4 * min(1.0, 2 * chance)) * key * (1 - key)
-    pooled += (key - pooled) * soft * _near((key < 1 - SURE) & (network < 0.5), pooled)
+    pooled += (key - pooled) * soft * _near((key < 1 - SURE) & (network < 0.5), pooled, HAIR)
     return pooled
 
 
-def _near(background: Floats, mask: Floats) -> Floats:
-    """Return 1 up to ``HAIR`` of the subject's diagonal from the background, falling to 0 at twice that."""
-    reach = HAIR * float(np.hypot(*subject_box(mask)))
+def core(key: Floats, network: Floats, chance: float) -> Floats:
+    """Return the key with the network for its core matte: it makes solid what the key leaves soft inside the subject.
+
+    Where a subject has nearly the color of what is behind it, as white paper before white has, a key sees some
+    difference and cannot tell paper from glass; a network knows a thing. It adds as far as :func:`pool` has it, and
+    only where the picture differs from the backdrop at all, so that gaps stay open; it takes nothing away, so that a
+    plant of which it knows the pot alone keeps its leaves; and along the background, where it draws an outline through
+    hair, it has no say.
+
+    Parameters
+    ----------
+    key, network : float32 array of shape (M, N)
+        The masks of a color key and of a network, 0..1.
+    chance : float
+        Of the key being the better mask, 0..1.
+
+    References
+    ----------
+    S. Wright, "Digital Compositing for Film and Video", 2001: core and garbage mattes.
+
+    >>> core(np.float32([[0.5, 0.5, 0]]), np.float32([[0.99, 0.01, 0.99]]), 0.5).round(2)
+    array([[0.91, 0.5 , 0.  ]], dtype=float32)
+    """
+    pooled = np.where(key > 0, np.maximum(pool(key, network, chance), key), np.float32(0))
+    solid: Floats = pooled + (key - pooled) * _near((key < 1 - SURE) & (network < 0.5), pooled, RIM)
+    return solid
+
+
+def _near(background: Floats, mask: Floats, share: float) -> Floats:
+    """Return 1 up to ``share`` of the subject's diagonal from the background, falling to 0 at twice that."""
+    reach = share * float(np.hypot(*subject_box(mask)))
     if not background.any():
         return np.zeros(background.shape, np.float32)
     distance = distance_to(background, 2 * reach + 1)

@@ -51,7 +51,8 @@ MERGES: Mapping[str, Callable[[Array, Array], Array]] = {
 }
 COARSE = 3_000_000  # pixels of the copy on which a larger picture's mask and trimap are found
 CUT = 0.1  # opacity on the edge of a window around a subject, from which on there is more of it beyond
-EVIDENCE = "evidence"  # the merge that looks at the picture, too: the new mask is a key, the one so far a network's
+# The merges that look at the picture, too: the new mask is a key, the one so far a network's.
+WEIGHED: Mapping[str, Callable[[Array, Array, float], Array]] = {"evidence": evidence.pool, "core": evidence.core}
 
 
 def _disagreement(new: Array, old: Array) -> float:
@@ -115,13 +116,14 @@ class Step:
     def _merged(self, array: Array, layers: Layers, facts: dict[str, Any]) -> Array:
         """Let a mask meet the mask so far."""
         assert layers.mask is not None
-        if self.values["merge"] != EVIDENCE:
-            return MERGES[self.values["merge"]](array, layers.mask)
+        way = self.values["merge"]
+        if way in MERGES:
+            return MERGES[way](array, layers.mask)
         answers = [each["sure"] for each in layers.facts.values() if "sure" in each]  # of networks, before refinement
         signs = evidence.read_signs(layers.image, array, layers.mask, *answers[-1:])
         facts["evidence"] = signs
         facts["chance"] = evidence.chance_of_key(signs)
-        return evidence.pool(array, layers.mask, facts["chance"])
+        return WEIGHED[way](array, layers.mask, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:
         """Do to another shot of the scene what was done to the picture, so that both can still be compared."""

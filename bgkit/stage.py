@@ -33,10 +33,11 @@ PREVIOUS = "previous"  # not an array, but the layers of the last frame of a fil
 
 MERGE = Param(
     "merge",
-    Literal["replace", "min", "max", "mean", "product", "odds", "evidence"],
+    Literal["replace", "min", "max", "mean", "product", "odds", "evidence", "core"],
     "replace",
     doc="How the new mask meets the mask so far: mean and odds show contradiction as 0.5; in odds 0.5 has no effect; "
-    "evidence takes a color key as far as the picture shows a plain backdrop, and else the mask so far.",
+    "evidence takes a color key as far as the picture shows a plain backdrop, and else the mask so far; "
+    "core takes a color key, and lets the mask so far make solid what it leaves soft inside the subject.",
 )
 
 
