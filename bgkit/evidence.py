@@ -33,7 +33,8 @@ SIDE = 256  # px
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
 DECIDED = 0.95  # beyond this chance the other mask has no effect
 HAIR = 0.015  # of the subject's diagonal: so far from the background a soft key is hair
-RIM = 0.005  # of the subject's diagonal: so far from the background a core matte says nothing
+RIM = 0.005, 1.5  # of the subject's diagonal, and px at least: so far from the background a core matte says nothing
+CORE = 0.1, 0.3  # of the key, from which on the core matte begins to count, and counts in full: below lie shaded gaps
 
 SIGNS: Mapping[str, str] = MappingProxyType(
     {
@@ -137,7 +138,8 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
     odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
     pooled: Floats = (1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))).astype(np.float32)
     soft = np.float32(4 * min(1.0, 2 * chance)) * key * (1 - key)
-    pooled += (key - pooled) * soft * _near((key < 1 - SURE) & (network < 0.5), pooled, HAIR)
+    hair = HAIR * float(np.hypot(*subject_box(pooled)))
+    pooled += (key - pooled) * soft * _near((key < 1 - SURE) & (network < 0.5), hair)
     return pooled
 
 
@@ -145,10 +147,10 @@ def core(key: Floats, network: Floats, chance: float) -> Floats:
     """Return the key with the network for its core matte: it makes solid what the key leaves soft inside the subject.
 
     Where a subject has nearly the color of what is behind it, as white paper before white has, a key sees some
-    difference and cannot tell paper from glass; a network knows a thing. It adds as far as :func:`pool` has it, and
-    only where the picture differs from the backdrop at all, so that gaps stay open; it takes nothing away, so that a
-    plant of which it knows the pot alone keeps its leaves; and along the background, where it draws an outline through
-    hair, it has no say.
+    difference and cannot tell paper from glass; a network knows a thing. It adds as far as :func:`pool` has it, where
+    the key finds at least a little, so that gaps stay open. It takes nothing away, so that a plant of which it knows the
+    pot alone keeps its leaves. Along the background, where it draws an outline through hair, it has no say, nor along
+    gaps wider than that rim.
 
     Parameters
     ----------
@@ -164,14 +166,17 @@ def core(key: Floats, network: Floats, chance: float) -> Floats:
     >>> core(np.float32([[0.5, 0.5, 0]]), np.float32([[0.99, 0.01, 0.99]]), 0.5).round(2)
     array([[0.91, 0.5 , 0.  ]], dtype=float32)
     """
-    pooled = np.where(key > 0, np.maximum(pool(key, network, chance), key), np.float32(0))
-    solid: Floats = pooled + (key - pooled) * _near((key < 1 - SURE) & (network < 0.5), pooled, RIM)
+    share = np.clip((key - np.float32(CORE[0])) / np.float32(CORE[1] - CORE[0]), 0, 1)
+    filled = key + share * np.maximum(pool(key, network, chance) - key, 0)
+    rim = max(RIM[0] * float(np.hypot(*subject_box(filled))), RIM[1])
+    wide = np.ones(2 * [2 * round(rim / 2) + 1], np.uint8)
+    background = cv2.morphologyEx((key < 1 - SURE).view(np.uint8), cv2.MORPH_OPEN, wide)
+    solid: Floats = filled + (key - filled) * _near(background > 0, rim)
     return solid
 
 
-def _near(background: Floats, mask: Floats, share: float) -> Floats:
-    """Return 1 up to ``share`` of the subject's diagonal from the background, falling to 0 at twice that."""
-    reach = share * float(np.hypot(*subject_box(mask)))
+def _near(background: Floats, reach: float) -> Floats:
+    """Return 1 up to ``reach`` px from the background, falling to 0 at twice that."""
     if not background.any():
         return np.zeros(background.shape, np.float32)
     distance = distance_to(background, 2 * reach + 1)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bgkit import deadline, evidence, findings, stages
+from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.margin import without_margin
 from bgkit.backdrop.window import subject_window
 from bgkit.deadline import limited
@@ -122,7 +123,9 @@ class Step:
         answers = [each["sure"] for each in layers.facts.values() if "sure" in each]  # of networks, before refinement
         signs = evidence.read_signs(layers.image, array, layers.mask, *answers[-1:])
         facts["evidence"] = signs
-        facts["chance"] = evidence.chance_of_key(signs)
+        # A painted backdrop is known to the pixel, and its squares mislead the network.
+        sure = way == "core" and estimate_backdrop(layers.image).painted
+        facts["chance"] = 1.0 if sure else evidence.chance_of_key(signs)
         return WEIGHED[way](array, layers.mask, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from conftest import disk_scene
 
-from bgkit import load_pipeline
-from bgkit.evidence import FIT, SIGNS, chance_of_key, pool, read_signs, sureness
+from bgkit import Pipeline, load_pipeline
+from bgkit.evidence import FIT, SIGNS, chance_of_key, core, pool, read_signs, sureness
+from bgkit.layers import Layers
 from bgkit.logistic import Logistic, auc, crossed, fit_logistic
 from bgkit.pipelinefile import read_pipeline
 from bgkit.stages import cnn_mask, luv_threshold
@@ -123,3 +124,60 @@ def test_source_can_be_read_back():
     """The text that the command writes into the code is the fit."""
     fit = Logistic(1.5, {"a": -2.0})
     assert eval(fit.source("FIT").partition("= ")[2], {"Logistic": Logistic}) == fit
+
+
+def core_scene() -> tuple[np.ndarray, np.ndarray]:
+    """A key and a network's mask of a subject with papers, a gap in shade, leaves that only the key knows, and hair."""
+    network = np.zeros((200, 200), np.float32)
+    network[20:180, 60:180] = 0.98
+    key = (network > 0).astype(np.float32)
+    key[40:80, 100:150] = 0.5  # white paper before white
+    key[100:120, 100:120] = 0.08  # a gap, in shade
+    key[130:150, 100:120] = 0  # a gap
+    key[20:40, 10:60] = 1  # leaves of which the network knows nothing
+    key[60:180, 60] = 0.5  # hair, of which the network sees the outline
+    return key, network
+
+
+def test_a_core_matte_makes_solid_what_the_key_leaves_soft():
+    """Soft inside becomes nearly solid; gaps, leaves and hair are the key's, bit for bit."""
+    key, network = core_scene()
+    solid = core(key, network, 0.6)
+    assert solid[40:80, 100:150].min() > 0.8
+    kept = np.ones_like(key, bool)
+    kept[40:80, 100:150] = False
+    assert np.array_equal(solid[kept], key[kept])
+
+
+def test_a_core_matte_takes_nothing_away():
+    """However sure of the background the network is, and however likely to be right, no pixel becomes clearer."""
+    key, _ = core_scene()
+    assert np.array_equal(core(key, np.zeros_like(key), 0.01), key)
+
+
+def test_the_merge_makes_solid_what_the_key_of_a_picture_leaves_soft():
+    """A gray veil on white, which the network takes for a thing: solid with it, half clear without; the rest stays."""
+    rows, cols = np.indices((240, 240))
+    veil = np.clip((90 - np.hypot(rows - 120, cols - 120)) / 60, 0, 1)[..., None]
+    noise = np.random.default_rng(0).normal(0, 0.004, (240, 240, 3))
+    image = np.float32(0.9 * (1 - veil) + veil * [0.55, 0.5, 0.6] + noise)
+    step = read_pipeline("bgkit: 1\nstages: [{backdrop_key: {merge: core}}]\n").steps[0]
+    alone = step.apply(Layers(image)).mask
+    thing = np.float32(0.98 * (veil[..., 0] > 0.1))
+    found = step.apply(Layers(image).put("mask", thing))
+    soft = (alone > 0.35) & (alone < 0.6) & (veil[..., 0] > 0.2)
+    assert soft.sum() > 100
+    assert np.median(found.mask[soft]) > 0.9
+    assert np.array_equal(found.mask[alone < 0.1], alone[alone < 0.1])
+    assert 0 <= found.facts["backdrop_key"]["chance"] <= 1
+
+
+@pytest.mark.parametrize("name, key", [("studio-white", "backdrop_key"), ("clean-plate", "clean_plate")])
+def test_chains_of_a_known_background_run_without_a_network_too(name, key):
+    """Their first line may be deleted, as the page on licenses says: the key then has no core matte."""
+    chain = load_pipeline(name)
+    assert [step.name for step in chain.steps[:2]] == ["cnn_mask", key]
+    without = Pipeline(name, chain.steps[1:])
+    layers = without.run(IMAGE, **({"plate": np.full_like(IMAGE, IMAGE[0, 0])} if key == "clean_plate" else {}))
+    assert "chance" not in layers.facts.get(key, {})
+    assert np.abs(layers.alpha - ALPHA).mean() < 0.01
