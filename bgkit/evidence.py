@@ -148,9 +148,9 @@ def core(key: Floats, network: Floats, chance: float) -> Floats:
 
     Where a subject has nearly the color of what is behind it, as white paper before white has, a key sees some
     difference and cannot tell paper from glass; a network knows a thing. It adds as far as :func:`pool` has it, where
-    the key finds at least a little, so that gaps stay open. It takes nothing away, so that a plant of which it knows the
-    pot alone keeps its leaves. Along the background, where it draws an outline through hair, it has no say, nor along
-    gaps wider than that rim.
+    the key finds at least a little, so that gaps stay open. It takes nothing away, so that a plant of which it knows
+    the pot alone keeps its leaves. Along the background, where it draws an outline through hair, it has no say, nor
+    along gaps wider than that rim.
 
     Parameters
     ----------
