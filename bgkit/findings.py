@@ -432,7 +432,7 @@ FINDINGS: Mapping[str, Finding] = {
                 "see whether the plate is of this scene; shoot it again", _unexplained),
         Finding("plate_shift", "at most", _PERCENT,
                 "how far the camera moved between plate and picture, seen at a corner, in percent of the diagonal",
-                "look for gaps where the subject has the background's colors; use a tripod, or the pipeline portrait",
+                "the network decided where the background is busy: look at the contour; use a tripod",
                 _plate_shift),
         Finding("kept", "at most", _PERCENT,
                 "share of the border that shows the plate and was kept all the same",

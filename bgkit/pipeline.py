@@ -126,6 +126,8 @@ class Step:
         # A painted backdrop is known to the pixel, and its squares mislead the network.
         sure = way == "core" and estimate_backdrop(layers.image).painted
         facts["chance"] = 1.0 if sure else evidence.chance_of_key(signs)
+        if facts.get("moved"):  # no key that sees every gap: where near things moved, gaps and debris are the plate's
+            way = "evidence"
         return WEIGHED[way](array, layers.mask, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:

@@ -15,7 +15,8 @@ from bgkit._ext.sampling import choose_samples
 from bgkit.backdrop import plate as plate_module
 from bgkit.backdrop.plate import match_plate
 from bgkit.backdrop.sampling import local_background, ramp, sample_alpha
-from bgkit.pipelinefile import load_pipeline
+from bgkit.layers import Layers
+from bgkit.pipelinefile import load_pipeline, read_pipeline
 from bgkit.stages import clean_plate, closed_form, closed_form_matting, make_trimap, plate_matting
 
 
@@ -586,3 +587,22 @@ def test_an_overexposed_plate_is_flagged(stops, flagged):
     plate = np.clip(wall * np.float32(2**stops if flagged else 1), 0, 1)
     layers = load_pipeline("clean-plate").run(noisy(shown, 1), plate=noisy(plate, 2))
     assert layers.facts["findings"]["plate"]["flagged"] is flagged
+
+
+def test_a_plate_of_a_camera_that_moved_leaves_a_busy_background_to_the_network():
+    """A part in the wall's own colors is a hole to the key; with a plate from 4 % nearer the network's mask is taken."""
+    wall = textured(240, 320)
+    alpha = soft_disk((240, 320), 120, 160, 70)
+    hole = soft_disk((240, 320), 120, 160, 20)[..., None]
+    image = noisy(over(alpha, [0.2, 0.3, 0.7], wall) * (1 - hole) + wall * hole, 2, 0.003)
+    turn = cv2.getRotationMatrix2D((160, 120), 0, 1.04)
+    nearer = cv2.warpAffine(wall, turn, (320, 240), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    step = read_pipeline("bgkit: 1\nstages: [{clean_plate: {merge: core}}]\n").steps[0]
+    network = np.float32(0.99 * (alpha > 0.5))
+    found = {}
+    for name, plate in (("still", wall), ("moved", nearer)):
+        layers = step.apply(Layers(image).bring("plate", noisy(plate, 3, 0.003)).put("mask", network))
+        assert layers.facts["clean_plate"]["moved"] == (name == "moved")
+        found[name] = layers.mask
+    assert found["still"][110:130, 150:170].max() < 0.1
+    assert found["moved"][110:130, 150:170].min() > 0.9

@@ -35,6 +35,7 @@ CLEAN = 0.45  # dE*uv of noise, that of a step of gray: up to it smoothing loses
 SAME = 0.9 / 255  # code: rounding explains it
 NOISE, SHOT = (1.2 / 255, 3 / 255), 0.01  # code, a step to the next pixel; share of such: photographs 0.026 up
 SOFTER = 2.7  # times, and across one of several steps: 0.6 dE*uv, more than a level, which a soft shadow has everywhere
+MOVED = 0.011  # of the diagonal, at a corner, as far as no parallax was ever seen: the limit of ``plate_shift``
 EXACT = 4.0  # times smaller a difference across a contour tells of a thing where the plate is an exact copy
 TINT = 1.2  # of the tolerance: the tint of a shadow, which is soft and so is seen through a blur of 3 px
 SOLID = 0.8  # mask from which on nothing is missing
@@ -95,6 +96,9 @@ def clean_plate(
     color is a hole. A plate that explains much less of the border than a smooth surface does is taken for one of
     another scene. The surface then takes its place, and ``facts`` have ``fits`` False.
 
+    Where the camera moved from plate to picture, near things moved against far ones, and parts of the subject with the
+    background's colors are missing. ``facts`` have ``moved`` True then, and ``merge: core`` becomes ``evidence``.
+
     References
     ----------
     CIE 15:2004, Colorimetry, 8.2.1: CIELUV and its color difference. T. Horprasert, D. Harwood, L. S. Davis,
@@ -111,6 +115,7 @@ def clean_plate(
     """
     match = match_plate(image, plate)
     note(gain=match.gain, shift=match.shift, farthest=match.farthest, flow=match.flow)
+    note(moved=bool(match.farthest > MOVED * float(np.hypot(*image.shape[:2]))))
     note(unexplained=match.unexplained, fits=match.fits)
     # A plate of few even colors may be a JPEG's terraces, but not where the picture shows the very same: it is drawn.
     copied = border_share(np.abs(image - match.plate).max(-1) < SAME) > 0.5
