@@ -590,7 +590,7 @@ def test_an_overexposed_plate_is_flagged(stops, flagged):
 
 
 def test_a_plate_of_a_camera_that_moved_leaves_a_busy_background_to_the_network():
-    """A part in the wall's own colors is a hole to the key; with a plate from 4 % nearer the network's mask is taken."""
+    """A part in the wall's colors is a hole to the key; with a plate from 4 % nearer the network's mask counts."""
     wall = textured(240, 320)
     alpha = soft_disk((240, 320), 120, 160, 70)
     hole = soft_disk((240, 320), 120, 160, 20)[..., None]
