@@ -35,7 +35,7 @@ SHOTS = ("GT02", "GT16", "GT18", "GT25")
 PIPELINES = ("studio-white", "clean-plate", "auto")
 KINDS = ("white", "grey")
 GROUNDS = ("even", "mirrored")  # more of the same scene
-MARGINS = ("color",)  # put around it; "edge" is the other way
+MARGINS = ("color",)  # put around it
 FADES = 60  # px beyond the frame over which a shadow that reaches it ends
 # Rows and columns in sides of the shot, and where the shot lies: 0 at the top or left, 1 at the bottom or right.
 CANVASES: dict[str, Canvas] = {
@@ -84,7 +84,7 @@ def spread(plate: Array, canvas: Canvas, way: str) -> tuple[Array, tuple[slice, 
 
 def put(image: Array, plate: Array, alpha: Array, canvas: Canvas, way: str) -> tuple[Array, Array, tuple[slice, slice]]:
     """Return the canvas with the shot on it, the same empty, and where the shot lies."""
-    if way in MARGINS:
+    if way not in GROUNDS:
         (shown, where), (ground, _) = (spread(each, canvas, way) for each in (image, plate))
         shown[where], ground[where] = image, plate
         return shown, ground, where
