@@ -690,6 +690,35 @@ def test_brush_on_a_pipeline_without_its_stage(page):
     assert "  - luv_threshold\n  - retouch\n  - composite" in page.tab.input_value("#yaml")
 
 
+def test_another_pipeline_while_strokes_are_solved(page):
+    """Another pipeline, chosen before the answer to a stroke is there, is corrected by the stroke as well."""
+    held, later = [], []  # the answer to the stroke and the other pipeline's; what is asked after them goes on
+    page.pipeline("classical")
+    page.choose(SCENE)
+    page.view("Brush")
+    page.tab.get_by_role("radio", name="Remove").check()
+    page.tab.route("**/v1/remove", lambda route: held.append(route) if len(held) < 2 else later.append(route.continue_()))
+
+    def wait_for(requests, count):
+        while len(requests) < count:
+            page.tab.wait_for_timeout(20)
+
+    page.paint((85, 165), (95, 175))
+    wait_for(held, 1)
+    page.tab.click("#yamlpart summary")
+    page.tab.fill("#yaml", "bgkit: 1\nstages:\n  - luv_threshold\n  - composite: {background: black}\n")
+    wait_for(held, 2)
+    held[0].continue_()
+    wait_for(later, 1)
+    held[1].continue_()
+    page.view("Result")
+    page.becomes((90, 170), (0, 0, 0, 1))
+    page.settled()
+    page.becomes((90, 170), (0, 0, 0, 1))
+    assert page.shown()[90, 70, 0] > 0.5
+    assert "  - luv_threshold\n  - retouch\n  - composite" in page.tab.input_value("#yaml")
+
+
 def test_strokes_pipeline_begins_with_the_brush(page):
     """With the pipeline strokes the page asks for strokes, and cuts out once both kinds are there."""
     page.pipeline("strokes")

@@ -41,8 +41,8 @@ export async function automatic(picture, chain, { preview = false, signal } = {}
 }
 
 /** The automatic result corrected by the strokes, as the pipeline goes on from there. */
-export async function corrected(picture, signal) {
-  const asked = parts(picture, page.chain.corrections());
+export async function corrected(picture, chain, signal) {
+  const asked = parts(picture, chain.corrections());
   asked.alpha = picture.automatic.layers.alpha.blob;
   asked.strokes = await picture.strokes.picture(picture.width, picture.height);
   return picture.take(await remove(asked, signal));
@@ -57,11 +57,11 @@ export function copies(picture) {
 }
 
 /** The same at once: a reduced copy and the one step that corrects; colors, frame and findings follow. */
-export async function sketched(picture) {
+export async function sketched(picture, chain) {
   const began = performance.now();
   const [file, alpha] = await copies(picture);
   const strokes = await picture.strokes.picture(file.width, file.height, file.width / picture.width);
-  const yaml = page.chain.correctionAlone().yaml();
+  const yaml = chain.correctionAlone().yaml();
   const answer = picture.take(await remove({ yaml, file: file.blob, alpha: alpha.blob, strokes, layer: "alpha" }));
   answer.urls.result = answer.urls.cut = await cutOut(file.canvas, answer.layers.alpha.blob);
   const layers = { ...answer.layers, result: answer.layers.alpha };

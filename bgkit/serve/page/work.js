@@ -95,16 +95,19 @@ export async function correct(picture) {
         show(picture, picture.automatic);
         break;
       }
-      if (page.chain.putRetouchIn()) announce("steps");
+      const { chain } = page;
+      if (chain.needs("strokes")) break; // such a pipeline has been chosen meanwhile: it does the picture by itself
+      if (chain.putRetouchIn()) announce("steps");
       chip("Solving around the strokes");
-      const sketch = await sketched(picture);
+      const sketch = await sketched(picture, chain);
       show(picture, sketch);
       if (picture === page.current) say(`Corrected in ${sketch.took.toFixed(2)} s`);
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      picture.again ||= page.chain !== chain;
       if (picture.again) continue;
       picture.whole = new AbortController();
       try {
-        show(picture, await corrected(picture, picture.whole.signal));
+        show(picture, await corrected(picture, chain, picture.whole.signal));
       } catch (error) {
         if (error.name !== "AbortError") throw error;
       }
