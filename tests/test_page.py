@@ -289,7 +289,7 @@ def test_zoom_and_pan(page):
     page.tab.get_by_role("button", name="Zoom in").click()
     for _ in range(12):
         stage.press("+")
-    assert page.text("#percent") == "800 %"
+    page.until("document.querySelector('#percent').textContent === '800 %'")
     before = page.at(0, 0)
     stage.hover()
     page.tab.mouse.down()
@@ -297,7 +297,7 @@ def test_zoom_and_pan(page):
     page.tab.mouse.up()
     assert page.at(0, 0) != before
     stage.press("0")
-    assert page.text("#percent") == fitted
+    page.until(f"document.querySelector('#percent').textContent === {fitted!r}")
 
 
 @pytest.mark.parametrize(
@@ -697,12 +697,18 @@ def test_another_pipeline_while_strokes_are_solved(page):
     page.choose(SCENE)
     page.view("Brush")
     page.tab.get_by_role("radio", name="Remove").check()
-    page.tab.route("**/v1/remove", lambda route: held.append(route) if len(held) < 2 else later.append(route.continue_()))
+
+    def answer(route):
+        if len(held) < 2:
+            held.append(route)
+        else:
+            later.append(route.continue_())
 
     def wait_for(requests, count):
         while len(requests) < count:
             page.tab.wait_for_timeout(20)
 
+    page.tab.route("**/v1/remove", answer)
     page.paint((85, 165), (95, 175))
     wait_for(held, 1)
     page.tab.click("#yamlpart summary")
