@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import importlib
 import logging
 import sys
 import time
@@ -185,8 +184,8 @@ class Pipeline:
             What each step of an earlier run on the same picture gave. The first steps are not run again as long as they
             are the same as then; afterwards the list holds the steps of this run. Not together with ``keep``.
         leave_last : bool
-            Whether to leave out the last step where it is a composite that can be made as it is written
-            (:attr:`ends_in_rows`): all that it needs is kept, and ``result`` stays None.
+            Whether to leave out the last steps that can be made as they are written (:attr:`ends_in_rows`): all that
+            they need is kept, and ``result`` stays None.
         **brought : array, optional
             Layers of your own: ``plate``, ``strokes``, ``mask``, ``trimap``, ``alpha``. Stages that would only
             make a layer that you bring are left out (:meth:`plan`).
@@ -213,7 +212,7 @@ class Pipeline:
         held = [image]
         del image  # a chain that changes the picture lets go of it as it was, if its caller does
         with limited(timeout):
-            return self._run(held.pop(), on_step, keep, brought, trail, leave_last and self.ends_in_rows)
+            return self._run(held.pop(), on_step, keep, brought, trail, self.ends_in_rows if leave_last else 0)
 
     def _run(
         self,
@@ -222,7 +221,7 @@ class Pipeline:
         keep: Iterable[str] | None,
         brought: Mapping[str, ArrayLike | None],
         trail: list[tuple[Step, Layers]] | None,
-        leave_last: bool,
+        left: int,
     ) -> Layers:
         layers = image if isinstance(image, Layers) else Layers.of(image)
         del image
@@ -254,8 +253,8 @@ class Pipeline:
                     layers, around = layers.within(window), layers
             if coarse and index == coarse.start:
                 whole, layers = layers, layers.reduced(COARSE)
-            if leave_last and index == len(steps) - 1:
-                keep = None  # what it needs
+            if index >= len(steps) - left:
+                keep = None  # what they need
             elif trail is None:
                 layers = step.apply(layers)
             elif index < done:
@@ -306,10 +305,23 @@ class Pipeline:
         return layers
 
     @property
-    def ends_in_rows(self) -> bool:
-        """Whether the last step is a composite on a color or on nothing, of which each row needs its own row alone."""
-        last = self.steps[-1]
-        return last.name == "composite" and importlib.import_module("bgkit.stages.compositing").in_rows(last.values)
+    def ends_in_rows(self) -> int:
+        """How many of the last steps give rows each of which can be made by itself.
+
+        A composite on a color or on nothing needs its own row alone, and an estimated foreground that it follows a few
+        around it.
+        """
+        last, before = self.steps[-1], self.steps[-2:-1]
+        in_rows = last.name == "composite" and _module_of(last).in_rows(last.values)
+        return (2 if before and before[0].name == "estimate_foreground" else 1) if in_rows else 0
+
+    def rows(self, layers: Layers) -> Any:
+        """Return the result that was left out, as ``imagefile.Rows``: each row is made when it is asked for."""
+        subject: Any = layers.image if layers.foreground is None else layers.foreground
+        if self.ends_in_rows == 2:
+            step = self.steps[-2]
+            subject = _module_of(step).Foreground(layers.image, layers.alpha, **step.values)
+        return _module_of(self.steps[-1]).rows_of(subject, layers.alpha, self.steps[-1].values)
 
     def plan(self, given: Iterable[str] = ("image",)) -> tuple[Step, ...]:
         """Return the steps to run when the layers ``given`` are brought.
@@ -492,6 +504,11 @@ def _remedy(name: str) -> str:
     givers = [giver for giver in stages.names() if stages.find(giver).gives == name not in stages.find(giver).needs]
     earlier = f"put {' or '.join(givers)} earlier, or bring one"
     return f"needs the layer {name!r}, and no stage before it gives one; {earlier}"
+
+
+def _module_of(step: Step) -> Any:
+    """Return the module of a step's stage, which is loaded already."""
+    return sys.modules[step.stage.function.__module__]
 
 
 def _in_common(trail: Sequence[tuple[Step, Layers]], steps: Sequence[Step]) -> int:

@@ -21,6 +21,10 @@
 #define IGNORE_ALIASES
 #endif
 
+#if defined(BGKIT_VECTORS)
+typedef float Color __attribute__((vector_size(16), aligned(4), may_alias)); /* and the next pixel's first channel */
+#endif
+
 enum { COLORS = 6, LONGEST = 128 }; /* three of the foreground, three of the background; pixels along a tile */
 
 /* A tile's scratch, in planes of rows x step floats: alpha, 3 of color, 3 of own weights, 4 of neighbors' weights,
@@ -131,6 +135,31 @@ MULTIVERSION(void, tile_sweep,
                 f[channel * plane + col] = left[channel], f[(channel + 3) * plane + col] = left[channel + 3];
             }
         }
+    }
+}
+
+/* One row: the image's colors where alpha is at least `solid`, elsewhere those of the coarse row `colors`, one more than
+ * it has columns and one float more, `along` (0..1) of the way from column `left` to the next. Loads and stores of four
+ * floats reach one beyond a color, so the last pixel is done by itself. */
+static inline void fill_row(const float *rgb, const float *alpha, ptrdiff_t cols, const float *colors,
+                            const int32_t *left, const float *along, float solid, float *restrict out)
+{
+    ptrdiff_t col = 0;
+#if defined(BGKIT_VECTORS)
+    for (; col + 1 < cols; col++) {
+        Color color = *(const Color *)(rgb + 3 * col);
+        if (alpha[col] < solid) {
+            const float *before = colors + 3 * (ptrdiff_t)left[col];
+            color = *(const Color *)before + along[col] * (*(const Color *)(before + 3) - *(const Color *)before);
+        }
+        *(Color *)(out + 3 * col) = color;
+    }
+#endif
+    for (; col < cols; col++) {
+        const float *before = colors + 3 * (ptrdiff_t)left[col];
+        for (int channel = 0; channel < 3; channel++)
+            out[3 * col + channel] = alpha[col] < solid ? before[channel] + along[col] * (before[channel + 3] - before[channel])
+                                                        : rgb[3 * col + channel];
     }
 }
 

@@ -11,6 +11,7 @@ cdef extern from "foreground.h" nogil:
     void sum_colors(const float *, const float *, Py_ssize_t, double *)
     void tile_weights(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float, float)
     void tile_sweep(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *)
+    void fill_row(const float *, const float *, Py_ssize_t, const float *, const int32_t *, const float *, float, float *)
 
 cdef float C_NEARLY = 0.5 / 255
 
@@ -60,25 +61,26 @@ cdef inline void _box_row(const float[:, ::1] alpha, Py_ssize_t side, Py_ssize_t
 
 def fit_level(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
               const int32_t[:, ::1] boxes, Py_ssize_t side, Py_ssize_t halo, int sweeps, float regularization,
-              float gradient_weight, float[:, ::1] scratch, float[:, :, ::1] level, float[:, :, ::1] out, int threads):
+              float gradient_weight, float[:, ::1] scratch, float[:, :, ::1] level, float[:, :, ::1] out,
+              Py_ssize_t first, int threads):
     """Fit the colors of one level: of (rows, cols, 6) into ``level``, or, where that is empty, foreground into ``out``.
 
-    ``boxes`` are first row and column, and those behind the last, at most ``side`` apart; side + halo + sweeps is at most
-    LONGEST. ``scratch`` has a row for each thread.
+    ``out`` begins with row ``first`` of the picture and holds all ``boxes``. These are first row and column, and those behind the last, at most ``side`` apart; side + halo +
+    sweeps is at most LONGEST. ``scratch`` has a row for each thread.
     """
     cdef Py_ssize_t box
     for box in prange(boxes.shape[0], nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
         _fit_box(image, alpha, coarse, &boxes[box, 0], side, halo, sweeps, regularization, gradient_weight,
-                 &scratch[threadid(), 0], level, out)
+                 &scratch[threadid(), 0], level, out, first)
 
 
 cdef inline void _fit_box(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
                           const int32_t *box, Py_ssize_t side, Py_ssize_t halo, int sweeps, float regularization,
-                          float gradient_weight, float *t, float[:, :, ::1] level,
-                          float[:, :, ::1] out) noexcept nogil:
+                          float gradient_weight, float *t, float[:, :, ::1] level, float[:, :, ::1] out,
+                          Py_ssize_t first) noexcept nogil:
     cdef bint last = level.shape[0] == 0
-    cdef Py_ssize_t level_rows = out.shape[0] if last else level.shape[0]
-    cdef Py_ssize_t level_cols = out.shape[1] if last else level.shape[1]
+    cdef Py_ssize_t level_rows = alpha.shape[0] if last else level.shape[0]
+    cdef Py_ssize_t level_cols = alpha.shape[1] if last else level.shape[1]
     # What is wrong in the halo dies out at a third or faster for each pixel, against the raster order in `sweeps`.
     cdef Py_ssize_t top = max(0, box[0] - halo), bottom = min(level_rows, box[2] + sweeps)
     cdef Py_ssize_t left = max(0, box[1] - halo), right = min(level_cols, box[3] + sweeps)
@@ -111,7 +113,7 @@ cdef inline void _fit_box(const float[:, :, ::1] image, const float[:, ::1] alph
                     level[row, col, channel] = t[at + channel * plane]
             elif alpha[row, col] < 1:
                 for channel in range(3):
-                    out[row, col, channel] = t[at + channel * plane]
+                    out[row - first, col, channel] = t[at + channel * plane]
 
 
 def spread(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
@@ -129,18 +131,11 @@ def spread(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[
 cdef inline void _spread_row(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
                              Py_ssize_t top, float down, const int32_t[::1] left, const float[::1] along,
                              float *blended, Py_ssize_t row, float[:, :, ::1] out) noexcept nogil:
-    cdef Py_ssize_t bottom = min(top + 1, coarse.shape[0] - 1), last = coarse.shape[1] - 1, col, channel, at
-    for col in range(coarse.shape[1]):
+    cdef Py_ssize_t bottom = min(top + 1, coarse.shape[0] - 1), end = coarse.shape[1], col, channel
+    for col in range(end):
         for channel in range(3):
             blended[3 * col + channel] = (1 - down) * coarse[top, col, channel] + down * coarse[bottom, col, channel]
-    for channel in range(3):
-        blended[3 * last + 3 + channel] = blended[3 * last + channel]
-    for col in range(out.shape[1]):
-        at = 3 * left[col]
-        if alpha[row, col] >= 1 - C_NEARLY:
-            for channel in range(3):
-                out[row, col, channel] = image[row, col, channel]
-        else:
-            for channel in range(3):
-                out[row, col, channel] = (
-                    blended[at + channel] + along[col] * (blended[at + 3 + channel] - blended[at + channel]))
+    for channel in range(4):
+        blended[3 * end + channel] = blended[3 * end - 3 + channel]
+    fill_row(&image[row, 0, 0], &alpha[row, 0], out.shape[1], blended, &left[0], &along[0], 1 - C_NEARLY,
+             &out[row, 0, 0])

@@ -133,4 +133,18 @@ MULTIVERSION(void, beside_row,
     }
 }
 
+/* Values 0..1 rounded to 8 bits; returns whether one is no number. */
+MULTIVERSION(int, bytes_row, (const float *values, ptrdiff_t count, uint8_t *restrict out), (values, count, out))
+{
+    int nan = 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        float value = values[i] * 255.0f + 0.5f;
+        nan |= value != value;
+        value = value > 0 ? value : 0;
+        value = value < 255 ? value : 255;
+        out[i] = (uint8_t)(int32_t)value;
+    }
+    return nan;
+}
+
 #endif

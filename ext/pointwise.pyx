@@ -1,7 +1,7 @@
 """Stages that treat each pixel by itself, in one pass. The arithmetic is in pointwise.h."""
 
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint8_t
 
 cdef extern from "pointwise.h" nogil:
     void relight_row(const float *rgb, Py_ssize_t cols, const float *above, const float *below, float down, float knee,
@@ -10,6 +10,7 @@ cdef extern from "pointwise.h" nogil:
     void over_row(const float *subject, const float *alpha, const float *behind, Py_ssize_t step, const float *shade,
                   Py_ssize_t cols, float *out)
     void beside_row(const float *color, const float *alpha, Py_ssize_t cols, float *out)
+    int bytes_row(const float *values, Py_ssize_t count, uint8_t *out)
 
 
 def relight(const float[:, :, ::1] image, const float[:, :, ::1] slope, const int32_t[::1] upper,
@@ -48,3 +49,13 @@ def beside(const float[:, :, ::1] color, const float[:, ::1] alpha, float[:, :, 
     cdef Py_ssize_t row
     for row in prange(alpha.shape[0], nogil=True, num_threads=threads, schedule="static"):
         beside_row(&color[row, 0, 0], &alpha[row, 0], alpha.shape[1], &out[row, 0, 0])
+
+
+def to_bytes(const float[:, ::1] values, uint8_t[:, ::1] out):
+    """Round values of 0..1 to 8 bits, and return whether one is no number."""
+    cdef Py_ssize_t row
+    cdef bint nan = False
+    with nogil:
+        for row in range(values.shape[0]):
+            nan |= bytes_row(&values[row, 0], values.shape[1], &out[row, 0])
+    return nan

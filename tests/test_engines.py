@@ -24,7 +24,6 @@ from bgkit.batch.planning import plan
 from bgkit.batch.running import run_job
 from bgkit.errors import ModelError, PlanError
 from bgkit.pipelinefile import load_pipeline, read_pipeline
-from bgkit.stages.compositing import rows_of
 
 KEY = "bgkit: 1\nstages: [luv_threshold, composite]\nchecks: {subjects: 1}\n"
 
@@ -157,7 +156,33 @@ def test_composite_is_made_as_it_is_written(background, ending):
     assert Path(f"rows.{ending}").read_bytes() == Path(f"whole.{ending}").read_bytes()
     left = chain.run(whole.image, keep=["result"], leave_last=True)
     assert left.result is None
-    np.testing.assert_array_equal(rows_of(left, chain.steps[-1].values)[3:9], whole.result[3:9])
+    np.testing.assert_array_equal(chain.rows(left)[3:9], whole.result[3:9])
+
+
+@pytest.mark.parametrize("ending", ["png", "webp"])
+@pytest.mark.parametrize("background", ["none", "#c83"])
+def test_foreground_is_made_as_it_is_written(background, ending):
+    """Row by row of tiles, whose neighbors are fitted again, foreground and file are the same as of the whole."""
+    rng = np.random.default_rng(5)
+    picture = rng.random((210, 1400, 3), np.float32)
+    alpha = np.clip(cv2.GaussianBlur(rng.random((210, 1400), np.float32), (0, 0), 3) * 8 - 3.6, 0, 1)
+    alpha[:30] = alpha[:, 900:1000] = 0
+    cv2.imwrite("in/a.png", np.rint(255 * picture[..., ::-1]))
+    cv2.imwrite("alpha.png", np.rint(255 * alpha))
+    Path("mixed.yaml").write_text(
+        f"bgkit: 1\nstages: [luv_threshold, estimate_foreground, composite: {{background: '{background}'}}]\n"
+    )
+    chain = load_pipeline("mixed.yaml")
+    assert bgkit.remove_many("in/a.png", f"rows.{ending}", chain, alpha="alpha.png").ok
+    whole = bgkit.remove("in/a.png", chain, alpha="alpha.png")
+    assert ((whole.alpha > 0.1) & (whole.alpha < 0.9)).mean() > 0.2
+    whole.save(f"whole.{ending}")
+    assert Path(f"rows.{ending}").read_bytes() == Path(f"whole.{ending}").read_bytes()
+    left = chain.run(whole.image, alpha=whole.alpha, keep=["result"], leave_last=True)
+    assert left.foreground is left.result is None
+    rows = chain.rows(left)
+    for top, end in ((0, 3), (60, 68), (64, 128), (5, 210), (209, 210)):
+        np.testing.assert_array_equal(rows[top:end], whole.result[top:end])
 
 
 @pytest.mark.parametrize("values", [{"background": "blur"}, {"shadow": "keep"}])

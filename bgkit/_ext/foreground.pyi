@@ -21,6 +21,7 @@ def fit_level(
     scratch: Floats,
     level: Floats,
     out: Floats,
+    first: int,
     threads: int,
 ) -> None: ...
 def spread(

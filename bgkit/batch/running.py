@@ -29,7 +29,6 @@ from bgkit.imagefile import read_bytes, write_picture
 from bgkit.layers import Layers
 from bgkit.pipeline import Step
 from bgkit.removal import read_layers
-from bgkit.stages.compositing import rows_of
 
 __all__ = ["run_job", "source_of"]
 
@@ -187,8 +186,8 @@ def _write(output: Place, layers: Layers, work: Work) -> Path | bytes:
     """Write the result, whole or not at all, and return its file, or its content that went to a URL."""
     like, layer = layers.facts.get("input", {}), work.layer
     array = strip(layers) if layer == STRIP else getattr(layers, layer)
-    if array is None:  # the last step was left out
-        array = rows_of(layers, work.pipeline.steps[-1].values)
+    if array is None:  # the last steps were left out
+        array = work.pipeline.rows(layers)
     if isinstance(output, Url):
         content = io.BytesIO()
         write_picture(content, array, like=like, format=output.suffix, metadata=work.metadata)

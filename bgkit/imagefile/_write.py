@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit._ext.pointwise import to_bytes
 from bgkit.errors import ImageError, LayerError, ParamError
 from bgkit.files import OPAQUE, WRITABLE, replacing
 from bgkit.imagefile import _metadata
@@ -227,25 +228,40 @@ def _bands(array: Array | Rows, depth: int) -> Iterator[Array]:
     """Yield the rows as uint8 or uint16, rounded to nearest, a band of rows at a time."""
     rows = _rows_of_a_band(array)
     near = _near_visible(array, depth) if array.ndim == 3 and array.shape[2] == 4 else None
-    top = np.float32(2**depth - 1)
+    kind = np.uint8 if depth == 8 else np.uint16
     for row in range(0, len(array), rows):
-        band = array[row : row + rows]
-        if band.dtype == np.uint8:
-            samples = np.ascontiguousarray(band)
-        else:
-            scaled = np.multiply(band, top, order="C")
-            if math.isnan(float(scaled.max())):
-                raise LayerError("expected values in 0..1, got NaN")
-            scaled += np.float32(0.5)
-            np.clip(scaled, 0, top, out=scaled)
-            samples = scaled.astype(np.uint8 if depth == 8 else np.uint16)
-        if near is not None:
-            samples = samples * near[row : row + rows, :, None]
+        part = slice(row, min(row + rows, len(array)))
+        if near is not None and isinstance(array, Rows) and not near[part].any():  # they need not be made
+            yield np.zeros((part.stop - row, *array.shape[1:]), kind)
+            continue
+        band = array[part]
+        samples = np.ascontiguousarray(band) if band.dtype == np.uint8 else _rounded(band, kind)
+        if near is not None:  # a whole pixel at a time
+            samples = (samples.view(f"u{4 * samples.itemsize}") * near[part, :, None]).view(samples.dtype)
         yield samples
 
 
+def _rounded(band: Array, kind: type[np.unsignedinteger[Any]]) -> Array:
+    """Return values of 0..1 rounded to nearest, in 8 or 16 bits."""
+    samples = np.empty(band.shape, kind)
+    if kind is np.uint8:
+        nan = to_bytes(np.ascontiguousarray(band).reshape(len(band), -1), samples.reshape(len(band), -1))
+    else:
+        scaled = np.multiply(band, np.float32(65535), order="C")
+        nan = math.isnan(float(scaled.max()))
+        scaled += np.float32(0.5)
+        np.clip(scaled, 0, 65535, out=scaled)
+        if not nan:
+            samples[:] = scaled
+    if nan:
+        raise LayerError("expected values in 0..1, got NaN")
+    return samples
+
+
 def _rows_of_a_band(array: Array | Rows) -> int:
-    return max(1, _BAND // math.prod(array.shape[1:]))
+    """Return a power of two, so that whole bands, or whole parts of one, are made of the tiles of a foreground."""
+    rows = max(1, _BAND // math.prod(array.shape[1:]))
+    return 1 << rows.bit_length() - 1
 
 
 def _near_visible(array: Array | Rows, depth: int) -> NDArray[np.uint8]:

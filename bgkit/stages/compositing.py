@@ -20,7 +20,7 @@ from bgkit._ext.pointwise import beside, over
 from bgkit.backdrop import estimate_backdrop
 from bgkit.color import parse_color
 from bgkit.errors import LayerError
-from bgkit.layers import Array, Layers
+from bgkit.layers import Array
 from bgkit.params import Color, Range
 from bgkit.stage import stage
 from bgkit.threads import threads
@@ -107,11 +107,10 @@ def in_rows(values: Mapping[str, Any]) -> bool:
     return values["shadow"] == "drop" and (background == "none" or parse_color(background) is not None)
 
 
-def rows_of(layers: Layers, values: Mapping[str, Any]) -> Any:
+def rows_of(subject: Any, alpha: Array, values: Mapping[str, Any]) -> Any:
     """Return what :func:`composite` with parameters that are :func:`in_rows` would give, as ``imagefile.Rows``."""
-    subject = layers.image if layers.foreground is None else layers.foreground
     behind = None if values["background"] == "none" else parse_color(values["background"])
-    return importlib.import_module("bgkit.imagefile").Rows(subject, layers.alpha, behind)
+    return importlib.import_module("bgkit.imagefile").Rows(subject, alpha, behind)
 
 
 def _beside(color: Array, alpha: Array) -> Array:

@@ -22,6 +22,7 @@ from bgkit.threads import threads
 SMALL = 32  # pixels; levels up to this size are swept more often, as the paper's code does
 SWEEPS = (10, 2)  # over small and over large levels
 TILE, HALO = 64, 8  # pixels; tiles are independent, each with some of its neighbors computed again
+COLORS = 6  # three of the foreground, three of the background
 WHOLE = 250_000  # pixels; larger levels are fitted only where something mixed is made of them
 
 
@@ -61,43 +62,79 @@ def estimate_foreground(
     >>> estimate_foreground(image, np.float32([[1, 0.5, 0]] * 3))[1, 1].round(1)
     array([1., 0., 0.], dtype=float32)
     """
-    rows, cols = alpha.shape
-    levels = math.ceil(math.log2(max(rows, cols)))
-    shapes = [(round(rows ** (level / levels)), round(cols ** (level / levels))) for level in range(levels)]
-    colors, workers = _mean_colors(image, alpha), threads()
-    side = TILE + HALO + SWEEPS[0] + 1
-    scratch = np.empty((workers, PLANES * side * side + 6 * side), np.float32)
-    foreground, nothing = np.empty_like(image), np.empty((0, 0, 6), np.float32)
-    whole = [(height, width) for height, width in shapes if height * width <= WHOLE]
+    rows = Foreground(image, alpha, regularization, gradient_weight)
+    return rows.made(0, len(alpha), threads())
 
-    def fit(coarse: Array, boxes: Array, size: int, level: Array, out: Array) -> None:
+
+class Foreground:
+    """The foreground of a picture; ``foreground[top:end]`` makes the rows asked for: float32 (end - top, N, 3).
+
+    All levels but the finest are fitted at once, that one tile by tile: so the whole never takes memory. Rows that are
+    written a band at a time are read from the row of tiles that was made last.
+    """
+
+    dtype, ndim = np.dtype(np.float32), 3
+
+    def __init__(self, image: Array, alpha: Array, regularization: float, gradient_weight: float) -> None:
+        self.image, self.alpha, self.shape = image, alpha, image.shape
+        self.weights = regularization, gradient_weight
+        self._first, self._rows = 0, np.empty((0, *image.shape[1:]), np.float32)
+        rows, cols = alpha.shape
+        levels = math.ceil(math.log2(max(rows, cols)))
+        shapes = [(round(rows ** (level / levels)), round(cols ** (level / levels))) for level in range(levels)]
+        whole = [(height, width) for height, width in shapes if height * width <= WHOLE]
+        colors = _mean_colors(image, alpha)
+        for shape in whole:
+            colors = self._level(shape, colors, _tiles(shape))
+        self._spread = colors
+        found = np.zeros((-(-rows // TILE), -(-cols // TILE), 4), np.int32)
+        mixed_boxes(alpha, TILE, found, threads())
+        wanted = [found[found[..., 2] > 0]]
+        fine = (rows, cols)
+        for shape in reversed(shapes[len(whole) :]):
+            wanted.append(_under(wanted[-1], fine, shape))
+            fine = shape
+        for shape in shapes[len(whole) :]:
+            colors = self._level(shape, colors, wanted.pop())
+        self._boxes, self._colors = wanted.pop(), colors
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: slice) -> Array:
+        first, end = rows.start // TILE * TILE, min(len(self), -(-rows.stop // TILE) * TILE)
+        if first < self._first or end > self._first + len(self._rows):
+            self._first, self._rows = first, self.made(first, end, 1)  # so few that one thread is enough
+        return self._rows[rows.start - self._first : rows.stop - self._first]
+
+    def made(self, first: int, end: int, workers: int) -> Array:
+        """Return rows ``first`` to ``end``, which must be those of whole tiles."""
+        rows, image, alpha = slice(first, end), self.image[first:end], self.alpha[first:end]
+        out = np.empty(image.shape, np.float32)
+        (top, down), (left, along) = (
+            between(coarse, fine) for coarse, fine in zip(self._spread.shape, self.shape[:2], strict=False)
+        )
+        blended = np.empty((workers, 3 * self._spread.shape[1] + 4), np.float32)
+        spread(image, alpha, self._spread, top[rows], down[rows], left, along, blended, out, workers)
+        boxes = self._boxes[(self._boxes[:, 0] >= first) & (self._boxes[:, 0] < end)]
+        self._fit(self._colors, boxes, max(self.shape[:2]), np.empty((0, 0, COLORS), np.float32), out, first, workers)
+        return out
+
+    def _level(self, shape: tuple[int, int], coarse: Array, boxes: Array) -> Array:
+        """Return the colors of foreground and background at a coarser level, (*shape, 6), where there are boxes."""
+        level = np.empty((*shape, COLORS), np.float32)
+        self._fit(coarse, boxes, max(shape), level, self._rows, 0, threads())
+        return level
+
+    def _fit(
+        self, coarse: Array, boxes: Array, size: int, level: Array, out: Array, first: int, workers: int
+    ) -> None:
+        side = TILE + HALO + SWEEPS[0] + 1
+        scratch = np.empty((workers, PLANES * side * side + COLORS * side), np.float32)
         sweeps = SWEEPS[size > SMALL]
         fit_level(
-            image, alpha, coarse, boxes, TILE, HALO, sweeps, regularization, gradient_weight, scratch,
-            level, out, workers,
+            self.image, self.alpha, coarse, boxes, TILE, HALO, sweeps, *self.weights, scratch, level, out, first, workers
         )  # fmt: skip
-
-    for shape in whole:
-        fitted = np.empty((*shape, 6), np.float32)
-        fit(colors, _tiles(shape), max(shape), fitted, foreground[:0])
-        colors = fitted
-    (top, down), (left, along) = between(len(colors), rows), between(colors.shape[1], cols)
-    blended = np.empty((workers, 3 * cols + 3), np.float32)
-    spread(image, alpha, colors, top, down, left, along, blended, foreground, workers)
-
-    found = np.zeros((-(-rows // TILE), -(-cols // TILE), 4), np.int32)
-    mixed_boxes(alpha, TILE, found, workers)
-    wanted = [found[found[..., 2] > 0]]
-    fine = (rows, cols)
-    for shape in reversed(shapes[len(whole) :]):
-        wanted.append(_under(wanted[-1], fine, shape))
-        fine = shape
-    for shape in shapes[len(whole) :]:
-        fitted = np.empty((*shape, 6), np.float32)
-        fit(colors, wanted.pop(), max(shape), fitted, foreground[:0])
-        colors = fitted
-    fit(colors, wanted.pop(), max(rows, cols), nothing, foreground)
-    return foreground
 
 
 def _mean_colors(image: Array, alpha: Array) -> Array:
