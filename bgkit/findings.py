@@ -26,6 +26,7 @@ from bgkit.layers import Array, Layers
 from bgkit.logistic import Logistic
 from bgkit.params import Param, Range
 from bgkit.pieces import find_pieces
+from bgkit.resizing import reduced
 from bgkit.stage import collect_notes
 from bgkit.threads import threads
 
@@ -227,7 +228,7 @@ def _missing(picture: Array, layers: Layers) -> float | None:
         return None
     scale = min(1.0, 256 / int(max(picture.shape[:2])))
     rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
-    small, alpha = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (picture, layers.alpha))
+    small, alpha = (reduced(each, (rows, cols)) for each in (picture, layers.alpha))
     color, behind = luv_from_srgb(small), backdrop.luv((rows, cols))
     lit = np.clip(dot(color, behind) / np.maximum(dot(behind, behind), 1), 0.67, 1)
     differs: Array = np.sqrt(((color - lit[..., None] * behind) ** 2).sum(-1)) > max(15.0, 5 * backdrop.noise)
@@ -315,13 +316,12 @@ def _veiled(picture: Array, layers: Layers) -> float | None:
     facts = layers.facts.get("chroma_key")
     if facts is None or layers.alpha is None:
         return None
-    import cv2
 
     from bgkit.stages import chroma_key
 
     scale = min(1.0, 512 / int(max(picture.shape[:2])))
     rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
-    small, alpha = (cv2.resize(each, (cols, rows), interpolation=cv2.INTER_AREA) for each in (picture, layers.alpha))
+    small, alpha = (reduced(each, (rows, cols)) for each in (picture, layers.alpha))
     with collect_notes():
         key = chroma_key(small, screen=facts["screen"])
     solid = alpha > SURE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ LIBRARIES = (
 @cache
 def versions() -> dict[str, str]:
     """Return the versions of bgkit, of Python, and of the libraries that pixels pass through."""
+    from importlib.metadata import PackageNotFoundError, version  # takes 10 ms to import
+
     known = {"bgkit": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:

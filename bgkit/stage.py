@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Literal, ParamSpec
 
 from bgkit.errors import LayerError, ParamError, PipelineError
@@ -185,6 +184,8 @@ def register(function: Callable[P, Array]) -> Callable[P, Array]:
 
 def plugin_names() -> list[str]:
     """Return the names of the stages that are registered or come from other packages, without importing these."""
+    from importlib.metadata import entry_points  # takes 10 ms to import
+
     return sorted({*entry_points(group=GROUP).names, *_registered})
 
 
@@ -201,6 +202,8 @@ def plugin(name: str) -> Callable[..., Array] | None:
 
 @functools.cache
 def _of_package(name: str) -> Callable[..., Array] | None:
+    from importlib.metadata import entry_points
+
     for point in entry_points(group=GROUP, name=name):
         package = point.dist.name if point.dist else point.value
         try:

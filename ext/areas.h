@@ -12,6 +12,20 @@
 typedef float Color __attribute__((vector_size(16), aligned(4), may_alias)); /* and the next pixel's first channel */
 #endif
 
+/* One channel; see narrow_row. The sums of some pixels are under way at once, each in its own order. */
+static inline void narrow_gray_row(const float *gray, ptrdiff_t count, const int32_t *first, const int32_t *end,
+                                   const float *weight, float *restrict out)
+{
+    int32_t at = 0;
+    for (ptrdiff_t k = 0; k < count; k++) {
+        const float *pixel = gray + first[k] - at;
+        float sum = 0;
+        for (; at < end[k]; at++)
+            sum += pixel[at] * weight[at];
+        out[k] = sum;
+    }
+}
+
 /* Pixel k of `out` is the sum of `weight` times the pixels from `first[k]` on; its weights end at `end[k]`. Loads and
  * stores of four floats reach one beyond a color, so the last pixel is done by itself. */
 static inline void narrow_row(const float *rgb, ptrdiff_t count, const int32_t *first, const int32_t *end,

@@ -55,7 +55,7 @@ def here(tmp_path, monkeypatch):
 def third(monkeypatch):
     """Another package brings the engine ``threads``."""
     point = EntryPoint("threads", f"{__name__}:InThreads", "bgkit.engines")
-    monkeypatch.setattr(engines, "entry_points", lambda **wanted: EntryPoints([point]).select(**wanted))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **wanted: EntryPoints([point]).select(**wanted))
 
 
 def test_a_third_engine_is_a_class_and_an_entry_point(third):

@@ -15,10 +15,10 @@ SIDES = st.integers(1, 150)
 
 
 @settings(max_examples=200, deadline=None)
-@given(SIDES, SIDES, SIDES, SIDES, st.sampled_from([1, 2, 5]), st.integers(0, 2**32 - 1))
-def test_means_of_areas_are_those_of_opencv(rows, cols, height, width, threads, seed):
+@given(SIDES, SIDES, SIDES, SIDES, st.sampled_from([(), (3,)]), st.sampled_from([1, 2, 5]), st.integers(0, 2**32 - 1))
+def test_means_of_areas_are_those_of_opencv(rows, cols, height, width, channels, threads, seed):
     """For any two sizes, larger ones and whole multiples included, and any number of threads."""
-    picture = np.random.default_rng(seed).random((rows, cols, 3), np.float32)
+    picture = np.random.default_rng(seed).random((rows, cols, *channels), np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resizing, "ALONE", 0)
         patch.setattr(resizing, "threads", lambda: threads)

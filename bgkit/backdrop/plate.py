@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from bgkit.backdrop.sampling import push_pull
 from bgkit.backdrop.surface import estimate_plate
 from bgkit.color import dot
+from bgkit.resizing import reduced
 
 __all__ = ["Match", "border_share", "match_plate", "plate_explains"]
 
@@ -171,7 +172,7 @@ def _exposure(image: Floats, plate: Floats) -> _Exposure:
     """Return the factor, of code or of light, that explains the largest piece of the picture."""
     factor = max(1.0, (image[..., 0].size / LOOKED_AT) ** 0.5)
     size = tuple(max(1, round(side / factor)) for side in image.shape[1::-1])
-    image, plate = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, plate))
+    image, plate = (reduced(each, size[::-1]) for each in (image, plate))
     usable = (np.minimum(image, plate) > DARKEST).all(-1) & (np.maximum(image, plate) < BRIGHTEST).all(-1)
     same = _Exposure(np.ones(3, np.float32), 0.0)
     if not usable.any():

@@ -22,6 +22,7 @@ from bgkit._ext.sampling import choose_samples
 from bgkit.color import dot
 from bgkit.extent import subject_box
 from bgkit.pieces import find_pieces
+from bgkit.resizing import reduced
 from bgkit.threads import threads
 
 __all__ = [
@@ -113,7 +114,7 @@ def _reduced(distance: Floats, diagonal: float) -> Floats:
     """Return a smoothed copy in which ``diagonal`` is :data:`DIAGONAL` px, or no reduced one."""
     factor = max(1.0, diagonal / DIAGONAL)
     rows, cols = (max(1, round(side / factor)) for side in distance.shape)
-    small = cv2.resize(distance, (cols, rows), interpolation=cv2.INTER_AREA) if factor > 1 else distance
+    small = reduced(distance, (rows, cols)) if factor > 1 else distance
     smooth: Floats = cv2.blur(small, (3, 3))
     return smooth
 

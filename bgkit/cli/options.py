@@ -42,11 +42,15 @@ def load_chain(
     device: str | None = None,
 ) -> Pipeline:
     """Return the pipeline of ``-p`` with what ``--layer`` needs and the values of the other options."""
-    from bgkit.batch.sidecar import pipeline_of
     from bgkit.pipelinefile import load_pipeline
     from bgkit.removal import with_background
 
-    pipeline = pipeline_of(Path(name)) if name.lower().endswith(".json") else load_pipeline(name)
+    if name.lower().endswith(".json"):
+        from bgkit.batch.sidecar import pipeline_of
+
+        pipeline = pipeline_of(Path(name))
+    else:
+        pipeline = load_pipeline(name)
     pipeline = pipeline.giving(layer)
     if device is not None:
         pipeline = pipeline.on_device(device)

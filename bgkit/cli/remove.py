@@ -180,16 +180,19 @@ def command(
 
     All settings are checked before the first picture is processed. A picture that fails does not stop the others.
     """
-    from bgkit.batch.removal import remove_many
-    from bgkit.batch.report import thumbnails_for
-    from bgkit.batch.sidecar import metadata_of
-
     if strip and layer != "result":
         raise ParamError(f"--strip: shows picture, subject and matte together; leave out --layer {layer}")
     layer = STRIP if strip else layer
     chain = load_chain(pipeline, settings, background, layer, device)
-    kept: Any = metadata or (metadata_of(Path(pipeline)) if pipeline.lower().endswith(".json") else "credit")
     given = {name: path for name, path in brought.items() if path is not None}
+    if len(inputs) == 1 and Path(inputs[0]).is_file() and workers in (None, 1) and timeout is None:
+        Work(chain).load_networks(given)  # in this process, while it imports the rest
+
+    from bgkit.batch.removal import remove_many
+    from bgkit.batch.report import thumbnails_for
+    from bgkit.batch.sidecar import metadata_of
+
+    kept: Any = metadata or (metadata_of(Path(pipeline)) if pipeline.lower().endswith(".json") else "credit")
     debug = click.get_current_context().find_root().params["debug"]
     with open_progress(quiet, strict=strict, debug=debug) as progress:
         if "-" in inputs or output == "-":

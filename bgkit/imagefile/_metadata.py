@@ -16,7 +16,6 @@ import re
 import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from xml.sax.saxutils import escape
 
 from bgkit.errors import ParamError
 from bgkit.files import METADATA
@@ -340,7 +339,8 @@ def _packet(credit: _Credit) -> bytes:
 
 def _xml(text: str) -> str:
     """Return text for XML, which has no control characters."""
-    return escape(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text))
+    text = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _wrapped(text: str) -> bytes:

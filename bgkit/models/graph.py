@@ -31,6 +31,7 @@ TYPES = {
     10: "float16",
     11: "float64",
 }
+Fields = dict[int, list[int | memoryview]]  # of a message: number of the field -> its contents
 NO_TENSORS = {4: "sequence", 5: "map", 8: "sparse", 9: "optional"}  # fields of TypeProto
 
 
@@ -101,23 +102,27 @@ class _MalformedError(Exception):
 
 
 def _read(data: memoryview) -> Graph:
-    graphs = _all(data, 7)
+    model = _fields(data)
+    graphs = _parts(model, 7)
     if len(graphs) != 1:
         raise _MalformedError
-    weights = {_text(name) for part in _all(graphs[0], 5) for name in _all(part, 8)}
+    graph = _fields(graphs[0])
+    weights = [_fields(part) for part in _parts(graph, 5)]
+    nodes = [_fields(part) for part in _parts(graph, 1)]
     makers: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for part in _all(graphs[0], 1):
-        operator, sources, results = _node(part)
-        makers.update(dict.fromkeys(results, (operator, sources)))
+    for node in nodes:
+        sources, results = (tuple(map(_text, _parts(node, number))) for number in (1, 2))
+        makers.update(dict.fromkeys(results, (_joined(node, 4), sources)))
     # Old files list their weights as inputs with a default.
-    inputs = tuple(value for value in map(_value, _all(graphs[0], 11)) if value.name not in weights)
-    outputs = tuple(map(_value, _all(graphs[0], 12)))
+    names = {_text(name) for tensor in weights for name in _parts(tensor, 8)}
+    inputs = tuple(value for value in map(_value, _parts(graph, 11)) if value.name not in names)
+    outputs = tuple(map(_value, _parts(graph, 12)))
     if not inputs or not outputs:
         raise _MalformedError
-    external = {name: None for part in _all(graphs[0], 5) for name in _external_data(part)}
+    external = {name: None for tensor in weights for name in _external_data(tensor)}
     _check_order(makers)
-    functions = {(_joined(part, 10), _joined(part, 1)) for part in _all(data, 25)}  # the model's own operators
-    used = {(_joined(part, 7), _joined(part, 4)) for part in _all(graphs[0], 1)} - functions
+    functions = {(_joined(part, 10), _joined(part, 1)) for part in map(_fields, _parts(model, 25))}  # the model's own
+    used = {(_joined(node, 7), _joined(node, 4)) for node in nodes} - functions
     known = (*DOMAINS, RUNTIME)
     foreign = (
         f"{where}.{name}" for where, name in sorted(used) if where not in known and not where.startswith(RUNTIME)
@@ -125,8 +130,8 @@ def _read(data: memoryview) -> Graph:
     return Graph(inputs, outputs, makers, tuple(foreign), tuple(external))
 
 
-def _joined(part: memoryview, number: int) -> str:
-    return "".join(_text(text) for text in _all(part, number))
+def _joined(message: Fields, number: int) -> str:
+    return "".join(map(_text, _parts(message, number)))
 
 
 def _check_order(makers: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
@@ -150,66 +155,62 @@ def _check_order(makers: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
         raise ModelError(f"expected a graph without cycles, got one through {brief(name)}; export it again")
 
 
-def _external_data(weights: memoryview) -> Iterator[str]:
+def _external_data(tensor: Fields) -> Iterator[str]:
     """Yield the file in which a tensor's values lie, where that is another (TensorProto.external_data)."""
-    for entry in _all(weights, 13):
-        key, value = ("".join(_text(text) for text in _all(entry, number)) for number in (1, 2))
-        if key == "location":
-            yield value
-
-
-def _node(part: memoryview) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    operator = "".join(_text(name) for name in _all(part, 4))
-    return operator, tuple(_text(name) for name in _all(part, 1)), tuple(_text(name) for name in _all(part, 2))
+    for entry in map(_fields, _parts(tensor, 13)):
+        if _joined(entry, 1) == "location":
+            yield _joined(entry, 2)
 
 
 def _value(part: memoryview) -> Value:
-    name = "".join(_text(text) for text in _all(part, 1))
+    value = _fields(part)
     dtype, shape = "?", None
-    for kind in _all(part, 2):
-        dtype = next((f"type {NO_TENSORS[number]}" for number, _ in _fields(kind) if number in NO_TENSORS), dtype)
-        for tensor in _all(kind, 1):
-            for number, item in _fields(tensor):
-                if number == 1 and isinstance(item, int):
-                    dtype = TYPES.get(item, f"type {item}")
-                elif number == 2 and isinstance(item, memoryview):
-                    shape = tuple(_dimension(dimension) for dimension in _all(item, 1))
-    return Value(name, dtype, shape)
+    for kind in map(_fields, _parts(value, 2)):
+        dtype = next((f"type {NO_TENSORS[number]}" for number in kind if number in NO_TENSORS), dtype)
+        for tensor in map(_fields, _parts(kind, 1)):
+            for code in tensor.get(1, ()):
+                dtype = TYPES.get(code, f"type {code}") if isinstance(code, int) else dtype
+            for dimensions in map(_fields, _parts(tensor, 2)):
+                shape = tuple(map(_dimension, _parts(dimensions, 1)))
+    return Value(_joined(value, 1), dtype, shape)
 
 
 def _dimension(part: memoryview) -> int | None:
-    size = next((item for number, item in _fields(part) if number == 1 and isinstance(item, int)), 0)
+    size = next((item for item in _fields(part).get(1, ()) if isinstance(item, int)), 0)
     return size if 0 < size < 1 << 31 else None
 
 
-def _all(part: memoryview, wanted: int) -> list[memoryview]:
-    return [item for number, item in _fields(part) if number == wanted and isinstance(item, memoryview)]
+def _parts(message: Fields, number: int) -> list[memoryview]:
+    """Return the fields of a number that are messages or texts."""
+    return [item for item in message.get(number, ()) if not isinstance(item, int)]
 
 
 def _text(part: memoryview) -> str:
-    return bytes(part).decode()
+    return str(part, "utf-8")
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield (field number, content) of a protocol-buffer message."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
+def _fields(data: memoryview) -> Fields:
+    """Return the contents of a protocol-buffer message by the numbers of its fields, in their order."""
+    found: Fields = {}
+    at, end = 0, len(data)
+    while at < end:
+        key, at = _varint(data, at) if data[at] > 127 else (data[at], at + 1)
         number, wire = key >> 3, key & 7
         if wire == 0:
             value, at = _varint(data, at)
-            yield number, value
+            found.setdefault(number, []).append(value)
             continue
         if wire == 2:
-            length, at = _varint(data, at)
+            length, at = _varint(data, at) if data[at] > 127 else (data[at], at + 1)
         elif wire in (1, 5):
             length = 8 if wire == 1 else 4
         else:
             raise _MalformedError
-        if number == 0 or at + length > len(data):
+        if number == 0 or at + length > end:
             raise _MalformedError
-        yield number, data[at : at + length]
+        found.setdefault(number, []).append(data[at : at + length])
         at += length
+    return found
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -320,7 +320,7 @@ def _beside_bold(difference: Floats, wide: Floats) -> Bools:
     rows, cols = difference.shape[:2]
     scale = min(1.0, NEARBY / max(rows, cols))
     size = max(1, round(cols * scale)), max(1, round(rows * scale))
-    small = cv2.blur(cv2.resize(np.sqrt(dot(difference, difference)), size, interpolation=cv2.INTER_AREA), (3, 3))
+    small = cv2.blur(reduced(np.sqrt(dot(difference, difference)), size[::-1]), (3, 3))
     around = max(1, round(CLOSE * float(np.hypot(*size))))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
     greatest = cv2.resize(cv2.dilate(small, disk), (cols, rows), interpolation=cv2.INTER_LINEAR)

@@ -25,6 +25,7 @@ from bgkit.color import dot, luv_from_srgb, parse_color
 from bgkit.deblocking import ROUNDED, quantization, terraces_of
 from bgkit.errors import ParamError
 from bgkit.params import Color, Range
+from bgkit.resizing import reduced
 from bgkit.stage import note, stage
 from bgkit.threads import threads
 
@@ -250,7 +251,7 @@ def _distances(image: Floats, backdrop: Backdrop, shadow: float) -> tuple[Floats
     if backdrop.second is not None:
         quiet = _quiet(image, backdrop.noise)
         lit, shaded, hue = (_backdrop_distance(quiet, backdrop, share) for share in (0.0, shadow, 1.0))
-        return lit, shaded, _reduced(lit, size), _reduced(hue, size)
+        return lit, shaded, reduced(lit, size), reduced(hue, size)
     surface = np.ascontiguousarray(backdrop.coefficients, np.float32)
     lit, shaded = np.empty((rows, cols), np.float32), np.empty((rows, cols), np.float32)
     far, off = np.empty((size[0], cols), np.float32), np.empty((size[0], cols), np.float32)
@@ -260,12 +261,7 @@ def _distances(image: Floats, backdrop: Backdrop, shadow: float) -> tuple[Floats
         first = start * rows // size[0]
         part = _quiet(image, backdrop.noise, first, -(-stop * rows // size[0]))
         _kernels.luv_shades(part, first, start, stop, surface, shadow, lit, shaded, far, off, threads())
-    return lit, shaded, _reduced(far, size), _reduced(off, size)
-
-
-def _reduced(distance: Floats, size: tuple[int, ...]) -> Floats:
-    small: Floats = cv2.resize(distance, size[::-1], interpolation=cv2.INTER_AREA)
-    return small
+    return lit, shaded, reduced(far, size), reduced(off, size)
 
 
 def _trust(backdrop: Backdrop, plain: float) -> float:

@@ -17,6 +17,7 @@ from bgkit._ext.dense_crf import AllPairs, Gaussian, Lattice, mean_field_two
 from bgkit.errors import LayerError, ParamError
 from bgkit.layers import Array, as_layer
 from bgkit.params import Range
+from bgkit.resizing import reduced
 from bgkit.stage import note, stage
 from bgkit.threads import threads
 
@@ -122,7 +123,7 @@ def dense_crf(
     if share == 1:
         balance, done, change = kernels.mean_field_two(unary, iterations, tolerance)
     else:
-        small = np.ascontiguousarray(cv2.resize(unary, kernels.size[::-1], interpolation=cv2.INTER_AREA))
+        small = np.ascontiguousarray(reduced(unary, kernels.size))
         balance, done, change = kernels.mean_field_two(small, iterations - 1, tolerance)
         unary += kernels.message_onto(image, balance)
         balance = _tanh_half(unary)
@@ -213,7 +214,7 @@ class _Kernels:
         position_std, color_std, bilateral_weight = bilateral
         self.size = (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share)))
         if self.size != image.shape[:2]:
-            image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
+            image = reduced(image, self.size)
         self.threads = threads()
         self.weights = bilateral_weight, spatial_weight
         exact = share == 1 and self.size[0] * self.size[1] <= exact_pixels

@@ -126,14 +126,12 @@ class Foreground:
         self._fit(coarse, boxes, max(shape), level, self._rows, 0, threads())
         return level
 
-    def _fit(
-        self, coarse: Array, boxes: Array, size: int, level: Array, out: Array, first: int, workers: int
-    ) -> None:
+    def _fit(self, coarse: Array, boxes: Array, size: int, level: Array, out: Array, first: int, workers: int) -> None:
         side = TILE + HALO + SWEEPS[0] + 1
         scratch = np.empty((workers, PLANES * side * side + COLORS * side), np.float32)
-        sweeps = SWEEPS[size > SMALL]
+        image, alpha, sweeps = self.image, self.alpha, SWEEPS[size > SMALL]
         fit_level(
-            self.image, self.alpha, coarse, boxes, TILE, HALO, sweeps, *self.weights, scratch, level, out, first, workers
+            image, alpha, coarse, boxes, TILE, HALO, sweeps, *self.weights, scratch, level, out, first, workers
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from bgkit.backdrop import estimate_backdrop
 from bgkit.color import linear_from_srgb, luv_from_srgb, srgb_from_linear
 from bgkit.layers import Array
 from bgkit.params import Range
-from bgkit.resizing import between
+from bgkit.resizing import between, reduced
 from bgkit.stage import note, stage
 from bgkit.threads import threads
 
@@ -171,7 +171,7 @@ def _reduced_shape(image: Array) -> tuple[int, int]:
 
 
 def _reduced(image: Array) -> Array:
-    return cv2.resize(image, _reduced_shape(image)[::-1], interpolation=cv2.INTER_AREA)
+    return reduced(image, _reduced_shape(image))
 
 
 def _lit(image: Array, gain: Array, knee: float) -> Array:

@@ -23,6 +23,7 @@ from bgkit.extent import subject_box
 from bgkit.geodesic import color_probability, grow_between, reduce_stroke, reduced_shape
 from bgkit.layers import BACKGROUND, FOREGROUND, UNKNOWN, Array
 from bgkit.params import Range
+from bgkit.resizing import reduced
 from bgkit.stage import stage
 
 
@@ -185,7 +186,7 @@ def strokes(
     if not grow:
         return trimap
     shape = reduced_shape(strokes.shape, side)
-    small = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    small = reduced(image, shape)
     drawn = [reduce_stroke(strokes == value, shape) for value in (BACKGROUND, FOREGROUND)]
     mask = grow_between(color_probability(small, *drawn), *drawn)
     mask = cv2.resize(mask, strokes.shape[::-1], interpolation=cv2.INTER_LINEAR)

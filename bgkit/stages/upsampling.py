@@ -17,7 +17,7 @@ import numpy as np
 
 from bgkit.layers import Array
 from bgkit.params import Range
-from bgkit.resizing import apply_functions
+from bgkit.resizing import apply_functions, reduced
 from bgkit.stage import stage
 
 WINDOW = 4  # px, the least radius after reducing; He and Sun reduce by up to a quarter of the radius
@@ -67,8 +67,8 @@ def guided_upsample(
         return mask.copy()
     factor = max(1.0, reach / WINDOW)
     rows, cols = (max(1, round(length / factor)) for length in mask.shape)
-    small = cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA) if factor > 1 else image
-    target = cv2.resize(mask, (cols, rows), interpolation=cv2.INTER_AREA) if factor > 1 else mask
+    small = reduced(image, (rows, cols)) if factor > 1 else image
+    target = reduced(mask, (rows, cols)) if factor > 1 else mask
     grid = _fit(small, target, max(1, round(reach / factor)), epsilon)
     return apply_functions(image, grid)
 

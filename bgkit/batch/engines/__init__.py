@@ -25,7 +25,6 @@ import inspect
 import pkgutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from bgkit.batch.events import Events
@@ -58,6 +57,8 @@ class Engine(Protocol):
 
 def engine_names() -> list[str]:
     """Return the names of all engines, bgkit's own first."""
+    from importlib.metadata import entry_points  # takes 10 ms to import
+
     own = _own()
     return [*own, *sorted(set(entry_points(group=GROUP).names) - set(own))]
 
@@ -92,6 +93,8 @@ def open_engine(name: str, **settings: Any) -> Iterator[Engine]:
 def _find(name: str) -> Any:
     if name in _own():
         return getattr(importlib.import_module(f"{__name__}.{name}"), name.title().replace("_", ""))
+    from importlib.metadata import entry_points
+
     for point in entry_points(group=GROUP, name=name):
         try:
             return point.load()
