@@ -12,11 +12,10 @@ import math
 import weakref
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.color import dot
+from bgkit.color import dot, luv_of_picture
 
 __all__ = ["ROUNDED", "SIDE", "blockiness", "quantization", "terraces_of", "without_blocks"]
 
@@ -154,10 +153,10 @@ def terraces_of(picture: Floats, step: float) -> float:
         return 0.0
     every = max(1, math.isqrt(picture[..., 0].size // SOME))
     picture = picture[::every, ::every]
-    color = cv2.cvtColor(picture, cv2.COLOR_RGB2Luv)
+    color = luv_of_picture(picture)
     total = np.zeros(color.shape[:2], np.float32)
     for change in JPEG:
-        rounded = cv2.cvtColor(picture + np.array(change, np.float32) * np.float32(step / 2), cv2.COLOR_RGB2Luv)
+        rounded = luv_of_picture(picture + np.array(change, np.float32) * np.float32(step / 2))
         total += dot(rounded - color, rounded - color)
     return float(np.sqrt(np.median(total)))
 

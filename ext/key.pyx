@@ -4,6 +4,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t
 
 cdef extern from "luv.h" nogil:
+    void luv_row(const float *rgb, Py_ssize_t cols, float *out)
     void luv_key_row(const float *rgb, Py_ssize_t cols, const float *targets, Py_ssize_t count, float r, float first_c,
                      float step_c, float tolerance, float per_de, float darkest, float *mask)
     void luv_shades_row(const float *rgb, Py_ssize_t cols, const float *surface, float r, float first_c, float step_c,
@@ -12,6 +13,14 @@ cdef extern from "luv.h" nogil:
                       Py_ssize_t cols, float tolerance, float per_de)
     void color_difference_row(const float *rgb, Py_ssize_t cols, int primary, const float *screen, float r,
                               float first_c, float step_c, float black, float per_unit, float *mask)
+
+
+def to_luv(const float[:, :, ::1] image, float[:, :, ::1] out):
+    """Write CIELUV of sRGB, which is clipped to 0..1."""
+    cdef Py_ssize_t row
+    with nogil:
+        for row in range(image.shape[0]):
+            luv_row(&image[row, 0, 0], image.shape[1], &out[row, 0, 0])
 
 
 def luv_key(const float[:, :, ::1] image, const float[:, :, ::1] targets, float tolerance, float softness,

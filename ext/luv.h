@@ -65,6 +65,25 @@ LUV_INLINE void luv_from_srgb(const float *rgb, ptrdiff_t count, float *lightnes
     }
 }
 
+/* CIELUV of one row of pixels, clipped to 0..1 first, side by side as these. */
+MULTIVERSION(void, luv_row, (const float *rgb, ptrdiff_t cols, float *restrict out), (rgb, cols, out))
+{
+    float inside[3 * LUV_BLOCK], lightness[LUV_BLOCK], u_star[LUV_BLOCK], v_star[LUV_BLOCK];
+    for (ptrdiff_t start = 0; start < cols; start += LUV_BLOCK) {
+        const ptrdiff_t length = cols - start < LUV_BLOCK ? cols - start : LUV_BLOCK;
+        for (ptrdiff_t i = 0; i < 3 * length; i++) {
+            const float value = rgb[3 * start + i] > 0.0f ? rgb[3 * start + i] : 0.0f;
+            inside[i] = value < 1.0f ? value : 1.0f;
+        }
+        luv_from_srgb(inside, length, lightness, u_star, v_star);
+        for (ptrdiff_t i = 0; i < length; i++) {
+            out[3 * (start + i)] = lightness[i];
+            out[3 * (start + i) + 1] = u_star[i];
+            out[3 * (start + i) + 2] = v_star[i];
+        }
+    }
+}
+
 /* A surface, three polynomials (L*, u*, v*) with the terms 1, r, c, r^2, rc, c^2, in a row: polynomials of c alone. */
 LUV_INLINE void luv_surface_in_row(const float *surface, float r, float at[3][3])
 {

@@ -109,6 +109,25 @@ def test_completion_knows_commands_and_options():
     assert result.stdout == "plain,--background\n"
 
 
+@pytest.mark.parametrize(("end", "status"), [("sys.exit(3)", 3), ("raise KeyError('lost')", 1)])
+def test_a_process_ends_in_good_order(end, status):
+    """Its threads are waited for, what is to be done at the end is done, all is printed; an error has its traceback."""
+    code = f"""
+import atexit, sys, threading, time
+from bgkit import cli
+def run(**options):
+    atexit.register(print, "at the end")
+    threading.Thread(target=lambda: (time.sleep(0.3), print("thread"))).start()
+    print("said")
+    {end}
+cli.app.main = run
+cli.main()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout.splitlines()) == (status, ["said", "thread", "at the end"])
+    assert ("lost" in ran.stderr) == (status == 1)
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

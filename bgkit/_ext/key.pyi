@@ -2,6 +2,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+def to_luv(image: NDArray[Any], out: NDArray[Any]) -> None: ...
 def luv_key(
     image: NDArray[Any],
     targets: NDArray[Any],

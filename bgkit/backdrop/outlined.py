@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.color import dot
+from bgkit.color import dot, luv_of_picture
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
 
@@ -92,7 +92,7 @@ def drawn(image: Floats, plate: Floats, step: float) -> Bools:
         What differs, but for what is reached from the empty scene without a step, as a soft shadow is.
     """
     difference = image - plate
-    luv = cv2.cvtColor(image, cv2.COLOR_RGB2Luv) - cv2.cvtColor(plate, cv2.COLOR_RGB2Luv)
+    luv = luv_of_picture(image) - luv_of_picture(plate)
     differs = (np.abs(difference).max(-1) > ROUNDING) & (dot(luv, luv) > step**2)
     edge = np.zeros(differs.shape, bool)
     for axis in (0, 1):
@@ -106,7 +106,7 @@ def drawn(image: Floats, plate: Floats, step: float) -> Bools:
 
 
 def _things(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
-    color, behind = (cv2.cvtColor(each, cv2.COLOR_RGB2Luv) for each in (image, plate))
+    color, behind = (luv_of_picture(each) for each in (image, plate))
     difference = color - behind
     smooth = cv2.GaussianBlur(difference, (0, 0), BLUR)
     distance = np.sqrt(dot(smooth, smooth))

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop.checkers import Checkers, find_checkers
-from bgkit.color import dot, luv_from_srgb, srgb_from_luv
+from bgkit.color import dot, luv_from_srgb, luv_of_picture, srgb_from_luv
 from bgkit.deblocking import quantization, terraces_of
 from bgkit.resizing import reduced
 
@@ -387,7 +387,7 @@ def _line_between(image: Floats, border: Floats, first: _Surface, second: _Surfa
     if second.noise > first.noise + ROUGHER:
         return None
     small = _thumbnail(image, LINE)
-    luv = cv2.cvtColor(np.ascontiguousarray(small, np.float32), cv2.COLOR_RGB2Luv)
+    luv = luv_of_picture(small)
     basis = terms(luv.shape).astype(np.float32)
     start, end = (basis @ each.coefficients.T.astype(np.float32) for each in (first, second))
     step = end - start

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bgkit.backdrop.outlined import outlined
 from bgkit.backdrop.surface import estimate_backdrop
-from bgkit.color import dot
+from bgkit.color import dot, luv_of_picture
 from bgkit.deblocking import SIDE
 from bgkit.extent import subject_box
 from bgkit.pieces import find_pieces
@@ -78,7 +78,7 @@ def _different(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     scale = min(1.0, LONG / max(rows, cols))
     size = max(1, round(cols * scale)), max(1, round(rows * scale))
     small = reduced(image, size[::-1]) if scale < 1 else image
-    off = cv2.cvtColor(cv2.blur(small, (3, 3)), cv2.COLOR_RGB2Luv) - backdrop.luv(small.shape[:2]).astype(np.float32)
+    off = luv_of_picture(cv2.blur(small, (3, 3))) - backdrop.luv(small.shape[:2]).astype(np.float32)
     return small, dot(off, off) > DIFFERENT**2 + backdrop.noise**2
 
 

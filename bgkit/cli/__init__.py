@@ -6,6 +6,7 @@ wrong, nothing was touched; 130 stopped by the user.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import importlib
 import os
@@ -128,10 +129,29 @@ def app(debug: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process, and end it."""
+    ended: list[int] = []
+    atexit.register(_leave, ended)  # before any other, so that it is called after all of them
     # An end by the system runs the same clean-up as Ctrl-C: no half-written file stays.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if sys.stderr is not None and hasattr(sys.stderr, "reconfigure"):
         sys.stderr.reconfigure(errors="backslashreplace")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    app.main(prog_name="bgkit")
+    try:
+        app.main(prog_name="bgkit")
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            ended.append(end.code)
+        raise
+
+
+def _leave(ended: list[int]) -> None:
+    """End the process: Python would take objects and libraries apart, which takes as long as starting NumPy."""
+    if not ended:  # by an error, of which Python has more to say
+        return
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):  # closed, or full: Python says so
+        return
+    os._exit(ended[0])

@@ -19,7 +19,7 @@ from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.outlined import drawn, noise_of, outlined
 from bgkit.backdrop.plate import border_share, match_plate, plate_explains
 from bgkit.backdrop.sampling import opacity
-from bgkit.color import dot
+from bgkit.color import dot, luv_of_picture
 from bgkit.deblocking import ROUNDED, quantization, terraces_of
 from bgkit.params import Range
 from bgkit.pieces import find_pieces
@@ -225,7 +225,7 @@ def differences(
     The first is the second where a soft shadow falls. ``terraces``: by how much JPEG rounded colors, dE*uv;
     ``hidden``: share of the picture where the plate is the picture itself, since it did not reach there.
     """
-    color, behind = (cv2.cvtColor(each, cv2.COLOR_RGB2Luv) for each in (image, plate))
+    color, behind = (luv_of_picture(each) for each in (image, plate))
     difference = color - behind
     noise = noise_of(difference, hidden)
     note(noise=noise)
