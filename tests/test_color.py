@@ -54,6 +54,15 @@ def test_luv_agrees_with_scikit_image(colors):
     assert np.abs(color.luv_from_srgb(colors) - theirs).max() < 1e-3
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 600), st.floats(0.01, 1.5), st.integers(0, 2**32 - 1))
+def test_luv_of_a_picture_is_near_the_definitions(rows, cols, brightest, seed):
+    """Within 0.012 dE*uv for a picture of any size, columns of another one too; what is beyond 0..1 is clipped."""
+    picture = np.random.default_rng(seed).uniform(-0.1, brightest, (rows, 2 * cols, 3)).astype(np.float32)[:, ::2]
+    expected = color.luv_from_srgb(np.clip(picture, 0, 1))
+    assert np.sqrt(((color.luv_of_picture(picture) - expected) ** 2).sum(-1)).max() < 0.012
+
+
 def test_less_light_keeps_chromaticity():
     """Halving the light of a color moves it on a line to the origin of L*u*v*, which shadows rely on."""
     lit = color.luv_from_xyz(color.xyz_from_linear([0.5, 0.6, 0.3]))

@@ -15,7 +15,8 @@ import hashlib
 import numpy as np
 from skimage.data import astronaut
 from bgkit import _ext, set_threads, stages
-from bgkit.color import dot
+from bgkit._ext.pointwise import to_bytes
+from bgkit.color import dot, luv_of_picture
 from bgkit.resizing import apply_functions
 
 set_threads(1)
@@ -26,6 +27,8 @@ row, col = np.indices(mask.shape)
 far = np.hypot(row - 37, col - 40)
 trimap = np.where(far < 15, 255, np.where(far > 30, 0, 128)).astype(np.uint8)
 hard = np.float32(far < 20)
+rounded = np.empty(mask.shape, np.uint8)
+assert not to_bytes(mask * np.float32(1.5) - np.float32(0.2), rounded)
 results = {
     "key": stages.luv_threshold(image),
     "screen": stages.chroma_key(image),
@@ -41,6 +44,8 @@ results = {
     "over": stages.composite(image=image, alpha=mask, background="white"),
     "trimap": stages.make_trimap(mask=np.clip((far - 10) / 20, 0, 1).astype(np.float32)),
     "dot": dot(image, image[::-1].copy()),
+    "luv": luv_of_picture(image),
+    "bytes": rounded,
     "affine": apply_functions(image, np.float32(rng.random((9, 7, 4)) - 0.3)),
 }
 print(_ext.VARIANT)
