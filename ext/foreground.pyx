@@ -65,8 +65,9 @@ def fit_level(const float[:, :, ::1] image, const float[:, ::1] alpha, const flo
               Py_ssize_t first, int threads):
     """Fit the colors of one level: of (rows, cols, 6) into ``level``, or, where that is empty, foreground into ``out``.
 
-    ``out`` begins with row ``first`` of the picture and holds all ``boxes``. These are first row and column, and those behind the last, at most ``side`` apart; side + halo +
-    sweeps is at most LONGEST. ``scratch`` has a row for each thread.
+    ``out`` begins with row ``first`` of the picture and holds all ``boxes``. These are first row and column, and those
+    behind the last, at most ``side`` apart; side + halo + sweeps is at most LONGEST. ``scratch`` has a row for each
+    thread.
     """
     cdef Py_ssize_t box
     for box in prange(boxes.shape[0], nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
