@@ -20,8 +20,9 @@ def reduce(const float[:, :, :] image, const int32_t[::1] first_row, const int32
            const float[::1] col_weight, float[:, ::1] scratch, float[:, :, ::1] out, int threads):
     """Write the means, of one channel or three.
 
-    Row k is made of the rows from ``first_row[k]`` on, by weights that end at ``end_row[k]``; columns likewise. The picture's rows may lie anywhere, their pixels side by side. ``scratch`` has a row for each
-    thread, as wide as that of ``out``.
+    Row k is made of the rows from ``first_row[k]`` on, by weights that end at ``end_row[k]``; columns likewise. The
+    picture's rows may lie anywhere, their pixels side by side. ``scratch`` has a row for each thread, as wide as that
+    of ``out``.
     """
     cdef Py_ssize_t part, parts = (out.shape[0] + ROWS - 1) // ROWS
     for part in prange(parts, nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
