@@ -17,10 +17,11 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from bgkit._ext.pointwise import count_clipped
 from bgkit.errors import PipelineError, did_you_mean
 from bgkit.layers import Array, Layers
 from bgkit.logistic import Logistic
@@ -42,6 +43,7 @@ __all__ = [
     "trust_signs",
 ]
 
+T = TypeVar("T")
 Measure = Callable[[Array, Layers], float | None]
 SURE, FAINT = 0.9, 0.1  # of alpha
 RESTLESS = 4.0  # dE*uv of noise, from which on a backdrop is none; up to 1 less it counts in full
@@ -107,13 +109,13 @@ def measure(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict
     return found
 
 
-def _once(measure: Measure) -> Measure:
+def _once(measure: Callable[[Array, Layers], T]) -> Callable[[Array, Layers], T]:
     """Return ``measure`` with a memory of the layers that it saw last: ``trust`` is made of other findings."""
-    last: tuple[weakref.ref[Layers], weakref.ref[Array], float | None] | None = None
+    last: tuple[weakref.ref[Layers], weakref.ref[Array], T] | None = None
     lock = threading.Lock()
 
     @functools.wraps(measure)
-    def measured(picture: Array, layers: Layers) -> float | None:
+    def measured(picture: Array, layers: Layers) -> T:
         nonlocal last
         with lock:
             if last is None or last[0]() is not layers or last[1]() is not picture:
@@ -190,17 +192,26 @@ def _unevenness(picture: Array, layers: Layers) -> float:
 
 
 def _ground_cut(picture: Array, layers: Layers) -> float | None:
-    return None if layers.alpha is None else _burnt(picture, layers.alpha < FAINT, channels=3)
+    counts = _clipped(picture, layers)
+    return None if counts is None else 100 * counts[1] / max(1, counts[0])
 
 
 def _subject_cut(picture: Array, layers: Layers) -> float | None:
-    return None if layers.alpha is None else _burnt(picture, layers.alpha > SURE, channels=2)
+    counts = _clipped(picture, layers)
+    return None if counts is None else 100 * counts[3] / max(1, counts[2])
 
 
-def _burnt(picture: Array, where: Array, channels: int) -> float:
-    """Return the percentage with so many channels at full: a ground is white, a colored highlight loses two first."""
-    full = sum((picture[:, :, channel] >= 254.5 / 255).view(np.uint8) for channel in range(3))
-    return 100 * int(np.count_nonzero((full >= channels) & where)) / max(1, int(np.count_nonzero(where)))
+@_once
+def _clipped(picture: Array, layers: Layers) -> list[int] | None:
+    """Return the pixels of the ground, those of them at full, the same of the subject.
+
+    A ground is white, a colored highlight loses two channels first.
+    """
+    if layers.alpha is None:
+        return None
+    counts = np.zeros(4, np.int64)
+    count_clipped(np.ascontiguousarray(picture), np.ascontiguousarray(layers.alpha), 254.5 / 255, FAINT, SURE, counts)
+    return [int(count) for count in counts]
 
 
 @_once

@@ -147,4 +147,20 @@ MULTIVERSION(int, bytes_row, (const float *values, ptrdiff_t count, uint8_t *res
     return nan;
 }
 
+/* Add to `counts` the pixels of alpha below `faint`, those of them with all three channels from `full` on, the pixels of
+   alpha above `sure`, and those of them with two channels or more from `full` on. */
+MULTIVERSION(void, clipped_row,
+             (const float *rgb, const float *alpha, ptrdiff_t cols, float full, float faint, float sure, int64_t *counts),
+             (rgb, alpha, cols, full, faint, sure, counts))
+{
+    int32_t ground = 0, burnt_ground = 0, subject = 0, burnt_subject = 0;
+    for (ptrdiff_t i = 0; i < cols; i++) {
+        const int32_t channels = (rgb[3 * i] >= full) + (rgb[3 * i + 1] >= full) + (rgb[3 * i + 2] >= full);
+        const int32_t clear = alpha[i] < faint, solid = alpha[i] > sure;
+        ground += clear, burnt_ground += clear & (channels == 3);
+        subject += solid, burnt_subject += solid & (channels >= 2);
+    }
+    counts[0] += ground, counts[1] += burnt_ground, counts[2] += subject, counts[3] += burnt_subject;
+}
+
 #endif

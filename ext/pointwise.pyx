@@ -1,7 +1,7 @@
 """Stages that treat each pixel by itself, in one pass. The arithmetic is in pointwise.h."""
 
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef extern from "pointwise.h" nogil:
     void relight_row(const float *rgb, Py_ssize_t cols, const float *above, const float *below, float down, float knee,
@@ -10,6 +10,8 @@ cdef extern from "pointwise.h" nogil:
     void over_row(const float *subject, const float *alpha, const float *behind, Py_ssize_t step, const float *shade,
                   Py_ssize_t cols, float *out)
     void beside_row(const float *color, const float *alpha, Py_ssize_t cols, float *out)
+    void clipped_row(const float *rgb, const float *alpha, Py_ssize_t cols, float full, float faint, float sure,
+                     int64_t *counts)
     int bytes_row(const float *values, Py_ssize_t count, uint8_t *out)
 
 
@@ -59,3 +61,15 @@ def to_bytes(const float[:, ::1] values, uint8_t[:, ::1] out):
         for row in range(values.shape[0]):
             nan |= bytes_row(&values[row, 0], values.shape[1], &out[row, 0])
     return nan
+
+
+def count_clipped(const float[:, :, ::1] image, const float[:, ::1] alpha, float full, float faint, float sure,
+                  int64_t[::1] counts):
+    """Count the pixels of alpha below ``faint``, those of them that are white, those above ``sure``, those burnt.
+
+    White are three channels from ``full`` on, burnt two or more.
+    """
+    cdef Py_ssize_t row
+    with nogil:
+        for row in range(image.shape[0]):
+            clipped_row(&image[row, 0, 0], &alpha[row, 0], image.shape[1], full, faint, sure, &counts[0])

@@ -56,6 +56,7 @@ CONTACT = 0.03  # of the longer side: they meet along at least so much of it
 ALL_AROUND = 0.9  # of the border: a subject's foot or its shadow may reach the frame
 RESTLESS = 2.0  # dE*uv of noise; of 200 pictures of ECSSD none is quieter and has 0.8 of its border on a surface
 ALIKE = 0.01  # of the picture, by which surfaces differ that leave the same to a second one
+BAND = 32  # rows that are evaluated at a time
 LINE = 384  # px, long side of the copy on which that line is found
 
 
@@ -186,9 +187,13 @@ def _evaluated(coefficients: Floats, shape: tuple[int, ...]) -> Floats:
     one, of_r, of_c, of_rr, of_rc, of_cc = coefficients.T
     half = max(shape[:2]) / 2
     r, c = (((np.arange(side) + 0.5 - side / 2) / half)[:, None] for side in shape[:2])
-    values: Floats = (of_c + of_rc * r)[:, None] * c
-    values += (one + of_r * r + of_rr * r * r)[:, None]
-    values += of_cc * c * c
+    in_row, down, across = of_c + of_rc * r, one + of_r * r + of_rr * r * r, of_cc * c * c
+    values: Floats = np.empty((*shape[:2], len(coefficients)))
+    for top in range(0, shape[0], BAND):  # which stays in the cache
+        rows = slice(top, top + BAND)
+        band = np.multiply(in_row[rows, None], c, out=values[rows])
+        band += down[rows, None]
+        band += across
     return values
 
 
