@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
+from bgkit.color import mean_channel
 from bgkit.distance import distance_to
 from bgkit.extent import subject_box
 from bgkit.logistic import Logistic
@@ -201,6 +202,6 @@ def _slope(image: Floats, where: Floats) -> float:
     inside = cv2.erode(where.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     if inside.mean() < 0.005:
         return 20.0
-    gray = np.ascontiguousarray(image.mean(-1), np.float32)
+    gray = mean_channel(image)
     slope = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 0, 1), cv2.Sobel(gray, cv2.CV_32F, 1, 0)) / 8
     return min(20.0, 255 * float(np.sqrt((slope[inside] ** 2).mean())))

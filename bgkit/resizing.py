@@ -99,13 +99,14 @@ def apply_functions(image: NDArray[Any], grid: NDArray[Any], where: NDArray[Any]
     left, right = between(grid.shape[1], image.shape[1])
     out = np.empty((len(image) if where is None else min(BAND, len(image)), image.shape[1]), np.float32)
     scratch = np.empty((min(BAND, len(image)), 4 * grid.shape[1]), np.float32)
-    found = []
+    found, nobody = [], np.empty((0, 0), np.uint8)
     for top in range(0, len(image), BAND):
         rows = slice(top, top + BAND)
         if where is not None and not where[rows].any():
             continue
         band = out[rows] if where is None else out[: len(image[rows])]
-        apply_affine(image[rows], grid, upper[rows], down[rows], left, right, scratch, band, threads())
+        wanted = nobody if where is None else np.ascontiguousarray(where[rows]).view(np.uint8)
+        apply_affine(image[rows], grid, upper[rows], down[rows], left, right, wanted, scratch, band, threads())
         if where is not None:
             found.append(band[where[rows]])
     return out if where is None else np.concatenate([out[:0, 0], *found])

@@ -8,6 +8,7 @@ def apply_affine(
     down: NDArray[np.float32],
     left: NDArray[np.int32],
     right: NDArray[np.float32],
+    wanted: NDArray[np.uint8],
     scratch: NDArray[np.float32],
     out: NDArray[np.float32],
     threads: int,

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.color import dot, luv_of_picture
+from bgkit.color import dot, largest_channel, luv_of_picture
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
 
@@ -93,10 +93,10 @@ def drawn(image: Floats, plate: Floats, step: float) -> Bools:
     """
     difference = image - plate
     luv = luv_of_picture(image) - luv_of_picture(plate)
-    differs = (np.abs(difference).max(-1) > ROUNDING) & (dot(luv, luv) > step**2)
+    differs = (largest_channel(np.abs(difference)) > ROUNDING) & (dot(luv, luv) > step**2)
     edge = np.zeros(differs.shape, bool)
     for axis in (0, 1):
-        steep = np.abs(np.diff(difference, axis=axis)).max(-1) > ROUNDING
+        steep = largest_channel(np.abs(np.diff(difference, axis=axis))) > ROUNDING
         edge |= np.pad(steep, [(0, 1 - axis), (0, axis)]) | np.pad(steep, [(1 - axis, 0), (axis, 0)])
     count, label = cv2.connectedComponents((~edge).view(np.uint8), connectivity=4)
     empty = np.zeros(count, bool)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bgkit.backdrop.sampling import push_pull
 from bgkit.backdrop.surface import estimate_plate
-from bgkit.color import dot
+from bgkit.color import dot, largest_channel, mean_channel
 from bgkit.resizing import reduced
 
 __all__ = ["Match", "border_share", "match_plate", "plate_explains"]
@@ -117,7 +117,7 @@ def _forget(gone: weakref.ref[Floats]) -> None:
 
 def _match(image: Floats, plate: Floats) -> Match:
     exposure = _exposure(image, plate)
-    gray, behind = image.mean(-1), exposure.of(plate).mean(-1)
+    gray, behind = mean_channel(image), mean_channel(exposure.of(plate))
     shift = _shift(gray, behind)
     motion = np.array([[1, 0, shift[1]], [0, 1, shift[0]], [0, 0, 1]], np.float64)
     turned = _by_features(gray, behind)
@@ -157,7 +157,7 @@ class _Exposure:
 
     def score(self, image: Floats, plate: Floats, weight: Floats) -> float:
         """Return the weight of what is explained within 3 levels; slightly more where all channels change alike."""
-        rest = np.abs(image - self.of(plate)).max(-1)
+        rest = largest_channel(np.abs(image - self.of(plate)))
         change = np.log(self.gain)
         likely = np.exp(-0.5 * ((change - change.mean()) ** 2).sum() / UNLIKE**2)
         return float(likely * (np.exp(-0.5 * (rest / NOISE) ** 2) @ weight))
@@ -420,7 +420,7 @@ def _move(
 
 def _misplaced(image: Floats, plate: Floats) -> float:
     """Return how many pixels off the plate still is, where it explains the picture and has edges: rest over slope."""
-    gray, behind = image.mean(-1), plate.mean(-1)
+    gray, behind = mean_channel(image), mean_channel(plate)
     if min(gray.shape) < 3:
         return 0.0
     slope = np.hypot(*np.gradient(behind))
@@ -460,7 +460,7 @@ def plate_explains(image: Floats, plate: Floats, misplaced: float) -> NDArray[np
     """Return where the picture is the plate within 4 levels, its edges' wobble, and a shadow of a sixth, (M, N)."""
     picture, behind = cv2.blur(image, (3, 3)), cv2.blur(plate, (3, 3))
     light = np.clip(dot(picture, behind) / np.maximum(dot(behind, behind), 1e-4), 0.84, 1)
-    rest = np.abs(picture - light[..., None] * behind).max(-1)
-    slope = np.hypot(*np.gradient(behind.mean(-1))) if min(rest.shape) > 1 else np.zeros_like(rest)
+    rest = largest_channel(np.abs(picture - light[..., None] * behind))
+    slope = np.hypot(*np.gradient(mean_channel(behind))) if min(rest.shape) > 1 else np.zeros_like(rest)
     explained: NDArray[np.bool_] = rest < 4 / 255 + (0.5 + 2 * misplaced) * slope
     return explained

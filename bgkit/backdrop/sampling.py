@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit._ext.sampling import choose_samples
-from bgkit.color import dot
+from bgkit.color import dot, mean_channel
+from bgkit.distance import distance_to
 from bgkit.extent import subject_box
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
@@ -318,7 +319,7 @@ def sample_alpha(
 
 def is_dark(background: Floats) -> Bools:
     """Return where a background, (M, N, 3), is so dark that shades of the subject pass for mixtures with it, (M, N)."""
-    dark: Bools = background.mean(-1) < DARK
+    dark: Bools = mean_channel(background) < DARK
     return dark
 
 
@@ -384,8 +385,8 @@ def _choose(
 
 def _samples(image: Floats, subject: Bools, unknown: Bools) -> tuple[Floats, Floats]:
     """Return row, column and color of samples from the subject's rim, at most 4000 of them, evenly drawn."""
-    distance = cv2.distanceTransform((~unknown).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    rim = subject & (distance <= max(2.0, 0.01 * math.hypot(*subject_box(subject | unknown))))
+    wide = max(2.0, 0.01 * math.hypot(*subject_box(subject | unknown)))
+    rim = subject & (distance_to(unknown, wide + 1) <= wide)
     place = np.argwhere(rim if rim.any() else subject)
     place = np.random.default_rng(0).permutation(place)[:SAMPLES]
     return place, _color_around(image, subject, place)

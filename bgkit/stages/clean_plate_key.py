@@ -19,7 +19,7 @@ from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.outlined import drawn, noise_of, outlined
 from bgkit.backdrop.plate import border_share, match_plate, plate_explains
 from bgkit.backdrop.sampling import opacity
-from bgkit.color import dot, luv_of_picture
+from bgkit.color import dot, largest_channel, luv_of_picture
 from bgkit.deblocking import ROUNDED, quantization, terraces_of
 from bgkit.params import Range
 from bgkit.pieces import find_pieces
@@ -118,7 +118,7 @@ def clean_plate(
     note(moved=bool(match.farthest > MOVED * float(np.hypot(*image.shape[:2]))))
     note(unexplained=match.unexplained, fits=match.fits)
     # A plate of few even colors may be a JPEG's terraces, but not where the picture shows the very same: it is drawn.
-    copied = border_share(np.abs(image - match.plate).max(-1) < SAME) > 0.5
+    copied = border_share(largest_channel(np.abs(image - match.plate)) < SAME) > 0.5
     step = np.hypot(quantization(image), max(match.gain) * quantization(plate, empty=not copied))
     # What lay beyond the plate's frame differs from nothing: it would pass for subject, whose size all lengths follow.
     behind = match.plate if match.seen.all() else np.where(match.seen[..., None], match.plate, image)
@@ -257,7 +257,7 @@ def _noisy(difference: Floats) -> bool:
     step = np.abs(np.diff(difference, axis=1)).max(-1, initial=0)
     some = (step > NOISE[0]) & (step < NOISE[1])
     again = some[:, :-2] & (some[:, 1:-1] | some[:, 2:])  # a drawn contour is one step
-    differs = np.count_nonzero(np.abs(difference).max(-1) > SAME)
+    differs = np.count_nonzero(largest_channel(np.abs(difference)) > SAME)
     return bool(np.count_nonzero(again) > SHOT * differs)
 
 

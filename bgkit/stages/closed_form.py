@@ -287,9 +287,10 @@ def _fit_functions(image: Array, alpha: Array, where: Array) -> Array:
     As in the guided filter (He, Sun, Tang: Guided Image Filtering. PAMI 35(6), 2013, equations 19 and 20).
     """
     r, g, b = planes = cv2.split(image)
+    at = np.flatnonzero(where)
 
     def mean(values: Array) -> Array:
-        return cv2.blur(values, WINDOW)[where].astype(np.float64)
+        return cv2.blur(values, WINDOW).take(at).astype(np.float64)
 
     mean_r, mean_g, mean_b, mean_a = map(mean, (*planes, alpha))
     rr, gg, bb = mean(r * r) - mean_r**2 + SLOPE, mean(g * g) - mean_g**2 + SLOPE, mean(b * b) - mean_b**2 + SLOPE

@@ -21,7 +21,7 @@ from bgkit.backdrop import Backdrop, estimate_backdrop
 from bgkit.backdrop.outlined import outlined
 from bgkit.backdrop.sampling import ramp
 from bgkit.backdrop.surface import terms
-from bgkit.color import dot, luv_from_srgb, parse_color
+from bgkit.color import dot, largest_channel, luv_from_srgb, parse_color
 from bgkit.deblocking import ROUNDED, quantization, terraces_of
 from bgkit.errors import ParamError
 from bgkit.params import Color, Range
@@ -214,7 +214,7 @@ def _least(image: Floats, backdrop: Backdrop) -> Floats:
     """Return the least opacity that a pixel brighter than the backdrop has: its subject is no brighter than white."""
     coarse = tuple(max(1, round(side * min(1, PLATE / max(image.shape[:2])))) for side in image.shape[:2])
     behind = cv2.resize(backdrop.plate(coarse), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    least: Floats = ((image - behind) / np.maximum(1 - behind, np.float32(0.05))).max(-1)
+    least: Floats = largest_channel((image - behind) / np.maximum(1 - behind, np.float32(0.05)))
     return least - np.float32(BRIGHTER)
 
 

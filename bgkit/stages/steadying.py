@@ -14,6 +14,7 @@ from typing import Annotated
 import cv2
 import numpy as np
 
+from bgkit.color import largest_channel, mean_channel
 from bgkit.layers import Array, Layers
 from bgkit.params import Range
 from bgkit.stage import note, stage
@@ -93,13 +94,13 @@ def _small(picture: Array, scale: float) -> Array:
 
 def _flow(now: Array, before: Array) -> tuple[Array, Array]:
     """Return where each pixel was, columns and rows beside its place, px (M, N, 2), and its belief, 0..1 (M, N)."""
-    gray, last = (np.rint(255 * each.mean(-1)).astype(np.uint8) for each in (now, before))
+    gray, last = (np.rint(255 * mean_channel(each)).astype(np.uint8) for each in (now, before))
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
     back, onwards = search.calc(gray, last, None), search.calc(last, gray, None)
     there = _grid(gray.shape) + back
     again = back + cv2.remap(onwards, there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     looks = cv2.remap(before, there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    unlike = np.abs(cv2.GaussianBlur(looks - now, (0, 0), BLUR)).max(-1)
+    unlike = largest_channel(np.abs(cv2.GaussianBlur(looks - now, (0, 0), BLUR)))
     belief = np.exp(-(again**2).sum(-1) / np.float32(ASTRAY**2) - (unlike / np.float32(UNLIKE)) ** 2)
     last_pixel = np.array([gray.shape[1] - 1, gray.shape[0] - 1], np.float32)
     belief[((there < -0.5) | (there > last_pixel + 0.5)).any(-1)] = 0
