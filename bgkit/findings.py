@@ -364,24 +364,30 @@ def _blur(picture: Array, layers: Layers) -> float | None:
     """Return how little a blur changes the subject, 0 sharp to 1 blurred (Crete et al., SPIE 6492, 2007)."""
     import cv2
 
-    if layers.alpha is None or not (layers.alpha > SURE).any():
+    if layers.alpha is None:
         return None
-    rows, cols = (np.flatnonzero((layers.alpha > SURE).any(axis)) for axis in (1, 0))
+    solid = layers.alpha > SURE
+    rows, cols = (np.flatnonzero(solid.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
     part = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-    color, inside = picture[part], layers.alpha[part] > SURE
+    color, inside = picture[part], solid[part].view(np.uint8)
     height, length = min(9, len(color)), min(9, color.shape[1])  # of the blurs down and along
-    total, lost = np.zeros(2), np.zeros(2)
+    total, lost = [0.0, 0.0], [0.0, 0.0]
     for top in range(0, len(color), BAND):
         first, end = max(0, top - height // 2), min(len(color), top + BAND + 1)
         gray = cv2.cvtColor(color[first : end + height // 2], cv2.COLOR_RGB2GRAY)
-        here, sure = slice(top - first, end - first), inside[top:end]
+        here = slice(top - first, end - first)
         for axis, kernel in enumerate(((1, height), (length, 1))):
-            steps, smooth = (abs(np.diff(each[here], axis=axis)) for each in (gray, cv2.blur(gray, kernel)))
-            both = sure[1:] & sure[:-1] if axis == 0 else sure[:BAND, 1:] & sure[:BAND, :-1]
-            steps, smooth = steps[:BAND], smooth[:BAND]  # the row below is the next band's first
-            total[axis] += steps.sum(where=both, dtype=np.float64)
-            lost[axis] += np.maximum(steps - smooth, 0).sum(where=both, dtype=np.float64)
-    return float(max(1 - lost[axis] / total[axis] if total[axis] > 0 else 1.0 for axis in (0, 1)))
+            one, other = (np.s_[1:], np.s_[:-1]) if axis == 0 else (np.s_[:BAND, 1:], np.s_[:BAND, :-1])
+            both = inside[top:end][one] & inside[top:end][other]
+            if both.any():
+                steps, smooth = (
+                    cv2.absdiff(each[here][one], each[here][other]) for each in (gray, cv2.blur(gray, kernel))
+                )
+                total[axis] += cv2.norm(steps, cv2.NORM_L1, both)  # the sum, for none is negative
+                lost[axis] += cv2.norm(cv2.max(cv2.subtract(steps, smooth), 0), cv2.NORM_L1, both)
+    return max(1 - lost[axis] / total[axis] if total[axis] > 0 else 1.0 for axis in (0, 1))
 
 
 def _framed(name: str, factor: float = 1.0) -> Measure:

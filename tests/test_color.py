@@ -63,6 +63,16 @@ def test_luv_of_a_picture_is_near_the_definitions(rows, cols, brightest, seed):
     assert np.sqrt(((color.luv_of_picture(picture) - expected) ** 2).sum(-1)).max() < 0.012
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 2**32 - 1))
+def test_channels_are_averaged_and_compared_as_numpy_does(rows, cols, seed):
+    """Bit by bit, for pictures, views of them, and lists of colors."""
+    picture = np.random.default_rng(seed).normal(size=(rows, cols, 3)).astype(np.float32)
+    for colors in (picture, picture[::-2, ::3], picture.reshape(-1, 3), picture.transpose(1, 0, 2)):
+        np.testing.assert_array_equal(color.mean_channel(colors), np.ascontiguousarray(colors).mean(-1))
+        np.testing.assert_array_equal(color.largest_channel(colors), colors.max(-1))
+
+
 def test_less_light_keeps_chromaticity():
     """Halving the light of a color moves it on a line to the origin of L*u*v*, which shadows rely on."""
     lit = color.luv_from_xyz(color.xyz_from_linear([0.5, 0.6, 0.3]))
