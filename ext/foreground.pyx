@@ -59,39 +59,44 @@ cdef inline void _box_row(const float[:, ::1] alpha, Py_ssize_t side, Py_ssize_t
             box[1], box[2], box[3] = min(box[1], <int32_t> first), <int32_t> row + 1, max(box[3], <int32_t> last + 1)
 
 
-def fit_level(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
-              const int32_t[:, ::1] boxes, Py_ssize_t side, Py_ssize_t halo, int sweeps, float regularization,
-              float gradient_weight, float[:, ::1] scratch, float[:, :, ::1] level, float[:, :, ::1] out,
+def fit_level(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, :, ::1] coarse,
+              const int32_t[:, ::1] coarse_at, Py_ssize_t coarse_rows, Py_ssize_t coarse_cols, Py_ssize_t rows,
+              Py_ssize_t cols, const int32_t[:, ::1] boxes, Py_ssize_t halo, int sweeps, float regularization,
+              float gradient_weight, float[:, ::1] scratch, float[:, :, :, ::1] level, float[:, :, ::1] out,
               Py_ssize_t first, int threads):
-    """Fit the colors of one level: of (rows, cols, 6) into ``level``, or, where that is empty, foreground into ``out``.
+    """Fit the colors of one level of ``rows`` and ``cols``: into ``level``, or, where that is empty, into ``out``.
 
-    ``out`` begins with row ``first`` of the picture and holds all ``boxes``. These are first row and column, and those
-    behind the last, at most ``side`` apart; side + halo + sweeps is at most LONGEST. ``scratch`` has a row for each
-    thread.
+    A level is tiles of (side, side, 6); ``coarse_at`` has the number of each tile of the coarser one. ``boxes`` are first
+    row and column, and those behind the last: of each tile of ``level``, or any within a tile. ``out`` begins with row
+    ``first`` of the picture and gets the foreground. side + halo + sweeps is at most LONGEST. ``scratch`` has a row for
+    each thread.
     """
     cdef Py_ssize_t box
     for box in prange(boxes.shape[0], nogil=True, num_threads=threads, schedule="dynamic", chunksize=1):
-        _fit_box(image, alpha, coarse, &boxes[box, 0], side, halo, sweeps, regularization, gradient_weight,
-                 &scratch[threadid(), 0], level, out, first)
+        _fit_box(image, alpha, coarse, coarse_at, coarse_rows, coarse_cols, rows, cols, &boxes[box, 0], halo, sweeps,
+                 regularization, gradient_weight, &scratch[threadid(), 0], box, level, out, first)
 
 
-cdef inline void _fit_box(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, ::1] coarse,
-                          const int32_t *box, Py_ssize_t side, Py_ssize_t halo, int sweeps, float regularization,
-                          float gradient_weight, float *t, float[:, :, ::1] level, float[:, :, ::1] out,
-                          Py_ssize_t first) noexcept nogil:
+cdef inline void _fit_box(const float[:, :, ::1] image, const float[:, ::1] alpha, const float[:, :, :, ::1] coarse,
+                          const int32_t[:, ::1] coarse_at, Py_ssize_t coarse_rows, Py_ssize_t coarse_cols,
+                          Py_ssize_t level_rows, Py_ssize_t level_cols, const int32_t *box, Py_ssize_t halo, int sweeps,
+                          float regularization, float gradient_weight, float *t, Py_ssize_t number,
+                          float[:, :, :, ::1] level, float[:, :, ::1] out, Py_ssize_t first) noexcept nogil:
     cdef bint last = level.shape[0] == 0
-    cdef Py_ssize_t level_rows = alpha.shape[0] if last else level.shape[0]
-    cdef Py_ssize_t level_cols = alpha.shape[1] if last else level.shape[1]
+    cdef Py_ssize_t side = coarse.shape[1]
     # What is wrong in the halo dies out at a third or faster for each pixel, against the raster order in `sweeps`.
     cdef Py_ssize_t top = max(0, box[0] - halo), bottom = min(level_rows, box[2] + sweeps)
     cdef Py_ssize_t left = max(0, box[1] - halo), right = min(level_cols, box[3] + sweeps)
     cdef Py_ssize_t rows = bottom - top, cols = right - left, step = side + halo + sweeps + 1
-    cdef Py_ssize_t plane = step * step, row, col, from_row, channel, at
+    cdef Py_ssize_t plane = step * step, row, col, from_row, tile_row, channel, at
     cdef int _sweep
-    cdef Py_ssize_t[C_LONGEST] fine_col, coarse_col
+    cdef Py_ssize_t[C_LONGEST] fine_col, coarse_col, coarse_tile
+    cdef const float *colors
     for col in range(cols):
         fine_col[col] = (left + col) * alpha.shape[1] // level_cols
-        coarse_col[col] = (left + col) * coarse.shape[1] // level_cols
+        coarse_col[col] = (left + col) * coarse_cols // level_cols
+        coarse_tile[col] = coarse_col[col] // side
+        coarse_col[col] = coarse_col[col] % side
     for row in range(rows):
         from_row = (top + row) * alpha.shape[0] // level_rows
         at = row * step
@@ -99,10 +104,13 @@ cdef inline void _fit_box(const float[:, :, ::1] image, const float[:, ::1] alph
             t[at + col] = alpha[from_row, fine_col[col]]
             for channel in range(3):
                 t[(IMAGE + channel) * plane + at + col] = image[from_row, fine_col[col], channel]
-        from_row = (top + row) * coarse.shape[0] // level_rows
+        from_row = (top + row) * coarse_rows // level_rows
+        tile_row = from_row // side
+        from_row = from_row % side
         for col in range(cols):
+            colors = &coarse[coarse_at[tile_row, coarse_tile[col]], from_row, coarse_col[col], 0]
             for channel in range(COLORS):
-                t[(SOUGHT + channel) * plane + at + col] = coarse[from_row, coarse_col[col], channel]
+                t[(SOUGHT + channel) * plane + at + col] = colors[channel]
     tile_weights(t, plane, rows, cols, step, regularization, gradient_weight)
     for _sweep in range(sweeps):
         tile_sweep(t, plane, rows, cols, step, t + c_planes * plane)
@@ -111,7 +119,7 @@ cdef inline void _fit_box(const float[:, :, ::1] image, const float[:, ::1] alph
             at = SOUGHT * plane + (row - top) * step + col - left
             if not last:
                 for channel in range(COLORS):
-                    level[row, col, channel] = t[at + channel * plane]
+                    level[number, row - box[0], col - box[1], channel] = t[at + channel * plane]
             elif alpha[row, col] < 1:
                 for channel in range(3):
                     out[row - first, col, channel] = t[at + channel * plane]

@@ -8,7 +8,7 @@ Works on sRGB-encoded color.
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -83,10 +83,10 @@ class Foreground:
         levels = math.ceil(math.log2(max(rows, cols)))
         shapes = [(round(rows ** (level / levels)), round(cols ** (level / levels))) for level in range(levels)]
         whole = [(height, width) for height, width in shapes if height * width <= WHOLE]
-        colors = _mean_colors(image, alpha)
+        level = _mean_colors(image, alpha)
         for shape in whole:
-            colors = self._level(shape, colors, _tiles(shape))
-        self._spread = colors
+            level = self._level(shape, level, _tiles(shape))
+        self._spread = level.whole()
         found = np.zeros((-(-rows // TILE), -(-cols // TILE), 4), np.int32)
         mixed_boxes(alpha, TILE, found, threads())
         wanted = [found[found[..., 2] > 0]]
@@ -95,8 +95,8 @@ class Foreground:
             wanted.append(_under(wanted[-1], fine, shape))
             fine = shape
         for shape in shapes[len(whole) :]:
-            colors = self._level(shape, colors, wanted.pop())
-        self._boxes, self._colors = wanted.pop(), colors
+            level = self._level(shape, level, wanted.pop())
+        self._boxes, self._coarse, self._finest = wanted.pop(), level, (rows, cols)
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -117,30 +117,57 @@ class Foreground:
         blended = np.empty((workers, 3 * self._spread.shape[1] + 4), np.float32)
         spread(image, alpha, self._spread, top[rows], down[rows], left, along, blended, out, workers)
         boxes = self._boxes[(self._boxes[:, 0] >= first) & (self._boxes[:, 0] < end)]
-        self._fit(self._colors, boxes, max(self.shape[:2]), np.empty((0, 0, COLORS), np.float32), out, first, workers)
+        self._fit(self._finest, self._coarse, boxes, self._coarse.tiles[:0], out, first, workers)
         return out
 
-    def _level(self, shape: tuple[int, int], coarse: Array, boxes: Array) -> Array:
-        """Return the colors of foreground and background at a coarser level, (*shape, 6), where there are boxes."""
-        level = np.empty((*shape, COLORS), np.float32)
-        self._fit(coarse, boxes, max(shape), level, self._rows, 0, threads())
-        return level
+    def _level(self, shape: tuple[int, int], coarse: _Level, boxes: Array) -> _Level:
+        """Return a level of ``shape`` where there are boxes, each of a whole tile."""
+        tiles = np.empty((len(boxes), TILE, TILE, COLORS), np.float32)
+        self._fit(shape, coarse, boxes, tiles, self._rows, 0, threads())
+        at = np.zeros([-(-size // TILE) for size in shape], np.int32)
+        at[boxes[:, 0] // TILE, boxes[:, 1] // TILE] = np.arange(len(boxes))
+        return _Level(shape, tiles, at)
 
-    def _fit(self, coarse: Array, boxes: Array, size: int, level: Array, out: Array, first: int, workers: int) -> None:
+    def _fit(
+        self,
+        shape: tuple[int, int],
+        coarse: _Level,
+        boxes: Array,
+        tiles: Array,
+        out: Array,
+        first: int,
+        workers: int,
+    ) -> None:
         side = TILE + HALO + SWEEPS[0] + 1
         scratch = np.empty((workers, PLANES * side * side + COLORS * side), np.float32)
-        image, alpha, sweeps = self.image, self.alpha, SWEEPS[size > SMALL]
         fit_level(
-            image, alpha, coarse, boxes, TILE, HALO, sweeps, *self.weights, scratch, level, out, first, workers
+            self.image, self.alpha, coarse.tiles, coarse.at, *coarse.shape, *shape, boxes, HALO,
+            SWEEPS[max(shape) > SMALL], *self.weights, scratch, tiles, out, first, workers,
         )  # fmt: skip
 
 
-def _mean_colors(image: Array, alpha: Array) -> Array:
+class _Level(NamedTuple):
+    """The colors of foreground and background at one level, in tiles: of most levels a few are needed."""
+
+    shape: tuple[int, int]
+    tiles: Array  # (T, TILE, TILE, 6)
+    at: Array  # int32, the number of the tile at each place
+
+    def whole(self) -> Array:
+        """Return the colors of a level that has all its tiles, (*shape, 6)."""
+        down, along = self.at.shape
+        rows = self.tiles[self.at].swapaxes(1, 2).reshape(down * TILE, along * TILE, COLORS)
+        return np.ascontiguousarray(rows[: self.shape[0], : self.shape[1]])
+
+
+def _mean_colors(image: Array, alpha: Array) -> _Level:
     """Return the mean color of foreground and background as the coarsest level, of one pixel."""
     sums = np.zeros((len(image), 8))
     color_sums(image, alpha, sums, threads())
     means = [side[:3] / (side[3] + 1e-5) for side in (sums.sum(0)[:4], sums.sum(0)[4:])]
-    return np.concatenate(means, dtype=np.float32)[None, None]
+    tile = np.empty((1, TILE, TILE, COLORS), np.float32)
+    tile[0, 0, 0] = np.concatenate(means)
+    return _Level((1, 1), tile, np.zeros((1, 1), np.int32))
 
 
 def _tiles(shape: tuple[int, int], chosen: Array | None = None) -> Array:
