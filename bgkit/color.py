@@ -15,9 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from bgkit._ext import vectors as _vectors
 from bgkit._ext.key import to_luv
+from bgkit._ext.pointwise import to_shares
+from bgkit.threads import threads
 
 __all__ = [
     "dot",
+    "from_bytes",
     "largest_channel",
     "linear_from_srgb",
     "luv_from_srgb",
@@ -115,6 +118,19 @@ def luv_from_srgb(srgb: ArrayLike) -> NDArray[np.float64]:
     array([100.,   0.,   0.])
     """
     return luv_from_xyz(xyz_from_linear(linear_from_srgb(srgb)))
+
+
+def from_bytes(samples: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return samples of 8 bits as 0..1, correctly rounded; NumPy's division takes twice as long.
+
+    >>> from_bytes(np.uint8([[0, 51, 255]]))
+    array([[0. , 0.2, 1. ]], dtype=float32)
+    """
+    samples = np.ascontiguousarray(samples)
+    shares = np.empty(samples.shape, np.float32)
+    rows = (len(samples), samples.size // max(1, len(samples)))
+    to_shares(samples.reshape(rows), shares.reshape(rows), threads())
+    return shares
 
 
 def mean_channel(colors: NDArray[Any]) -> NDArray[Any]:

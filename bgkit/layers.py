@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bgkit._ext.vectors import extremes
+from bgkit.color import from_bytes
 from bgkit.errors import LayerError, did_you_mean
 
 if TYPE_CHECKING:
@@ -424,6 +425,8 @@ def _share(name: str, array: Array) -> Array:
     """Return float values in 0..1 of any usual dtype."""
     if array.dtype == np.bool_:
         return array.astype(np.float32)
+    if array.dtype == np.uint8 and array.size:
+        return from_bytes(np.atleast_1d(array))
     if array.dtype in (np.uint8, np.uint16):
         return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
     if array.dtype.kind != "f":

@@ -19,6 +19,7 @@ from bgkit import deadline, evidence, findings, stages
 from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.margin import without_margin
 from bgkit.backdrop.window import subject_window
+from bgkit.color import from_bytes
 from bgkit.deadline import limited
 from bgkit.errors import BgkitError, ParamError, PipelineError, did_you_mean
 from bgkit.layers import LAYERS, Array, Layers, check_layer
@@ -297,7 +298,7 @@ class Pipeline:
                 held = {each.name: getattr(layers, each.name) for each in fields(layers)}
                 if keep is not None and "image" not in keep:
                     del layers, held["image"]  # before the other one takes memory
-                picture = picture / np.float32(255)
+                picture = from_bytes(picture)
                 picture.flags.writeable = False
                 layers = Layers(**{"image": picture, **held})
             found = findings.measure(self.checks, picture, layers if part is None else _judged(layers, picture, part))

@@ -163,4 +163,11 @@ MULTIVERSION(void, clipped_row,
     counts[0] += ground, counts[1] += burnt_ground, counts[2] += subject, counts[3] += burnt_subject;
 }
 
+/* Samples of 8 bits as shares of 255, correctly rounded. */
+MULTIVERSION(void, shares_row, (const uint8_t *samples, ptrdiff_t count, float *restrict out), (samples, count, out))
+{
+    for (ptrdiff_t i = 0; i < count; i++)
+        out[i] = (float)samples[i] / 255.0f;
+}
+
 #endif

@@ -12,6 +12,7 @@ cdef extern from "pointwise.h" nogil:
     void beside_row(const float *color, const float *alpha, Py_ssize_t cols, float *out)
     void clipped_row(const float *rgb, const float *alpha, Py_ssize_t cols, float full, float faint, float sure,
                      int64_t *counts)
+    void shares_row(const uint8_t *samples, Py_ssize_t count, float *out)
     int bytes_row(const float *values, Py_ssize_t count, uint8_t *out)
 
 
@@ -73,3 +74,10 @@ def count_clipped(const float[:, :, ::1] image, const float[:, ::1] alpha, float
     with nogil:
         for row in range(image.shape[0]):
             clipped_row(&image[row, 0, 0], &alpha[row, 0], image.shape[1], full, faint, sure, &counts[0])
+
+
+def to_shares(const uint8_t[:, ::1] samples, float[:, ::1] out, int threads):
+    """Write samples of 8 bits as 0..1, correctly rounded."""
+    cdef Py_ssize_t row
+    for row in prange(samples.shape[0], nogil=True, num_threads=threads, schedule="static"):
+        shares_row(&samples[row, 0], samples.shape[1], &out[row, 0])

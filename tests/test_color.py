@@ -73,6 +73,15 @@ def test_channels_are_averaged_and_compared_as_numpy_does(rows, cols, seed):
         np.testing.assert_array_equal(color.largest_channel(colors), colors.max(-1))
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
+def test_samples_of_eight_bits_are_divided_exactly(shape, seed):
+    """As NumPy divides, for arrays of any shape and views that lie otherwise in memory."""
+    samples = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    for array in (samples, samples[::-1], samples.T):
+        np.testing.assert_array_equal(color.from_bytes(array), array / np.float32(255))
+
+
 def test_less_light_keeps_chromaticity():
     """Halving the light of a color moves it on a line to the origin of L*u*v*, which shadows rely on."""
     lit = color.luv_from_xyz(color.xyz_from_linear([0.5, 0.6, 0.3]))

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit.color import from_bytes
 from bgkit.errors import ImageError
 from bgkit.imagefile._decode import Raw, count_pages, decode, header_size
 from bgkit.imagefile._gray import gray_of, mask_of, trimap_of
@@ -232,4 +233,6 @@ def _share(samples: Array) -> NDArray[np.float32]:
     """Return 0..1, correctly rounded: dividing takes no longer than multiplying and gives 255 / 255 = 1."""
     if samples.dtype == np.float32:
         return np.ascontiguousarray(samples)
+    if samples.dtype == np.uint8:
+        return from_bytes(samples)
     return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32, order="C")

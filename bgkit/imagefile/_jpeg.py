@@ -20,7 +20,7 @@ from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, choose_pa
 __all__ = ["read"]
 
 _MAX_SCANS = 100  # as libtiff has it; encoders write up to about 20, and each costs a pass over the whole picture
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # begins with one byte, which is found quickly
 _START_OF_SCAN, _END, _APP2, _APP13 = 0xDA, 0xD9, 0xE2, 0xED
 
 
