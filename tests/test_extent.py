@@ -98,6 +98,38 @@ def test_a_pale_thing_with_a_dark_part_is_whole(pipeline):
     assert load_pipeline(pipeline).run(image).alpha[shirt > 0].mean() > 0.95
 
 
+def test_light_is_no_part_of_the_subject():
+    """Where a lamp's light falls off, and in a soft shadow, the backdrop differs by as much as a pale subject does."""
+    rows, cols = np.mgrid[:900, :1400].astype(np.float32)
+    light = 1 + 0.1 * np.cos(cols / 140) * np.exp(-(((cols - 200) / 250) ** 2))
+    shadow = 0.25 * np.exp(-(((rows - 620) / 60) ** 2) - ((cols - 1000) / 90) ** 2)
+    mask = np.zeros((900, 1400))
+    mask[450:620, 900:1100] = 1
+    image = on_white(mask)
+    image[mask == 0] *= (light * (1 - shadow))[mask == 0, None]
+    window = subject_window(image.clip(0, 1))
+    assert window is not None
+    top, left = window
+    assert 400 < top.start < 450
+    assert 850 < left.start < 900
+    assert 620 < top.stop < 720
+    assert 1100 < left.stop < 1150
+
+
+def test_a_shadow_is_told_from_an_edge_closer_by():
+    """On the copy of a long canvas a soft shadow is as steep as an edge."""
+    rows, cols = np.mgrid[:9600, :300].astype(np.float32)
+    mask = np.zeros((9600, 300))
+    mask[4700:4800, 100:200] = 1
+    image = on_white(mask)
+    shadow = 0.14 * np.exp(-(((rows - 4800) / 50) ** 2) - ((cols - 150) / 50) ** 2)
+    image[mask == 0] *= (1 - shadow)[mask == 0, None]
+    window = subject_window(image)
+    assert window is not None
+    assert 4660 < window[0].start < 4700
+    assert 4800 < window[0].stop < 4840
+
+
 def test_more_than_the_window_shows():
     """What reaches the edge of its window is done again on the whole picture: a wall that keeps fading away."""
     image = on_white(np.zeros((300, 900)))

@@ -133,6 +133,21 @@ def test_a_shadow_is_sharp_close_to_the_dark_thing_that_casts_it(name):
     assert KEYS[name]((picture / 255).clip(0, 1).astype(np.float32))[pot].mean() > 0.9
 
 
+@pytest.mark.parametrize("name", ["backdrop_key", "clean_plate"])
+def test_a_shadow_is_deep_close_to_the_dark_thing_that_casts_it(name):
+    """Below a pot a quarter of the light is missing; as deep a shade without a pot, or a gray thing beside it, stays."""
+    light = 1 - 0.25 * np.exp(-(((ROW - 380) / 35) ** 2) - ((COL - 200) / 55) ** 2)
+    shade = cv2.GaussianBlur((ground() * light[..., None] / 255).astype(np.float32), (0, 0), 0.7)
+    pot = (ROW >= 150) & (ROW < 380) & (abs(COL - 200) < 60)
+    below = (ROW > 384) & (ROW < 398) & (light < 0.85)
+    with_pot = np.where(pot[..., None], np.float32([0.16, 0.18, 0.24]), shade)
+    assert KEYS[name](with_pot)[below].mean() < 0.02
+    assert KEYS[name](shade)[light < 0.8].mean() > 0.2
+    gray = below & (abs(COL - 200) < 40)
+    with_pot[gray] = 0.7
+    assert KEYS[name](with_pot)[gray].mean() > 0.9
+
+
 def test_a_step_of_chroma_is_no_difference():
     """JPEG codes the color of 16 x 16 pixels at once, and rounds it up in the picture and down in the plate."""
     plate = np.full((480, 480, 3), 240.0)

@@ -45,7 +45,8 @@ STEP, LIT = 1.2, 1.0  # tolerances, and L*, that a step of JPEG's chroma stays b
 LARGE = 0.2  # share of all that differs from the backdrop that such a thing takes at least
 STEEPEST = 0.37  # L* a pixel that a shadow changes, in a picture of 1000 px diagonal
 STEEPER = 0.7  # the same close to a thing that differs BOLD times as much: a shadow is sharp where it is cast
-BOLD, CLOSE = 3.0, 0.02  # CLOSE: of the diagonal
+DEEPER = 0.3  # of the light that it lacks there, where ``shadow`` allows less, and sees more than the tolerance
+BOLD, CLOSE = 3.0, 0.03  # CLOSE: of the diagonal
 EVENLY = np.full(3, 1 / 3, np.float32)  # of each channel
 NEARBY = 400  # px, side of the copy in which such things are looked for
 
@@ -72,7 +73,8 @@ def clean_plate(
         ``terraces`` is the rounding of colors by strong JPEG compression of picture or plate.
     shadow : float
         How much darker than the plate, as a share of its lightness, a soft shadow may be; larger removes deeper ones,
-        and soft subjects that are merely a darker color of what is behind them.
+        and soft subjects that are merely a darker color of what is behind them. Close to what differs three times as
+        much it may be 0.3 darker, unless this is 0.
     contour : float
         Difference across a hard contour from which a thing is foreground although it differs by less than the
         tolerance, or only in light: a white shirt before white, the gray foot of a bottle
@@ -148,7 +150,8 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
         ``terraces`` is the rounding of colors by strong JPEG compression.
     shadow : float
         How much darker than the backdrop, as a share of its lightness, a soft shadow may be; larger removes deeper
-        ones, and soft subjects that are merely a darker color of the backdrop.
+        ones, and soft subjects that are merely a darker color of the backdrop. Close to what differs three times as
+        much it may be 0.3 darker, unless this is 0.
     contour : float
         Difference across a hard contour from which a thing is foreground although it differs by less than the
         tolerance, or only in light: a white shirt before white, the gray foot of a bottle
@@ -241,11 +244,15 @@ def differences(
     if misplaced > 0:
         wobble = np.float32(3 * misplaced) * _slope(behind[..., 0])
         whole, unshaded = (np.maximum(each - wobble, 0) for each in (whole, unshaded))
-    shaded = _shadow(difference, behind, square, whole <= reach, reach, shadow) & (light < 0)
+    shaded, deep = _shadow(difference, behind, square, whole <= reach, reach, shadow)
+    shaded &= light < 0
     gray = (whole > reach) & (unshaded <= reach) & ~shaded
     unshaded = np.where(
         _outlined(gray, (whole <= reach) | shaded, dot(difference, behind) / np.sqrt(square)), whole, unshaded
     )
+    if deep.any():
+        unlit = smooth - (dot(smooth, behind) / square)[..., None] * behind
+        unshaded = np.where(shaded & deep, np.sqrt(dot(unlit, unlit)), unshaded)
     return np.where(shaded, unshaded, whole), unshaded, reach
 
 
@@ -292,19 +299,24 @@ def _specks(difference: Floats, reach: float) -> Bools:
     return specks
 
 
-def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float) -> Bools:
-    """Return where the picture lacks light only, softly, up to the backdrop in full light.
+def _shadow(
+    difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float
+) -> tuple[Bools, Bools]:
+    """Return where the picture lacks light only, softly, up to the backdrop in full light, and where it may lack more.
 
-    Close to the thing that casts it a shadow is sharper. A pale thing before white has shades as sharp, so there it
-    counts as shadow only beside what differs much more.
+    Close to the thing that casts it a shadow is sharper, and deeper. A pale thing before white has shades as sharp, so
+    there it counts as shadow only beside what differs much more.
     """
     wide = cv2.GaussianBlur(difference, (0, 0), 3)
     light = dot(wide, behind) / square
     tint = np.sqrt(np.maximum(dot(wide, wide) - light**2 * square, 0))
     lack = dot(difference, behind) / np.sqrt(square)
-    steepest = np.where(_beside_bold(difference, wide), np.float32(STEEPER), np.float32(STEEPEST))
+    bold = _beside_bold(difference, wide)
+    deep = bold & (shadow * np.sqrt(square) > reach) if 0 < shadow < DEEPER else np.zeros_like(bold)
+    steepest = np.where(bold, np.float32(STEEPER), np.float32(STEEPEST))
+    deepest = np.where(deep, np.float32(DEEPER), np.float32(shadow))
     slope = _slope(cv2.GaussianBlur(lack, (0, 0), 1)) * np.float32(float(np.hypot(*backdrop.shape)) / 1000)
-    soft = (tint < TINT * reach) & (light > -shadow) & (light < 0) & (slope < steepest)
+    soft = (tint < TINT * reach) & (light > -deepest) & (light < 0) & (slope < steepest)
     # Ways narrower than five pixels are gaps in a contour, not shadows that reach the backdrop.
     wide_enough = cv2.erode((backdrop | soft).view(np.uint8), np.ones((5, 5), np.uint8))
     count, label = cv2.connectedComponents(wide_enough, connectivity=4)
@@ -312,7 +324,7 @@ def _shadow(difference: Floats, behind: Floats, square: Floats, backdrop: Bools,
     reached[label[backdrop & (wide_enough > 0)]] = True
     reached[0] = False
     grown: Bools = cv2.dilate(reached[label].view(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    return grown
+    return grown, deep
 
 
 def _beside_bold(difference: Floats, wide: Floats) -> Bools:
