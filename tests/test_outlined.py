@@ -135,7 +135,7 @@ def test_a_shadow_is_sharp_close_to_the_dark_thing_that_casts_it(name):
 
 @pytest.mark.parametrize("name", ["backdrop_key", "clean_plate"])
 def test_a_shadow_is_deep_close_to_the_dark_thing_that_casts_it(name):
-    """Below a pot a quarter of the light is missing; as deep a shade without a pot, or a gray thing beside it, stays."""
+    """Below a pot a quarter of the light is missing; as deep a shade without one, or a gray thing there, stays."""
     light = 1 - 0.25 * np.exp(-(((ROW - 380) / 35) ** 2) - ((COL - 200) / 55) ** 2)
     shade = cv2.GaussianBlur((ground() * light[..., None] / 255).astype(np.float32), (0, 0), 0.7)
     pot = (ROW >= 150) & (ROW < 380) & (abs(COL - 200) < 60)
