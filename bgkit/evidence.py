@@ -51,15 +51,15 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    17.744,
+    19.472,
     {
-        "noise": -1.049,
-        "texture": -1.844,
-        "little": -1.653,
-        "sides": -10.955,
-        "ambiguous": -10.226,
-        "swallowed": -14.012,
-        "sure": -16.129,
+        "noise": -1.142,
+        "texture": -1.743,
+        "little": -1.559,
+        "sides": -11.543,
+        "ambiguous": -9.422,
+        "swallowed": -14.055,
+        "sure": -17.724,
     },
 )
 

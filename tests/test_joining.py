@@ -1,4 +1,4 @@
-"""Several ONNX networks as one file: the mean of their answers, whatever each wants to see."""
+"""Several ONNX networks as one file: their answers pooled, whatever each wants to see."""
 
 from __future__ import annotations
 
@@ -66,17 +66,51 @@ def network(folder, name, weight, *, mean=0.0, deviation=1.0, activation="sigmoi
     return path
 
 
-def test_the_answer_is_the_mean_of_the_answers(tmp_path):
-    """Networks with other normalizations and activations, joined, answer as the mean of each by its card."""
+def joined_mask(folder, image, *networks):
+    target = folder / f"{networks[0].stem}-first.onnx"
+    message = CliRunner().invoke(app, ["export", *map(str, networks), "-o", str(target), "--license", "MIT"])
+    assert message.exit_code == 0, message.output
+    return stages.cnn_mask(image, model=str(target))
+
+
+def mean_of_odds(*masks):
+    """The probability whose log odds are the mean of the masks' own."""
+    odds = np.mean([np.log(mask / (1 - mask)) for mask in masks], 0)
+    return 1 / (1 + np.exp(-odds))
+
+
+def test_answers_are_pooled_as_odds(tmp_path):
+    """Networks with other normalizations and activations, joined, answer as the mean of their log odds."""
     image, _ = disk_scene(32, 32)
     one = network(tmp_path, "one", [1, -2, 0.5], mean=[0.4, 0.5, 0.6], deviation=[0.2, 0.3, 0.4])
     two = network(tmp_path, "two", [-1, 0.5, 2], mean=[0.1, 0.0, 0.2], deviation=[0.5, 1.0, 0.25], activation="none")
-    joined = tmp_path / "joined.onnx"
-    message = CliRunner().invoke(app, ["export", str(one), str(two), "-o", str(joined), "--license", "MIT"])
-    assert message.exit_code == 0, message.output
-    expected = (stages.cnn_mask(image, model=str(one)) + stages.cnn_mask(image, model=str(two))) / 2
+    masks = [np.clip(stages.cnn_mask(image, model=str(each)), 0.001, 0.999) for each in (one, two)]
+    expected = mean_of_odds(*masks)
     assert np.ptp(expected) > 0.1
-    np.testing.assert_allclose(stages.cnn_mask(image, model=str(joined)), expected, atol=1e-5)
+    np.testing.assert_allclose(joined_mask(tmp_path, image, one, two), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weight", "place", "counts"),
+    [
+        (20, np.s_[10:20, 10:20], False),  # sure of a subject: that another finds nothing does not count
+        (20, np.s_[10:12, 10:12], True),  # of next to nothing
+        (20, np.s_[:, :10], True),  # at the border, where walls and floors are
+        (1, np.s_[10:20, 10:20], True),  # not sure
+    ],
+)
+def test_a_network_that_finds_nothing_is_overruled_by_a_sure_one(tmp_path, weight, place, counts):
+    """The one sees red, the other does not; the answer is that of the first alone, if it is sure."""
+    image = np.full((32, 32, 3), 0.2, np.float32)
+    image[place] = [1, 0.2, 0.2]
+    seeing = network(tmp_path, "seeing", [weight, -weight / 2, -weight / 2], mean=0.3)
+    blind = network(tmp_path, "blind", [-3, -3, -3])
+    first, second = (np.clip(stages.cnn_mask(image, model=str(each)), 0.001, 0.999) for each in (seeing, blind))
+    assert first[place].min() > 0.5
+    assert second.max() < 0.5
+    expected = mean_of_odds(first, second) if counts else first
+    np.testing.assert_allclose(joined_mask(tmp_path, image, seeing, blind), expected, atol=1e-5)
+    np.testing.assert_allclose(joined_mask(tmp_path, image, blind, seeing), expected, atol=1e-5)
 
 
 def test_what_does_not_fit_is_refused(tmp_path):

@@ -3,7 +3,7 @@
     python benchmarks/networks/halves.py --write
 
 The networks are those that lie here: version 2 (``coarse-2.onnx``), its first network alone, the pyramid, and version
-3, which averages these two. Pictures and metrics are those of ``benchmarks/model_card.py``. ``--write`` puts the table
+4, which pools the answers of these two. Pictures and metrics are those of ``benchmarks/model_card.py``. ``--write`` puts the table
 into docs/explanation/embedded-network.md.
 """
 
@@ -65,7 +65,7 @@ def main() -> int:
             "version 2": HERE / "coarse-2.onnx",
             "its first network": first_half(Path(folder)),
             "the pyramid": HERE / "pyramid.onnx",
-            "version 3, the mean of the last two: what ships": "coarse",
+            "version 4, the last two pooled: what ships": "coarse",
         }
         chosen = list(networks.items())[-1:] if options.quick else list(networks.items())
         rows = []

@@ -55,7 +55,7 @@ def command(
     The file is compared with the network; if they differ, nothing is written. Checkpoints joined by commas give one
     network with the mean of their weights; all but one run must have begun with weights of another. Several networks
     give an ensemble with the mean of their answers, every second one's of the mirror image. ONNX files with cards are
-    joined as they are. A card that exists is never overwritten.
+    joined as they are, and pool their answers. A card that exists is never overwritten.
     """
     try:
         from bgkit.train.export import export
@@ -82,7 +82,7 @@ def command(
 
         join(sources, output)
         write_joined_card(sources, output, card, license_name, commercial)
-        click.echo(f"{output}: written, with {(card or beside).name}: the mean of {len(sources)} networks")
+        click.echo(f"{output}: written, with {(card or beside).name}: {len(sources)} networks that pool their answers")
         return 0
     difference = export(
         groups,

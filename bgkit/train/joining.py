@@ -1,7 +1,11 @@
-"""Several ONNX networks as one file, which gives the mean of their answers: an ensemble of what is exported already.
+"""Several ONNX networks as one file, which pools their answers: an ensemble of what is exported already.
 
 Each network may have been trained with a normalization of its own. The joined file takes the picture as the first one
 wants it; in front of each other network one product and one sum turn that into what it wants.
+
+The answers are pooled as logarithms of odds (Genest and Zidek: Combining Probability Distributions. Statistical Science
+1(1), 1986): of two networks the surer one decides. A network that finds nothing in a picture has no say where another
+is sure of a subject. It is then the one that does not know what it sees, while on mere texture no network is sure.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,9 +30,13 @@ __all__ = ["join", "write_joined_card"]
 
 Floats = NDArray[np.float32]
 
+CLIP = 1e-3  # probabilities count as if they were no nearer to 0 and 1, or one network would overrule all others
+NOTHING = 0.01  # of the picture: a network that marks less finds nothing
+SURE, TOUCHING = 0.84, 0.12  # mean probability of what a network that is sure marks at least; of the border, at most
+
 
 def join(models: Sequence[str | Path], target: Path) -> None:
-    """Write a file whose answer is the mean of the answers of several networks.
+    """Write a file whose answer is pooled from the answers of several networks.
 
     Parameters
     ----------
@@ -68,7 +77,9 @@ def join(models: Sequence[str | Path], target: Path) -> None:
             nodes.append(helper.make_node("Sigmoid", [answer], [f"{place}/answer"]))
             answer = f"{place}/answer"
         answers.append(answer)
-    nodes.append(helper.make_node("Mean", answers, ["mask"]))
+    pooling, constants = _pooled(answers)
+    nodes += pooling
+    weights += constants
     picture = helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["N", 3, "H", "W"])
     mask = helper.make_tensor_value_info("mask", onnx.TensorProto.FLOAT, ["N", 1, "H", "W"])
     joined = helper.make_model(
@@ -79,6 +90,64 @@ def join(models: Sequence[str | Path], target: Path) -> None:
     )
     onnx.checker.check_model(joined)
     write_whole(target, joined.SerializeToString(deterministic=True))
+
+
+def _pooled(answers: Sequence[str]) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Return the nodes and constants that pool the answers (N, 1, H, W) of several networks into ``mask``.
+
+    A network is sure if it finds something, apart from the border, and means it: a picture of mere texture that passes
+    for a subject fills the frame, or is marked with doubt.
+    """
+    nodes: list[onnx.NodeProto] = []
+    constants: dict[str, NDArray[Any]] = {
+        "half": np.float32(0.5),
+        "one": np.float32(1),
+        "clip": np.float32(CLIP),
+        "unclip": np.float32(1 - CLIP),
+        "nothing": np.float32(NOTHING),
+        "sure": np.float32(SURE),
+        "touching": np.float32(TOUCHING),
+        "rows": np.int64([2]),
+        "cols": np.int64([3]),
+        "first": np.int64([0]),
+        "second": np.int64([1]),
+        "last": np.int64([-1]),
+        "end": np.int64([np.iinfo(np.int64).max]),
+    }
+
+    def make(kind: str, *inputs: str, **attributes: Any) -> str:
+        made = f"pool/{len(nodes)}"
+        names = [f"pool/{name}" if name in constants else name for name in inputs]
+        nodes.append(helper.make_node(kind, names, [made], **attributes))
+        return made
+
+    def mean(values: str) -> str:
+        return make("ReduceMean", values, axes=[1, 2, 3], keepdims=1)
+
+    found, sure = [], []
+    for answer in answers:
+        marked = make("Cast", make("Greater", answer, "half"), to=onnx.TensorProto.FLOAT)
+        share = mean(marked)
+        finds = make("Not", make("Less", share, "nothing"))
+        certainty = make("Div", mean(make("Mul", answer, marked)), make("Max", share, "nothing"))
+        ends = (("first", "second"), ("last", "end"))
+        sides = [mean(make("Slice", marked, *end, axis)) for axis in ("rows", "cols") for end in ends]
+        apart = make("Not", make("Greater", make("Mean", *sides), "touching"))
+        found.append(finds)
+        sure.append(make("And", finds, make("And", apart, make("Not", make("Less", certainty, "sure")))))
+    somebody = sure[0]
+    for each in sure[1:]:
+        somebody = make("Or", somebody, each)
+    nobody = make("Not", somebody)
+    terms, says = [], []
+    for answer, finds in zip(answers, found, strict=True):
+        say = make("Cast", make("Or", finds, nobody), to=onnx.TensorProto.FLOAT)
+        chance = make("Clip", answer, "clip", "unclip")
+        odds = make("Log", make("Div", chance, make("Sub", "one", chance)))
+        terms.append(make("Mul", say, odds))
+        says.append(say)
+    nodes.append(helper.make_node("Sigmoid", [make("Div", make("Sum", *terms), make("Sum", *says))], ["mask"]))
+    return nodes, [numpy_helper.from_array(np.asarray(value), f"pool/{name}") for name, value in constants.items()]
 
 
 def write_joined_card(
@@ -94,7 +163,7 @@ def write_joined_card(
     lines = [
         "bgkit = 1",
         f'name = "{card_name(target)}"',
-        f'summary = "The mean of the answers of {", ".join(each.name for each in cards)}."',
+        f'summary = "The pooled answers of {", ".join(each.name for each in cards)}."',
         f"sources = {json.dumps([each.name for each in cards])}",
         f'[file]\nname = "{target.name}"\nsha256 = "{digest_of(target)}"\nbytes = {target.stat().st_size}',
         f"[license]\nname = {json.dumps(license_name)}\ncommercial = {allowed}",
