@@ -3,8 +3,8 @@
     python benchmarks/networks/halves.py --write
 
 The networks are those that lie here: version 2 (``coarse-2.onnx``), its first network alone, the pyramid, and version
-4, which pools the answers of these two. Pictures and metrics are those of ``benchmarks/model_card.py``. ``--write`` puts the table
-into docs/explanation/embedded-network.md.
+4, which pools the answers of these two. Pictures and metrics are those of ``benchmarks/model_card.py``. ``--write``
+puts the table into docs/explanation/embedded-network.md.
 """
 
 from __future__ import annotations
