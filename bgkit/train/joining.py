@@ -4,8 +4,9 @@ Each network may have been trained with a normalization of its own. The joined f
 wants it; in front of each other network one product and one sum turn that into what it wants.
 
 The answers are pooled as logarithms of odds (Genest and Zidek: Combining Probability Distributions. Statistical Science
-1(1), 1986): of two networks the surer one decides. A network that finds nothing in a picture has no say where another
-is sure of a subject. It is then the one that does not know what it sees, while on mere texture no network is sure.
+1(1), 1986): of two networks the surer one decides. A network that finds nothing in a picture does not count where
+another is sure of a subject. It is then the one that does not know what it sees, while on mere texture no network is
+sure.
 """
 
 from __future__ import annotations
