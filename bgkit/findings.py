@@ -55,12 +55,12 @@ PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
 TRUST = Logistic(
-    6.164,
+    6.028,
     {
-        "unsure": -10.82,
-        "missing": -0.075,
-        "doubt": -0.692,
-        "small": -1.386,
+        "unsure": -15.344,
+        "missing": -0.12,
+        "doubt": -0.453,
+        "small": -1.641,
     },
 )
 
