@@ -25,20 +25,18 @@ GOOD = 0.9  # the IoU from which a result counts as right
 
 # Fitted by benchmarks/confidence.py; see docs/explanation/confidence.md for what it was fitted on.
 FIT = Logistic(
-    4.047,
+    3.758,
     {
-        "unsure": -4.433,
-        "mask_unsure": -10.141,
-        "moved": -1.401,
-        "small": -0.065,
-        "large": -10.905,
-        "parts": -5.536,
-        "border": -1.578,
-        "rough": -0.44,
-        "faint": -8.008,
-        "key_differs": -2.679,
-        "network_differs": -1.555,
-        "network_unsure": -1.749,
+        "unsure": -6.077,
+        "mask_unsure": -14.787,
+        "moved": -1.031,
+        "large": -13.5,
+        "parts": -4.91,
+        "border": -0.393,
+        "faint": -8.527,
+        "key_differs": -2.001,
+        "network_differs": -1.001,
+        "network_unsure": -5.011,
     },
 )
 
