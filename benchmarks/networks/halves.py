@@ -4,7 +4,7 @@
 
 The networks are those that lie here: version 2 (``coarse-2.onnx``), its first network alone, the pyramid, and version
 4, which pools the answers of these two. Pictures and metrics are those of ``benchmarks/model_card.py``. ``--write``
-puts the table into docs/explanation/embedded-network.md.
+puts the table into docs/explanation/embedded-network.md, with ``--shipped`` what ships alone: the other rows stay.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from coarse_network import textures
 from model_card import Picture, collect
-from quality import markdown
+from quality import markdown, read_table
 
-from benchmarks.pages import write
+from benchmarks.pages import block, write
 from bgkit import stages
 from bgkit.evaluate.metrics import summarize
 from build import HERE, first_half
@@ -58,7 +58,8 @@ def row(name: str, model: str, few: int | None) -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
-    parser.add_argument("--quick", action="store_true", help="one network, 4 textures")
+    parser.add_argument("--shipped", action="store_true", help="only the network that ships")
+    parser.add_argument("--quick", action="store_true", help="the same, and 4 textures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         networks = {
@@ -67,13 +68,14 @@ def main() -> int:
             "the pyramid": HERE / "pyramid.onnx",
             "version 4, the last two pooled: what ships": "coarse",
         }
-        chosen = list(networks.items())[-1:] if options.quick else list(networks.items())
+        chosen = list(networks.items())[-1:] if options.quick or options.shipped else list(networks.items())
         rows = []
         for name, model in chosen:
             rows.append(row(name, str(model), 4 if options.quick else None))
             print(rows[-1], flush=True)
     if options.write and not options.quick:
-        write(PAGE, {"halves": markdown(rows)})
+        kept = read_table(block(PAGE.read_text("utf-8"), "halves"))[:-1] if options.shipped else []
+        write(PAGE, {"halves": markdown([*kept, *rows])}, some=options.shipped)
     return 0
 
 
