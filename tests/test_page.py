@@ -282,6 +282,8 @@ def test_slider_by_mouse_and_keys(page):
 def test_zoom_and_pan(page):
     """The wheel, buttons and keys zoom up to 800 % and no further; a drag moves the picture; 0 fits it again."""
     page.choose(SCENE)
+    page.until("document.querySelector('#findings').textContent.includes('passed')")  # it takes room from the stage
+    page.settled()
     fitted = page.text("#percent")
     stage = page.tab.locator("#stage")
     stage.hover()
