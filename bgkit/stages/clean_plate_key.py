@@ -73,8 +73,8 @@ def clean_plate(
         ``terraces`` is the rounding of colors by strong JPEG compression of picture or plate.
     shadow : float
         How much darker than the plate, as a share of its lightness, a soft shadow may be; larger removes deeper ones,
-        and soft subjects that are merely a darker color of what is behind them. Close to what differs three times as
-        much it may be 0.3 darker, unless this is 0.
+        and soft subjects that are merely a darker color of what is behind them. Close to a thing that differs three
+        times as much, up to 0.3 is allowed in any case, unless this is 0.
     contour : float
         Difference across a hard contour from which a thing is foreground although it differs by less than the
         tolerance, or only in light: a white shirt before white, the gray foot of a bottle
@@ -150,8 +150,8 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
         ``terraces`` is the rounding of colors by strong JPEG compression.
     shadow : float
         How much darker than the backdrop, as a share of its lightness, a soft shadow may be; larger removes deeper
-        ones, and soft subjects that are merely a darker color of the backdrop. Close to what differs three times as
-        much it may be 0.3 darker, unless this is 0.
+        ones, and soft subjects that are merely a darker color of the backdrop. Close to a thing that differs three
+        times as much, up to 0.3 is allowed in any case, unless this is 0.
     contour : float
         Difference across a hard contour from which a thing is foreground although it differs by less than the
         tolerance, or only in light: a white shirt before white, the gray foot of a bottle
