@@ -352,12 +352,20 @@ def as_layer(name: str, value: ArrayLike) -> Array:
 
 
 def _refuse_labels(name: str, array: Array) -> None:
-    """Refuse unsigned integers that number classes, or fill a tenth of their range: all would be background."""
+    """Refuse unsigned integers that number classes, or fill a tenth of their range: all would be background.
+
+    Also where the highest number, as in Pascal VOC, marks what belongs to no class: that alone would be subject.
+    """
     seen = np.zeros(np.iinfo(array.dtype).max + 1, bool)
     seen[array.ravel()] = True
     values = np.flatnonzero(seen)
     full = len(seen) - 1
-    if 0 < values[-1] <= full // 10 or (len(values) <= 4 and values[:2].tolist() == [0, 1]):
+    dark = values[(values > 0) & (values <= full // 10)]
+    few = len(values) <= 4 and values[:2].tolist() == [0, 1]
+    # Noise of a black ground is 1, 2, 3, ...; classes are single numbers.
+    void = values[[0, -1]].tolist() == [0, full] and len(dark) == len(values) - 2 > 0
+    void = void and (len(dark) <= 2 or dark[-1] > len(dark))
+    if 0 < values[-1] <= full // 10 or few or void:
         some = ", ".join(map(str, values[:6])) + (f", ... {values[-1]}" if len(values) > 6 else "")
         middle = f", {full // 2 + 1} (unknown)" if name in ("trimap", "strokes") else ""
         raise LayerError(

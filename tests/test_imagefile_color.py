@@ -196,12 +196,30 @@ def test_png_that_means_srgb(extra):
 def test_png_primaries():
     """The primaries of Adobe RGB in cHRM, with its gamma, give what its profile gives."""
     chrm = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))
-    samples = wide(3) // 2 + 10000
-    picture = read_picture(png(samples, 2, gama(256 / 563 * 1.0), chrm))
-    # a gamma within 5 % of 1/2.2 is sRGB's own curve, so that is what stands under these primaries
-    share = samples / 65535
+    picture = read_picture(png(wide(3), 2, gama(256 / 563), chrm))
+    np.testing.assert_allclose(picture.image, srgb_of_adobe(wide(3) / 65535), atol=1e-3)
+
+
+def test_png_primaries_alone():
+    """Primaries without a gamma stand under sRGB's own curve."""
+    chrm = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))
+    share = wide(3) / 65535
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    np.testing.assert_allclose(picture.image, encode(linear @ SRGB_FROM_ADOBE.T), atol=5e-4)
+    np.testing.assert_allclose(read_picture(png(wide(3), 2, chrm)).image, encode(linear @ SRGB_FROM_ADOBE.T), atol=5e-4)
+
+
+@pytest.mark.parametrize("color_type, extra", [(4, b""), (0, chunk(b"tRNS", b"\0\0"))])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_gray_profile_beside_transparency(depth, color_type, extra):
+    """Gray with an alpha channel, or with a clear gray, is gray: its profile counts."""
+    gray = np.linspace(0, 2**depth - 1, 30).round().astype(f"u{depth // 8}")[None]
+    samples = gray if color_type == 0 else np.dstack([gray, np.full_like(gray, 2**depth - 1)])
+    profile = icc(b"GRAY", {b"kTRC": gamma_curve(1.8)})
+    chunks = (chunk(b"iCCP", b"x\0\0" + zlib.compress(profile)), extra)
+    picture = read_picture(png(samples, color_type, *chunks, depth=depth))
+    expected = encode((gray[0] / (2**depth - 1)) ** (round(1.8 * 256) / 256))
+    np.testing.assert_allclose(picture.image[0, :, 1], expected, atol=1.01 / 255 if depth == 8 else 1e-3)
+    assert picture.alpha is not None and picture.alpha[0, -1] == 1
 
 
 def test_png_white_point():

@@ -280,8 +280,8 @@ CELLS = {
         lambda: [
             is_adobe(read_picture(bmp(packed_32(PLAIN), profile=adobe_rgb()))),
             is_adobe(read_picture(bmp(packed_32(PLAIN), masks=(*MASKS[:3], 0), profile=adobe_rgb()))),
-            close(read_picture(bmp(packed_32(PLAIN), ends=ADOBE_ENDS, gamma=2.2)), ADOBE_PRIMARIES, 0.6),
-            close(read_picture(bmp(packed_32(PLAIN), ends=ADOBE_ENDS, gamma=1 / 2.2, header=108)), ADOBE_PRIMARIES, 0.6),
+            close(read_picture(bmp(packed_32(PLAIN), ends=ADOBE_ENDS, gamma=2.2)), ADOBE_BY_GAMMA, 0.6),
+            close(read_picture(bmp(packed_32(PLAIN), ends=ADOBE_ENDS, gamma=1 / 2.2, header=108)), ADOBE_BY_GAMMA, 0.6),
             close(read_picture(bmp(packed_32(PLAIN), ends=SRGB_TRISTIMULUS, gamma=1)), linear(PLAIN), 0.6),
         ],
     ),
@@ -455,8 +455,9 @@ def decode(share: np.ndarray) -> np.ndarray:
 
 # Linear Display P3 to linear sRGB, both D65 (brucelindbloom.com, "RGB/XYZ matrices", multiplied out).
 SRGB_FROM_P3 = np.array([[1.2249, -0.2249, 0], [-0.0421, 1.0421, 0], [-0.0196, -0.0786, 1.0983]])
-# Exactly what the numbers of PNG and BMP say: Adobe RGB's primaries, under sRGB's curve.
+# Exactly what the numbers of PNG and BMP say: Adobe RGB's primaries, under sRGB's curve where none is given.
 ADOBE_PRIMARIES = encode(decode(PLAIN / 255) @ SRGB_FROM_ADOBE.T) * 255
+ADOBE_BY_GAMMA = encode((PLAIN / 255) ** 2.2 @ SRGB_FROM_ADOBE.T) * 255
 ADOBE_CHRM = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))
 ADOBE_ENDS = (0.64, 0.33, 0.03, 0.21, 0.71, 0.08, 0.15, 0.06, 0.79)  # x, y, z of red, green and blue
 SRGB_TRISTIMULUS = (0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505)  # IEC 61966-2-1
@@ -878,6 +879,29 @@ def test_bits_in_tiles(bits, apart):
         values * (255 / (2**bits - 1)),
         0.51 if bits < 8 else 0.01,
     )
+
+
+@pytest.mark.parametrize("scale", [1, 257])
+def test_palette_of_eight_or_sixteen_bits(scale):
+    """A palette counts to 65535; one that ends at 255 is from an old writer, and taken as libtiff does."""
+    colors = scene().reshape(-1, 3)[:256]
+    indices = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    tags = {256: 32, 257: 8, 258: 8, 259: 1, 262: 3, 277: 1, 278: 8, 279: 256, 273: 0}
+    tags[320] = tuple((colors.T.astype(int) * scale).ravel().tolist())
+    close(read_picture(tiff_of(indices.tobytes(), tags)), colors[indices])
+
+
+def test_alpha_behind_another_sample():
+    """Of two further samples the second may be alpha."""
+    data = tiff(np.dstack([scene(), GRAY, veil()]), photometric="rgb", extrasamples=["unspecified", "unassalpha"])
+    close(read_picture(data), scene(), alpha=veil())
+
+
+def test_alpha_beside_gray_whose_white_is_zero():
+    """Alpha is not turned over with the gray."""
+    samples = np.dstack([255 - GRAY, veil()])
+    options = {"planarconfig": "contig", "extrasamples": ["unassalpha"]}
+    close(read_picture(tiff(samples, photometric="miniswhite", **options)), GRAY, alpha=veil())
 
 
 def test_targa_needs_its_name(tmp_path):

@@ -116,6 +116,8 @@ def test_saving_an_absent_layer_says_what_there_is(tmp_path):
         ([0, 1, 2], np.uint8, "0, 1, 2:"),
         ([1, 2, 3], np.uint8, "1, 2, 3:"),
         ([0, 1, 255], np.uint8, "0, 1, 255:"),
+        ([0, 15, 255], np.uint8, "0, 15, 255:"),  # Pascal VOC: persons, and borders that are none
+        ([0, 2, 5, 15, 255], np.uint8, "0, 2, 5, 15, 255:"),
         ([0, 3, 5, 7, 9, 11, 13, 15], np.uint8, r"0, 3, 5, 7, 9, 11, \.\.\. 15:"),
         ([0, 1, 2], np.uint16, "0, 1, 2:"),
         ([0, 128, 255], np.uint16, "0, 128, 255:"),
@@ -128,7 +130,10 @@ def test_labels_are_refused(name, values, dtype, found):
         as_layer(name, array)
 
 
-@pytest.mark.parametrize("values", [[0], [0, 255], [0, 128, 255], [0, 127, 254], [2, 130, 250], list(range(60))])
+@pytest.mark.parametrize(
+    "values",
+    [[0], [0, 255], [0, 128, 255], [0, 127, 254], [2, 130, 250], list(range(60)), [0, 1, 2, 3, 255], [0, 20, 140, 255]],
+)
 @pytest.mark.parametrize("name", ["mask", "trimap"])
 def test_grays_are_no_labels(name, values):
     """Black, black and white, trimaps off by a little and soft masks are read."""

@@ -117,6 +117,48 @@ def test_mask_saved_as_opaque_rgba(folders):
     assert score_folders(folder, metrics=["sad"]).figures["sad"] == 0
 
 
+@pytest.mark.parametrize("where", ["predictions", "truth"])
+def test_mask_whose_alpha_is_not_quite_full(folders, where):
+    """One pixel that is not quite opaque makes no cutout of a mask: its gray counts."""
+    folder, put = folders
+    alpha = np.ones_like(MASK)
+    alpha[0, 0] = 254 / 255
+    put("predictions/a.png", MASK)
+    put("truth/a.png", MASK)
+    put(f"{where}/a.png", np.dstack([MASK, MASK, MASK, alpha]))
+    assert score_folders(folder, metrics=["sad"]).figures["sad"] == 0
+
+
+@pytest.mark.parametrize("where", ["predictions", "truth"])
+def test_labels_are_reported(folders, where):
+    """Classes by number would count as background throughout."""
+    folder, put = folders
+    put("predictions/a.png", MASK)
+    put("truth/a.png", MASK)
+    put(f"{where}/a.png", MASK / 255)
+    assert "got 0, 1: labels" in reasons(score_folders(folder))["a"]
+
+
+def test_dark_prediction_is_scored(folders):
+    """A network that is sure of nothing gives dark grays, which are no labels."""
+    folder, put = folders
+    put("predictions/a.png", MASK * np.linspace(0, 0.05, 16, dtype=np.float32))
+    put("truth/a.png", MASK)
+    assert reasons(score_folders(folder)) == {}
+
+
+def test_trimap_with_clear_parts(folders):
+    """Where a trimap is clear, it is unknown: of the wrong pixels, those in the clear part count alone."""
+    folder, put = folders
+    put("predictions/a.png", 1 - MASK)
+    put("truth/a.png", MASK)
+    clear = np.zeros_like(MASK)
+    clear[:, :2] = 1
+    put("trimaps/a.png", np.dstack([MASK, MASK, MASK, 1 - clear]))
+    table = score_folders(folder, metrics=["sad"], trimaps=folder / "trimaps")
+    assert table.figures["sad"] == pytest.approx(clear.sum() / 1000)
+
+
 def test_color_picture_is_no_prediction(folders):
     """Colors without alpha hold no mask: reported, not guessed at."""
     folder, put = folders

@@ -17,7 +17,6 @@ from bgkit.comparison import judging, report
 from bgkit.comparison.pictures import gather
 from bgkit.comparison.runs import MANY, PREVIEW, folder_of, make_variants, run_variants, thumbnail, write_thumbnail
 from bgkit.errors import PlanError
-from bgkit.evaluate.mattes import read_matte
 from bgkit.evaluate.matting import dtssd
 from bgkit.evaluate.metrics import METRICS, check_names
 from bgkit.evaluate.samples import Dataset, Sample
@@ -198,6 +197,8 @@ def compare(
 
 def _score_changes(records: Sequence[dict[str, Any]], samples: Sequence[Sample], folder: Path) -> None:
     """Put dtSSD into the records: it needs the results of two frames, which any two processes may have made."""
+    from bgkit.imagefile import read_gray
+
     by_name = {sample.name: sample for sample in samples}
     before = frames_before(by_name)
     done = {(record["variant"], record["picture"]) for record in records if record["scores"]}
@@ -206,7 +207,7 @@ def _score_changes(records: Sequence[dict[str, Any]], samples: Sequence[Sample],
         last = before.get(name, "")
         if (variant, name) in done and (variant, last) in done:
             pairs = [
-                (read_matte(folder_of(folder, variant, each) / "alpha.png"), by_name[each].read_truth())
+                (read_gray(folder_of(folder, variant, each) / "alpha.png"), by_name[each].read_truth())
                 for each in (name, last)
             ]
             record["scores"]["dtssd"] = dtssd(*pairs[0], before=pairs[1])

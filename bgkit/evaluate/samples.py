@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.errors import ImageError
+from bgkit.errors import ImageError, LayerError
 from bgkit.evaluate.mattes import read_matte
 
 __all__ = ["Dataset", "Sample"]
@@ -48,15 +48,20 @@ class Sample:
         if self.instances:  # a palette's colors: gray would make dark red a weak maybe
             colors = replace(self, image=self.truth).read_image()
             return np.asarray(colors.max(axis=2) > 0, np.float32)
-        return read_matte(self.truth)
+        return read_matte(self.truth, truth=True)
 
     def read_trimap(self, number: int = 0) -> NDArray[np.uint8] | None:
         """Return a trimap (M, N) of 0, 128, 255, or None where there is none of that number."""
         if number >= len(self.trimaps):
             return None
+        from bgkit.imagefile import read_trimap
         from bgkit.layers import as_layer
 
-        return as_layer("trimap", read_matte(self.trimaps[number]))
+        path = self.trimaps[number]
+        try:
+            return as_layer("trimap", read_trimap(path))
+        except LayerError as error:
+            raise error.at(str(path)) from None
 
     def read_plate(self) -> Array | None:
         """Return the empty scene (M, N, 3), or None."""

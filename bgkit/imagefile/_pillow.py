@@ -131,7 +131,7 @@ def split(picture: Any) -> tuple[Any, Array | None]:
     elif picture.mode in ("RGBa", "La"):
         picture = picture.convert(picture.mode.upper())
     elif key is not None and picture.mode in ("1", "L", "RGB"):
-        picture = picture.convert("RGBA")
+        picture = picture.convert("RGBA" if picture.mode == "RGB" else "LA")  # gray has a profile for gray
     elif picture.mode == "1":
         picture = picture.convert("L")
     elif picture.mode not in ("L", "LA", "RGB", "RGBA"):

@@ -36,6 +36,7 @@ __all__ = ["Chunks", "check_chunks", "read", "write_png"]
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # all that a decoder needs
 _UP = 2  # the filter's number
 _COLOR_TYPE = {1: 0, 3: 2, 4: 6}
+_GRAY_AND_ALPHA = 4
 _PIECE = 1 << 16  # bytes inflated at once: deflate grows 1032-fold at most, so a bomb gets 68 MB and no more
 _COMPRESSED = (b"iCCP", b"zTXt")  # a name of at most 79 bytes, zero, the method (zero), and what is compressed
 _NAME = 79
@@ -78,6 +79,7 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     color: Any
     if chunks.depth == 16 and picture.mode not in GRAY_16 and page == 1:
         color, alpha = _wide(picture, data)
+        color = color[:, :, 0] if chunks.color_type == _GRAY_AND_ALPHA else color  # OpenCV makes three channels of it
         depth = 16
     else:
         depth = 16 if picture.mode in GRAY_16 else 8

@@ -141,15 +141,15 @@ def of_chunks(
 ) -> Space | None:
     """Return what gAMA and cHRM of a PNG say, or their like in another format; None where they say nothing.
 
-    A gamma within 5 % of 1/2.2 is what most programs write when they mean sRGB; it is taken so. ``curves`` stand in
-    its place: linear light, 0..1, of evenly spaced samples, one row for all channels or one for each.
+    A gamma within 5 % of 1/2.2 is what most programs write when they mean sRGB; it is taken so, but for primaries that
+    are not sRGB's: under those of Adobe RGB it is the curve. ``curves`` stand in its place: linear light, 0..1, of evenly spaced samples, one row for all channels or one for each.
     """
     if gamma is None and chromaticities is None and curves is None:
         return None
-    plain = gamma is None or not 0.01 < gamma < 100 or abs(gamma * 2.2 - 1) <= 0.05
+    usual = chromaticities is None or np.allclose(chromaticities, _SRGB_CHROMATICITIES, atol=0.005)
+    plain = gamma is None or not 0.01 < gamma < 100 or (usual and abs(gamma * 2.2 - 1) <= 0.05)
     if curves is not None:
         plain = np.allclose(curves, _srgb_light(np.linspace(0, 1, curves.shape[1])), atol=0.005)
-    usual = chromaticities is None or np.allclose(chromaticities, _SRGB_CHROMATICITIES, atol=0.005)
     if plain and usual:
         return SRGB
     matrix = np.eye(3, dtype=np.float32)

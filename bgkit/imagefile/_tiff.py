@@ -34,7 +34,7 @@ SUBFILE, OLD_SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 
 FILL_ORDER, STRIPS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 266, 273, 274, 277, 278, 279
 X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, PREDICTOR = 282, 283, 284, 296, 317
 TILE_WIDTH, TILE_LENGTH, TILES, TILE_BYTES, SUB_IFDS, INK_SET, EXTRA, FORMAT = 322, 323, 324, 325, 330, 332, 338, 339
-TRANSFER, WHITE_POINT, PRIMARIES = 301, 318, 319
+TRANSFER, WHITE_POINT, PRIMARIES, COLOR_MAP = 301, 318, 319, 320
 XMP, IPTC, PROFILE, EXIF, GPS = 700, 33723, 34675, 34665, 34853
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS, _CIELAB, _ICCLAB = 0, 1, 2, 5, 8, 9
 _COLORS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _INKS: 4, _CIELAB: 3, _ICCLAB: 3}
@@ -284,6 +284,7 @@ def _by_pillow(file: _File, directory: Directory, form: Format) -> Stored:
     if compression not in COMPRESSION_INFO:
         raise ImageError(_COMPRESSED.format(compression))
     picture = open_header(changed, form)
+    _mend_palette(file, directory, picture)
     # A wrong code of a fax makes a row too long or too short, of which libtiff only warns.
     wrong = [line for line in warnings_of_libtiff(changed) if line.startswith("Fax")] if compression in _FAX else []
     if not wrong:
@@ -299,6 +300,15 @@ def _by_pillow(file: _File, directory: Directory, form: Format) -> Stored:
         if directory.number(file, PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
             color = 65535 - color
     return Stored(color, alpha, depth)
+
+
+def _mend_palette(file: _File, directory: Directory, picture: Any) -> None:
+    """Take a palette of 0..255 as one of 8 bits, as libtiff does: old writers did not spread it to 0..65535."""
+    from PIL import ImagePalette
+
+    colors = directory.values(file, COLOR_MAP)
+    if picture.mode == "P" and colors and max(colors) < 256:
+        picture.palette = ImagePalette.raw("RGB;L", bytes(colors))
 
 
 def _damaged(said: str) -> ImageError:
@@ -348,7 +358,9 @@ def _wants_samples(file: _File, directory: Directory) -> bool:
     plain = _COLORS[photometric]
     odd = kind != 1 or bits[0] > 8 or (bits[0] < 8 and not (bits[0] in (1, 2, 4) and samples == 1))
     odd = odd or (file.big and file.order == ">")  # which Pillow does not read
-    odd = odd or (samples != plain and (photometric == _INKS or directory.number(file, PLANAR, 1) == 2))
+    more = samples - plain
+    odd = odd or (more != 0 and (photometric in (_INKS, _WHITE_IS_ZERO) or directory.number(file, PLANAR, 1) == 2))
+    odd = odd or more > 1
     return odd or photometric in (_CIELAB, _ICCLAB)
 
 
