@@ -913,6 +913,50 @@ def test_targa_needs_its_name(tmp_path):
         read_picture(tmp_path / "a.png")
 
 
+def short_directory(following: int = 0, **tags: int) -> bytes:
+    """A directory of a little-endian TIFF with values of one number; names are T and the tag."""
+    entries = [struct.pack("<HHII", int(name[1:]), 4, 1, value) for name, value in tags.items()]
+    return struct.pack("<H", len(entries)) + b"".join(entries) + struct.pack("<I", following)
+
+
+REDUCED = {254: 1, 256: 4, 257: 2, 258: 8, 259: 1, 262: 1, 277: 1, 278: 2, 279: 8}
+
+
+@pytest.mark.parametrize("middle", [{"following": 8}, {"T330": 8}], ids=["behind", "below"])
+def test_raw_far_below(middle):
+    """A mosaic behind or below a directory that is itself below the first makes a raw file, and no thumbnail counts."""
+    mosaic = short_directory(T254=0, T256=96, T257=64, T262=32803)
+    inner = short_directory(T254=1, T256=4, T257=2, T262=1, **middle)
+    at = 8 + len(mosaic)
+    body = mosaic + inner + bytes(8)
+    with pytest.raises(ImageError, match="is a camera raw file"):
+        read_picture(tiff_of(body, REDUCED | {273: len(mosaic + inner), 330: at}))
+
+
+def test_raw_of_phase_one():
+    """Its first directory is a thumbnail like any TIFF's; the mark behind the header says what it is."""
+    with pytest.raises(ImageError, match="is a camera raw file"):
+        read_picture(tiff_of(b"IIII" + bytes(8), REDUCED | {254: 0, 273: 4}))
+
+
+def test_thumbnail_whose_picture_is_cut_off():
+    """A reduced picture does not stand in for a full one that lies beyond the file's end."""
+    with pytest.raises(ImageError, match="it holds reduced pictures, and no full one"):
+        read_picture(tiff_of(bytes(8), REDUCED | {273: 0, 330: 1 << 20}))
+
+
+def test_largest_of_reduced_pictures():
+    """Where all pictures are called reduced, the largest counts."""
+    import tifffile
+
+    small = np.zeros((4, 6), np.uint8)
+    memory = io.BytesIO()
+    with tifffile.TiffWriter(memory) as writer:
+        for samples in (small, GRAY, small):
+            writer.write(samples, photometric="minisblack", subfiletype=1, metadata=None)
+    close(read_picture(memory.getvalue()), np.dstack([GRAY] * 3))
+
+
 def test_raw_without_known_filters():
     """A raw file whose color filters are not known is refused: no mosaic and no thumbnail is cut out in its place."""
     pytest.importorskip("rawpy", reason="the extra raw is not installed")

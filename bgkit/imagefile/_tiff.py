@@ -39,11 +39,12 @@ XMP, IPTC, PROFILE, EXIF, GPS = 700, 33723, 34675, 34665, 34853
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS, _CIELAB, _ICCLAB = 0, 1, 2, 5, 8, 9
 _COLORS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _INKS: 4, _CIELAB: 3, _ICCLAB: 3}
 _FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
+_PHASE_ONE = (b"IIII", b"MMMM")
 _BYTEWISE = (1, 5, 8, 32773, 32946, 34925, 50000)  # none, LZW, deflate, PackBits, the old deflate, LZMA, Zstandard
 _FAX = (2, 3, 4, 32771)
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-_MOST_PAGES, _MOST_ENTRIES = 10_000, 4096
+_MOST_PAGES, _MOST_BELOW, _MOST_ENTRIES = 10_000, 100, 4096
 _UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes of what an order turns
 _COMPRESSED = "is compressed by a method ({}) that bgkit does not read; save it with deflate, LZW or none"
 _LONGEST_TAG = 1 << 16  # bytes of a value that is text or numbers about a picture, not part of it
@@ -134,12 +135,21 @@ class _File:
         return found
 
     def below(self, directory: Directory) -> list[Directory]:
-        found = []
-        for at in directory.values(self, SUB_IFDS)[:100]:
+        """Return the directories that hang below another, those chained to them and those below these included."""
+        found: list[Directory] = []
+        seen = {directory.offset}
+        waiting = list(map(int, directory.values(self, SUB_IFDS)))
+        while waiting and len(found) < _MOST_BELOW:
+            at = waiting.pop(0)
+            if at in seen or not at:
+                continue
+            seen.add(at)
             try:
-                found.append(self.directory(int(at))[0])
+                each, following = self.directory(at)
             except ImageError:
                 continue
+            found.append(each)
+            waiting += [following, *map(int, each.values(self, SUB_IFDS))]
         return found
 
 
@@ -148,15 +158,29 @@ def full_pictures(data: bytes) -> tuple[_File, list[Directory], bool]:
 
     Reduced pictures and masks of others (TIFF 6.0, NewSubfileType) are none. Where a chain's first directory is
     reduced, the full one may be hung below it.
+
+    Raises
+    ------
+    ImageError
+        If every picture is reduced, and what hangs below cannot be read.
     """
     file = _File(data)
     chain = file.chain()
     every = [each for top in chain for each in (top, *file.below(top))]
     photometric = {each.number(file, PHOTOMETRIC, -1) for each in every}
-    raw = bool(photometric & {_FILTER_ARRAY, _LINEAR_RAW}) or data[8:10] == b"CR" or _is_sony_or_pentax(file, every)
+    raw = bool(photometric & {_FILTER_ARRAY, _LINEAR_RAW}) or data[8:10] == b"CR"
+    raw = raw or data[8:12] in _PHASE_ONE or _is_sony_or_pentax(file, every)
     full = [each for each in chain if _is_full(file, each)]
-    full = full or [each for each in every if _is_full(file, each)] or chain[:1]
-    return file, full, raw
+    full = full or [each for each in every if _is_full(file, each)]
+    if not full and not raw and any(SUB_IFDS in each.entries for each in chain):
+        raise ImageError("is truncated or damaged, or a camera raw file: it holds reduced pictures, and no full one")
+    return file, full or _largest(file, every), raw
+
+
+def _largest(file: _File, every: list[Directory]) -> list[Directory]:
+    """Return, in a list, the largest of pictures that are all called reduced."""
+    sizes = [each.number(file, WIDTH, 0) * each.number(file, LENGTH, 0) for each in every]
+    return [every[sizes.index(max(sizes))]] if sizes else []
 
 
 def size_of(data: bytes) -> tuple[int, int]:
