@@ -7,6 +7,8 @@ written out in the test, not from what Pillow says of the same file.
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -463,6 +465,18 @@ def test_reduced_picture_first(dtype):
         assert (picture.page, picture.pages) == (1, 1)
 
 
+def test_clear_gray_of_a_second_picture():
+    """A clear gray of 2 bits holds for every picture of an animated PNG."""
+    header = struct.pack(">IIBBBBB", 4, 1, 2, 0, 0, 0, 0)
+    control = [struct.pack(">IIIIIHHBB", number, 4, 1, 0, 0, 1, 10, 0, 0) for number in (0, 1)]
+    rows = [zlib.compress(b"\0" + bytes([packed])) for packed in (0b00011011, 0b11100100)]  # 0 1 2 3, and 3 2 1 0
+    parts = [(b"IHDR", header), (b"acTL", struct.pack(">II", 2, 0)), (b"tRNS", b"\0\1"), (b"fcTL", control[0])]
+    parts += [(b"IDAT", rows[0]), (b"fcTL", control[1]), (b"fdAT", struct.pack(">I", 2) + rows[1]), (b"IEND", b"")]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    assert read_picture(data, page=1).alpha.tolist() == [[1, 0, 1, 1]]
+    assert read_picture(data, page=2).alpha.tolist() == [[1, 1, 0, 1]]
+
+
 def test_thumbnail_behind_a_picture_is_no_page():
     """A reduced picture at the end is not counted, and nothing is said of it."""
     import tifffile
@@ -479,10 +493,11 @@ def several(form: str) -> bytes:
     """Three pictures of one color each: red, green, blue."""
     pictures = [Image.new("RGB", (16, 12), color) for color in ((200, 0, 0), (0, 200, 0), (0, 0, 200))]
     options = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}.get(form, {})
+    options |= {"quality": 100} if form == "MPO" else {}
     return saved(pictures[0], form, save_all=True, append_images=pictures[1:], duration=100, **options)
 
 
-MANY = ["GIF", "WEBP", "PNG", "TIFF", pytest.param("AVIF", marks=needs_avif)]
+MANY = ["GIF", "WEBP", "PNG", "TIFF", "MPO", pytest.param("AVIF", marks=needs_avif)]
 
 
 @pytest.mark.parametrize("form", MANY)
@@ -493,6 +508,17 @@ def test_first_of_many(form):
     assert np.abs(levels(picture.image)[3, 3] - [200, 0, 0]).max() <= 3
     assert (picture.page, picture.pages) == (1, 3)
     assert picture.like["pages"] == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "comment"), [((16, 12), b'<x hdrgm:Version="1.0"/>'), ((8, 6), b"")], ids=["gain map", "smaller"]
+)
+def test_second_picture_of_a_jpeg_that_is_no_view(size, comment):
+    """A gain map behind a JPEG is no page, nor is a picture of another size of which the index says nothing."""
+    second = Image.new("RGB", size, (0, 200, 0))
+    second.info["comment"] = comment
+    data = saved(Image.new("RGB", (16, 12), (200, 0, 0)), "MPO", save_all=True, append_images=[second])
+    assert read_picture(data).pages == 1
 
 
 @pytest.mark.parametrize("form", MANY)

@@ -140,6 +140,8 @@ def count_pages(path: str | PathLike[str]) -> int:
                 return 1 if raw else len(pages)
             if form.name == "HEIC":
                 return _heic.count(data)
+            if form.name == "JPEG":
+                return _jpeg.count(data, form)
             if form.name in ("GIF", "WEBP", "PNG", "AVIF"):
                 return int(getattr(_pillow.open_header(data, form), "n_frames", 1))
     except Exception:  # hostile files: see decode()

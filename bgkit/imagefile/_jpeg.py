@@ -17,11 +17,14 @@ from bgkit.imagefile._formats import Format
 from bgkit.imagefile._pillow import open_header, orientation
 from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, choose_page, dpi_of
 
-__all__ = ["read"]
+__all__ = ["count", "read"]
 
 _MAX_SCANS = 100  # as libtiff has it; encoders write up to about 20, and each costs a pass over the whole picture
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # begins with one byte, which is found quickly
 _START_OF_SCAN, _END, _APP2, _APP13 = 0xDA, 0xD9, 0xE2, 0xED
+_ENTRIES = 0xB002  # of the index of pictures (CIPA DC-007, 5.2.3)
+_OF_A_GAIN_MAP = (b"hdrgm:", b"urn:iso:std:iso:ts:21496", b"hdrgainmap", b"HDRGainMap", b"GDepth:", b"depthmap")
+_HEAD = 1 << 16  # bytes of a further picture in which its kind is sought
 
 
 class Part(NamedTuple):
@@ -47,10 +50,53 @@ def parts(data: bytes) -> Iterator[Part]:
 
 
 def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
-    """Decode a JPEG; a second picture behind the first (a depth map, a gain map) is none of its pages."""
+    """Decode a JPEG, or one of several views in it (MPO); a depth map or gain map behind the first is none of them."""
     header = open_header(data, form)
+    views = _views(header, data, form)
+    page = choose_page(wanted.page, 1 + len(views))
+    if page == 1:
+        return _read_one(header, data, wanted)._replace(pages=1 + len(views))
+    view = views[page - 2]
+    stored = _read_one(open_header(view, form), view, wanted)
+    return stored._replace(page=page, pages=1 + len(views), space=stored.space or header.info.get("icc_profile"))
+
+
+def count(data: bytes, form: Format) -> int:
+    """Return how many views a JPEG holds."""
+    return 1 + len(_views(open_header(data, form), data, form))
+
+
+def _views(header: Any, data: bytes, form: Format) -> list[bytes]:
+    """Return the pictures behind the first that its index calls views of the same scene, of a stereo camera's or so.
+
+    Of what the index has no kind for, pictures of the same size and channels are views, unless they are gain maps.
+    """
+    try:
+        entries = (header._getmp() or {}).get(_ENTRIES, [])
+        base = header.info["mpoffset"] if entries else 0
+    except Exception:  # a broken index costs only itself
+        return []
+    views = []
+    for entry in entries[1:]:
+        kind, start = entry["Attribute"]["MPType"], base + entry["DataOffset"]
+        view = data[start : start + entry["Size"]]
+        if not form.fits(view) or any(mark in view[:_HEAD] for mark in _OF_A_GAIN_MAP):
+            continue
+        if kind.startswith("Multi-Frame") or (kind == "Undefined" and _is_like(header, view, form)):
+            views.append(view)
+    return views
+
+
+def _is_like(header: Any, view: bytes, form: Format) -> bool:
+    try:
+        other = open_header(view, form)
+    except Exception:  # what cannot be read is no view
+        return False
+    return bool(other.size == header.size and other.mode == header.mode)
+
+
+def _read_one(header: Any, data: bytes, wanted: Wanted) -> Stored:
     check_size(header.size, wanted.max_pixels)
-    choose_page(wanted.page, 1)
     found = list(parts(data))
     scans = sum(part.marker == _START_OF_SCAN for part in found)
     if scans > _MAX_SCANS:

@@ -84,7 +84,7 @@ def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     else:
         depth = 16 if picture.mode in GRAY_16 else 8
         color, alpha = split(picture)
-    if chunks.color_type == 0 and chunks.depth < 8 and page == 1 and len(chunks.others.get(b"tRNS", b"")) >= 2:
+    if chunks.color_type == 0 and chunks.depth < 8 and len(chunks.others.get(b"tRNS", b"")) >= 2:
         # Pillow compares the clear gray, as stored, with grays that it has spread to 0..255.
         (key,) = struct.unpack_from(">H", chunks.others[b"tRNS"])
         color = color if color.ndim == 2 else color[:, :, 0]
