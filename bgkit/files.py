@@ -167,7 +167,7 @@ def local_path(text: str) -> str:
     Raises
     ------
     ValueError
-        If the URL names a file of another host.
+        If the URL names a file of another host, or none.
 
     Examples
     --------
@@ -182,6 +182,8 @@ def local_path(text: str) -> str:
         if host.lower() not in ("", "localhost"):
             raise ValueError(f"{text}: names a file of the host {host!r}; expected file:/// and a path of this machine")
         rest = slash + path
+    if rest in ("", "/"):
+        raise ValueError(f"{text}: names no file; expected file:/// and a path of this machine")
     if os.name == "nt":
         from urllib.request import url2pathname  # loads an HTTP client
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from bgkit import stages
 from bgkit.errors import BgkitError, PipelineError, brief, cut, did_you_mean
+from bgkit.files import local_path
 from bgkit.findings import FINDINGS, check_thresholds
 from bgkit.params import name_with_values, schema_in_files
 from bgkit.pipeline import FORMAT, Pipeline, Step
@@ -58,7 +59,10 @@ def load_pipeline(source: str | PathLike[str], values: Mapping[str, Any] | None 
     PipelineError, ParamError
         With file, line and column, what was expected and what was given.
     """
-    text = str(source)
+    try:
+        text = local_path(str(source))
+    except ValueError as error:
+        raise PipelineError(str(error)) from None
     if text in shipped():
         pipeline = _shipped(text)
     elif Path(text).suffix in (".yaml", ".yml") or os.path.exists(text):  # noqa: PTH110 (raises where a name is too long)

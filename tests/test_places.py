@@ -70,7 +70,8 @@ def test_urls_have_the_manners_of_paths():
     assert str(url.relative_to(Url("s3://shop"))) == "x/a.b.jpg"
     assert place_of("https://h/a.jpg?sign=x/y.z").parts[0] == "https://h"
     assert Url("https://h/a.jpg?sign=x").suffix == ".jpg"
-    assert place_of("file:///x/a.jpg") == Path("/x/a.jpg")
+    assert place_of("file:///x/a.jpg") == place_of("file:/x/a.jpg") == place_of("FILE://localhost/x/a.jpg")
+    assert place_of("file:///x/a%20b.jpg") == Path("/x/a b.jpg")
     assert place_of("C:a.jpg") == Path("C:a.jpg")
 
 
@@ -137,6 +138,33 @@ def test_between_stores_and_folders():
     assert files("memory://cuts")["memory://cuts/b.webp"][:4] == b"RIFF"
     remove(Path("drawn.png").absolute().as_uri(), "-o", Path("cut.png").absolute().as_uri())
     assert is_cutout(Path("cut.png").read_bytes())
+
+
+def test_one_picture_by_its_file_url_is_done_again():
+    """As a picture that is given by its path: the result of another picture does not stay in its place."""
+    Path("cut.png").write_bytes(b"of another")
+    remove(draw(Path("drawn.png")).absolute().as_uri(), "-o", "cut.png")
+    assert is_cutout(Path("cut.png").read_bytes())
+
+
+@pytest.mark.parametrize("url", ["file://", "file:///", "file://localhost"])
+def test_file_url_without_a_path(url):
+    """It does not stand for the folder that one happens to be in."""
+    with pytest.raises(PlanError, match=f"^{url}: names no file"):
+        place_of(url)
+
+
+def test_file_urls_of_all_options(tmp_path):
+    """Also of those that name a folder or a report, and of a pipeline."""
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    urls = {name: (folder / name).as_uri() for name in ("report.jsonl", "steps", "own.yaml", "cut.zip")}
+    (folder / "own.yaml").write_text(PIPELINE)
+    options = ["--report", urls["report.jsonl"], f"--save-steps={urls['steps']}", "--zip", urls["cut.zip"]]
+    draw(Path("drawn.png"))
+    remove("drawn.png", "-o", "cut.png", "-p", urls["own.yaml"], *options)
+    assert {path.name for path in folder.iterdir()} == {"report.jsonl", "steps", "own.yaml", "cut.zip"}
+    assert not Path("file:").exists()
 
 
 def test_one_url_beside_itself_and_globs():

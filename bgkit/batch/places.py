@@ -111,16 +111,17 @@ def place_of(text: str | PurePath) -> Place:
     >>> place_of("s3://shop/shots/a.jpg").parent / "b.jpg"
     Url(text='s3://shop/shots/b.jpg', stamp=None)
     """
+    try:
+        path = local_path(str(text))
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+    if path != str(text):
+        return Path(path)
     protocol, mark, rest = str(text).partition("://")
     if not mark or not protocol.replace("+", "").replace("-", "").isalnum():
         return Path(text)
     if "::" in str(text):
         raise PlanError(f"{text}: expected a plain URL; chained ones (::) are not read")
-    if protocol == "file":
-        try:
-            return Path(local_path(str(text)))
-        except ValueError as error:
-            raise PlanError(str(error)) from error
     if protocol == "local":  # fsspec's name for paths, which are not escaped
         return Path(rest)
     return Url(f"{protocol}://{rest}")

@@ -192,8 +192,12 @@ def _ending_of(out: str | None) -> str:
     return place_of(out).suffix[1:].lower() if out and not Path(out).is_dir() else ""
 
 
+def _is_file(place: Place) -> bool:
+    return isinstance(place, Path) and place.is_file()
+
+
 def _if_exists(names: Sequence[str], planned: Plan) -> IfExists:
-    one = len(names) == 1 and (Path(names[0]).is_file() or planned.jobs[0].name == names[0])
+    one = len(names) == 1 and (_is_file(place_of(names[0])) or planned.jobs[0].name == names[0])
     return "overwrite" if one else "skip"
 
 

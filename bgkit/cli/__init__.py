@@ -19,7 +19,18 @@ from typing import Any
 import click
 
 from bgkit import __version__
-from bgkit.errors import BgkitError, DeadlineError, EngineError, ImageError, LayerError, cut, did_you_mean, printable
+from bgkit.errors import (
+    BgkitError,
+    DeadlineError,
+    EngineError,
+    ImageError,
+    LayerError,
+    ParamError,
+    cut,
+    did_you_mean,
+    printable,
+)
+from bgkit.files import local_path
 
 __all__ = ["app", "main"]
 
@@ -65,7 +76,7 @@ class App(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {args[0]!r}{did_you_mean(args[0], COMMANDS)} (bgkit --help lists them)")
-        return super().resolve_command(ctx, args)
+        return super().resolve_command(ctx, [_without_url(each) for each in args])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -108,6 +119,15 @@ class App(click.Group):
             click.echo("stopped", err=True)
             status = 130
         return sys.exit(status) if standalone_mode else status
+
+
+def _without_url(argument: str) -> str:
+    """Return an argument, or an option with its value, with the path that a ``file:`` URL names in its place."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    try:
+        return f"{option}{equals}{local_path(value)}"
+    except ValueError as error:
+        raise ParamError(str(error)) from None
 
 
 @click.group(

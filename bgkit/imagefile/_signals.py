@@ -142,7 +142,8 @@ def of_chunks(
     """Return what gAMA and cHRM of a PNG say, or their like in another format; None where they say nothing.
 
     A gamma within 5 % of 1/2.2 is what most programs write when they mean sRGB; it is taken so, but for primaries that
-    are not sRGB's: under those of Adobe RGB it is the curve. ``curves`` stand in its place: linear light, 0..1, of evenly spaced samples, one row for all channels or one for each.
+    are not sRGB's: under those of Adobe RGB it is the curve. ``curves`` stand in its place: linear light, 0..1, of
+    evenly spaced samples, one row for all channels or one for each.
     """
     if gamma is None and chromaticities is None and curves is None:
         return None
