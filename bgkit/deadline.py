@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Real
 
 from bgkit.errors import DeadlineError, ParamError
 
@@ -33,8 +34,8 @@ def limited(seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    if not seconds > 0:
-        raise ParamError(f"timeout: expected seconds above 0, got {seconds:g}")
+    if not isinstance(seconds, Real) or isinstance(seconds, bool) or not seconds > 0:
+        raise ParamError(f"timeout: expected seconds above 0, got {seconds!r}")
     token = _end.set(min(_end.get(), (time.monotonic() + seconds, seconds)))
     try:
         yield

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bgkit.deadline import limited
-from bgkit.errors import LayerError, ParamError, did_you_mean
+from bgkit.errors import LayerError, ParamError, brief, did_you_mean
 from bgkit.layers import Array, Layers
 from bgkit.pipeline import OnStep, Pipeline
 from bgkit.pipelinefile import load_pipeline
@@ -44,7 +46,7 @@ def remove(
     pipeline: str | PathLike[str] | Pipeline = "auto",
     *,
     values: Mapping[str, Any] | None = None,
-    background: str | Sequence[int] | None = None,
+    background: str | PathLike[str] | Sequence[int] | None = None,
     on_step: OnStep | None = None,
     page: int | None = None,
     timeout: float | None = None,
@@ -60,7 +62,7 @@ def remove(
         A shipped pipeline's name, a YAML file, or one that is loaded already.
     values : mapping, optional
         Parameters to change, as values or as text: ``{"composite.background": "#eee", "make_trimap.width": 8}``.
-    background : str or three numbers 0..255, optional
+    background : str, path, or three whole numbers 0..255, optional
         A color, a picture's path, ``blur``, or ``none``: sets ``composite.background``.
     on_step : callable(step, layers, seconds), optional
         Called after each step.
@@ -93,7 +95,7 @@ def remove(
         return chain.run(read_layers(picture, page=page, **brought), on_step=on_step)
 
 
-def with_background(pipeline: Pipeline, background: str | Sequence[int] | None) -> Pipeline:
+def with_background(pipeline: Pipeline, background: str | PathLike[str] | Sequence[int] | None) -> Pipeline:
     """Return the pipeline with another background in its last ``composite``; None changes nothing.
 
     Raises
@@ -103,14 +105,22 @@ def with_background(pipeline: Pipeline, background: str | Sequence[int] | None) 
     """
     if background is None:
         return pipeline
+    background = os.fspath(background) if isinstance(background, PathLike) else background
     if not isinstance(background, str):
-        if len(background) != 3 or not all(0 <= part <= 255 for part in background):
-            raise ParamError(f"background: expected a text or three numbers 0..255, got {background!r}")
-        background = "#" + "".join(f"{int(part):02x}" for part in background)
+        background = _hexadecimal(background)
     count = sum(step.name == "composite" for step in pipeline.steps)
     if not count:
         raise ParamError(f"background: the pipeline {pipeline.name!r} has no stage composite")
     return pipeline.with_values({f"composite#{count}.background": background})
+
+
+def _hexadecimal(color: Any) -> str:
+    """Return three whole numbers as ``#rrggbb``; fractions are refused, for 1.0 may mean white or nearly black."""
+    parts = list(color) if isinstance(color, list | tuple | np.ndarray) else []
+    whole = all(isinstance(part, Integral) and not isinstance(part, bool) for part in parts)
+    if len(parts) != 3 or not whole or not all(0 <= part <= 255 for part in parts):
+        raise ParamError(f"background: expected a text or three whole numbers 0..255, got {brief(color)}")
+    return "#" + "".join(f"{int(part):02x}" for part in parts)
 
 
 def read_layers(picture: Any, *, page: int | None = None, **brought: Any) -> Layers:
@@ -122,9 +132,16 @@ def read_layers(picture: Any, *, page: int | None = None, **brought: Any) -> Lay
             hint = f"; {REMBG[name]}" if name in REMBG else did_you_mean(name, known)
             raise LayerError(f"{name}: no such keyword{hint} (layers that can be brought: {', '.join(BROUGHT)})")
         if value is not None:
-            array = value if _is_array(value) else _read_layer(name, value)
+            array = _array(name, value) if _is_array(value) else _read_layer(name, value)
             layers = layers.bring(name, array)
     return layers
+
+
+def _array(name: str, value: Any) -> Array:
+    try:
+        return np.asarray(value)
+    except ValueError:  # lists of unequal length
+        raise LayerError(f"{name}: expected an array, got lists of unequal length") from None
 
 
 def _is_array(value: Any) -> bool:
@@ -137,7 +154,7 @@ def _from_file_or_array(picture: Any, page: int | None) -> Layers:
     if isinstance(picture, Layers):
         return picture
     if _is_array(picture):
-        return Layers.of(picture)
+        return Layers.of(_array("image", picture))
     from bgkit.imagefile import read_picture
 
     read = read_picture(picture, page=page)

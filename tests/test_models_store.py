@@ -689,3 +689,10 @@ def test_weights_elsewhere_are_refused(parted):
     parted[0].write_bytes(network.SerializeToString())
     with pytest.raises(ModelError, match=r"expected weights in files beside it, got '../parted.data'.*onnx.save"):
         add(*parted)
+
+
+@pytest.mark.parametrize("name", ["x" * 10_000, "x" * 10_000 + ".onnx"])
+def test_name_that_no_file_can_have(name):
+    """It is one that is not there."""
+    with pytest.raises(ModelError, match=r"no network named|no such ONNX file"):
+        store.resolve(name)

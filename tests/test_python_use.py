@@ -13,6 +13,7 @@ import pytest
 
 import bgkit
 from bgkit.errors import LayerError, MissingPartError, ParamError
+from bgkit.imagefile import write_picture
 from bgkit.layers import Layers
 from bgkit.pipelinefile import read_pipeline
 
@@ -60,10 +61,40 @@ def test_background_as_a_keyword(scene):
     chain = read_pipeline(KEY)
     white, red = (bgkit.remove(scene[0], chain, background=each).result for each in ("white", (255, 0, 0)))
     assert white[0, 0].tolist() == [1, 1, 1] and red[0, 0].tolist() == [1, 0, 0]
-    with pytest.raises(ParamError, match=r"^background: expected a text or three numbers 0\.\.255, got \(1, 2\)"):
-        bgkit.remove(scene[0], chain, background=(1, 2))
     with pytest.raises(ParamError, match=r"^background: the pipeline 'pipeline' has no stage composite"):
         bgkit.remove(scene[0], read_pipeline("bgkit: 1\nstages: [luv_threshold]"), background="white")
+
+
+@pytest.mark.parametrize("background", [(1, 2), (1.0, 1.0, 1.0), np.array([0.1, 0.2, 0.3]), True, 5, {1, 2, 3}])
+def test_background_that_is_no_color(scene, background):
+    """Fractions too: white as 1.0 would be nearly black."""
+    with pytest.raises(ParamError, match=r"background: expected a "):
+        bgkit.remove(scene[0], read_pipeline(KEY), background=background)
+
+
+def test_background_as_a_path(scene, tmp_path):
+    """A path is as good as its text."""
+    write_picture(tmp_path / "red.png", np.tile(np.float32([1, 0, 0]), (8, 8, 1)))
+    assert bgkit.remove(scene[0], read_pipeline(KEY), background=tmp_path / "red.png").result[0, 0].tolist() == [
+        1,
+        0,
+        0,
+    ]
+
+
+@pytest.mark.parametrize("ragged", [{"picture": [[1, 2], [3]]}, {"mask": [[0.0, 1.0], [1.0]]}])
+def test_lists_of_unequal_length(scene, ragged):
+    """They are no array, and are refused by the layer's name."""
+    name = "image" if "picture" in ragged else "mask"
+    with pytest.raises(LayerError, match=f"^{name}: expected an array, got lists of unequal length"):
+        bgkit.remove(**{"picture": scene[0], "pipeline": read_pipeline(KEY), **ragged})
+
+
+@pytest.mark.parametrize("timeout", ["3", (1,), True, 0, float("nan")])
+def test_timeout_that_is_no_time(scene, timeout):
+    """It is refused by its name."""
+    with pytest.raises(ParamError, match=r"^timeout: expected seconds above 0, got "):
+        bgkit.remove(scene[0], read_pipeline(KEY), timeout=timeout)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def remove_many(
     pipeline: PathOrUrl | Pipeline = "auto",
     *,
     values: Mapping[str, Any] | None = None,
-    background: str | Sequence[int] | None = None,
+    background: str | PathLike[str] | Sequence[int] | None = None,
     layer: str = "result",
     ending: str | None = None,
     page: int | Literal["all"] | None = None,
@@ -99,7 +99,7 @@ def remove_many(
         A shipped pipeline's name, a YAML file, or one that is loaded already.
     values : mapping, optional
         Parameters to change: ``{"composite.background": "white"}``.
-    background : str or three numbers 0..255, optional
+    background : str, path, or three whole numbers 0..255, optional
         A color, a picture's path, ``blur``, or ``none``: sets ``composite.background``.
     layer : str
         What is written: ``result``, ``alpha``, ``mask``, ``trimap``, ``foreground``, ``background`` (the

@@ -81,9 +81,9 @@ def show(name: str) -> Card:
         If there is none; the message names the nearest.
     """
     shipped, added = CARDS / f"{name}.toml", home() / "models" / name / "card.toml"
-    if name == Path(name).name and shipped.is_file():
+    if name == Path(name).name and _is_file(shipped):
         return replace(read_card(shipped), place="")  # nothing for a user to mend
-    if name == Path(name).name and added.is_file():
+    if name == Path(name).name and _is_file(added):
         return read_card(added)
     # By the files' names: an added card that cannot be read is no reason to hide this message.
     known = [path.stem for path in CARDS.glob("*.toml")]
@@ -92,6 +92,10 @@ def show(name: str) -> Card:
         f"no network named {name!r}{did_you_mean(name, known)} (bgkit models list shows them; a file of yours: "
         "give its path, or bgkit models add FILE --card CARD)"
     )
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises where a name is too long)
 
 
 def path_of(card: Card) -> Path:
@@ -141,7 +145,7 @@ def locate(model: str) -> tuple[Card, Path]:
 def _find_file(path: Path) -> tuple[Card, Path]:
     from bgkit.models.inferring import infer_card
 
-    if not path.is_file():
+    if not _is_file(path):
         folder = "" if path.is_absolute() else f" in {Path.cwd()}"
         raise ModelError(
             f"{path}: no such ONNX file{folder}; expected a path, or the name of a network (bgkit models list)"

@@ -37,7 +37,7 @@ def remove_video(
     pipeline: PathLikeText | Pipeline = "auto",
     *,
     values: Mapping[str, Any] | None = None,
-    background: str | Sequence[int] | None = None,
+    background: str | PathLike[str] | Sequence[int] | None = None,
     layer: str = "result",
     steady: bool = True,
     plate: PathLikeText | None = None,
@@ -65,7 +65,7 @@ def remove_video(
         in a film from a camera that stands still, where ``plate`` is not given.
     values : mapping, optional
         Parameters to change: ``{"steady.strength": 0.8}``.
-    background : str or three numbers 0..255, optional
+    background : str, path, or three whole numbers 0..255, optional
         A color, a picture's path, a film's path (repeated where it is shorter), ``blur``, or ``none``.
     layer : str
         What is written: ``result``, ``alpha``, ``mask``, ``foreground``, ``background``.
