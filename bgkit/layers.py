@@ -475,7 +475,7 @@ def _split_alpha(image: Array) -> tuple[Array, Array | None]:
 def _check_form(name: str, array: Any, kind: _Kind) -> None:
     last = " or ".join(map(str, kind.channels))
     form = f"{np.dtype(kind.dtype).name} of shape (M, N{', ' + last if last else ''})"
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):  # of which no value may be seen
         raise LayerError(f"{name}: expected an array, {form}, got {type(array).__name__}")
     fits = array.ndim == (3 if kind.channels else 2) and (not kind.channels or array.shape[2] in kind.channels)
     if not fits or array.dtype != kind.dtype:

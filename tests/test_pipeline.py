@@ -323,6 +323,7 @@ def test_find_suggests():
         (lambda image: np.zeros(image.shape[:2]), "expected float32 of shape .* got float64"),
         (lambda image: np.zeros((3, 3), np.float32), "expected the picture's size"),
         (lambda image: None, "expected an array, .* got NoneType"),
+        (lambda image: np.ma.masked_all(image.shape[:2], np.float32), "expected an array, .* got MaskedArray"),
     ],
 )
 @pytest.mark.parametrize("merge", ["replace", "odds"])
