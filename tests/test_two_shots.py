@@ -54,6 +54,22 @@ def test_noise_grows_by_the_grounds_difference():
     assert np.sqrt(((two_grounds(one, two) - alpha) ** 2).mean()) < 0.02
 
 
+def test_grounds_alike_in_a_part_are_said():
+    """Two grounds whose brightness crosses tell nothing where it does."""
+    one, two, alpha, color = shots()
+    ramp = np.linspace(0.2, 0.9, 128, dtype=np.float32)[None, :, None]
+    one, two = (alpha[:, :, None] * color + (1 - alpha[:, :, None]) * each for each in (ramp, ramp[:, ::-1]))
+    with pytest.warns(UserWarning, match=r"the grounds are alike in .*% of the picture"):
+        two_grounds(one, two)
+
+
+def test_an_error_names_its_stage_once():
+    """Also in a pipeline, which names the step."""
+    one, *_ = shots()
+    with pytest.raises(LayerError, match="^two_grounds: expected"):
+        load_pipeline("two-grounds").run(one, second=one)
+
+
 def test_grounds_alike_are_refused():
     """Nothing can be told from two shots on nearly the same ground."""
     one, two, *_ = shots((0.9, 0.9, 0.9), (0.85, 0.85, 0.85))

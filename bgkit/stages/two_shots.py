@@ -22,6 +22,7 @@ from bgkit.stage import note, stage
 
 LEAST = 0.1  # rms difference of the grounds, of 0..1; below, noise of 1 % would be 10 % of alpha
 MOVED = 0.05  # rms of what no alpha explains, over the subject; camera noise leaves 0.01
+ALIKE = 0.005  # of the picture in which the grounds are so alike that noise decides
 WINDOW = 5  # px, means over which lose the noise, and keep the rim of a subject that moved
 RIM = 0.035  # of such means, in the worst hundredth: drawn subjects moved by 3 px leave 0.042 or more, JPEG 0.034
 
@@ -62,7 +63,8 @@ def two_grounds(
     Warns
     -----
     UserWarning
-        If the shots differ in more than their grounds: the subject, the camera or the light has moved.
+        If the shots differ in more than their grounds: the subject, the camera or the light has moved. If the grounds
+        are alike in a part of the picture.
 
     Notes
     -----
@@ -96,6 +98,14 @@ def two_grounds(
         raise LayerError(
             f"two_grounds: expected grounds that differ by {LEAST:.0%} or more, got {contrast:.1%}; photograph "
             "the second on a ground of another color"
+        )
+    alike = float(np.mean((behind * behind).mean(-1) < LEAST**2 / 4))
+    if alike > ALIKE:
+        warnings.warn(
+            f"two_grounds: the grounds are alike in {alike:.0%} of the picture, where opacity is not known; photograph "
+            "the second on a ground of another color",
+            UserWarning,
+            stacklevel=2,
         )
     clear = dot(seen, behind) / np.maximum(dot(behind, behind), 3 * LEAST**2 / 4)
     alpha: Array = np.clip(1 - clear, 0, 1).astype(np.float32)
