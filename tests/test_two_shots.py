@@ -66,7 +66,7 @@ def test_grounds_alike_in_a_part_are_said():
 def test_an_error_names_its_stage_once():
     """Also in a pipeline, which names the step."""
     one, *_ = shots()
-    with pytest.raises(LayerError, match="^two_grounds: expected"):
+    with pytest.raises(LayerError, match=r"^two_grounds: expected"):
         load_pipeline("two-grounds").run(one, second=one)
 
 
