@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from numbers import Real
 
 from bgkit.errors import DeadlineError, ParamError
 
@@ -34,7 +33,11 @@ def limited(seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    if not isinstance(seconds, Real) or isinstance(seconds, bool) or not seconds > 0:
+    try:
+        positive = seconds > 0 and not isinstance(seconds, bool)
+    except TypeError:  # text, as of an environment's variable
+        positive = False
+    if not positive:
         raise ParamError(f"timeout: expected seconds above 0, got {seconds!r}")
     token = _end.set(min(_end.get(), (time.monotonic() + seconds, seconds)))
     try:
