@@ -2,21 +2,21 @@
 
     python benchmarks/evidence.py --write
 
-On the studio shots (``test/studio``, every fourth), the hard ones (``test/studio-hard``) and ECSSD
-under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout), the two masks that ``merge: evidence`` of
-the pipeline ``auto`` would join are made and held against the truth. Studio shots are halved: it changes no sign much
-and takes a fourth of the time. Prints how well each sign tells the better mask, the fit, and its figures
-cross-validated: no shot is judged by a fit that has seen its subject, no picture of ECSSD by one that has seen its
-fold. ``--write`` puts the fit into ``bgkit/evidence.py`` and the tables into ``docs/explanation/evidence.md``: do so
-whenever the embedded network or the key changed. ``--cache`` keeps what was measured, so that a stopped run goes on;
-results of another network are measured anew, results of another key are not: remove the file.
+On the studio shots (``test/studio``, every fourth), the hard ones (``test/studio-hard``), ECSSD and the pictures that
+training held out, under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout), the two masks that
+``merge: evidence`` of the pipeline ``auto`` would join are made and held against the truth. Studio shots are halved:
+it changes no sign much and takes a fourth of the time. Prints how well each sign tells the better mask, the fit, and
+its figures cross-validated: no shot is judged by a fit that has seen its subject, no photograph by one that has seen
+its fold. There are six times as many photographs as shots, so each counts a quarter. ``--write`` puts the fit into
+``bgkit/evidence.py`` and the tables into ``docs/explanation/evidence.md``: do so whenever the embedded network or the
+key changed. ``--cache`` keeps what was measured, so that a stopped run goes on; results of another network are
+measured anew, results of another key are not: remove the file.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import zlib
 from pathlib import Path
@@ -28,7 +28,9 @@ import cv2
 import numpy as np
 
 import bgkit
+from benchmarks.held_out import HeldOut, held_out
 from benchmarks.pages import with_fit, write
+from benchmarks.quality import data_folder
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.samples import Sample
 from bgkit.evidence import SIGNS, chance_of_key, pool, read_signs
@@ -37,24 +39,25 @@ from bgkit.logistic import Logistic, auc, crossed, fit_logistic
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, CODE = ROOT / "docs" / "explanation" / "evidence.md", ROOT / "bgkit" / "evidence.py"
 SETS = {"studio": 4, "studio-hard": 1, "ecssd": 1}  # one picture in so many
-FOLDS = 10  # of ECSSD
-MATTERS = (0.02, 1.0)  # how much a picture counts: the difference of both errors, in shares of the subject
+PHOTOGRAPHS = ("ecssd", "held out")
+FOLDS = 10  # of the photographs
+MATTERS = 0.02  # how much a picture counts at least: the difference of both errors, 0..1 of the subject
+SHARE = 0.25  # of which a photograph counts so much
 
 
-def samples() -> list[tuple[str, Sample]]:
-    folder = Path(os.environ.get("BGKIT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "test"
-    found = []
+def samples() -> list[tuple[str, Sample | HeldOut]]:
+    found: list[tuple[str, Sample | HeldOut]] = []
     for name, every in SETS.items():
         kind = "ecssd" if name == "ecssd" else "studio"
-        each = sorted(open_dataset(kind, folder / name), key=lambda sample: sample.name)
+        each = sorted(open_dataset(kind, data_folder() / "test" / name), key=lambda sample: sample.name)
         found += [(name, sample) for number, sample in enumerate(each) if (number + number // every) % every == 0]
-    return found
+    return [*found, *(("held out", sample) for sample in held_out())]
 
 
-def measure(dataset: str, sample: Sample) -> dict[str, Any]:
+def measure(dataset: str, sample: Sample | HeldOut) -> dict[str, Any]:
     """Return the signs of a picture and what each mask, and both pooled, is wrong by: SAD / 1000 at full size."""
     image, truth = np.float32(sample.read_image()), np.float32(sample.read_truth())
-    factor = 1 if dataset == "ecssd" else 2
+    factor = 1 if dataset in PHOTOGRAPHS else 2
     if factor > 1:
         size = image.shape[1] // factor, image.shape[0] // factor
         image, truth = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, truth))
@@ -73,7 +76,7 @@ def measure(dataset: str, sample: Sample) -> dict[str, Any]:
     return {
         "set": dataset,
         "picture": sample.name,
-        "kind": sample.kind or dataset,
+        "kind": dataset if dataset in PHOTOGRAPHS else sample.kind,
         "key": errors[0],
         "network": errors[1],
         "pooled": float(np.abs(both - truth).sum()) * factor**2 / 1000,
@@ -102,16 +105,22 @@ def measured(cache: Path, subset: int) -> list[dict[str, Any]]:
 
 
 def group_of(row: dict[str, Any]) -> str:
-    """Return what must not be seen by the fit that judges a picture: its subject, or its fold of ECSSD."""
-    if row["set"] == "ecssd":
+    """Return what must not be seen by the fit that judges a picture: its subject, or its fold of the photographs."""
+    if row["set"] in PHOTOGRAPHS:
         return f"fold {zlib.crc32(row['picture'].encode()) % FOLDS}"
     return str(row["picture"].partition("-")[0])
+
+
+def _count(row: dict[str, Any]) -> float:
+    """Return how much a picture counts; an error larger than the subject is as bad as one of its size."""
+    key, network = (min(1.0, row[name] / max(row["subject"], 1e-3)) for name in ("key", "network"))
+    return max(abs(key - network), MATTERS) * (SHARE if row["set"] in PHOTOGRAPHS else 1)
 
 
 def tables(rows: list[dict[str, Any]]) -> tuple[dict[str, str], Logistic]:
     signs = [row["signs"] for row in rows]
     better = [row["key"] < row["network"] for row in rows]
-    counts = [float(np.clip(abs(r["key"] - r["network"]) / max(r["subject"], 1e-3), *MATTERS)) for r in rows]
+    counts = [_count(row) for row in rows]
     fitted = fit_logistic(signs, better, counts)
     seen = [fitted.chance(each) for each in signs]
     unseen = crossed(signs, better, [group_of(row) for row in rows], counts)

@@ -2,19 +2,19 @@
 
     python benchmarks/findings.py --write
 
-Runs ``auto`` over the studio shots (``test/studio``, every fourth), the hard ones (``test/studio-hard``) and ECSSD
-under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout). A result is good where the
-error is below a tenth of the subject's area, and a catastrophe above half of it. Studio shots are halved. ``trust`` is
-fitted to tell catastrophes from all else and cross-validated: no shot is judged by a fit that has seen its subject,
-no picture of ECSSD by one that has seen its fold; its threshold is the highest at which the cross-validated ``trust``
-and the other findings together flag at most 5 % of the good results. Prints what each finding flags at the threshold
-that ``auto`` has. ``--write`` puts fit, threshold and table where they are kept: do so after
-``benchmarks/evidence.py``, whenever the embedded network changed.
-``--cache`` keeps what was measured; it is measured anew when network, pipeline or the fit of ``evidence`` changed.
+Runs ``auto`` over the studio shots (``test/studio``, every fourth), the hard ones (``test/studio-hard``), ECSSD and
+the pictures that training held out, under ``BGKIT_DATA`` (by default ``../shared/data`` beside the checkout). A result
+is good where the error is below a tenth of the subject's area, and a catastrophe above half of it. Studio shots are
+halved. ``trust`` is fitted to tell catastrophes from all else and cross-validated: no shot is judged by a fit that has
+seen its subject, no photograph by one that has seen its fold; its threshold is the highest at which the
+cross-validated ``trust`` and the other findings together flag at most 5 % of the good results. Prints what each
+finding flags at the threshold that ``auto`` has. ``--write`` puts fit, threshold and table where they are kept: do so
+after ``benchmarks/evidence.py``, whenever the embedded network changed. ``--cache`` keeps what was measured; it is
+measured anew when network, pipeline or the fit of ``evidence`` changed.
 
 A second table counts results of pipelines that take a plain backdrop, a screen or a plate for granted, also on
-ECSSD, which has none of these: what is flagged if somebody takes the wrong pipeline. "Unseen" is what is flagged where
-the thresholds of ``backdrop`` and ``doubt`` are chosen without the subject or fold that they judge.
+photographs, which have none of these: what is flagged if somebody takes the wrong pipeline. "Unseen" is what is
+flagged where the thresholds of ``backdrop`` and ``doubt`` are chosen without the subject or fold that they judge.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ import cv2
 import numpy as np
 
 import bgkit
-from benchmarks.evidence import group_of, samples
+from benchmarks.evidence import PHOTOGRAPHS, group_of, samples
+from benchmarks.held_out import HeldOut
 from benchmarks.pages import with_fit, write
 from bgkit import evidence
 from bgkit.evaluate.samples import Sample
@@ -62,10 +63,10 @@ def _halved(dataset: str, picture: np.ndarray) -> np.ndarray:
     """Return a picture as float32, a studio shot at half its size."""
     size = (picture.shape[1] // 2, picture.shape[0] // 2)
     whole = np.float32(picture)
-    return whole if dataset == "ecssd" else cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    return whole if dataset in PHOTOGRAPHS else cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
 
 
-def measure(dataset: str, sample: Sample) -> dict[str, Any]:
+def measure(dataset: str, sample: Sample | HeldOut) -> dict[str, Any]:
     image, truth = _halved(dataset, sample.read_image()), _halved(dataset, sample.read_truth())
     layers = bgkit.load_pipeline("auto").run(image)
     picture = layers.image
@@ -73,7 +74,7 @@ def measure(dataset: str, sample: Sample) -> dict[str, Any]:
     return {
         "set": dataset,
         "picture": sample.name,
-        "kind": sample.kind or dataset,
+        "kind": dataset if dataset in PHOTOGRAPHS else sample.kind,
         "error": float(np.abs(layers.alpha - truth).sum() / max(float(truth.sum()), 1.0)),
         "values": values,
         "signs": trust_signs(picture, layers),
@@ -90,7 +91,7 @@ def known_ground(every: int) -> str:
         chain, rows = bgkit.load_pipeline(name), []
         for dataset, sample in samples()[::every]:
             plated = "plate" in chain.needs()
-            if (plated and dataset == "ecssd") or (dataset != "ecssd" and not fits(sample.name)):
+            if plated if dataset in PHOTOGRAPHS else not fits(sample.name):
                 continue
             image, truth = _halved(dataset, sample.read_image()), _halved(dataset, sample.read_truth())
             brought = {"plate": _halved(dataset, sample.read_plate())} if plated else {}

@@ -15,9 +15,7 @@ The failures shown are of scikit-image's sample pictures: research pictures do n
 from __future__ import annotations
 
 import argparse
-import io
 import sys
-import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,17 +30,17 @@ from numpy.typing import NDArray
 from quality import data_folder
 from skimage import data
 
+from benchmarks.held_out import held_out
 from benchmarks.kinds import WHERE, kinds
 from benchmarks.pages import write
 from benchmarks.study.modes import reduced
 from bgkit import stages
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.metrics import Score, score, summarize
-from bgkit.imagefile import read_picture, write_picture
+from bgkit.imagefile import write_picture
 
 Picture = NDArray[np.float32]
 METRICS = ("f_max", "mae", "iou", "recall", "precision")
-HELD = 400  # pictures that training sets aside, by the permutation of seed 0
 
 
 @dataclass
@@ -56,21 +54,6 @@ class Figures:
         """Note what is in a photograph."""
         for kind, place in kinds(name, image, truth).items():
             self.within[kind].append((figures, float(reduced(mask)[place].mean())))
-
-
-def held_out() -> Iterator[tuple[str, str, Picture, Picture]]:
-    """Pictures of the training sets that the network never saw: (name, kind, image, truth)."""
-    files: dict[str, bytes] = {}
-    for shard in sorted((data_folder() / "train").glob("train-*.tar")):
-        with tarfile.open(shard) as archive:
-            files |= {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}
-    names = sorted({name.rsplit(".", 1)[0] for name in files})
-    for index in np.random.default_rng(0).permutation(len(names))[:HELD]:
-        name = names[index]
-        image = read_picture(io.BytesIO(files[name + ".webp"])).image
-        mask = cv2.imdecode(np.frombuffer(files[name + ".png"], np.uint8), cv2.IMREAD_GRAYSCALE)
-        kind = "full-body persons, held out" if name.startswith("ccp-") else "DUTS, held out"
-        yield name, kind, image, mask.astype(np.float32) / 255
 
 
 def ground_slope(image: Picture, truth: Picture) -> float:
@@ -106,11 +89,12 @@ def collect(mask_of: Callable[[Picture], Picture]) -> Figures:
         for sample in open_dataset("studio", data_folder() / "test" / name):
             figures = score(mask_of(sample.read_image()), sample.read_truth(), names=(*METRICS, "sad"))
             scores[f"{of}, {sample.kind}"].append(figures)
-    for name, kind, image, truth in held_out():
+    for sample in held_out():
+        image, truth = sample.read_image(), sample.read_truth()
         mask = mask_of(image)
         figures = score(mask, truth, names=METRICS)
-        scores[kind].append(figures)
-        collected.see_within(name, image, truth, mask, figures)
+        scores[sample.kind].append(figures)
+        collected.see_within(sample.name, image, truth, mask, figures)
     return collected
 
 

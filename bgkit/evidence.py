@@ -4,7 +4,9 @@ A color key is right wherever there is a plain backdrop, to the single hair, and
 roughly right nearly everywhere. Which case a picture is shows in itself: a plain backdrop lies close to one or two
 smooth surfaces, has no texture, shows on several sides and is no small part of the picture; the key is undecided
 along contours only, and takes little for backdrop that the network is sure is subject. A network that is unsure of
-what it marks is lost. Seven such signs make, in a logistic regression, the chance that the key is the better mask.
+what it marks is lost. What the key keeps beside a plain part of a photograph, a lawn under the sky or a picture on
+its page, is no subject: it fills corners and much of the border, or all of a rectangle. Ten such signs make, in a
+logistic regression, the chance that the key is the better mask.
 ``python benchmarks/evidence.py --write`` fits it and fills ``docs/explanation/evidence.md``. All is computed on a
 copy of at most 256 px, in about 2 ms beside the backdrop's fit, which the key has paid for.
 """
@@ -33,6 +35,9 @@ Floats = NDArray[Any]
 SIDE = 256  # px
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
 DECIDED = 0.95  # beyond this chance the other mask has no effect
+DISPUTED = 1 / 3  # of the border: so much a subject that the frame cuts may take, of which the network knows nothing
+CORNER = 32  # corners are looked at so far from both sides, the shorter one being one
+SLIVER, FILLED = 0.02, (0.9, 0.98)  # share of a row that counts for the rectangle; of the rectangle
 HAIR = 0.015  # of the subject's diagonal: so far from the background a soft key is hair
 RIM = 0.005, 1.5  # of the subject's diagonal, and px at least: so far from the background a core matte says nothing
 CORE = 0.1, 0.3  # of the key, from which on the core matte begins to count, and counts in full: below lie shaded gaps
@@ -46,20 +51,26 @@ SIGNS: Mapping[str, str] = MappingProxyType(
         "ambiguous": "share of what is not clearly backdrop to the key that is not clearly subject either",
         "swallowed": "share of what the network is sure is subject that the key calls backdrop",
         "sure": "mean probability of what the network marks, each pixel weighed by its own",
+        "disputed": "share of the border that the key keeps and the network surely drops, beyond a third",
+        "ground": "share of the corners, two at least, in one region that the key keeps and the network surely drops",
+        "boxed": "how nearly what the key keeps is a rectangle, times the share of it that the network surely drops",
     }
 )
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    19.470,
+    24.495,
     {
-        "noise": -1.142,
-        "texture": -1.743,
-        "little": -1.559,
-        "sides": -11.542,
-        "ambiguous": -9.421,
-        "swallowed": -14.055,
-        "sure": -17.723,
+        "noise": -1.161,
+        "texture": -1.7,
+        "little": -0.192,
+        "sides": -8.45,
+        "ambiguous": -12.26,
+        "swallowed": -7.632,
+        "sure": -24.127,
+        "disputed": -15.361,
+        "ground": -7.55,
+        "boxed": -13.688,
     },
 )
 
@@ -82,7 +93,8 @@ def read_signs(image: Floats, key: Floats, network: Floats, sure: float | None =
         image = np.abs(image - ground.plate(image.shape))
     image, key, network = (_small(each) for each in (image, key, network))
     backdrop, subject, marked = key < 1 - SURE, key > SURE, network > SURE
-    shown = [side.mean() > 0.05 for side in (backdrop[0], backdrop[-1], backdrop[:, 0], backdrop[:, -1])]
+    kept, denied = key > 0.5, network < 1 - SURE
+    shown = [side.mean() > 0.05 for side in _sides(backdrop)]
     return {
         "noise": float(np.log(max(noise, 0.2))),
         "texture": float(np.log(_slope(image, backdrop) + 0.2)),
@@ -91,6 +103,9 @@ def read_signs(image: Floats, key: Floats, network: Floats, sure: float | None =
         "ambiguous": _share(~backdrop & ~subject, ~backdrop),
         "swallowed": _share(backdrop & marked, marked),
         "sure": sureness(network) if sure is None else sure,
+        "disputed": max(0.0, float(np.concatenate(_sides(kept & denied)).mean()) - DISPUTED),
+        "ground": _corners(kept & denied),
+        "boxed": _boxed(kept) * _share(subject & denied, subject),
     }
 
 
@@ -195,6 +210,28 @@ def _small(array: Floats) -> Floats:
 
 def _share(part: Floats, whole: Floats) -> float:
     return float(part.sum()) / max(1.0, float(whole.sum()))
+
+
+def _sides(mask: Floats) -> list[Floats]:
+    return [mask[0], mask[-1], mask[:, 0], mask[:, -1]]
+
+
+def _corners(regions: Floats) -> float:
+    """Return the largest share of the frame's corners that one connected region holds; 0 of one corner alone."""
+    numbers = cv2.connectedComponents(regions.astype(np.uint8), connectivity=4)[1]
+    near = min(numbers.shape) // CORNER
+    within = numbers[near : len(numbers) - near, near : numbers.shape[1] - near]
+    held = np.bincount(within[[0, 0, -1, -1], [0, -1, 0, -1]])[1:]
+    return float(held.max()) / 4 if held.size and held.max() > 1 else 0.0
+
+
+def _boxed(kept: Floats) -> float:
+    """Return 1 where what is kept fills the rectangle around it, 0 where it leaves more than a tenth of it free."""
+    rows, cols = (np.flatnonzero(kept.mean(axis) > SLIVER) for axis in (1, 0))
+    if not rows.size or not cols.size:
+        return 0.0
+    filled = kept[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].mean()
+    return float(np.clip((filled - FILLED[0]) / (FILLED[1] - FILLED[0]), 0, 1))
 
 
 def _slope(image: Floats, where: Floats) -> float:

@@ -48,19 +48,18 @@ Measure = Callable[[Array, Layers], float | None]
 SURE, FAINT = 0.9, 0.1  # of alpha
 RESTLESS = 4.0  # dE*uv of noise, from which on a backdrop is none; up to 1 less it counts in full
 PLAIN = 2.5  # dE*uv of noise; a busier backdrop says nothing of missing parts
-UNLIKELY = 0.05  # of a color key to be right: then what looks like a plain backdrop is none
+UNLIKELY = 0.3  # of a color key to be right: below, what looks like a plain backdrop is none
 BAND = 64  # rows at a time, so that what is made of them stays in the cache
 DIM = 0.07  # of excess of a green or blue screen's color, in its middle, up to which it says little of opacity
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
 
 # Fitted by benchmarks/findings.py; see docs/reference/findings.md for what it was fitted on.
 TRUST = Logistic(
-    6.028,
+    4.767,
     {
-        "unsure": -15.344,
-        "missing": -0.12,
-        "doubt": -0.453,
-        "small": -1.641,
+        "unsure": -11.948,
+        "missing": -0.439,
+        "doubt": -0.383,
     },
 )
 
@@ -223,7 +222,7 @@ def _subject_share(picture: Array, layers: Layers) -> float | None:
 def _missing(picture: Array, layers: Layers) -> float | None:
     """Return what differs clearly from a plain backdrop and was left out, in percent of the subject; None if busy.
 
-    Busy is also what a merge by evidence left to the network alone. Clearly: by 15 dE*uv and five times the
+    Busy is also what a merge by evidence left mostly to the network. Clearly: by 15 dE*uv and five times the
     backdrop's noise, from its color in any light above two thirds. Pieces narrower than three of 256 pixels do not
     count: contours are soft.
     """
@@ -262,16 +261,14 @@ def _chances(layers: Layers) -> list[float]:
 def trust_signs(picture: Array, layers: Layers) -> dict[str, float]:
     """Return the signs of which ``trust`` is made; larger is worse.
 
-    How ``unsure`` a network is of what it marks, as far as it is believed (0..1), parts ``missing`` and ``doubt``
-    (logarithms of 1 + percent), and how far the subject is below a tenth of the picture (``small``), in powers of ten.
+    How ``unsure`` a network is of what it marks, as far as it is believed (0..1), and parts ``missing`` and ``doubt``
+    (logarithms of 1 + percent).
     """
     sure = [float(facts["sure"]) for facts in layers.facts.values() if "sure" in facts]
-    share = (_subject_share(picture, layers) or 0.0) / 100
     return {
         "unsure": (1 - min(sure, default=1.0)) * (1 - max(_chances(layers), default=0.0)),
         "missing": math.log1p(_missing(picture, layers) or 0.0),
         "doubt": math.log1p(_doubt(picture, layers) or 0.0),
-        "small": max(0.0, math.log10(0.1 / max(share, 1e-4))),
     }
 
 

@@ -52,6 +52,43 @@ def test_the_merge_reads_how_sure_the_network_was_before_refinement():
     assert facts["luv_threshold"]["evidence"]["sure"] == facts["cnn_mask"]["sure"] == sureness(cnn_mask(IMAGE))
 
 
+def scene(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a picture with noise, what a key keeps of it, and what a network marks: a disk of 40 px."""
+    rows, cols = np.mgrid[:192, :256]
+    disk = np.hypot(rows - 90, cols - 128) < 40
+    keeps = {
+        "a lawn under a plain sky": disk | (rows > 120),
+        "a photograph on a page": (abs(rows - 96) < 80) & (abs(cols - 128) < 90),
+        "a plant that the frame cuts": disk | ((rows > 60) & (cols > 20) & (cols < 230) & ((rows + cols) % 7 < 4)),
+        "a thing in a corner": disk | ((rows > 150) & (cols < 60)),
+        "a thing": disk,
+    }[kind]
+    noise = np.random.default_rng(0).normal(0, 0.004, (*rows.shape, 3))
+    image = np.where(keeps[..., None], (0.2, 0.4, 0.15), (0.85, 0.9, 0.95)) + noise
+    return np.float32(image), np.float32(keeps), np.float32(0.97 * disk)
+
+
+def test_ground_under_a_plain_sky_is_no_subject():
+    """It holds both lower corners; a plant holds none, a thing one, and then nothing speaks against the key."""
+    assert read_signs(*scene("a lawn under a plain sky"))["ground"] == 0.5
+    for other in ("a plant that the frame cuts", "a thing in a corner", "a thing"):
+        assert read_signs(*scene(other))["ground"] == 0
+    lawn, cut = (
+        chance_of_key(read_signs(*scene(kind))) for kind in ("a lawn under a plain sky", "a plant that the frame cuts")
+    )
+    assert lawn < 0.5 < cut
+
+
+def test_a_photograph_on_a_page_is_no_subject():
+    """What the key keeps is a rectangle, and the network sees a thing in it; a box that it marks whole is a box."""
+    image, key, network = scene("a photograph on a page")
+    assert read_signs(image, key, network)["boxed"] > 0.7
+    assert chance_of_key(read_signs(image, key, network)) < 0.5
+    assert read_signs(image, key, key)["boxed"] == 0
+    assert chance_of_key(read_signs(image, key, 0.97 * key)) > 0.5
+    assert read_signs(*scene("a plant that the frame cuts"))["boxed"] == 0
+
+
 def test_every_sign_is_in_the_fit_and_speaks_against_the_key():
     """The fit has no sign that cannot be read, and none that praises."""
     assert set(FIT.weights) <= set(SIGNS)

@@ -69,8 +69,8 @@ def test_nothing_is_missing_where_the_network_alone_is_believed():
     half = ALPHA.copy()
     half[:, : half.shape[1] // 2] = 0
     quiet = np.where(ALPHA[..., None] > 0.5, [0.5, 0.2, 0.2], 0.9)
-    assert value("missing", quiet, half, luv_threshold={"chance": 0.01}) is None
-    assert value("missing", quiet, half, luv_threshold={"chance": 0.1}) == pytest.approx(100, abs=15)
+    assert value("missing", quiet, half, luv_threshold={"chance": 0.2}) is None
+    assert value("missing", quiet, half, luv_threshold={"chance": 0.5}) == pytest.approx(100, abs=15)
 
 
 def test_an_unsure_network_costs_trust_as_far_as_it_is_believed():

@@ -274,6 +274,14 @@ def test_a_run_may_begin_with_another_ones_weights(folder, tmp_path, monkeypatch
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("start", ["embedded", "mine.onnx"])
+def test_an_exported_network_keeps_its_statistics(folder, tmp_path, start):
+    """Its batch normalization is in its weights: statistics of new batches would undo them, which is said first."""
+    with pytest.raises(RecipeError, match=rf"statistics: expected kept with start: .*{start}, got batch"):
+        run(recipe(folder, f"network: coarse\nsizes: [32]\nstart: {start}"), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_run_that_makes_its_start_worse_keeps_the_start(folder, tmp_path, monkeypatch):
     """Weights to begin with are scored first, and stay the best where training spoils them; after a stop, too."""
     add_tiny(monkeypatch)

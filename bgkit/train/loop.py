@@ -175,11 +175,17 @@ def train(
 def _begin_with(network: nn.Module, recipe: Recipe) -> None:
     """Give a new network the weights that ``start`` names."""
     words = recipe.course.start
+    exported = words == (EMBEDDED,) or (len(words) == 1 and words[0].endswith(".onnx"))
+    if exported and recipe.course.statistics == "batch":
+        raise RecipeError(
+            f"statistics: expected kept with start: {words[0]}, got batch; an exported network has its batch "
+            "normalization in its weights, and statistics of new batches would undo what it has learned"
+        )
     if words == (EMBEDDED,):
         from bgkit.train.embedded import load_embedded
 
         load_embedded(network)
-    elif len(words) == 1 and words[0].endswith(".onnx"):
+    elif exported:
         from bgkit.train.embedded import load_exported
 
         if not Path(words[0]).is_file():

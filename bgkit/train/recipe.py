@@ -64,7 +64,7 @@ class Course:
         several checkpoints the mean of their weights. In a file of yours, paths are relative to it.
     statistics : str
         Of batch normalization: ``batch`` takes those of each batch, ``kept`` leaves them as they came with ``start``,
-        which is better for few pictures or small batches.
+        which is better for few pictures or small batches. An exported network has them in its weights: ``kept``.
     """
 
     epochs: Annotated[int, Range(1, 100_000, "epochs")] = 30
