@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picture_files import KINDS, adobe_rgb, chunk, png, samples_of_formats, saved, scene, veil, wide
+from picture_files import KINDS, adobe_rgb, chunk, png, samples_of_formats, saved, scene, tiff_of, veil, wide
 from PIL import Image
 
 from bgkit.errors import ImageError, ParamError
-from bgkit.imagefile import read_bytes, read_picture, write_picture
+from bgkit.imagefile import header_size, read_bytes, read_picture, write_picture
 
 # --- where it comes from ------------------------------------------------------------------------
 
@@ -484,6 +484,25 @@ def test_whole_fax_in_strips(code, rows):
     bits = Image.fromarray((scene(48, 80)[:, :, 0] // 20 % 2 * 255).astype(np.uint8)).convert("1")
     data = saved(bits, "TIFF", compression=code, tiffinfo={278: rows}, strip_size=10 * rows)
     np.testing.assert_array_equal(read_picture(data).image[:, :, 0], np.asarray(bits, np.float32))
+
+
+def test_comment_without_an_end():
+    """The header of a PNM is read byte by byte, so it has to end soon."""
+    with pytest.raises(ImageError, match="has a header of more than 64 KB"):
+        read_picture(b"P6 #" + b"x" * (1 << 17) + b"\n1 1 255\n\0\0\0")
+    read_picture(b"P6 #" + b"x" * 60_000 + b"\n1 200 255\n" + bytes(600))
+    assert header_size(b"P5 #" + b"x" * (1 << 17) + b"\n1 1 255\n\0") is None
+
+
+@pytest.mark.parametrize("tags", [{}, {256: 1 << 20, 257: 1 << 20}], ids=["no picture", "too large"])
+def test_large_file_is_judged_by_its_header(tmp_path, monkeypatch, tags):
+    """Gigabytes are not read for a file that holds no picture, or one that is too large."""
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff_of(b"", tags))
+    os.truncate(path, 1 << 29)
+    monkeypatch.setattr("bgkit.imagefile._decode.take", lambda *given: pytest.fail("was read"))
+    with pytest.raises(ImageError, match=r"has no pixels|are more than the limit"):
+        read_picture(path)
 
 
 @pytest.mark.parametrize("url", ["file://{}", "file://localhost{}", "file:{}"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import struct
 import subprocess
 import sys
@@ -348,3 +349,12 @@ def test_import_is_light():
     heavy = ["PIL", "cv2", "tifffile", "isal", "simplejpeg"]
     code = f"import sys, bgkit.imagefile; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_replaced(tmp_path):
+    """What reads from it would wait for ever, and a device would be gone."""
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="it is a device or a pipe"):
+        write_picture(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    assert stat.S_ISFIFO((tmp_path / "a.png").stat().st_mode)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import mmap
 import os
+import stat
 import struct
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bgkit.errors import ImageError
+from bgkit.files import local_path
 from bgkit.imagefile import (
     _gif,
     _heic,
@@ -35,7 +37,7 @@ from bgkit.imagefile import (
 )
 from bgkit.imagefile._formats import HEAD, Format, format_of, load_plugin
 from bgkit.imagefile._source import Source, pixel_limit, take
-from bgkit.imagefile._stored import Array, Stored, Wanted
+from bgkit.imagefile._stored import Array, Stored, Wanted, check_size
 
 __all__ = ["Raw", "count_pages", "decode", "header_size"]
 
@@ -68,6 +70,7 @@ class Raw(NamedTuple):
     metadata: dict[str, bytes]  # exif, xmp and iptc, where colors count
 
 
+_LARGE = 1 << 28  # bytes of a file that is judged by its header before it is read whole
 _SOFTWARE = 0x0131
 _KINDS = {"RGB": "RGB", "L": "gray", "CMYK": "CMYK"}
 _WRONG_PROFILE = "its color profile is for {} pictures, and it is {}; its colors are taken as they stand"
@@ -76,6 +79,7 @@ _WRONG_PROFILE = "its color profile is for {} pictures, and it is {}; its colors
 def decode(source: Source, max_pixels: int | None, *, color_managed: bool, page: int | None = None) -> Raw:
     """Return the samples of a picture, or raise an ImageError that begins with its name."""
     wanted = Wanted(pixel_limit(max_pixels), page)
+    _judge_large(source, wanted.max_pixels)
     data, path = take(source, wanted.max_pixels)
     place = path or "picture"
     try:
@@ -103,12 +107,31 @@ def decode(source: Source, max_pixels: int | None, *, color_managed: bool, page:
         raise ImageError(f"{place}: cannot be read: {reason[0] if reason else type(error).__name__}") from error
 
 
+def _judge_large(source: Source, limit: int) -> None:
+    """Refuse a large file by its header, before gigabytes are read for no picture or for one that is too large."""
+    if not isinstance(source, str | PathLike):
+        return
+    try:
+        path = local_path(os.fspath(source))
+        found = Path(path).stat()
+        size = header_size(path) if stat.S_ISREG(found.st_mode) and found.st_size > _LARGE else None
+    except (OSError, ValueError):  # which reading it will report
+        return
+    if size is not None:
+        try:
+            check_size(size[::-1], limit)
+        except ImageError as error:
+            raise error.at(path) from None
+
+
 def header_size(source: str | PathLike[str] | bytes) -> tuple[int, int] | None:
     """Return rows and columns, upright, as a file's header tells them, unchecked; None where it tells nothing."""
     path = None if isinstance(source, bytes) else os.fspath(source)
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file, _pillow.apart(0):
             form = format_of(file.read(HEAD), path)
+            file.seek(0)
+            _pillow.check_head(file.read(_pillow.HEAD_OF_PNM), form)
             file.seek(0)
             if form.name in ("TIFF", "JPEG XL"):
                 with nullcontext(source) if isinstance(source, bytes) else _mapped(file) as data:

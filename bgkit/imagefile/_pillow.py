@@ -24,7 +24,9 @@ from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_f
 
 __all__ = [
     "GRAY_16",
+    "HEAD_OF_PNM",
     "apart",
+    "check_head",
     "open_header",
     "orientation",
     "read",
@@ -34,6 +36,7 @@ __all__ = [
     "warnings_of_libtiff",
 ]
 
+HEAD_OF_PNM = 1 << 16  # bytes in which a header has to end
 GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16 bits, all of them gray
 
 
@@ -104,6 +107,7 @@ def read_memory(picture: Any, wanted: Wanted) -> Stored:
 
 def open_header(data: bytes, form: Format) -> Any:
     """Return Pillow's picture of which only the header has been read."""
+    check_head(data[:HEAD_OF_PNM], form)
     plugin = load_plugin(form)
     try:
         return plugin(io.BytesIO(data))
@@ -115,6 +119,21 @@ def open_header(data: bytes, form: Format) -> Any:
         if "unknown pixel mode" in str(error) or isinstance(error.__cause__, KeyError):  # of a PSD of 16 bits: (3, 16)
             raise ImageError("has a layout that bgkit does not read; save it as PNG or TIFF") from error
         raise
+
+
+def check_head(data: bytes, form: Format) -> None:
+    """Refuse a PNM whose header does not end soon: Pillow reads it byte by byte, however long its comments are.
+
+    Raises
+    ------
+    ImageError
+        If its words (netpbm, pbm(5) and ppm(5)) are not among the first 64 KB.
+    """
+    if form.name != "PNM" or len(data) < HEAD_OF_PNM:
+        return
+    words = re.sub(rb"#[^\r\n]*", b"", data).split(None, 4)
+    if len(words) < (3 if data[1:2] in b"14" else 4):
+        raise ImageError(f"has a header of more than {HEAD_OF_PNM >> 10} KB")
 
 
 def split(picture: Any) -> tuple[Any, Array | None]:

@@ -173,6 +173,8 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
     path = Path(os.path.realpath(path))  # a link stays a link
     if path.is_dir():
         raise ImageError("cannot be written: it is a folder")
+    if path.exists() and not path.is_file():
+        raise ImageError("cannot be written: it is a device or a pipe; give - to write to standard output")
     if not path.parent.is_dir():
         raise ImageError("cannot be written: its folder does not exist")
     with replacing(path) as part, part.open("x+b") as file:
