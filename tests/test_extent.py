@@ -74,6 +74,13 @@ def test_no_window_without_a_subject():
     assert subject_window(np.random.default_rng(0).random((300, 400, 3), np.float32)) is None
 
 
+def test_no_window_around_specks_alone():
+    """Dark pixels all over an empty backdrop, each smaller than the dirt that chains take away, are no subject."""
+    mask = np.zeros((600, 800))
+    mask[20::140, 20::190] = 1
+    assert subject_window(on_white(mask)) is None
+
+
 def test_what_a_chain_keeps_is_in_the_window():
     """An earring away from its owner is no speck to ``remove_small``, so the window holds it; dust it need not."""
     mask = np.zeros((1000, 1000))

@@ -132,11 +132,13 @@ def _is_beyond(faint: Bools, window: Window, shape: tuple[int, ...]) -> bool:
 
 
 def _box(different: Bools, shape: tuple[int, ...]) -> Window | None:
-    """Return the box around what differs, px of a picture of ``shape``, of which ``different`` is a copy."""
+    """Return the box around all pieces but specks, px of a picture of ``shape``, of which ``different`` is a copy."""
     if not different.any():
         return None
     pieces = find_pieces(different, connectivity=8)
     kept = (pieces.area >= SPECK * math.prod(subject_box(different)))[pieces.label] & different
+    if not kept.any():  # specks all over, as of noise
+        return None
     spans = (np.flatnonzero(kept.any(axis)) for axis in (1, 0))
     top, left = (
         slice(int(span[0] * whole / part), math.ceil((span[-1] + 1) * whole / part))
