@@ -72,6 +72,38 @@ def test_a_graph_that_cannot_be_loaded():
     assert "cnn_mask.model: " in (text := remove(with_card(path, "size = 8"))) and "cannot load the network" in text
 
 
+def test_external_data_that_is_too_short(capfd):
+    """It is said by bgkit, in one line, and not by ONNX Runtime, in red, too."""
+    nodes = [helper.make_node("Mul", ["image", "w"], ["mask"])]
+    path = write(Path("n.onnx"), nodes, [value("image", [1, 3, 8, 8])], [value("mask", [1, 3, 8, 8])])
+    model = load(path)
+    weight = model.graph.initializer.add(name="w", data_type=TensorProto.FLOAT, dims=[4096])
+    weight.data_location = TensorProto.EXTERNAL
+    for key, text in (("location", "w.bin"), ("offset", "0"), ("length", "16384")):
+        weight.external_data.add(key=key, value=text)
+    save(model, path)
+    Path("w.bin").write_bytes(b"short")
+    assert "cannot load the network" in remove(with_card(path, "size = 8", "classes = [0]"))
+    assert "onnxruntime:" not in capfd.readouterr().err
+
+
+def test_an_input_larger_than_memory():
+    """Pictures of a million rows and columns do not fit; that is no fault of bgkit's."""
+    path = write(
+        Path("n.onnx"),
+        [helper.make_node("Identity", ["image"], ["mask"])],
+        [value("image", [1, 3, 1_000_000, 1_000_000])],
+        [value("mask", [1, 3, 1_000_000, 1_000_000])],
+    )
+    Path("in").mkdir()
+    cv2.imwrite("in/a.png", np.full((16, 16, 3), 200, np.uint8))
+    Path("p.yaml").write_text(
+        f"bgkit: 1\nstages: [cnn_mask: {{model: '{with_card(path, out='classes = [0]')}'}}, composite]\n"
+    )
+    result = CliRunner().invoke(app, ["remove", "in", "-o", "out", "-p", "p.yaml", "--workers", "1"])
+    assert result.exit_code == 1 and "not enough memory" in result.stderr
+
+
 def test_a_cycle():
     """A value made from itself is refused, by whatever way."""
     nodes = [helper.make_node("Identity", ["mask"], ["one"]), helper.make_node("Identity", ["one"], ["mask"])]

@@ -32,6 +32,7 @@ from bgkit.removal import read_layers
 
 __all__ = ["run_job", "source_of"]
 
+_CV_NO_MEMORY = -4  # OpenCV's code, of an error of its own
 _last: tuple[str, Layers] | None = (
     None  # the key of the picture that this process did last, and what a next frame needs
 )
@@ -120,6 +121,8 @@ def run_job(job: Job, work: Work, on_step: Callable[[str], None] | None = None) 
         except Exception as wrong:  # a bug, in bgkit or a plug-in, must not take the other pictures with it
             error = f"internal error: {type(wrong).__name__}: {' '.join(str(wrong).split())}"
             trace, kind = traceback.format_exc(), type(wrong).__name__
+            if getattr(wrong, "code", None) == _CV_NO_MEMORY:
+                error, trace, kind = "not enough memory", "", MemoryError.__name__
     outcome = Outcome(
         job,
         "failed" if error else "done",

@@ -266,7 +266,8 @@ def start(path: Path, provider: str, count: int | None = None) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count or threads()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors; warnings of old exporters tell a user nothing
+    # Warnings of old exporters tell a user nothing, and errors are raised, too, but for why a provider did not start.
+    options.log_severity_level = 4 if provider == "cpu" else 3
     # Falling back to the processor where an operator is missing is ONNX Runtime's way; a whole
     # provider that fails to start is reported below.
     names = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
