@@ -189,7 +189,16 @@ def test_a_core_matte_makes_solid_what_the_key_leaves_soft():
 def test_a_core_matte_takes_nothing_away():
     """However sure of the background the network is, and however likely to be right, no pixel becomes clearer."""
     key, _ = core_scene()
-    assert np.array_equal(core(key, np.zeros_like(key), 0.01), key)
+    assert np.array_equal(core(key, np.zeros_like(key), 0.06), key)
+
+
+def test_a_key_that_is_surely_wrong_is_not_in_charge():
+    """A white mug of which the key sees the rim alone is the network's; where there is doubt, the key's gaps stay."""
+    rows, cols = np.mgrid[:200, :200]
+    mug = np.float32((abs(rows - 100) < 60) & (abs(cols - 100) < 45))
+    rim = mug * (rows < 60)
+    np.testing.assert_array_equal(core(rim, mug, 0.02), mug)
+    np.testing.assert_array_equal(core(rim, mug, 0.3), rim)
 
 
 def test_the_merge_makes_solid_what_the_key_of_a_picture_leaves_soft():
