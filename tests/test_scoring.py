@@ -159,6 +159,25 @@ def test_trimap_with_clear_parts(folders):
     assert table.figures["sad"] == pytest.approx(clear.sum() / 1000)
 
 
+def test_names_steer_no_terminal(folders):
+    """What a file's name has of a terminal's orders is written out, in the table and by the command."""
+    folder, put = folders
+    put("predictions/a\x1b[31m.png", COLORS)
+    put("truth/a\x1b[31m.png", MASK)
+    assert "\x1b" not in score_folders(folder).text()
+    arguments = [
+        "compare",
+        "-p",
+        "classical",
+        "--images",
+        str(folder / "truth"),
+        "--truth",
+        str(folder / "predictions"),
+    ]
+    reply = CliRunner().invoke(app, [*arguments, "-o", str(folder / "report"), "--workers", "1"])
+    assert "error: " in reply.stderr and "\x1b" not in reply.output + reply.stderr
+
+
 def test_color_picture_is_no_prediction(folders):
     """Colors without alpha hold no mask: reported, not guessed at."""
     folder, put = folders

@@ -11,6 +11,8 @@ from typing import Self
 
 import click
 
+from bgkit.errors import printable
+
 SHOWN = 20  # problems named on the terminal; the report has them all
 
 
@@ -113,7 +115,7 @@ def command(
         click.echo("stopped; the same command resumes", err=True)
         return 130
     for problem in compared["problems"][:SHOWN]:
-        click.echo(f"error: {problem['file']}: {problem['reason']}", err=True)
+        click.echo(printable(f"error: {problem['file']}: {problem['reason']}"), err=True)
     if len(compared["problems"]) > SHOWN:
         click.echo(f"error: and {len(compared['problems']) - SHOWN} more; the report names every one", err=True)
     progress.note(f"{compared['verdict']}\n{output / 'report.html'}")
@@ -127,7 +129,7 @@ class _Lines:
 
     def note(self, text: str) -> None:
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
     def done(self, number: int, total: int, text: str) -> None:
         self.note(f"[{number}/{total}] {text}")

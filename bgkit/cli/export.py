@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from bgkit.batch.jobs import shown
 from bgkit.errors import MissingPartError, PlanError
 
 
@@ -82,7 +83,9 @@ def command(
 
         join(sources, output)
         write_joined_card(sources, output, card, license_name, commercial)
-        click.echo(f"{output}: written, with {(card or beside).name}: {len(sources)} networks that pool their answers")
+        click.echo(
+            f"{shown(output)}: written, with {(card or beside).name}: {len(sources)} networks that pool their answers"
+        )
         return 0
     difference = export(
         groups,
@@ -95,5 +98,5 @@ def command(
         recipe=load_recipe(recipe) if recipe else None,
     )
     more = "" if card else f", with {beside.name} and {output.with_suffix('.md').name}"
-    click.echo(f"{output}: written{more}; differs from the network by at most {difference:.1e}")
+    click.echo(f"{shown(output)}: written{more}; differs from the network by at most {difference:.1e}")
     return 0

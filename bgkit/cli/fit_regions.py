@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 
+from bgkit.batch.jobs import shown
 from bgkit.errors import MissingPartError, PlanError
 
 
@@ -74,5 +75,5 @@ def command(
             encoder = Path(own) / "efficientnet-lite0.onnx"
             write_encoder(encoder, fine=fine)
         fit_regions(drawn, encoder, output, levels=levels, weights=weights, seed=seed, say=click.echo)
-    click.echo(f"{output}: written, with {output.with_suffix('.toml').name}")
+    click.echo(f"{shown(output)}: written, with {output.with_suffix('.toml').name}")
     return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bgkit.batch.jobs import shown
 from bgkit.errors import MissingPartError, PlanError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def command(*, source: str, run: Path | None, data: str | None, values: tuple[st
     run = run or (place.parent if (place.parent / "run.json").is_file() else Path("runs") / place.stem)
     with _watcher() as watcher:
         best = train(recipe, run, say=watcher.say, on_step=watcher.step)
-    click.echo(f"best checkpoint: {best}")
+    click.echo(f"best checkpoint: {shown(best)}")
     return 0
 
 

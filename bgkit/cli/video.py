@@ -13,7 +13,7 @@ import click
 from bgkit.batch.jobs import shown
 from bgkit.cli.options import device_option, load_chain, timeout_option
 from bgkit.cli.progress import pace
-from bgkit.errors import ParamError
+from bgkit.errors import ParamError, printable
 from bgkit.files import METADATA
 
 LAYERS = ("result", "alpha", "mask", "foreground", "background")
@@ -147,11 +147,11 @@ def command(
     for name, count in film.flagged.items():
         progress.note(f"look: {count} frames: {name} ({FINDINGS[name].advice})")
     for text in film.held[:NAMED]:
-        click.echo(f"error: {text}; it shows the alpha of the frame before", err=True)
+        click.echo(f"error: {printable(text)}; it shows the alpha of the frame before", err=True)
     if len(film.held) > NAMED:
         click.echo(f"error: and {len(film.held) - NAMED} frames more; --report has them all", err=True)
     if film.problem:
-        click.echo(f"error: {film.problem}", err=True)
+        click.echo(f"error: {printable(film.problem)}", err=True)
     if film.stopped:
         click.echo(f"stopped; {shown(output)} has the first {film.frames} frames; the same command resumes", err=True)
         return 130

@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from bgkit.errors import ParamError
+from bgkit.errors import ParamError, printable
 from bgkit.evaluate.metrics import METRICS, Score
 
 __all__ = ["Problem", "Row", "Table"]
@@ -95,7 +95,11 @@ class Table:
                 cells = [f"{figures[name]:>{w}.{digits}f}" for figures, w in zip(columns, widths, strict=True)]
                 lines.append("  ".join([f"{METRICS[name].title:<{width}} {arrow[METRICS[name].better]}", *cells]))
         if self.problems:
-            lines += ["", f"{len(self.problems)} not scored:", *(f"  {problem}" for problem in self.problems)]
+            lines += [
+                "",
+                f"{len(self.problems)} not scored:",
+                *(f"  {printable(str(problem))}" for problem in self.problems),
+            ]
         return "\n".join(lines) + "\n"
 
     def save(self, target: str | PathLike[str]) -> None:
