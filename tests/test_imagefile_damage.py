@@ -416,13 +416,37 @@ def test_too_many_scans():
         read_picture(many)
 
 
-@pytest.mark.parametrize("broken", [b"ICC_PROFILE\0\0\1", b"ICC_PROFILE\0\2\1", b"ICC_PROFILE\0\1\7"])
+@pytest.mark.parametrize("broken", [b"ICC_PROFILE\0\1\0", b"ICC_PROFILE\0\1\7"])
 def test_jpeg_with_a_broken_profile_marker(broken):
-    """A profile whose marker has impossible numbers costs the profile, not the picture."""
+    """A profile whose marker has impossible numbers costs the profile, not the picture, and that is said."""
     data = saved(scene(), "JPEG", quality=95, icc_profile=adobe_rgb())
-    without = saved(scene(), "JPEG", quality=95)
-    image = read_picture(data.replace(b"ICC_PROFILE\0\1\1", broken)).image
-    assert any(np.array_equal(image, read_picture(each).image) for each in (data, without))
+    with pytest.warns(UserWarning, match="its color profile is not whole, and is left out"):
+        image = read_picture(data.replace(b"ICC_PROFILE\0\1\1", broken)).image
+    np.testing.assert_array_equal(image, read_picture(saved(scene(), "JPEG", quality=95)).image)
+
+
+@pytest.mark.parametrize("number", [b"\0", b"\2"])
+def test_jpeg_whose_profile_marker_has_another_number(number):
+    """One of one is whole, whatever its number."""
+    data = saved(scene(), "JPEG", quality=95, icc_profile=adobe_rgb())
+    image = read_picture(data.replace(b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0" + number + b"\1")).image
+    np.testing.assert_array_equal(image, read_picture(data).image)
+
+
+def test_jpeg_whose_profile_marker_ends_at_its_name():
+    """It costs the profile, not the picture."""
+    data = saved(scene(), "JPEG", quality=95)
+    with pytest.warns(UserWarning, match="its color profile is not whole, and is left out"):
+        image = read_picture(data[:2] + b"\xff\xe2\0\x0eICC_PROFILE\0" + data[2:]).image
+    np.testing.assert_array_equal(image, read_picture(data).image)
+
+
+def test_text_of_16_bits():
+    """A PNM that is text may hold more than 8 bits, too."""
+    words = " ".join(map(str, wide(3).ravel() % 1000))
+    picture = read_picture(f"P3 # drawn\n13 11\n999\n{words}\n".encode())
+    np.testing.assert_allclose(picture.image, wide(3) % 1000 / 999, atol=1e-5)
+    assert picture.depth == 16
 
 
 @pytest.mark.parametrize("code", ["group3", "group4", "tiff_ccitt"])

@@ -22,6 +22,8 @@ __all__ = ["count", "read"]
 _MAX_SCANS = 100  # as libtiff has it; encoders write up to about 20, and each costs a pass over the whole picture
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # begins with one byte, which is found quickly
 _START_OF_SCAN, _END, _APP2, _APP13 = 0xDA, 0xD9, 0xE2, 0xED
+_PROFILE = b"ICC_PROFILE\0"
+_BROKEN_PROFILE = "its color profile is not whole, and is left out"
 _ENTRIES = 0xB002  # of the index of pictures (CIPA DC-007, 5.2.3)
 _OF_A_GAIN_MAP = (b"hdrgm:", b"urn:iso:std:iso:ts:21496", b"hdrgainmap", b"HDRGainMap", b"GDepth:", b"depthmap")
 _HEAD = 1 << 16  # bytes of a further picture in which its kind is sought
@@ -51,19 +53,32 @@ def parts(data: bytes) -> Iterator[Part]:
 
 def read(data: bytes, form: Format, wanted: Wanted) -> Stored:
     """Decode a JPEG, or one of several views in it (MPO); a depth map or gain map behind the first is none of them."""
-    header = open_header(data, form)
-    views = _views(header, data, form)
+    header, shorter = _opened(data, form)
+    broken = (_BROKEN_PROFILE,) if _has_profile(data) and not header.info.get("icc_profile") else ()
+    views = _views(header, shorter, form)
     page = choose_page(wanted.page, 1 + len(views))
     if page == 1:
-        return _read_one(header, data, wanted)._replace(pages=1 + len(views))
+        return _read_one(header, shorter, wanted)._replace(pages=1 + len(views), notes=broken)
     view = views[page - 2]
     stored = _read_one(open_header(view, form), view, wanted)
     return stored._replace(page=page, pages=1 + len(views), space=stored.space or header.info.get("icc_profile"))
 
 
+def _opened(data: bytes, form: Format) -> tuple[Any, bytes]:
+    """Return Pillow's header and the data: without the profile's segments, where they are too short for Pillow."""
+    try:
+        return open_header(data, form), data
+    except SyntaxError as error:  # Pillow's word for what its reader raises
+        if not isinstance(error.__cause__, IndexError) or not _has_profile(data):
+            raise
+        shorter = _without_profile(data, list(parts(data)))
+        return open_header(shorter, form), shorter
+
+
 def count(data: bytes, form: Format) -> int:
     """Return how many views a JPEG holds."""
-    return 1 + len(_views(open_header(data, form), data, form))
+    header, shorter = _opened(data, form)
+    return 1 + len(_views(header, shorter, form))
 
 
 def _views(header: Any, data: bytes, form: Format) -> list[bytes]:
@@ -143,10 +158,18 @@ def _pixels(header: Any, data: bytes, found: list[Part]) -> Any:
     return pixels[:, :, 0] if space == "GRAY" else pixels
 
 
+def _has_profile(data: bytes) -> bool:
+    return any(_is_of_profile(data, part) for part in parts(data))
+
+
+def _is_of_profile(data: bytes, part: Part) -> bool:
+    return part.marker == _APP2 and data[part.start : part.start + len(_PROFILE)] == _PROFILE
+
+
 def _without_profile(data: bytes, found: list[Part]) -> bytes:
     kept, position = [], 0
     for part in found:
-        if part.marker == _APP2 and data[part.start : part.start + 12] == b"ICC_PROFILE\0":
+        if _is_of_profile(data, part):
             kept.append(data[position : part.at])
             position = part.end
     return b"".join([*kept, data[position:]])

@@ -202,12 +202,18 @@ def _maximum_of_pnm(data: bytes) -> int:
 
 
 def _wide_pnm(data: bytes) -> Array:
-    """Return color of 16 bits, scaled to 65535."""
-    samples = through_opencv(data)
-    if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
-        raise ImageError("has 16-bit samples that cannot be read; save it as PNG or TIFF")
+    """Return color of 16 bits, scaled to 65535; OpenCV reads no text."""
     top = _maximum_of_pnm(data)
-    color: Array = samples[:, :, ::-1]
+    color: Array
+    if data[:2] == b"P3":
+        words = re.sub(rb"#[^\r\n]*", b"", data).split()
+        cols, rows = int(words[1]), int(words[2])
+        color = np.array(words[4 : 4 + 3 * rows * cols], np.uint16).reshape(rows, cols, 3)
+    else:
+        samples = through_opencv(data)
+        if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
+            raise ImageError("has 16-bit samples that cannot be read; save it as PNG or TIFF")
+        color = samples[:, :, ::-1]
     return color if top == 65535 else np.rint(color * (65535 / top)).clip(0, 65535).astype(np.uint16)
 
 
