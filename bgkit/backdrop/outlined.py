@@ -13,26 +13,32 @@ Done on a copy of 1000 px diagonal; some twenty passes over it, and a few over t
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit.backdrop.surface import leveled
 from bgkit.color import dot, largest_channel, luv_of_picture
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
 
-__all__ = ["drawn", "noise_of", "outlined"]
+__all__ = ["FAINTER", "drawn", "noise_of", "outlined"]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
 
 DIAGONAL = 1000  # px, of the copy
-BLUR = 2.0  # px, before a difference is held against a level
-LEVELS = 0.8, 1.25, 1.8  # of the step: what lies above one of them is a piece
-NOISY, APART = 4.0, 8  # no step is less than so many times the noise that the blur leaves, between pixels so far apart
+BLURS = 2, 4, 8  # px, before a difference is held against a level: the next one where noise is left
+LEVELS, HIGHER = (0.8, 1.8), 1.5  # of the step: what lies above one of the levels between is a piece
+HIGHEST = 3.0  # times a level below those of ``step``: of more, the contour is wide of the mark
+NOISY, APART = 4.0, 4  # no step is less than so many times the noise that a blur leaves, between pixels APART blurs away
+FAINTER = 3.2  # times: so much fainter may be what is deep and differs in light, 0.5 dE*uv, more than a level
+DEEP, GRAY = 16, 2.0  # px of depth in the median; times as much light as color: JPEG's steps of a wall have neither
 NEAR, FAR = (2, 6), (10, 16)  # px from the contour
+GROUND = 0.25  # of the step, by which what is beyond it differs from the backdrop at most
 HARD = 0.8  # of the step between the far rings that there is between the near ones
 WIDER, FADES = 3, 2.0  # times the blur, at which a step's gradient is a third and a shadow's nearly the same
 EDGE = 0.7  # of the gradient of the least step
@@ -47,7 +53,9 @@ FOUND = 0.5  # mask from which something was found
 ROUNDING = 1.7 / 255  # code: rounding of picture and plate explains no more
 
 
-def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
+def outlined(
+    image: Floats, plate: Floats, mask: Floats, step: float, deep: float | None = None, fitted: bool = True
+) -> Bools:
     """Return the pieces of a key's background that have a hard contour to the rest of it.
 
     Parameters
@@ -60,6 +68,10 @@ def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
         What was found already, 0..1.
     step : float
         Least difference across the contour, dE*uv.
+    deep : float, optional
+        The same of what is large in all directions and differs in light rather than color, by default ``step``.
+    fitted : bool
+        Whether the plate is a surface fitted to the picture, which may pass between a faint thing and its ground.
 
     Returns
     -------
@@ -70,7 +82,7 @@ def outlined(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
     color, behind, found = (
         each if each.shape[1::-1] == size else reduced(each, size[::-1]) for each in (image, plate, mask)
     )
-    things = _things(color, behind, found, step)
+    things = _things(color, behind, found, step, step if deep is None else deep, fitted)
     if factor == 1:
         return things
     return cv2.resize(things.view(np.uint8), mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
@@ -105,37 +117,83 @@ def drawn(image: Floats, plate: Floats, step: float) -> Bools:
     return differs & ~empty[label]
 
 
-def _things(image: Floats, plate: Floats, mask: Floats, step: float) -> Bools:
-    color, behind = (luv_of_picture(each) for each in (image, plate))
-    difference = color - behind
-    smooth = cv2.GaussianBlur(difference, (0, 0), BLUR)
-    distance = np.sqrt(dot(smooth, smooth))
+class _Seen(NamedTuple):
+    """What is known of a picture, or of a part of it."""
+
+    difference: Floats  # from the backdrop, dE*uv, (M, N, 3)
+    smooth: Floats  # the same, blurred
+    edges: Bools  # where the blurred one has a step
+    found: Bools  # already
+    away: Bools  # from what was found
+    step: float  # dE*uv, the least across a contour
+    deep: float  # the same of what is deep and differs in light
+
+    def part(self, where: tuple[slice, slice]) -> _Seen:
+        return self._replace(**{name: getattr(self, name)[where] for name in self._fields[:-2]})
+
+
+def _things(image: Floats, plate: Floats, mask: Floats, step: float, deep: float, fitted: bool) -> Bools:
     # Specks found within a thing, and hair, do not part it from the backdrop.
     found = cv2.morphologyEx((mask >= FOUND).view(np.uint8), cv2.MORPH_OPEN, _disk(3))
-    free = 1 - found
-    away = cv2.distanceTransform(cv2.erode(free, np.ones((3, 3), np.uint8)), cv2.DIST_L2, 5) > AWAY
-    least = max(step, NOISY * noise_of(smooth[::APART, ::APART]))
-    things, edges = np.zeros(mask.shape, bool), _edges(smooth, least)
-    for level in LEVELS:
-        differs = (distance > level * least).view(np.uint8) & free
-        differs = cv2.morphologyEx(cv2.morphologyEx(differs, cv2.MORPH_CLOSE, _disk(2)), cv2.MORPH_OPEN, _disk(4))
-        label, *boxes = find_pieces(differs, connectivity=4)
-        for number, (left, top, width, height, area) in enumerate(zip(*boxes, strict=True)):
-            if number == 0 or area < SMALLEST * mask.size:
-                continue
-            inside = label == number
-            if _framed(inside) > FRAMED:
-                continue
-            part = np.s_[max(0, top - FAR[1]) : top + height + FAR[1], max(0, left - FAR[1]) : left + width + FAR[1]]
-            things[part] |= _thing(inside[part], edges[part], difference[part], smooth[part], away[part], least)
+    difference = luv_of_picture(image) - luv_of_picture(plate)
+    if fitted:
+        difference = leveled(difference, found > 0)
+    away = cv2.distanceTransform(cv2.erode(1 - found, np.ones((3, 3), np.uint8)), cv2.DIST_L2, 5) > AWAY
+    things, edges = np.zeros(mask.shape, bool), None
+    for blur in BLURS:
+        smooth = _blurred(difference, blur, away)
+        noise = NOISY * noise_of(smooth[:: APART * blur, :: APART * blur])
+        least, faintest = max(step, noise), max(deep, noise)
+        highest = LEVELS[1] * least if edges is None else LEVELS[0] * seen.deep  # above which the last one looked
+        edges = _edges(smooth, least) if edges is None else edges
+        seen = _Seen(difference, smooth, edges, found > 0, away, least, faintest)
+        for inside, where, most in _pieces(seen, highest):
+            things[where] |= _thing(inside, seen.part(where), most)
+        if noise <= deep:
+            break
     return things
 
 
-def _thing(inside: Bools, edges: Bools, difference: Floats, smooth: Floats, away: Bools, step: float) -> Bools:
+def _blurred(difference: Floats, blur: float, away: Bools) -> Floats:
+    """Return the difference, blurred; wider than AWAY allows, without what was found."""
+    if 4 * blur <= AWAY:
+        return cv2.GaussianBlur(difference, (0, 0), blur)
+    weight = away.astype(np.float32)
+    total, share = (cv2.GaussianBlur(each, (0, 0), blur) for each in (difference * weight[..., None], weight))
+    smooth: Floats = total / np.maximum(share, np.float32(0.01))[..., None]
+    return smooth
+
+
+def _pieces(seen: _Seen, highest: float) -> Iterator[tuple[Bools, tuple[slice, slice], float]]:
+    """Yield the large pieces that differ by a level up to ``highest``, each with the part of the picture it is given in.
+
+    And with a limit, which is the greatest step of which a piece tells, dE*uv: above a low level is more than what has a high step.
+    """
+    distance, free = np.sqrt(dot(seen.smooth, seen.smooth)), (~seen.found).view(np.uint8)
+    level = LEVELS[0] * seen.deep
+    while level <= highest:
+        differs = (distance > level).view(np.uint8) & free
+        differs = cv2.morphologyEx(cv2.morphologyEx(differs, cv2.MORPH_CLOSE, _disk(2)), cv2.MORPH_OPEN, _disk(4))
+        label, *boxes = find_pieces(differs, connectivity=4)
+        for number, (left, top, width, height, area) in enumerate(zip(*boxes, strict=True)):
+            if number == 0 or area < SMALLEST * label.size:
+                continue
+            where = np.s_[max(0, top - FAR[1]) : top + height + FAR[1], max(0, left - FAR[1]) : left + width + FAR[1]]
+            inside, most = label[where] == number, math.inf
+            if level < LEVELS[0] * seen.step:  # which deep things alone reach
+                most = HIGHEST * level
+                if not _is_deep(inside, seen.part(where)):
+                    continue
+            if _framed(label == number) <= FRAMED:
+                yield inside, where, most
+        level *= HIGHER
+
+
+def _thing(inside: Bools, seen: _Seen, most: float) -> Bools:
     """Return what of a piece has a hard contour to the backdrop: all but its shadow, all, or nothing."""
-    trimmed = _trimmed(inside, edges, away)
+    trimmed = _trimmed(inside, seen.edges, seen.away)
     candidates = (inside,) if trimmed is inside else (trimmed, inside)
-    return next((each for each in candidates if _hard(each, difference, smooth, away, step)), np.zeros_like(inside))
+    return next((each for each in candidates if _hard(each, seen, most)), np.zeros_like(inside))
 
 
 def _trimmed(inside: Bools, edges: Bools, away: Bools) -> Bools:
@@ -153,9 +211,9 @@ def _trimmed(inside: Bools, edges: Bools, away: Bools) -> Bools:
 
 def _edges(smooth: Floats, step: float) -> Bools:
     """Return where a step is: the gradient is a step's, and fades with a wider blur as that of a shadow does not."""
-    wide = cv2.GaussianBlur(smooth, (0, 0), math.sqrt((WIDER**2 - 1) * BLUR**2))
+    wide = cv2.GaussianBlur(smooth, (0, 0), math.sqrt(WIDER**2 - 1) * BLURS[0])
     sharp, soft = (np.sqrt(_slope(each)) for each in (smooth, wide))
-    steep = (sharp > EDGE * step / (BLUR * math.sqrt(2 * math.pi))) & (sharp > FADES * soft)
+    steep = (sharp > EDGE * step / (BLURS[0] * math.sqrt(2 * math.pi))) & (sharp > FADES * soft)
     return _long(steep)
 
 
@@ -173,23 +231,40 @@ def _slope(color: Floats) -> Floats:
     return dot(across, across) + dot(down, down)
 
 
-def _hard(inside: Bools, difference: Floats, smooth: Floats, away: Bools, step: float) -> bool:
+def _hard(inside: Bools, seen: _Seen, most: float) -> bool:
     """Return whether a piece has a hard contour where it borders on free backdrop."""
-    depth = _depth(inside)
+    depth, away = _depth(inside), seen.away
     beyond = cv2.distanceTransform((~inside).view(np.uint8), cv2.DIST_L2, 5)
     contour = inside & (depth <= 1.5)
     if np.count_nonzero(contour & away) <= FREE * np.count_nonzero(contour) or np.median(depth[inside]) < THICK:
         return False
-    color = smooth[inside].mean(0)
-    along = difference @ (color / max(float(np.linalg.norm(color)), 1e-6))
+    color = seen.smooth[inside].mean(0)
+    along = seen.difference @ (color / max(float(np.linalg.norm(color)), 1e-6))
 
-    def across(span: tuple[int, int]) -> float:
+    def across(span: tuple[int, int]) -> tuple[float, float]:
         low, high = span
         sides = [along[away & (each > low) & (each <= high)] for each in (depth, beyond)]
-        return float(np.median(sides[0]) - np.median(sides[1])) if min(map(len, sides)) >= FEW else math.nan
+        if min(map(len, sides)) < FEW:
+            return math.nan, math.nan
+        within, without = (float(np.median(side)) for side in sides)
+        return within - without, without
 
-    near, far = across(NEAR), across(FAR)
-    return near >= step and (near >= HARD * far or math.isnan(far))
+    (near, ground), (far, _) = across(NEAR), across(FAR)
+    if abs(ground) > GROUND * near:
+        return False
+    least = seen.step
+    if near < least and _is_deep(inside, seen):
+        least = seen.deep
+    return least <= near <= most and (near >= HARD * far or math.isnan(far))
+
+
+def _is_deep(inside: Bools, seen: _Seen) -> bool:
+    """Return whether a piece is large in all directions, what it encloses included, and differs in light.
+
+    JPEG makes steps of a wall's color, and falling light has narrow ones of a level.
+    """
+    light, *color = seen.smooth[inside].mean(0)
+    return bool(abs(light) > GRAY * np.hypot(*color)) and bool(np.median(_depth(inside | seen.found)[inside]) >= DEEP)
 
 
 def _depth(inside: Bools) -> Floats:

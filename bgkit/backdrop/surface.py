@@ -30,7 +30,7 @@ from bgkit.color import dot, luv_from_srgb, luv_of_picture, srgb_from_luv
 from bgkit.deblocking import quantization, terraces_of
 from bgkit.resizing import reduced
 
-__all__ = ["Backdrop", "estimate_backdrop", "estimate_plate"]
+__all__ = ["Backdrop", "estimate_backdrop", "estimate_plate", "leveled"]
 
 Floats = NDArray[Any]
 
@@ -42,6 +42,7 @@ THUMBNAIL = 96
 ENOUGH = 8
 # dE*uv a pixel may lie off the surface, from the first fit to the last: uneven, even, and very even backdrops.
 GROWTH = ((14.0, 10.0, 8.0, 6.0, 6.0), (8.0, 6.0, 4.0, 4.0, 4.0), (5.0, 4.0, 3.0, 2.5, 2.5), (3.0, 2.5, 2.0, 1.5, 1.5))
+LEVEL, LEVELED = (1.5, 1.0, 0.7, 0.5, 0.5), 64  # the same, and px, where one more is fitted to what is left
 ELSEWHERE = 7.0  # dE*uv: the spread of colors that the surface does not explain
 NOISIEST = 5.0  # dE*uv: a surface with more noise saves no fewer bits
 EQUAL = 0.95  # of the bits that the best surface saves
@@ -164,6 +165,24 @@ _known: dict[tuple[int, str], tuple[weakref.ref[Floats], Backdrop]] = {}
 def estimate_plate(image: Floats, shape: tuple[int, ...] | None = None) -> Floats:
     """Return the empty scene behind ``image`` as a picture, sRGB, float32 (M, N, 3), by default of its own size."""
     return estimate_backdrop(image).plate(shape or image.shape)
+
+
+def leveled(difference: Floats, found: NDArray[np.bool_]) -> Floats:
+    """Return the difference from a backdrop, dE*uv, (M, N, 3), without the smooth light that is left in it.
+
+    A surface that was fitted within a few dE*uv passes between a pale subject and its ground: here it is drawn to the
+    ground alone. ``found``, (M, N), is where the subject is known.
+    """
+    shape = tuple(max(1, round(side * min(1.0, LEVELED / max(found.shape)))) for side in found.shape)
+    small, subject = (reduced(each, shape) for each in (difference, found.astype(np.float32)))
+    border = (_witness_weights(shape, "border") > 0) & (subject == 0)
+    if not border.any():
+        return difference
+    small[subject > 0] = 1e3  # farther off than any color
+    coefficients, _ = _grow(*(np.moveaxis(each, -1, 0) for each in (small, terms(shape))), border, LEVEL)
+    coarse = _evaluated(coefficients, shape).astype(np.float32)  # a quadratic needs no more
+    level: Floats = difference - cv2.resize(coarse, found.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return level
 
 
 def terms(shape: tuple[int, ...]) -> Floats:

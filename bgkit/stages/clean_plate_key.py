@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
-from bgkit.backdrop.outlined import drawn, noise_of, outlined
+from bgkit.backdrop.outlined import FAINTER, drawn, noise_of, outlined
 from bgkit.backdrop.plate import border_share, match_plate, plate_explains
 from bgkit.backdrop.sampling import opacity
 from bgkit.color import dot, largest_channel, luv_of_picture
@@ -127,10 +127,10 @@ def clean_plate(
     hidden = 1 - float(match.seen.mean())
     exact = copied and step < SAME and not _noisy(image - match.plate)  # a burnt wall is a copy of its plate, too
     outline = 0.0 if exact else contour
-    mask = _key(image, behind, tolerance, shadow, match.misplaced, float(step), outline, hidden=hidden)
+    mask = _key(image, behind, tolerance, shadow, match.misplaced, float(step), outline, hidden=hidden, fitted=not match.fits)
     if exact and contour > 0:
         mask[drawn(image, behind, contour / EXACT)] = 1
-        mask[outlined(image, behind, mask, contour / SOFTER)] = 1
+        mask[outlined(image, behind, mask, contour / SOFTER, fitted=False)] = 1
     explained = plate_explains(image, match.plate, match.misplaced) & match.seen
     note(kept=border_share(explained & (mask >= 0.5)))
     return mask if match.seen.all() else _beyond(mask, match.seen)
@@ -177,7 +177,7 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     coarse = quantization(image)
     note(border_share=backdrop.border_share)
     plate = backdrop.plate(image.shape)
-    return _key(image, plate, tolerance, shadow, 0.0, coarse, contour, chance=not backdrop.painted)
+    return _key(image, plate, tolerance, shadow, 0.0, coarse, contour, chance=not backdrop.painted, fitted=True)
 
 
 def _key(
@@ -190,6 +190,7 @@ def _key(
     contour: float,
     chance: bool = True,
     hidden: float = 0.0,
+    fitted: bool = False,
 ) -> Floats:
     shape, size = image.shape[:2], _worked_on(image)
     image, plate = (each if each.shape[:2] == size else reduced(each, size) for each in (image, plate))
@@ -202,8 +203,9 @@ def _key(
     mask = opacity(difference, unshaded, reach)
     if chance:  # before painted squares a gap in hair, smaller than they, would pass for one
         if contour > 0:  # a terrace's edge is as hard as a thing's
-            step = float(np.hypot(contour, ROUNDED * terraces))
-            mask[outlined(image, plate, np.where(unshaded > reach, mask, np.float32(0)), step)] = 1
+            step, deep = (float(np.hypot(least, ROUNDED * terraces)) for least in (contour, contour / FAINTER))
+            sure = np.where(unshaded > reach, mask, np.float32(0))
+            mask[outlined(image, plate, sure, step, deep, fitted)] = 1
         mask[_coincidence(mask < SOLID, dot(image, EVENLY), dot(plate, EVENLY), reach / 100)] = 1
     return mask if size == shape else cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_LINEAR)
 

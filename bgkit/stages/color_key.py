@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bgkit._ext import key as _kernels
 from bgkit.backdrop import Backdrop, estimate_backdrop
-from bgkit.backdrop.outlined import outlined
+from bgkit.backdrop.outlined import FAINTER, outlined
 from bgkit.backdrop.sampling import ramp
 from bgkit.backdrop.surface import terms
 from bgkit.color import dot, largest_channel, luv_from_srgb, parse_color
@@ -136,8 +136,9 @@ def luv_threshold(
         if contour > 0:
             coarse = tuple(max(1, side * PLATE // max(image.shape[:2])) for side in image.shape[:2])
             plate = backdrop.plate(coarse)
-            step = np.hypot(contour, ROUNDED * terraces_of(plate, quantization(image)))
-            mask[outlined(image, plate, mask, float(step))] = 1
+            terraces = ROUNDED * terraces_of(plate, quantization(image))
+            step, deep = (float(np.hypot(least, terraces)) for least in (contour, contour / FAINTER))
+            mask[outlined(image, plate, mask, step, deep)] = 1
         note(noise=backdrop.noise, border_share=backdrop.border_share, surfaces=1 if backdrop.line is None else 2)
     if connected:
         mask = _connected(mask)
