@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -251,7 +252,7 @@ class Pipeline:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
             if small and index == near.start:
-                window = _part(layers, subject_window)
+                window = _part(layers, partial(subject_window, plate=layers.plate))
                 if window is not None:
                     layers, around = layers.within(window), layers
             if coarse and index == coarse.start:

@@ -32,12 +32,14 @@ Bools = NDArray[np.bool_]
 
 DIAGONAL = 1000  # px, of the copy
 BLURS = 2, 4, 8  # px, before a difference is held against a level: the next one where noise is left
-LEVELS, HIGHER = (0.8, 1.8), 1.5  # of the step: what lies above one of the levels between is a piece
-HIGHEST = 3.0  # times a level below those of ``step``: of more, the contour is wide of the mark
-NOISY, APART = 4.0, 4  # no step is less than so many times the noise that a blur leaves, between pixels APART blurs away
+LEVELS, LOWER = (0.8, 1.25, 1.8), 1.5  # of the step: what lies above one of them is a piece; so much lower the next
+HIGHEST = 3.0  # times such a lower level: of a higher step, the contour lies wide of it
+NOISY, APART = 4.0, 4  # no step is less than so many times the noise that a blur leaves between pixels 4 blurs apart
 FAINTER = 3.2  # times: so much fainter may be what is deep and differs in light, 0.5 dE*uv, more than a level
 DEEP, GRAY = 16, 2.0  # px of depth in the median; times as much light as color: JPEG's steps of a wall have neither
-NEAR, FAR = (2, 6), (10, 16)  # px from the contour
+NEAR, FAR = (0, 4), (8, 14)  # px from the contour, and the blur, for it lies within that
+AGREE, DRAWN = 3.0, 0.25  # times what a plate differs by all over, and dE*uv, less than a level: no thing is fainter
+LEVEL, EVEN = 0.5, 0.6  # dE*uv, more than a level: a soft shadow comes in steps of one, and is deeper inside
 GROUND = 0.25  # of the step, by which what is beyond it differs from the backdrop at most
 HARD = 0.8  # of the step between the far rings that there is between the near ones
 WIDER, FADES = 3, 2.0  # times the blur, at which a step's gradient is a third and a shadow's nearly the same
@@ -122,41 +124,68 @@ class _Seen(NamedTuple):
 
     difference: Floats  # from the backdrop, dE*uv, (M, N, 3)
     smooth: Floats  # the same, blurred
-    edges: Bools  # where the blurred one has a step
     found: Bools  # already
     away: Bools  # from what was found
-    step: float  # dE*uv, the least across a contour
-    deep: float  # the same of what is deep and differs in light
+    blur: int  # px
 
     def part(self, where: tuple[slice, slice]) -> _Seen:
-        return self._replace(**{name: getattr(self, name)[where] for name in self._fields[:-2]})
+        return _Seen(*(each[where] for each in self[:-1]), self.blur)
 
 
 def _things(image: Floats, plate: Floats, mask: Floats, step: float, deep: float, fitted: bool) -> Bools:
     # Specks found within a thing, and hair, do not part it from the backdrop.
     found = cv2.morphologyEx((mask >= FOUND).view(np.uint8), cv2.MORPH_OPEN, _disk(3))
+    away = cv2.distanceTransform(cv2.erode(1 - found, np.ones((3, 3), np.uint8)), cv2.DIST_L2, 5) > AWAY
     difference = luv_of_picture(image) - luv_of_picture(plate)
+    seen = _Seen(difference, _blurred(difference, BLURS[0], away), found > 0, away, BLURS[0])
+    least = max(step, _noise(seen))
+    things, edges = np.zeros(mask.shape, bool), _edges(seen.smooth, least)
+    for level in LEVELS:
+        for inside, where in _pieces(seen, level * least):
+            things[where] |= _thing(inside, edges[where], seen.part(where), least)
     if fitted:
         difference = leveled(difference, found > 0)
-    away = cv2.distanceTransform(cv2.erode(1 - found, np.ones((3, 3), np.uint8)), cv2.DIST_L2, 5) > AWAY
-    things, edges = np.zeros(mask.shape, bool), None
+    else:
+        deep = min(deep, max(DRAWN, AGREE * _disagreement(difference, away)))
+    return things | _deep_things(seen._replace(difference=difference), LEVELS[0] * least, deep)
+
+
+def _deep_things(seen: _Seen, level: float, step: float) -> Bools:
+    """Return the deep things that differ in light by ``step`` or more, and by less than ``level`` tells."""
+    things = np.zeros(seen.found.shape, bool)
     for blur in BLURS:
-        smooth = _blurred(difference, blur, away)
-        noise = NOISY * noise_of(smooth[:: APART * blur, :: APART * blur])
-        least, faintest = max(step, noise), max(deep, noise)
-        highest = LEVELS[1] * least if edges is None else LEVELS[0] * seen.deep  # above which the last one looked
-        edges = _edges(smooth, least) if edges is None else edges
-        seen = _Seen(difference, smooth, edges, found > 0, away, least, faintest)
-        for inside, where, most in _pieces(seen, highest):
-            things[where] |= _thing(inside, seen.part(where), most)
-        if noise <= deep:
+        seen = seen._replace(smooth=_blurred(seen.difference, blur, seen.away), blur=blur)
+        noise = _noise(seen)
+        least = max(step, noise)
+        while level > LEVELS[0] * least:
+            level = max(level / LOWER, LEVELS[0] * least)
+            for inside, where in _pieces(seen, level):
+                part = seen.part(where)
+                if _is_deep(inside, part) and _hard(inside, part, least, HIGHEST * level):
+                    things[where] |= inside
+        if noise <= step:
             break
     return things
 
 
+def _noise(seen: _Seen) -> float:
+    """Return the step, dE*uv, up to which noise may pass for one."""
+    apart = APART * seen.blur
+    return NOISY * noise_of(seen.smooth[::apart, ::apart])
+
+
+def _disagreement(difference: Floats, away: Bools) -> float:
+    """Return by how much a picture differs from its plate, dE*uv, in half of what was not found, but for noise.
+
+    Nothing where the plate is an exact copy; a few tenths where lamps and camera were a little different.
+    """
+    smooth = _blurred(difference, BLURS[-1], away)[away]
+    return float(np.median(np.sqrt(dot(smooth, smooth)))) if len(smooth) else 0.0
+
+
 def _blurred(difference: Floats, blur: float, away: Bools) -> Floats:
     """Return the difference, blurred; wider than AWAY allows, without what was found."""
-    if 4 * blur <= AWAY:
+    if 4 * blur <= AWAY:  # to where a Gaussian ends
         return cv2.GaussianBlur(difference, (0, 0), blur)
     weight = away.astype(np.float32)
     total, share = (cv2.GaussianBlur(each, (0, 0), blur) for each in (difference * weight[..., None], weight))
@@ -164,36 +193,23 @@ def _blurred(difference: Floats, blur: float, away: Bools) -> Floats:
     return smooth
 
 
-def _pieces(seen: _Seen, highest: float) -> Iterator[tuple[Bools, tuple[slice, slice], float]]:
-    """Yield the large pieces that differ by a level up to ``highest``, each with the part of the picture it is given in.
-
-    And with a limit, which is the greatest step of which a piece tells, dE*uv: above a low level is more than what has a high step.
-    """
-    distance, free = np.sqrt(dot(seen.smooth, seen.smooth)), (~seen.found).view(np.uint8)
-    level = LEVELS[0] * seen.deep
-    while level <= highest:
-        differs = (distance > level).view(np.uint8) & free
-        differs = cv2.morphologyEx(cv2.morphologyEx(differs, cv2.MORPH_CLOSE, _disk(2)), cv2.MORPH_OPEN, _disk(4))
-        label, *boxes = find_pieces(differs, connectivity=4)
-        for number, (left, top, width, height, area) in enumerate(zip(*boxes, strict=True)):
-            if number == 0 or area < SMALLEST * label.size:
-                continue
-            where = np.s_[max(0, top - FAR[1]) : top + height + FAR[1], max(0, left - FAR[1]) : left + width + FAR[1]]
-            inside, most = label[where] == number, math.inf
-            if level < LEVELS[0] * seen.step:  # which deep things alone reach
-                most = HIGHEST * level
-                if not _is_deep(inside, seen.part(where)):
-                    continue
-            if _framed(label == number) <= FRAMED:
-                yield inside, where, most
-        level *= HIGHER
+def _pieces(seen: _Seen, level: float) -> Iterator[tuple[Bools, tuple[slice, slice]]]:
+    """Yield the large pieces that differ by more than ``level``, each with the part of the picture it is given in."""
+    differs = (dot(seen.smooth, seen.smooth) > level**2).view(np.uint8) & ~seen.found
+    differs = cv2.morphologyEx(cv2.morphologyEx(differs, cv2.MORPH_CLOSE, _disk(2)), cv2.MORPH_OPEN, _disk(4))
+    label, *boxes = find_pieces(differs, connectivity=4)
+    beside = FAR[1] + seen.blur
+    for number, (left, top, width, height, area) in enumerate(zip(*boxes, strict=True)):
+        if number > 0 and area >= SMALLEST * label.size and _framed(label == number) <= FRAMED:
+            where = np.s_[max(0, top - beside) : top + height + beside, max(0, left - beside) : left + width + beside]
+            yield label[where] == number, where
 
 
-def _thing(inside: Bools, seen: _Seen, most: float) -> Bools:
+def _thing(inside: Bools, edges: Bools, seen: _Seen, step: float) -> Bools:
     """Return what of a piece has a hard contour to the backdrop: all but its shadow, all, or nothing."""
-    trimmed = _trimmed(inside, seen.edges, seen.away)
+    trimmed = _trimmed(inside, edges, seen.away)
     candidates = (inside,) if trimmed is inside else (trimmed, inside)
-    return next((each for each in candidates if _hard(each, seen, most)), np.zeros_like(inside))
+    return next((each for each in candidates if _hard(each, seen, step)), np.zeros_like(inside))
 
 
 def _trimmed(inside: Bools, edges: Bools, away: Bools) -> Bools:
@@ -231,18 +247,22 @@ def _slope(color: Floats) -> Floats:
     return dot(across, across) + dot(down, down)
 
 
-def _hard(inside: Bools, seen: _Seen, most: float) -> bool:
-    """Return whether a piece has a hard contour where it borders on free backdrop."""
+def _hard(inside: Bools, seen: _Seen, least: float, most: float = math.inf) -> bool:
+    """Return whether a piece has a hard contour where it borders on free backdrop, of a step from least to most.
+
+    With a limit to the step, backdrop has to be seen beyond it.
+    """
     depth, away = _depth(inside), seen.away
     beyond = cv2.distanceTransform((~inside).view(np.uint8), cv2.DIST_L2, 5)
     contour = inside & (depth <= 1.5)
     if np.count_nonzero(contour & away) <= FREE * np.count_nonzero(contour) or np.median(depth[inside]) < THICK:
         return False
     color = seen.smooth[inside].mean(0)
-    along = seen.difference @ (color / max(float(np.linalg.norm(color)), 1e-6))
+    color /= max(float(np.linalg.norm(color)), 1e-6)
+    along = seen.difference @ color
 
     def across(span: tuple[int, int]) -> tuple[float, float]:
-        low, high = span
+        low, high = span[0] + seen.blur, span[1] + seen.blur
         sides = [along[away & (each > low) & (each <= high)] for each in (depth, beyond)]
         if min(map(len, sides)) < FEW:
             return math.nan, math.nan
@@ -250,11 +270,10 @@ def _hard(inside: Bools, seen: _Seen, most: float) -> bool:
         return within - without, without
 
     (near, ground), (far, _) = across(NEAR), across(FAR)
-    if abs(ground) > GROUND * near:
+    if most < math.inf and abs(ground) > GROUND * near:
         return False
-    least = seen.step
-    if near < least and _is_deep(inside, seen):
-        least = seen.deep
+    if near < LEVEL and near < EVEN * np.percentile(seen.smooth[inside & away] @ color, 90):
+        return False
     return least <= near <= most and (near >= HARD * far or math.isnan(far))
 
 

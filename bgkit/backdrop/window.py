@@ -35,7 +35,7 @@ LONG = 1000  # px, long side of the copy on which the subject is looked for
 DIFFERENT = 3.0  # dE*uv from the backdrop: less than any key's tolerance, noise apart
 LIGHT = 0.15  # of the backdrop's color, by which light changes softly: the keys' ``shadow``
 EDGE = 0.7  # dE*uv a pixel of that copy, from which on a change of light is an edge: a step of DIFFERENT has 1.0
-FAINT = 0.6  # dE*uv across a hard contour: no key takes less for a thing
+FAINT = 0.6, 0.5  # dE*uv across a hard contour, and of what is deep: no key takes less for a thing, but by a plate
 SPECK = 1e-4  # of the box around the large pieces: what is smaller, chains take for dirt too (remove_small)
 MARGIN = 0.15  # of the box's longer side: backdrop that the window shows around its subject
 SMALL = 0.5  # of the picture, that the window covers at most; those of our studio shots cover 0.58 and more
@@ -43,13 +43,15 @@ LEAST = 64  # px, shorter side of a window that shows enough backdrop to fit one
 LOOKS, CLOSER = 3, 0.9  # closer ones at most, and of the last one's window that the next one covers at most
 
 
-def subject_window(image: Floats) -> Window | None:
+def subject_window(image: Floats, plate: Floats | None = None) -> Window | None:
     """Return the rows and columns of a window around all that differs from a plain backdrop by more than its light.
 
     Parameters
     ----------
     image : float32 array of shape (M, N, 3)
         sRGB, 0..1.
+    plate : float32 array of shape (M, N, 3), optional
+        The same scene without its subject, which tells even fainter things where it is an exact copy.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def subject_window(image: Floats) -> Window | None:
     window = _around(things, image.shape)
     if window is None or _area(window) > SMALL * math.prod(image.shape[:2]):
         return None
-    faint = _faint(image, small, different)
+    faint = _faint(image, plate, small, different)
     for _ in range(LOOKS):
         part = np.ascontiguousarray(image[window])
         closer = _around(_different(part)[2], part.shape)
@@ -115,9 +117,13 @@ def _different(image: Floats) -> tuple[Floats, Bools, Bools]:
     return small, different, different & (sharp | (dot(off, off) > least) | (np.abs(share) > LIGHT))
 
 
-def _faint(image: Floats, small: Floats, different: Bools) -> Bools:
+def _faint(image: Floats, plate: Floats | None, small: Floats, different: Bools) -> Bools:
     """Return, on a copy, the things so faint that only their hard contour shows."""
-    return outlined(small, estimate_backdrop(image).plate(small.shape), different.astype(np.float32), FAINT)
+    found = different.astype(np.float32)
+    faint = outlined(small, estimate_backdrop(image).plate(small.shape), found, *FAINT)
+    if plate is not None:
+        faint |= outlined(small, reduced(plate, small.shape[:2]), found, *FAINT, fitted=False)
+    return faint
 
 
 def _is_beyond(faint: Bools, window: Window, shape: tuple[int, ...]) -> bool:

@@ -127,7 +127,9 @@ def clean_plate(
     hidden = 1 - float(match.seen.mean())
     exact = copied and step < SAME and not _noisy(image - match.plate)  # a burnt wall is a copy of its plate, too
     outline = 0.0 if exact else contour
-    mask = _key(image, behind, tolerance, shadow, match.misplaced, float(step), outline, hidden=hidden, fitted=not match.fits)
+    mask = _key(
+        image, behind, tolerance, shadow, match.misplaced, float(step), outline, hidden=hidden, fitted=not match.fits
+    )
     if exact and contour > 0:
         mask[drawn(image, behind, contour / EXACT)] = 1
         mask[outlined(image, behind, mask, contour / SOFTER, fitted=False)] = 1
