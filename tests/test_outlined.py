@@ -172,3 +172,76 @@ def test_a_faint_band_that_is_soft_all_around_is_no_thing():
         1.6,
     )
     assert mask[10:110, 10:110].all() and not mask[300:].any()
+
+
+def garment(step: float, noise: float, quality: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A garment with a dark tie, ``step`` levels below even paper; picture, empty paper, and the garment alone."""
+    rows, cols = np.mgrid[:480, :640]
+    inside = (rows >= 130) & (rows < 380) & (np.abs(cols - 320) < 110)
+    tie = (rows >= 150) & (rows < 280) & (np.abs(cols - 320) < 14)
+    clean = np.full((480, 640, 3), 236.0)
+    shown = clean - step * inside[..., None]
+    shown[tie] = (40, 30, 60)
+    pair = []
+    for seed, each in enumerate((cv2.GaussianBlur(shown, (0, 0), 0.8), clean)):
+        codes = np.rint((each + np.random.default_rng(seed).normal(0, noise, each.shape)).clip(0, 255)).astype(np.uint8)
+        if quality:
+            coded = cv2.imencode(".jpg", codes, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+            codes = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        pair.append(codes / np.float32(255))
+    return pair[0], pair[1], inside & ~tie
+
+
+@pytest.mark.parametrize("key", [backdrop_key, lambda image: luv_threshold(image, tolerance=4, contour=1.6)])
+@pytest.mark.parametrize(
+    ("step", "noise", "quality"), [(5, 0.8, 0), (-5, 0.8, 0), (3, 1.5, 90), (2, 0.5, 0), (3, 3, 0)]
+)
+def test_a_garment_two_to_five_levels_off_the_paper_is_whole(key, step, noise, quality):
+    """The fitted backdrop passes between it and the paper, and noise of a pixel is larger than its step."""
+    image, _, inside = garment(step, noise, quality)
+    mask = key(image)
+    assert mask[inside].mean() > 0.95
+    assert mask[:100].mean() < 0.005 and mask[420:].mean() < 0.005
+
+
+@pytest.mark.parametrize("name", ["studio-white", "auto"])
+def test_pipelines_keep_a_garment_around_a_dark_tie(name):
+    """A window around the tie would show garment alone, which would pass for the backdrop."""
+    image, _, inside = garment(5, 0.8)
+    assert load(name, image)[inside].mean() > 0.95
+
+
+@pytest.mark.parametrize("noise", [0, 1])
+def test_one_level_off_an_exact_plate_is_a_thing(noise):
+    """Thousands of pixels say it, where picture and plate agree all over but for noise."""
+    image, plate, inside = garment(1, noise)
+    assert load("clean-plate", image, plate=plate)[inside].mean() > 0.93
+
+
+def test_a_soft_shadow_of_two_levels_before_an_exact_plate_is_none():
+    """By rounding it comes in steps of a level, each as hard as that of a thing a level off."""
+    rows, cols = np.mgrid[:480, :640]
+    lack = 2.4 * np.exp(-(((rows - 330) / 60) ** 2) - ((cols - 320) / 150) ** 2)
+    plate = np.full((480, 640, 3), 220.0)
+    image = np.rint(plate - lack[..., None])
+    image[100:330, 280:360] = (60, 50, 40)
+    mask = clean_plate(np.float32(image / 255), np.float32(plate / 255))
+    assert mask[100:330, 280:360].mean() > 0.99
+    assert mask[:, :270].mean() < 0.01 and mask[335:].mean() < 0.01
+
+
+def test_falling_light_and_a_step_of_color_are_no_deep_things():
+    """A band a level high and as narrow as JPEG leaves it, and a field whose hue alone is off."""
+    image = np.full((480, 640, 3), 236.0) + np.random.default_rng(0).normal(0, 0.8, (480, 640, 3))
+    image[60:100, 40:600] -= 3
+    image[300:440, 30:180] += (1.5, -0.6, 0)
+    image[150:400, 280:400] = (50, 40, 60)
+    mask = backdrop_key((image / 255).clip(0, 1).astype(np.float32))
+    assert mask[150:400, 280:400].mean() > 0.99
+    assert mask[40:120].mean() < 0.01 and mask[280:460, 10:200].mean() < 0.01
+
+
+def load(name: str, image: np.ndarray, **brought: np.ndarray) -> np.ndarray:
+    alpha = bgkit.load_pipeline(name).run(image, **brought).alpha
+    assert alpha is not None
+    return alpha

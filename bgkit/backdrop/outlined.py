@@ -7,6 +7,10 @@ between 2 and 6 px on both sides is nearly the whole step between 10 and 16 px, 
 thing. A shadow's edge takes more than that. A white mug is one piece with the shadow in which it stands: what lies
 nearer to a soft part of the contour than to an edge is left out.
 
+What is large in all directions and differs in light alone may be fainter still, down to two levels. The fitted backdrop
+passes between such a thing and its ground, and is drawn to the ground first. Noise is blurred away as far as it takes.
+Where a plate is an exact copy of the scene, one level is enough, if it is one all over: a soft shadow has steps of one.
+
 Done on a copy of 1000 px diagonal; some twenty passes over it, and a few over the surroundings of each piece.
 """
 

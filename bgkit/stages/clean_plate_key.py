@@ -78,7 +78,8 @@ def clean_plate(
     contour : float
         Difference across a hard contour from which a thing is foreground although it differs by less than the
         tolerance, or only in light: a white shirt before white, the gray foot of a bottle
-        (:mod:`bgkit.backdrop.outlined`). Larger leaves fainter things out, 0 all of them.
+        (:mod:`bgkit.backdrop.outlined`). For a large thing that differs in light alone, 0.3 of it is enough. Larger
+        leaves fainter things out, 0 all of them.
 
     Returns
     -------
@@ -93,6 +94,9 @@ def clean_plate(
 
     A drawing of which the plate is an exact copy needs no tolerance: what is apart from the plate by a step is subject,
     down to a quarter of ``contour``.
+
+    Where the plate agrees with the picture all over but for noise, a large thing may be one level off, if the noise is
+    of one level or less. With more noise, or after JPEG, it takes two or three levels.
 
     Nothing is filled: backdrop that the subject encloses is backdrop, and a part of the subject in the plate's very
     color is a hole. A plate that explains much less of the border than a smooth surface does is taken for one of
@@ -157,7 +161,8 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     contour : float
         Difference across a hard contour from which a thing is foreground although it differs by less than the
         tolerance, or only in light: a white shirt before white, the gray foot of a bottle
-        (:mod:`bgkit.backdrop.outlined`). Larger leaves fainter things out, 0 all of them.
+        (:mod:`bgkit.backdrop.outlined`). For a large thing that differs in light alone, 0.3 of it is enough. Larger
+        leaves fainter things out, 0 all of them.
 
     Returns
     -------

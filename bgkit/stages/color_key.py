@@ -93,8 +93,8 @@ def luv_threshold(
         trusts plainer pictures only; 0 trusts always.
     contour : float
         Difference across a hard contour from which a large thing is foreground although it differs by less than the
-        tolerance, as a white shirt before white (:mod:`bgkit.backdrop.outlined`); larger leaves fainter things out,
-        0 all of them. Not with ``key="color"``.
+        tolerance, as a white shirt before white (:mod:`bgkit.backdrop.outlined`); for a large thing that differs
+        in light alone, 0.3 of it is enough. Larger leaves fainter things out, 0 all of them. Not with ``key="color"``.
 
     Returns
     -------
