@@ -133,7 +133,8 @@ class _Seen(NamedTuple):
     blur: int  # px
 
     def part(self, where: tuple[slice, slice]) -> _Seen:
-        return _Seen(*(each[where] for each in self[:-1]), self.blur)
+        difference, smooth, found, away = (each[where] for each in (self.difference, self.smooth, self.found, self.away))
+        return _Seen(difference, smooth, found, away, self.blur)
 
 
 def _things(image: Floats, plate: Floats, mask: Floats, step: float, deep: float, fitted: bool) -> Bools:

@@ -179,7 +179,8 @@ def leveled(difference: Floats, found: NDArray[np.bool_]) -> Floats:
     if not border.any():
         return difference
     small[subject > 0] = 1e3  # farther off than any color
-    coefficients, _ = _grow(*(np.moveaxis(each, -1, 0) for each in (small, terms(shape))), border, LEVEL)
+    planes, design = (np.moveaxis(each, -1, 0) for each in (small, terms(shape)))
+    coefficients, _ = _grow(planes, design, border, LEVEL)
     coarse = _evaluated(coefficients, shape).astype(np.float32)  # a quadratic needs no more
     level: Floats = difference - cv2.resize(coarse, found.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return level
