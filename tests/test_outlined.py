@@ -175,9 +175,9 @@ def test_a_faint_band_that_is_soft_all_around_is_no_thing():
 
 
 def garment(step: float, noise: float, quality: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A garment with a dark tie, ``step`` levels below even paper; picture, empty paper, and the garment alone."""
+    """A coat with a dark tie, ``step`` levels below even paper; picture, empty paper, and the coat alone."""
     rows, cols = np.mgrid[:480, :640]
-    inside = (rows >= 130) & (rows < 380) & (np.abs(cols - 320) < 110)
+    inside = (rows >= 130) & (rows < 380) & (np.abs(cols - 320) < 60 + (rows - 130) / 3)
     tie = (rows >= 150) & (rows < 280) & (np.abs(cols - 320) < 14)
     clean = np.full((480, 640, 3), 236.0)
     shown = clean - step * inside[..., None]

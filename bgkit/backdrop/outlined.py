@@ -133,8 +133,7 @@ class _Seen(NamedTuple):
     blur: int  # px
 
     def part(self, where: tuple[slice, slice]) -> _Seen:
-        difference, smooth, found, away = (each[where] for each in (self.difference, self.smooth, self.found, self.away))
-        return _Seen(difference, smooth, found, away, self.blur)
+        return _Seen(self.difference[where], self.smooth[where], self.found[where], self.away[where], self.blur)
 
 
 def _things(image: Floats, plate: Floats, mask: Floats, step: float, deep: float, fitted: bool) -> Bools:
