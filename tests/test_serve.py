@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
 import httpx
+from PIL import Image
 from serving import Server, picture_file
 
 from bgkit.imagefile import read_gray, read_picture
@@ -42,6 +43,18 @@ def test_picture_as_the_body(client):
     assert alpha[24, 24] == 1 and alpha[2, 2] == 0
     assert answer.headers["x-bgkit-pipeline"] == "classical"
     assert answer.headers["x-bgkit-size"] == "48x48"
+
+
+def test_warnings_in_a_header(client):
+    """That a file holds further pictures is said; nothing is where there is nothing to say."""
+    file = io.BytesIO()
+    one, two = (Image.new("RGB", (48, 48), color) for color in ("white", "red"))
+    one.save(file, "TIFF", save_all=True, append_images=[two])
+    said, silent = (
+        client.post("/v1/remove?pipeline=classical", content=content).headers["x-bgkit-warnings"]
+        for content in (file.getvalue(), picture_file())
+    )
+    assert "holds 2 pictures" in json.loads(said)[0] and json.loads(silent) == []
 
 
 def test_form_with_parameters(client):

@@ -85,6 +85,7 @@ STATUS: Mapping[type[Exception], int] = {
 }
 STAGES = Counter("bgkit_stage_seconds", "Seconds of work by stage.", ["stage"])
 FLAGS = Counter("bgkit_flagged", "Pictures flagged by a check.", ["finding"])
+MOST_WARNINGS = 8  # in a header, which proxies cut at some 8 KB
 INTERNAL = "an internal error; the log says more"
 
 
@@ -103,6 +104,7 @@ def headers_of(pipeline: Pipeline, outcome: Outcome) -> dict[str, str]:
         "X-Bgkit-Models": ", ".join(f"{model['model']};sha256={model['sha256']}" for model in described["models"]),
         "X-Bgkit-Size": "x".join(map(str, reversed(described["size"]))),
         "X-Bgkit-Findings": json.dumps(described["findings"]),
+        "X-Bgkit-Warnings": json.dumps([errors.cut(text, 400) for text in described["warnings"][:MOST_WARNINGS]]),
         "Server-Timing": ", ".join(timing),
     }
 
