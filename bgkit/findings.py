@@ -49,6 +49,7 @@ SURE, FAINT = 0.9, 0.1  # of alpha
 RESTLESS = 4.0  # dE*uv of noise, from which on a backdrop is none; up to 1 less it counts in full
 PLAIN = 2.5  # dE*uv of noise; a busier backdrop says nothing of missing parts
 UNLIKELY = 0.3  # of a color key to be right: below, what looks like a plain backdrop is none
+BOXED = 0.2  # of the sign ``boxed`` of evidence, from which on the key kept a rectangle
 BAND = 64  # rows at a time, so that what is made of them stays in the cache
 DIM = 0.07  # of excess of a green or blue screen's color, in its middle, up to which it says little of opacity
 PIECE = 0.01  # of the largest piece: what is smaller is a speck
@@ -222,7 +223,8 @@ def _subject_share(picture: Array, layers: Layers) -> float | None:
 def _missing(picture: Array, layers: Layers) -> float | None:
     """Return what differs clearly from a plain backdrop and was left out, in percent of the subject; None if busy.
 
-    Busy is also what a merge by evidence left mostly to the network. Clearly: by 15 dE*uv and five times the
+    Busy is also what a merge by evidence left mostly to the network, unless the key kept a rectangle: a photograph on
+    its page, or a box of which the network knows the label alone. Clearly: by 15 dE*uv and five times the
     backdrop's noise, from its color in any light above two thirds. Pieces narrower than three of 256 pixels do not
     count: contours are soft.
     """
@@ -234,7 +236,8 @@ def _missing(picture: Array, layers: Layers) -> float | None:
     if layers.alpha is None:
         return None
     backdrop = estimate_backdrop(picture)
-    if backdrop.noise > PLAIN or backdrop.border_share < 0.25 or max(_chances(layers), default=1) < UNLIKELY:
+    busy = max(_chances(layers), default=1) < UNLIKELY and _boxed(layers) < BOXED
+    if busy or backdrop.noise > PLAIN or backdrop.border_share < 0.25:
         return None
     scale = min(1.0, 256 / int(max(picture.shape[:2])))
     rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
@@ -256,6 +259,11 @@ def _unsolved(picture: Array, layers: Layers) -> float | None:
 def _chances(layers: Layers) -> list[float]:
     """Return the chances that a color key is right, of merges by evidence."""
     return [float(facts["chance"]) for facts in layers.facts.values() if "chance" in facts]
+
+
+def _boxed(layers: Layers) -> float:
+    """Return how nearly a color key kept a rectangle of which a network knows little, of merges by evidence."""
+    return max((float(facts["evidence"]["boxed"]) for facts in layers.facts.values() if "evidence" in facts), default=0)
 
 
 def trust_signs(picture: Array, layers: Layers) -> dict[str, float]:

@@ -73,6 +73,15 @@ def test_nothing_is_missing_where_the_network_alone_is_believed():
     assert value("missing", quiet, half, luv_threshold={"chance": 0.5}) == pytest.approx(100, abs=15)
 
 
+def test_a_rectangle_that_the_key_kept_may_be_a_box():
+    """A network may know only the label of a box: what it left out of a rectangle is missing, however it is believed."""
+    half = ALPHA.copy()
+    half[:, : half.shape[1] // 2] = 0
+    quiet = np.where(ALPHA[..., None] > 0.5, [0.5, 0.2, 0.2], 0.9)
+    facts = {"chance": 0.01, "evidence": {"boxed": 0.6}}
+    assert value("missing", quiet, half, luv_threshold=facts) == pytest.approx(100, abs=15)
+
+
 def test_an_unsure_network_costs_trust_as_far_as_it_is_believed():
     """Unsure and believed is trusted less than sure and believed; where the key is taken it makes no difference."""
 
