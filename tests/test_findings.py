@@ -74,7 +74,7 @@ def test_nothing_is_missing_where_the_network_alone_is_believed():
 
 
 def test_a_rectangle_that_the_key_kept_may_be_a_box():
-    """A network may know only the label of a box: what it left out of a rectangle is missing, however it is believed."""
+    """A network may know only the label of a box: what it leaves out of a rectangle is missing, believed or not."""
     half = ALPHA.copy()
     half[:, : half.shape[1] // 2] = 0
     quiet = np.where(ALPHA[..., None] > 0.5, [0.5, 0.2, 0.2], 0.9)
