@@ -25,7 +25,15 @@ _START_OF_SCAN, _END, _APP2, _APP13 = 0xDA, 0xD9, 0xE2, 0xED
 _PROFILE = b"ICC_PROFILE\0"
 _BROKEN_PROFILE = "its color profile is not whole, and is left out"
 _ENTRIES = 0xB002  # of the index of pictures (CIPA DC-007, 5.2.3)
-_OF_A_GAIN_MAP = (b"hdrgm:", b"urn:iso:std:iso:ts:21496", b"hdrgainmap", b"HDRGainMap", b"GDepth:", b"depthmap")
+_OF_A_GAIN_MAP = (
+    b"hdrgm:",
+    b"urn:iso:std:iso:ts:21496",
+    b"hdrgainmap",
+    b"HDRGainMap",
+    b"GDepth:",
+    b"depthmap",
+    b"apple.com/pixeldata",
+)
 _HEAD = 1 << 16  # bytes of a further picture in which its kind is sought
 
 
