@@ -296,6 +296,13 @@ def test_what_killed_runs_left_is_removed_by_one_alone():
         assert not part_file.exists() and third.has_lock
 
 
+def test_output_too_many_folders_deep():
+    """A path that the system takes may still have more folders than Python follows."""
+    with pytest.raises(PlanError, match=r"cannot be made: it is too many folders deep"):
+        prepare([Path("a/" * 1900)])
+    assert not Path("a").exists()
+
+
 def test_folders_that_cannot_be_written(monkeypatch):
     """A file in the way, or no permission, is told before anything is made."""
     touch("file")

@@ -367,6 +367,8 @@ def prepare(folders: Iterable[Place], report: Path | None = None) -> None:
                 pass
         except OSError as error:
             raise PlanError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
+        except RecursionError:  # pathlib makes the parents of a folder one within the other
+            raise PlanError(f"{shown(folder)}: cannot be made: it is too many folders deep") from None
     for url in sorted((folder for folder in everywhere if isinstance(folder, Url)), key=str):
         probe = url / part_name()
         try:
