@@ -28,7 +28,7 @@ from bgkit.extent import subject_box
 from bgkit.logistic import Logistic
 from bgkit.resizing import reduced
 
-__all__ = ["FIT", "SIGNS", "chance_of_key", "core", "pool", "read_signs", "sureness"]
+__all__ = ["FIT", "SIGNS", "chance_of_key", "core", "pool", "read_signs", "sees_gaps", "sureness"]
 
 Floats = NDArray[Any]
 
@@ -40,6 +40,7 @@ CORNER = 32  # corners are looked at so far from both sides, the shorter one bei
 SLIVER, FILLED = 0.02, (0.9, 0.98)  # share of a row that counts for the rectangle; of the rectangle
 HAIR = 0.015  # of the subject's diagonal: so far from the background a soft key is hair
 RIM = 0.005, 1.5  # of the subject's diagonal, and px at least: so far from the background a core matte says nothing
+BLIND = 0.02, 0.3  # ``swallowed`` from which on a network sees no gaps, if the key is right by at least this chance
 CORE = 0.1, 0.3  # of the key, from which on the core matte begins to count, and counts in full: below lie shaded gaps
 
 SIGNS: Mapping[str, str] = MappingProxyType(
@@ -126,6 +127,18 @@ def chance_of_key(signs: Mapping[str, float], fit: Logistic | None = None) -> fl
     0.73
     """
     return (fit or FIT).chance(signs)
+
+
+def sees_gaps(signs: Mapping[str, float], chance: float) -> bool:
+    """Return whether a network may be believed in gaps, for :func:`core`.
+
+    Not where it is sure of a good part of what the key calls backdrop, and the key, by ``chance``, may well be right:
+    then it fills gaps of a plant that it cannot see.
+
+    >>> sees_gaps({"swallowed": 0.0}, 0.5), sees_gaps({"swallowed": 0.1}, 0.5), sees_gaps({"swallowed": 0.1}, 0.1)
+    (True, False, True)
+    """
+    return signs["swallowed"] <= BLIND[0] or chance < BLIND[1]
 
 
 def pool(key: Floats, network: Floats, chance: float) -> Floats:
