@@ -111,6 +111,10 @@ def test_masks_of_zero_and_one_are_told(tmp_path):
     folder = draw_folder(tmp_path / "set")
     for path in (folder / "masks").iterdir():
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // 255)
+    with pytest.raises(RecipeError, match=r"disk-\d\d\.png: mask: expected grays from 0 .* got 0, 1: labels"):
+        read_pictures(Data(folder=str(folder)))
+    for path in (folder / "masks").iterdir():  # nor do dark grays show a subject
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) * 100)
     with pytest.raises(RecipeError, match=r"expected masks of 0 \(background\) to 255 \(subject\)"):
         read_pictures(Data(folder=str(folder)))
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.errors import BgkitError, ImageError, RecipeError
+from bgkit.errors import BgkitError, ImageError, LayerError, RecipeError
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.samples import Sample
 from bgkit.pairing import by_name, name_of
@@ -65,7 +65,7 @@ def read_pictures(data: Data) -> Pictures:
     folder = Path(data.folder)
     try:
         read = _read_shards(folder, data.long_side) if layout == "shards" else _read_files(layout, folder, data)
-    except ImageError as error:
+    except (ImageError, LayerError) as error:
         raise RecipeError(str(error)) from None
     if max(mask.max() for mask in read.masks) < 128:
         raise RecipeError(f"{folder}: expected masks of 0 (background) to 255 (subject); none here reaches 128")
