@@ -759,6 +759,19 @@ def test_watch_does_what_is_there_and_ends():
     assert "x/a.png" not in again.stderr
 
 
+def test_watch_once_ends_where_the_disk_is_full(monkeypatch):
+    """A timer's run does not wait for room: it says what is wrong, and the same command goes on."""
+    from bgkit.batch import watching
+
+    draw(Path("in/a.png"))
+    once = ("watch", "in", "-o", "out", "-p", "mine.yaml", "--settle", "0", "--every", "0.02", "--once")
+    monkeypatch.setattr(watching, "ROOM", 1 << 80)
+    assert "disk full" in bgkit(*once, status=1).stderr
+    assert not Path("out/a.png").exists()
+    monkeypatch.setattr(watching, "ROOM", 0)
+    assert "a.png -> a.png" in bgkit(*once).stderr
+
+
 def test_watch_refuses_before_it_begins():
     """A folder that is not there, a pipeline that is not there."""
     assert bgkit("watch", "in", "-o", "out", "-p", "mine.yaml", status=2).stderr.startswith("error: in: no such folder")

@@ -61,7 +61,7 @@ Examples:
 @click.option(
     "--page", metavar="PORT", type=click.IntRange(0, 65535), help="Also show it at http://127.0.0.1:PORT/watch."
 )
-@click.option("--once", is_flag=True, help="End when all pictures that are there are processed.")
+@click.option("--once", is_flag=True, help="End when all pictures that are there are processed, or none can be: status 1.")
 @click.option("--strict", is_flag=True, help="With --once: exit status 1 also when a picture was flagged.")
 def command(
     *,
@@ -84,7 +84,7 @@ def command(
 
     Pictures that arrive in the folder IN are processed until Ctrl-C, each once, also after a crash or a restart, and
     again when they change. The command waits for files that are still being written, locked or empty, for a share that
-    went away, and for room on a full disk.
+    went away, and for room on a full disk; with --once it ends there instead, and the same command goes on.
 
     A JSON file beside each result holds all that is needed to make it again. Results that the pipeline's checks flag
     are copied to OUT/review.
@@ -116,14 +116,15 @@ def command(
                 board.show(0)
                 if wall is not None:
                     wall.trouble, wall.waiting = watch.trouble, watch.waiting
-                if once and not ready and not watch.waiting and not watch.trouble:
+                if once and (watch.trouble or not (ready or watch.waiting)):
                     break
                 time.sleep(every)
         except KeyboardInterrupt:
             board.end()
             return 0
         board.end()
-        return int(bool(board.counts["failed"] or (strict and board.counts["to look at"])))
+        unfinished = watch.trouble or board.counts["failed"] or (strict and board.counts["to look at"])
+        return int(bool(unfinished))
 
 
 def _page(watch: Watch, port: int | None) -> Any:

@@ -2,6 +2,7 @@
 
 `bgkit watch incoming -o shop -p product` processes every picture that arrives in a folder, once, also after a crash.
 With `--once` it ends when all that is there is done, which suits a timer.
+Where the disk is full it ends with status 1, and goes on next time.
 Beside each result stands a JSON file with all that is needed to make it again.
 """
 
