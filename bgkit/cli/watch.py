@@ -61,7 +61,7 @@ Examples:
 @click.option(
     "--page", metavar="PORT", type=click.IntRange(0, 65535), help="Also show it at http://127.0.0.1:PORT/watch."
 )
-@click.option("--once", is_flag=True, help="End when all pictures that are there are processed, or none can be: status 1.")
+@click.option("--once", is_flag=True, help="End when all that is there is done, or none can be: status 1.")
 @click.option("--strict", is_flag=True, help="With --once: exit status 1 also when a picture was flagged.")
 def command(
     *,
