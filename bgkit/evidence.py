@@ -28,7 +28,7 @@ from bgkit.extent import subject_box
 from bgkit.logistic import Logistic
 from bgkit.resizing import reduced
 
-__all__ = ["FIT", "SIGNS", "chance_of_key", "core", "pool", "read_signs", "sees_gaps", "sureness"]
+__all__ = ["FIT", "SIGNS", "chance_of_key", "core", "is_lost", "pool", "read_signs", "sees_gaps", "sureness"]
 
 Floats = NDArray[Any]
 
@@ -141,6 +141,11 @@ def sees_gaps(signs: Mapping[str, float], chance: float) -> bool:
     return signs["swallowed"] <= BLIND[0] or chance < BLIND[1]
 
 
+def is_lost(chance: float) -> bool:
+    """Return whether a key is wrong beyond doubt, so that the network is taken as it is."""
+    return chance < 1 - DECIDED
+
+
 def pool(key: Floats, network: Floats, chance: float) -> Floats:
     """Return one mask of two: their log odds, weighed by how far each is to be trusted.
 
@@ -162,7 +167,7 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
     """
     if chance > DECIDED:
         return key
-    if chance < 1 - DECIDED:
+    if is_lost(chance):
         return network
     odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
     pooled: Floats = (1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))).astype(np.float32)
@@ -196,7 +201,7 @@ def core(key: Floats, network: Floats, chance: float) -> Floats:
     >>> core(np.float32([[0.5, 0.5, 0]]), np.float32([[0.99, 0.01, 0.99]]), 0.5).round(2)
     array([[0.91, 0.5 , 0.  ]], dtype=float32)
     """
-    if chance < 1 - DECIDED:
+    if is_lost(chance):
         return network
     share = np.clip((key - np.float32(CORE[0])) / np.float32(CORE[1] - CORE[0]), 0, 1)
     filled = key + share * np.maximum(pool(key, network, chance) - key, 0)

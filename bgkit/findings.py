@@ -175,10 +175,15 @@ def _param(name: str) -> Param:
     return Param(f"checks.{name}", float, 0.0, FINDINGS[name].range)
 
 
-def _ground_share(picture: Array, layers: Layers) -> float:
-    """Return how much of the border shows the backdrop; a noisy one, as a wall of bricks is, counts for less."""
+def _ground_share(picture: Array, layers: Layers) -> float | None:
+    """Return how much of the border shows the backdrop; a noisy one, as a wall of bricks is, counts for less.
+
+    None where the key of the backdrop was overruled by a network, and the result does not hang on it.
+    """
     from bgkit.backdrop import estimate_backdrop
 
+    if any(facts.get("overruled") for facts in layers.facts.values()):
+        return None
     backdrop = estimate_backdrop(picture)
     return 100 * backdrop.border_share * min(max(RESTLESS - backdrop.noise, 0.0), 1.0)
 

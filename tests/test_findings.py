@@ -82,6 +82,13 @@ def test_a_rectangle_that_the_key_kept_may_be_a_box():
     assert value("missing", quiet, half, luv_threshold=facts) == pytest.approx(100, abs=15)
 
 
+def test_a_backdrop_counts_only_where_its_key_does():
+    """Where a network overruled the key, the result does not hang on the backdrop; trust tells then."""
+    busy = np.float32(np.random.default_rng(0).random(IMAGE.shape))
+    assert value("backdrop", busy, backdrop_key={"overruled": False}) < 10
+    assert value("backdrop", busy, backdrop_key={"overruled": True}) is None
+
+
 def test_an_unsure_network_costs_trust_as_far_as_it_is_believed():
     """Unsure and believed is trusted less than sure and believed; where the key is taken it makes no difference."""
 
@@ -239,16 +246,18 @@ def test_every_shipped_pipeline_checks_its_result():
 
 
 def test_a_color_key_on_a_busy_picture_is_flagged():
-    """The same subject before a studio's paper is not."""
+    """The same subject before a studio's paper is not; ``studio-white`` leaves the busy one to its network."""
     rng = np.random.default_rng(2)
     busy = np.kron(rng.random((12, 12, 3)), np.ones((10, 10, 1))).astype(np.float32)
     plain = np.full_like(busy, 0.9) + rng.normal(0, 0.004, busy.shape).astype(np.float32)
     for ground, flagged in ((busy, True), (plain, False)):
         picture = np.clip(ground, 0, 1)
         picture[30:90, 40:80] = [0.6, 0.2, 0.1]
-        for name in ("studio-white", "classical"):
-            found = bgkit.load_pipeline(name).run(picture).facts["findings"]
-            assert found["backdrop"]["flagged"] == flagged, (name, flagged, found["backdrop"]["value"])
+        found = bgkit.load_pipeline("classical").run(picture).facts["findings"]
+        assert found["backdrop"]["flagged"] == flagged, found["backdrop"]["value"]
+        facts = bgkit.load_pipeline("studio-white").run(picture).facts
+        assert facts["backdrop_key"]["overruled"] == flagged == ("backdrop" not in facts["findings"])
+        assert "trust" in facts["findings"]
 
 
 def test_findings_are_the_same_with_one_thread_and_several(monkeypatch):
