@@ -31,7 +31,7 @@ from bgkit.evaluate.samples import Sample
 Array = NDArray[Any]
 Canvas = tuple[float, float, float, float]
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "quality.md"
-SHOTS = ("GT02", "GT16", "GT18", "GT25")
+SHOTS = ("GT02", "GT13", "GT16", "GT18", "GT25")
 PIPELINES = ("studio-white", "clean-plate", "auto")
 KINDS = ("white", "grey")
 GROUNDS = ("even", "mirrored")  # more of the same scene
