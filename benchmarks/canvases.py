@@ -2,7 +2,7 @@
 
     python -m benchmarks.canvases [--shots GT02,GT25] [--kinds white,grey] [--pipelines auto] [--grounds even] [--write]
 
-White and gray shots of four subjects of ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data`` beside the
+White and gray shots of five subjects of ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data`` beside the
 checkout) are put on six canvases. The canvas shows more of the same ground: ``even`` goes on as at the frame of the
 shot, without its texture; ``mirrored`` is the shot's own ground, mirrored at its frame, with noise, shadows and JPEG.
 Where the subject covers it, the ground is the plate in the shot's exposure. Or it is a margin as layout programs make
