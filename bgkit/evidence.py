@@ -142,7 +142,7 @@ def sees_gaps(signs: Mapping[str, float], chance: float) -> bool:
 
 
 def is_lost(chance: float) -> bool:
-    """Return whether a key is wrong beyond doubt, so that the network is taken as it is."""
+    """Return whether a key is wrong beyond doubt: it has lost the body of a white mug, or there is no backdrop."""
     return chance < 1 - DECIDED
 
 
@@ -184,8 +184,7 @@ def core(key: Floats, network: Floats, chance: float) -> Floats:
     difference and cannot tell paper from glass; a network knows a thing. It adds as far as :func:`pool` has it, where
     the key finds at least a little, so that gaps stay open. It takes nothing away, so that a plant of which it knows
     the pot alone keeps its leaves. Along the background, where it draws an outline through hair, it has no say, nor
-    along gaps wider than that rim. A key that is surely wrong has no charge: it has lost the body of a white mug, and
-    the network is returned as it is.
+    along gaps wider than that rim.
 
     Parameters
     ----------
@@ -201,8 +200,6 @@ def core(key: Floats, network: Floats, chance: float) -> Floats:
     >>> core(np.float32([[0.5, 0.5, 0]]), np.float32([[0.99, 0.01, 0.99]]), 0.5).round(2)
     array([[0.91, 0.5 , 0.  ]], dtype=float32)
     """
-    if is_lost(chance):
-        return network
     share = np.clip((key - np.float32(CORE[0])) / np.float32(CORE[1] - CORE[0]), 0, 1)
     filled = key + share * np.maximum(pool(key, network, chance) - key, 0)
     rim = max(RIM[0] * float(np.hypot(*subject_box(filled))), RIM[1])

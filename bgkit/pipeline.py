@@ -131,11 +131,12 @@ class Step:
         facts["chance"] = 1.0 if sure else evidence.chance_of_key(signs)
         if facts.get("moved"):  # no key that sees every gap: where near things moved, gaps and debris are the plate's
             way = "evidence"
-        if way == "core":
+        if way == "core" and layers.plate is None:  # a plate tells by itself, however busy it is
             facts["overruled"] = evidence.is_lost(facts["chance"])
-        # A plate tells shaded gaps by itself, and its key calls white threads backdrop too, which a network knows.
-        if way == "core" and layers.plate is None and not evidence.sees_gaps(signs, facts["chance"]):
-            return array
+            if facts["overruled"]:
+                return layers.mask
+            if not evidence.sees_gaps(signs, facts["chance"]):
+                return array
         return WEIGHED[way](array, layers.mask, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:

@@ -135,7 +135,7 @@ def test_a_run_begins_with_what_imagenet_taught(tmp_path, weights):
     ("text", "said"),
     [
         ("network: unet\nstart: imagenet\n", "unet has no encoder that ImageNet taught"),
-        ("network: {unet: {width: 4}}\nstart: embedded\n", "holds a network of another architecture"),
+        ("network: {unet: {width: 4}}\nstart: embedded\nstatistics: kept\n", "holds a network of another architecture"),
     ],
 )
 def test_words_that_do_not_fit_the_network(tmp_path, text, said):
