@@ -38,11 +38,19 @@ class HeldOut:
 
 
 def held_out() -> list[HeldOut]:
-    """Return these pictures, in the order in which training drew them."""
+    """Return these pictures, in the order in which training drew them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the training pictures are not there: a fit without them would be another one.
+    """
     files: dict[str, bytes] = {}
     for shard in sorted((data_folder() / "train").glob("train-*.tar")):
         with tarfile.open(shard) as archive:
             files |= {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}
+    if not files:
+        raise FileNotFoundError(f"{data_folder() / 'train'}: expected train-*.tar, of which training holds some out")
     names = sorted({name.rsplit(".", 1)[0] for name in files})
     return [
         HeldOut(

@@ -49,8 +49,9 @@ class BgkitError(Exception):
         return cut(printable(" ".join(map(str, self.args))), LONGEST)
 
     def at(self, place: str) -> Self:
-        """Put a place in front of the message and return the error itself, to be raised."""
-        self.args = (f"{place}: {self}",)
+        """Put a place before the message, unless it begins with it, and return the error itself, to be raised."""
+        if not str(self).startswith((f"{place}:", f"{place}.")):
+            self.args = (f"{place}: {self}",)
         return self
 
 

@@ -112,9 +112,7 @@ class Step:
                         other = getattr(layers, name)
                         made = made if other is None else made.put(name, self._same_scene(name, other, values))
             except BgkitError as error:
-                raise (
-                    error if str(error).startswith((f"{self.name}:", f"{self.name}.")) else error.at(self.name)
-                ) from None
+                raise error.at(self.name) from None
         return replace(made, facts={**made.facts, info.name: facts}) if facts else made
 
     def _merged(self, array: Array, layers: Layers, facts: dict[str, Any]) -> Array:
