@@ -124,6 +124,8 @@ class Step:
         answers = [each["sure"] for each in layers.facts.values() if "sure" in each]  # of networks, before refinement
         signs = evidence.read_signs(layers.image, array, layers.mask, *answers[-1:])
         facts["evidence"] = signs
+        if layers.plate is None:  # which shows the light
+            array = evidence.at_edges(layers.image, array, layers.mask)
         # A painted backdrop is known to the pixel, and its squares mislead the network.
         sure = way == "core" and estimate_backdrop(layers.image).painted
         facts["chance"] = 1.0 if sure else evidence.chance_of_key(signs)
