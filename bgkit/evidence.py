@@ -59,7 +59,8 @@ SEEN = 500  # px, diagonal of the copy on which edges are looked for
 KEPT, MISSED = 0.3, 0.7  # of the key: more, less may be wrongly kept, missed
 PIECE, OPEN = 0.0005, 1 / 3  # of the picture, the smallest; of the border of what may be filled, next to background
 HUE, DIM = 2.5, 0.6  # dE*uv from the backdrop in any light, of which a shadow leaves so much
-SOFT, MOST = 1.3, 0.9  # dE*uv per px at most, of so much of a border; and of a shadow
+SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
+MOST = 0.9  # of the pixels of a border, or of a shadow
 
 SIGNS: Mapping[str, str] = MappingProxyType(
     {
@@ -164,9 +165,9 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
 
     A key keeps the deep shadow at the foot of a white mug, and takes for backdrop what part of the mug happens to be as
     bright. Neither has an edge. So a piece goes if the network sees nothing of it, it has the backdrop's color in other
-    light, and nine tenths of its border to the backdrop are soft. A piece is filled if the network is sure of it, most
-    of it lies within the subject, and nine tenths of its border to what the key keeps are soft; gaps in plants and hair
-    have edges, and out of focus a network's outline lies wide of the subject.
+    light, and nine tenths of its border to the backdrop are gradual. A piece is filled if the network is sure of it,
+    most of it lies within the subject, and nine tenths of its border to what the key keeps are soft: gaps in plants and
+    hair have edges, and out of focus a network's outline lies wide of the subject.
 
     Parameters
     ----------
@@ -186,9 +187,11 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     color, ground = luv_of_picture(reduced(image, size)), luv_of_picture(estimate_backdrop(image).plate(size))
     light = dot(color, ground) / np.maximum(dot(ground, ground), np.float32(1e-6))
     off = color - light[..., None] * ground
-    shade, soft = (light > DIM) & (dot(off, off) < HUE**2), _steepness(color) < SOFT
+    shade, steep = (light > DIM) & (dot(off, off) < HUE**2), _steepness(color, 1)
+    soft = steep < SOFT
+    gradual = soft | (steep < FADES * _steepness(color, 3))
     backdrop = _grown(kept < 1 - SURE, 4) & ~_grown(known > SURE, 4)
-    gone = [each for each in denied if shade[each].mean() > MOST and _mostly(soft, _border(each) & backdrop)]
+    gone = [each for each in denied if shade[each].mean() > MOST and _mostly(gradual, _border(each) & backdrop)]
     filled = [each for each in missed if _mostly(soft, _border(each) & _grown(kept > SURE, 4))]
     if gone:
         key = np.minimum(key, np.maximum(1 - _enlarged(gone, key.shape), network))
@@ -301,9 +304,9 @@ def _enlarged(pieces: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
     return cv2.resize(around, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _steepness(color: Floats) -> Floats:
+def _steepness(color: Floats, blur: float) -> Floats:
     """Return how fast a color changes, dE*uv per px."""
-    smooth = cv2.GaussianBlur(color, (0, 0), 1)
+    smooth = cv2.GaussianBlur(color, (0, 0), blur)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *axes, scale=1 / 8) for axes in ((1, 0), (0, 1)))
     steepness: Floats = np.sqrt(dot(across, across) + dot(down, down))
     return steepness

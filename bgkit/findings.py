@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import math
-import threading
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,7 @@ from bgkit.params import Param, Range
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
 from bgkit.stage import collect_notes
-from bgkit.threads import threads
+from bgkit.threads import Lock, threads
 
 __all__ = [
     "FINDINGS",
@@ -112,7 +111,7 @@ def measure(checks: Mapping[str, float], picture: Array, layers: Layers) -> dict
 def _once(measure: Callable[[Array, Layers], T]) -> Callable[[Array, Layers], T]:
     """Return ``measure`` with a memory of the layers that it saw last: ``trust`` is made of other findings."""
     last: tuple[weakref.ref[Layers], weakref.ref[Array], T] | None = None
-    lock = threading.Lock()
+    lock = Lock()
 
     @functools.wraps(measure)
     def measured(picture: Array, layers: Layers) -> T:

@@ -6,16 +6,19 @@ machine has cores. It changes speed only: every kernel gives the same bits for a
 A process that was forked (``os.fork``, ``multiprocessing`` under Linux's old default, gunicorn with preload) has none
 of its parent's threads but still their bookkeeping: OpenMP would wait for them for ever. If the parent had used
 several, the child computes with one. Processes that are to use more are started by the method ``spawn``.
+Nor has it a thread that would open a lock which another thread of the parent held: :class:`Lock` is open there.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+from types import TracebackType
 
 from bgkit.errors import ParamError
 
-__all__ = ["limit_opencv", "set_threads", "threads"]
+__all__ = ["Lock", "limit_opencv", "set_threads", "threads"]
 
 _chosen: int | None = None
 _several = False  # whether this process, or the one it was forked from, has used more than one thread
@@ -62,6 +65,24 @@ def set_threads(count: int) -> None:
         )
     global _chosen
     _chosen = count
+
+
+class Lock:
+    """A lock of the whole process, for a module to keep; open at first in a process that was forked."""
+
+    def __init__(self) -> None:
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.release()
 
 
 def limit_opencv() -> None:

@@ -87,6 +87,59 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert done.stdout.strip() == "3"
 
 
+def test_a_lock_that_another_thread_holds_is_open_in_the_child():
+    """Who forks while a thread looks for findings, or loads a network, has a child that does the same."""
+    script = """
+import threading
+from bgkit.findings import _once
+from bgkit.models import session
+inside = threading.Event()
+
+@_once
+def measured(picture, layers):
+    if not inside.is_set():
+        inside.set()
+        threading.Event().wait()
+    return 7
+
+def load_and_measure():
+    with session._lock:
+        measured(picture, session)
+
+threading.Thread(target=load_and_measure, daemon=True).start()
+inside.wait()
+if (child := os.fork()) == 0:
+    signal.alarm(100)
+    session.network("coarse")
+    os._exit(measured(picture, session))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert run(script) == "7"
+
+
+def test_a_child_writes_its_errors_where_its_parent_does():
+    """Also if it was forked while a thread listened to what a decoder says on standard error."""
+    script = """
+import threading
+from bgkit.imagefile._noise import heard
+inside, leave = threading.Event(), threading.Event()
+errors = os.fstat(2)
+
+def listen():
+    with heard():
+        inside.set()
+        leave.wait(1)
+
+threading.Thread(target=listen).start()
+inside.wait()
+if (child := os.fork()) == 0:
+    now = os.fstat(2)
+    os._exit(int((now.st_dev, now.st_ino) != (errors.st_dev, errors.st_ino)))
+print(os.waitpid(child, 0)[1])
+"""
+    assert run(script) == "0"
+
+
 def test_gunicorn_with_preload(tmp_path):
     """The application is loaded and used before the workers are forked; they answer, and end when asked."""
     pytest.importorskip("gunicorn", reason="gunicorn is not installed")

@@ -42,6 +42,12 @@ _DECODERS = (
     "unknown file",
 )
 _one_at_a_time = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child that began meanwhile would write its errors to the paper for ever
+    os.register_at_fork(
+        before=_one_at_a_time.acquire,
+        after_in_parent=_one_at_a_time.release,
+        after_in_child=_one_at_a_time.release,
+    )
 for _library in ("PIL", "tifffile"):  # Python prints what is logged where nobody listens
     logging.getLogger(_library).addHandler(logging.NullHandler())
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 import struct
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from bgkit.imagefile import _boxes
 from bgkit.imagefile._formats import Format, load_plugin
 from bgkit.imagefile._noise import heard
 from bgkit.imagefile._stored import Array, Stored, Wanted, check_size, checked_floats, choose_page, dpi_of, unmultiplied
+from bgkit.threads import Lock
 
 __all__ = [
     "GRAY_16",
@@ -309,8 +309,8 @@ def _opencv(data: bytes, level: str) -> tuple[Any, list[str]]:
             cv2.utils.logging.setLogLevel(before)
 
 
-_opencv_log = threading.Lock()
-_apart = threading.Lock()
+_opencv_log = Lock()
+_apart = Lock()
 _inside = 0
 _undo: list[Any] = []
 

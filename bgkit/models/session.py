@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from bgkit.models.fitting import check_card, output_names, spatial
 from bgkit.models.graph import read_graph
 from bgkit.models.second_look import find_window
 from bgkit.models.store import check_external_data, how_to_get, resolve
-from bgkit.threads import threads
+from bgkit.threads import Lock, threads
 
 __all__ = ["PROVIDERS", "Network", "network", "providers_here", "start"]
 
@@ -48,7 +47,7 @@ PROVIDERS = {
 
 FAR = 0.5  # a map this far outside 0..1 is no probability; networks without a last clip overshoot by less
 
-_lock = threading.Lock()
+_lock = Lock()
 _networks: dict[tuple[Path, str, str], Network] = {}
 
 
@@ -72,8 +71,6 @@ def network(model: str, *, provider: str = "cpu") -> Network:
 
 def _after_fork() -> None:
     """Forget the parent's sessions without ending them: their threads are not here, and would be waited for."""
-    global _lock
-    _lock = threading.Lock()
     for left in _networks.values():
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(left._session))
     _networks.clear()
