@@ -56,7 +56,10 @@ def test_the_sources_person_recipe_is_shipped():
         ("bgkit: 1\noptimizer: {kind: adam}", r"r.yaml:2:19: optimizer.kind: expected adamw or rmsprop"),
         ("bgkit: 1\noptimizer: {learning_rate: 20}", r"r.yaml:2:28: optimizer.learning_rate: expected 1e-08..10"),
         ("bgkit: 1\naugmentation: {paste: 2}", r"r.yaml:2:23: augmentation.paste: expected 0..1 of the samples, got 2"),
-        ("bgkit: 1\naugmentation: {paste: 0.9, empty: 0.2}", r"r.yaml: augmentation: paste, mix, empty and vacant"),
+        (
+            "bgkit: 1\naugmentation: {paste: 0.9, empty: 0.2}",
+            r"r.yaml: augmentation: paste, mix, close, empty and vacant",
+        ),
         ("bgkit: 1\nsizes: [100]", r"r.yaml: sizes: coarse expects multiples of 32, got \[100\]"),
         ("bgkit: 1\nsplit: {validation: 60, test: 40}", r"r.yaml: split: .* nothing to train on"),
         ("bgkit: 1\nloss: {cross_entropy: 0, iou: 0}", r"r.yaml: loss: expected at least one"),

@@ -47,8 +47,9 @@ def test_each_chance_does_something(chance):
     """At 1 a sample differs from the one at 0, stays in range, and depends on its generator alone."""
     image, mask = picture()
     plain = draw(image, mask, GROUNDS, 48, Augmentation(**NONE), np.random.default_rng(5))
+    other = (np.full_like(image, 90), np.zeros_like(mask))
     drawn, again = (
-        draw(image, mask, GROUNDS, 48, Augmentation(**{**NONE, chance: 1.0}), np.random.default_rng(5))
+        draw(image, mask, GROUNDS, 48, Augmentation(**{**NONE, chance: 1.0}), np.random.default_rng(5), partner=other)
         for _ in range(2)
     )
     assert (drawn.picture == again.picture).all() and (drawn.truth == again.truth).all()
@@ -108,6 +109,25 @@ def test_a_mixed_sample_shows_both_subjects():
     drawn = draw(image, mask, GROUNDS, 40, chances, np.random.default_rng(0), partner=(other, beneath))
     assert np.abs(drawn.picture - np.where(mask > 0, 200, 90)[..., None] / 255).max() < 0.01
     assert np.abs(drawn.truth - np.maximum(mask, beneath) / 255).max() < 0.01
+
+
+def test_a_close_subject_is_cut_by_the_frame_before_plain_ground():
+    """Most are cut, none fills the frame; the ground has no texture; some outlines show another picture."""
+    image, mask = np.full((60, 60, 3), 200, np.uint8), np.zeros((60, 60), np.uint8)
+    other = np.full((60, 60, 3), 90, np.uint8)
+    mask[15:45, 20:40] = 255
+    chances, looks, cut = Augmentation(**{**NONE, "close": 1.0, "texture": 0.0}), set(), 0
+    for seed in range(20):
+        drawn = draw(image, mask, GROUNDS, 48, chances, np.random.default_rng(seed), partner=(other, 0 * mask))
+        edge = np.concatenate([drawn.truth[0], drawn.truth[-1], drawn.truth[:, 0], drawn.truth[:, -1]])
+        cut += edge.max() > 0.9
+        assert 0.05 < drawn.truth.mean() <= 0.86
+        ground = drawn.truth < 0.01
+        within = ground[:, 1:] & ground[:, :-1]
+        assert np.abs(np.diff(drawn.picture, axis=1))[within].max() < 0.05
+        looks.add(round(255 * float(np.median(drawn.picture[drawn.truth > 0.99]))))
+    assert cut >= 12
+    assert 200 in looks and 90 in looks
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
     python benchmarks/networks/build.py bgkit/models/weights/coarse.onnx
 
-One half is the first network of ``coarse-2.onnx``, trained from scratch; the other is ``pyramid.onnx``, whose encoder
-began with ImageNet. ``docs/explanation/embedded-network.md`` says how each came about, and why both.
+One half is the first network of ``coarse-2.onnx``, trained from scratch; the other is ``pyramid-long.onnx``, whose
+encoder began with ImageNet, and whose last training began with ``pyramid.onnx``, the half of versions 3 and 4. ``docs/explanation/embedded-network.md`` says how each came about, and why both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIRST = "/Sigmoid_output_0"  # answer of the first network of coarse-2.onnx
 def build(target: Path) -> None:
     """Write the embedded network."""
     with tempfile.TemporaryDirectory() as folder:
-        join([first_half(Path(folder)), HERE / "pyramid.onnx"], target)
+        join([first_half(Path(folder)), HERE / "pyramid-long.onnx"], target)
 
 
 def first_half(folder: Path) -> Path:

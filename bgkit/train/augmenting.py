@@ -19,6 +19,7 @@ from bgkit.train.recipe import Augmentation
 __all__ = ["UNKNOWN_TAG", "Drawn", "draw", "draw_ground", "whole"]
 
 UNKNOWN_TAG = -1.0
+MOST_CLOSE = 0.85  # of the frame that a close subject may cover; what covers all of it is ground
 
 Bytes = NDArray[np.uint8]
 Picture = NDArray[np.float32]
@@ -105,8 +106,10 @@ def _compose(
     """Return what is seen, (S, S, 3), and the truth (S, S); where the subject was put on one, the ground alone, and
     whether it is a texture, as a tag.
     """
-    kinds = np.cumsum([chances.empty, chances.vacant, chances.paste, chances.mix])
-    kind = ("empty", "vacant", "paste", "mix", "as it is")[int(np.searchsorted(kinds, rng.random(), "right"))]
+    kinds = np.cumsum([chances.empty, chances.vacant, chances.paste, chances.mix, chances.close])
+    kind = ("empty", "vacant", "paste", "mix", "close", "as it is")[int(np.searchsorted(kinds, rng.random(), "right"))]
+    if kind == "close" and partner is not None and mask.max() > 127:
+        return _close_up(image, mask, partner[0], grounds, size, chances, rng)
     if kind == "vacant":
         image, mask = _vacant_window(image, mask, rng)
     pasted = kind in ("empty", "paste", "mix") or plate
@@ -129,6 +132,47 @@ def _compose(
     ground = _recolor(ground, chances, rng)
     picture = ground + truth[..., None] * (picture - ground)
     return picture, truth if plate else truth + beneath * (1 - truth), ground, float(textured)
+
+
+def _close_up(
+    image: Bytes,
+    mask: Bytes,
+    other: Bytes,
+    grounds: Sequence[Bytes],
+    size: int,
+    chances: Augmentation,
+    rng: Rng,
+) -> tuple[Picture, Picture, Picture, float]:
+    """Return what :func:`_compose` does: a subject, or its outline filled with other things, close before plain ground.
+
+    The frame is a window around some pixel of the subject, of half to one and a quarter of its size, so that it cuts
+    most of them.
+    """
+    rows, cols = np.nonzero(mask > 127)
+    middle = np.array([(cols.min() + cols.max()) / 2, (rows.min() + rows.max()) / 2])
+    near = int(rng.integers(len(rows)))
+    at = middle + rng.uniform(0, 1) * (np.array([cols[near], rows[near]]) - middle)
+    angle = np.deg2rad(rng.normal(0, 15))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = np.diag([rng.choice([-1.0, 1.0]), 1.0]) @ turn
+    side = rng.uniform(0.5, 1.25) * max(np.ptp(rows), np.ptp(cols), 16)
+    truth = np.ones((size, size), np.float32)
+    while truth.mean() > MOST_CLOSE:
+        linear = turn * (size / side)
+        matrix = np.column_stack([linear, size / 2 - 0.5 - linear @ at])
+        truth = _warp(mask, matrix, size, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        side *= 1.25
+    look = rng.random()
+    if look < 0.5:
+        picture = _warp(image, matrix, size, cv2.INTER_AREA)
+    elif look < 0.75 or not len(grounds):
+        picture = _warp(other, _crop(other.shape, size, chances, rng), size, cv2.INTER_AREA)
+    else:
+        texture = grounds[rng.integers(len(grounds))]
+        picture = _warp(texture, _crop(texture.shape, size, chances, rng), size, cv2.INTER_AREA)
+    ground, textured = draw_ground((), size, chances, rng)
+    picture = _recolor(picture, chances, rng)
+    return ground + truth[..., None] * (picture - ground), truth, ground, float(textured)
 
 
 def _warp(

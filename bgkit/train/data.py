@@ -51,7 +51,7 @@ def batches(
             rng = np.random.default_rng((seed, epoch, int(index)))
             image, mask = pictures.images[index], pictures.masks[index]
             partner = None
-            if chances.mix:
+            if chances.mix or chances.close:
                 other = rng.integers(len(pictures))
                 partner = pictures.images[other], pictures.masks[other]
             drawn = draw(image, mask, grounds, size, chances, rng, **asked, partner=partner)

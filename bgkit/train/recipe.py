@@ -235,6 +235,9 @@ class Augmentation:
     mix : float
         The subject in another training picture, whose own subject stays one: as good as new pictures, where there are
         few.
+    close : float
+        The subject close before plain ground, mostly cut by the frame; half of the time its outline, filled with
+        another picture or a texture. Whatever differs from such ground is subject.
     smallest : float
         The smallest part of the frame that a picture is shrunk to when its subject is put on new ground.
     recolor : float
@@ -262,6 +265,7 @@ class Augmentation:
     vacant: Probability = 0.03
     texture: Annotated[float, Range(0, 1, "of the grounds")] = 0.5
     mix: Probability = 0.0
+    close: Probability = 0.0
     smallest: Annotated[float, Range(0.02, 1, "of the frame's area")] = 1.0
     recolor: Probability = 0.0
     relight: Probability = 1.0

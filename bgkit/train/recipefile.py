@@ -201,8 +201,8 @@ def _check_together(recipe: Recipe) -> None:
     if not own and recipe.loss.cross_entropy + recipe.loss.iou + recipe.loss.ssim + recipe.loss.boundary == 0:
         raise RecipeError("loss: expected at least one of cross_entropy, iou, ssim and boundary above 0")
     chances = recipe.augmentation
-    if chances.paste + chances.mix + chances.empty + chances.vacant > 1:
-        raise RecipeError("augmentation: paste, mix, empty and vacant together are more than all of the samples")
+    if chances.paste + chances.mix + chances.close + chances.empty + chances.vacant > 1:
+        raise RecipeError("augmentation: paste, mix, close, empty and vacant together are more than all of the samples")
     if recipe.data.layout not in ("auto", "shards", "coco", *LAYOUTS):
         known = ("auto", "pairs", "shards", "coco", *LAYOUTS)
         hint = did_you_mean(recipe.data.layout, known)
