@@ -33,7 +33,7 @@ from benchmarks.pages import with_fit, write
 from benchmarks.quality import data_folder
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.samples import Sample
-from bgkit.evidence import SIGNS, chance_of_key, pool, read_signs
+from bgkit.evidence import SIGNS, at_edges, chance_of_key, pool, read_signs
 from bgkit.logistic import Logistic, auc, crossed, fit_logistic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +71,7 @@ def measure(dataset: str, sample: Sample | HeldOut) -> dict[str, Any]:
     values = {name: value for name, value in steps[merging].values.items() if name != "merge"}
     key = steps[merging].stage.function(image, **values)
     signs = read_signs(image, key, network, layers.facts["cnn_mask"]["sure"])
+    key = at_edges(image, key, network)
     errors = [float(np.abs(mask - truth).sum()) * factor**2 / 1000 for mask in (key, network)]
     both = pool(key, network, chance_of_key(signs))
     return {
