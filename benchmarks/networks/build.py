@@ -3,7 +3,8 @@
     python benchmarks/networks/build.py bgkit/models/weights/coarse.onnx
 
 One half is the first network of ``coarse-2.onnx``, trained from scratch; the other is ``pyramid-long.onnx``, whose
-encoder began with ImageNet, and whose last training began with ``pyramid.onnx``, the half of versions 3 and 4. ``docs/explanation/embedded-network.md`` says how each came about, and why both.
+encoder began with ImageNet, and whose last training began with ``pyramid.onnx``, the half of versions 3 and 4.
+``docs/explanation/embedded-network.md`` says how each came about, and why both.
 """
 
 from __future__ import annotations
