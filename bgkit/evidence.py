@@ -79,18 +79,18 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    24.503,
+    28.177,
     {
-        "noise": -1.166,
-        "texture": -1.7,
-        "little": -0.188,
-        "sides": -8.372,
-        "ambiguous": -12.207,
-        "swallowed": -7.622,
-        "sure": -24.155,
-        "disputed": -15.526,
-        "ground": -7.533,
-        "boxed": -13.674,
+        "noise": -1.238,
+        "texture": -1.976,
+        "little": -0.037,
+        "sides": -4.925,
+        "ambiguous": -10.279,
+        "swallowed": -7.757,
+        "sure": -28.192,
+        "disputed": -26.365,
+        "ground": -9.285,
+        "boxed": -15.725,
     },
 )
 
