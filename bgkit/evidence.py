@@ -60,6 +60,8 @@ KEPT, MISSED = 0.3, 0.7  # of the key: more, less may be wrongly kept, missed
 PIECE, OPEN = 0.0005, 1 / 3  # of the picture, the smallest; of the border of what may be filled, next to background
 HUE, DIM = 2.5, 0.6  # dE*uv from the backdrop in any light, of which a shadow leaves so much
 SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
+BLURRED = 6  # px over which a step is spread at least, if it is soft: a faint one is never steep
+FAINT = 4  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
 MOST = 0.9  # of the pixels of a border, or of a shadow
 
 SIGNS: Mapping[str, str] = MappingProxyType(
@@ -186,13 +188,25 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
         return key
     color, ground = luv_of_picture(reduced(image, size)), luv_of_picture(estimate_backdrop(image).plate(size))
     light = dot(color, ground) / np.maximum(dot(ground, ground), np.float32(1e-6))
-    off = color - light[..., None] * ground
-    shade, steep = (light > DIM) & (dot(off, off) < HUE**2), _steepness(color, 1)
-    soft = steep < SOFT
-    gradual = soft | (steep < FADES * _steepness(color, 3))
+    off, away = color - light[..., None] * ground, color - ground
+    shade, differs = (light > DIM) & (dot(off, off) < HUE**2), np.sqrt(dot(away, away))
+    steep, wide = _steepness(color, 1), _steepness(color, 3)
     backdrop = _grown(kept < 1 - SURE, 4) & ~_grown(known > SURE, 4)
-    gone = [each for each in denied if shade[each].mean() > MOST and _mostly(gradual, _border(each) & backdrop)]
-    filled = [each for each in missed if _mostly(soft, _border(each) & _grown(kept > SURE, 4))]
+
+    def soft(piece: NDArray[np.bool_], step: float) -> NDArray[np.bool_]:
+        """Return where no edge of such a step can be, beyond the noise that the piece shows."""
+        return np.less(steep, min(SOFT, np.median(steep[piece]) + step / BLURRED))
+
+    gone, filled = [], []
+    for piece in denied:
+        step = np.median(differs[piece])
+        gradual = soft(piece, step) | (steep < FADES * wide)
+        if step > FAINT and shade[piece].mean() > MOST and _mostly(gradual, _border(piece) & backdrop):
+            gone.append(piece)
+    for piece in missed:
+        beside = _grown(piece, 12) & (kept > SURE)
+        if beside.any() and _mostly(soft(piece, np.median(differs[beside])), _border(piece) & _grown(kept > SURE, 4)):
+            filled.append(piece)
     if gone:
         key = np.minimum(key, np.maximum(1 - _enlarged(gone, key.shape), network))
     if filled:
