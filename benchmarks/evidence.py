@@ -31,9 +31,10 @@ import bgkit
 from benchmarks.held_out import HeldOut, held_out
 from benchmarks.pages import with_fit, write
 from benchmarks.quality import data_folder
+from bgkit.borders import at_edges
 from bgkit.evaluate.datasets import open_dataset
 from bgkit.evaluate.samples import Sample
-from bgkit.evidence import SIGNS, at_edges, chance_of_key, pool, read_signs
+from bgkit.evidence import SIGNS, chance_of_key, pool, read_signs
 from bgkit.logistic import Logistic, auc, crossed, fit_logistic
 
 ROOT = Path(__file__).resolve().parents[1]

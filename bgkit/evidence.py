@@ -13,7 +13,7 @@ copy of at most 256 px, in about 2 ms beside the backdrop's fit, which the key h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -22,17 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
-from bgkit.color import dot, luv_of_picture, mean_channel
+from bgkit.color import mean_channel
 from bgkit.distance import distance_to
 from bgkit.extent import subject_box
 from bgkit.logistic import Logistic
-from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
 
 __all__ = [
     "FIT",
     "SIGNS",
-    "at_edges",
     "chance_of_key",
     "core",
     "is_lost",
@@ -45,7 +43,6 @@ __all__ = [
 Floats = NDArray[Any]
 
 SIDE = 256  # px
-SQUARE = np.ones((3, 3), np.uint8)
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
 DECIDED = 0.95  # beyond this chance the other mask has no effect
 DISPUTED = 1 / 3  # of the border: so much a subject that the frame cuts may take, of which the network knows nothing
@@ -55,14 +52,6 @@ HAIR = 0.015  # of the subject's diagonal: so far from the background a soft key
 RIM = 0.005, 1.5  # of the subject's diagonal, and px at least: so far from the background a core matte says nothing
 BLIND = 0.02, 0.3  # ``swallowed`` from which on a network sees no gaps, if the key is right by at least this chance
 CORE = 0.1, 0.3  # of the key, from which on the core matte begins to count, and counts in full: below lie shaded gaps
-SEEN = 500  # px, diagonal of the copy on which edges are looked for
-KEPT, MISSED = 0.3, 0.7  # of the key: more, less may be wrongly kept, missed
-PIECE, OPEN = 0.0005, 1 / 3  # of the picture, the smallest; of the border of what may be filled, next to background
-HUE, DIM = 2.5, 0.6  # dE*uv from the backdrop in any light, of which a shadow leaves so much
-SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
-BLURRED = 6  # px over which a step is spread at least, if it is soft: a faint one is never steep
-FAINT = 4  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
-MOST = 0.9  # of the pixels of a border, or of a shadow
 
 SIGNS: Mapping[str, str] = MappingProxyType(
     {
@@ -162,58 +151,6 @@ def sees_gaps(signs: Mapping[str, float], chance: float) -> bool:
     return signs["swallowed"] <= BLIND[0] or chance < BLIND[1]
 
 
-def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
-    """Return the key, corrected by the network where the key's border is no edge of the picture.
-
-    A key keeps the deep shadow at the foot of a white mug, and takes for backdrop what part of the mug happens to be as
-    bright. Neither has an edge. So a piece goes if the network sees nothing of it, it has the backdrop's color in other
-    light, and nine tenths of its border to the backdrop are gradual. A piece is filled if the network is sure of it,
-    most of it lies within the subject, and nine tenths of its border to what the key keeps are soft: gaps in plants and
-    hair have edges, and out of focus a network's outline lies wide of the subject.
-
-    Parameters
-    ----------
-    image : float32 array of shape (M, N, 3)
-        sRGB, 0..1.
-    key, network : float32 array of shape (M, N)
-        The masks of a color key and of a network, 0..1.
-    """
-    factor = max(1.0, float(np.hypot(*key.shape)) / SEEN)
-    size = tuple(max(1, round(side / factor)) for side in key.shape)
-    kept, known = (reduced(each, size) for each in (key, network))
-    denied = list(_large((kept > KEPT) & (known < 1 - SURE)))
-    missed = [each for each in _large((kept < MISSED) & (known > SURE)) if kept[each].mean() < 1 - SURE]
-    missed = [each for each in missed if (_grown(known < 1 - SURE, 4))[_border(each)].mean() < OPEN]
-    if not denied and not missed:
-        return key
-    color, ground = luv_of_picture(reduced(image, size)), luv_of_picture(estimate_backdrop(image).plate(size))
-    light = dot(color, ground) / np.maximum(dot(ground, ground), np.float32(1e-6))
-    off, away = color - light[..., None] * ground, color - ground
-    shade, differs = (light > DIM) & (dot(off, off) < HUE**2), np.sqrt(dot(away, away))
-    steep, wide = _steepness(color, 1), _steepness(color, 3)
-    backdrop = _grown(kept < 1 - SURE, 4) & ~_grown(known > SURE, 4)
-
-    def soft(piece: NDArray[np.bool_], step: float) -> NDArray[np.bool_]:
-        """Return where no edge of such a step can be, beyond the noise that the piece shows."""
-        return np.less(steep, min(SOFT, np.median(steep[piece]) + step / BLURRED))
-
-    gone, filled = [], []
-    for piece in denied:
-        step = np.median(differs[piece])
-        gradual = soft(piece, step) | (steep < FADES * wide)
-        if step > FAINT and shade[piece].mean() > MOST and _mostly(gradual, _border(piece) & backdrop):
-            gone.append(piece)
-    for piece in missed:
-        beside = _grown(piece, 12) & (kept > SURE)
-        if beside.any() and _mostly(soft(piece, np.median(differs[beside])), _border(piece) & _grown(kept > SURE, 4)):
-            filled.append(piece)
-    if gone:
-        key = np.minimum(key, np.maximum(1 - _enlarged(gone, key.shape), network))
-    if filled:
-        key = np.maximum(key, np.minimum(_enlarged(filled, key.shape), network))
-    return key
-
-
 def is_lost(chance: float) -> bool:
     """Return whether a key is wrong beyond doubt: it has lost the body of a white mug, or there is no backdrop."""
     return chance < 1 - DECIDED
@@ -289,41 +226,6 @@ def _near(background: Floats, reach: float) -> Floats:
     distance = distance_to(background, 2 * reach + 1)
     near: Floats = np.clip(2 - distance / np.float32(max(reach, 1e-3)), 0, 1)
     return near
-
-
-def _large(where: Floats) -> Iterator[NDArray[np.bool_]]:
-    """Yield the pieces of a mask that are large enough, and wider than two pixels."""
-    pieces = find_pieces(cv2.morphologyEx(where.view(np.uint8), cv2.MORPH_OPEN, SQUARE), connectivity=4)
-    for number in np.flatnonzero(pieces.area >= PIECE * where.size):
-        if number > 0:
-            yield pieces.label == number
-
-
-def _grown(where: Floats, radius: int) -> NDArray[np.bool_]:
-    return cv2.dilate(where.view(np.uint8), SQUARE, iterations=radius).view(bool)
-
-
-def _border(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return _grown(piece, 3) & ~cv2.erode(piece.view(np.uint8), SQUARE).view(bool)
-
-
-def _mostly(what: Floats, where: Floats) -> bool:
-    """Return whether something holds for most of a place, if that is anywhere."""
-    return bool(where.any() and what[where].mean() > MOST)
-
-
-def _enlarged(pieces: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
-    """Return the pieces with what is 2 px around them, 0..1, at full size."""
-    around = _grown(np.any(pieces, 0), 2).astype(np.float32)
-    return cv2.resize(around, shape[::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def _steepness(color: Floats, blur: float) -> Floats:
-    """Return how fast a color changes, dE*uv per px."""
-    smooth = cv2.GaussianBlur(color, (0, 0), blur)
-    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *axes, scale=1 / 8) for axes in ((1, 0), (0, 1)))
-    steepness: Floats = np.sqrt(dot(across, across) + dot(down, down))
-    return steepness
 
 
 def _small(array: Floats) -> Floats:

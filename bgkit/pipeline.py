@@ -20,6 +20,7 @@ from bgkit import deadline, evidence, findings, stages
 from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.margin import without_margin
 from bgkit.backdrop.window import subject_window
+from bgkit.borders import at_edges
 from bgkit.color import from_bytes
 from bgkit.deadline import limited
 from bgkit.errors import BgkitError, ParamError, PipelineError, did_you_mean
@@ -125,7 +126,7 @@ class Step:
         signs = evidence.read_signs(layers.image, array, layers.mask, *answers[-1:])
         facts["evidence"] = signs
         if layers.plate is None:  # which shows the light
-            array = evidence.at_edges(layers.image, array, layers.mask)
+            array = at_edges(layers.image, array, layers.mask)
         # A painted backdrop is known to the pixel, and its squares mislead the network.
         sure = way == "core" and estimate_backdrop(layers.image).painted
         facts["chance"] = 1.0 if sure else evidence.chance_of_key(signs)

@@ -1,0 +1,144 @@
+"""Borders of a color key that are no edges of the picture, and what a network says of them.
+
+A key judges pixel by pixel. On a white mug before white it keeps the deep shadow at the foot, and takes for backdrop
+the stripe of the body that happens to be as bright. A thing ends at edges, and neither has one. A network errs by a few
+pixels everywhere, and not by a shadow or a stripe. So pieces on which the two disagree, and which have no edge where
+the key ends, are given to the network. All is seen on a copy of 500 px diagonal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bgkit.backdrop import estimate_backdrop
+from bgkit.color import dot, luv_of_picture
+from bgkit.pieces import find_pieces
+from bgkit.resizing import reduced
+
+__all__ = ["at_edges"]
+
+Floats = NDArray[Any]
+Bools = NDArray[np.bool_]
+
+DIAGONAL = 500  # px, of the copy
+SURE = 0.9  # of a mask, and 1 - SURE of its other end
+KEPT, MISSED = 0.3, 0.7  # of the key: more, less may be wrongly kept, missed
+PIECE, OPEN = 0.0005, 1 / 3  # of the picture, the smallest; of the border of what may be filled, next to background
+HUE, DIM = 2.5, 0.6  # dE*uv from the backdrop in any light, of which a shadow leaves so much
+SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
+BLURRED = 6  # px over which a step is spread at least, if it is soft: a faint one is never steep
+FAINT = 4  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
+MOST = 0.9  # of the pixels of a border, or of a shadow
+SQUARE = np.ones((3, 3), np.uint8)
+
+
+def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
+    """Return the key, corrected by the network where the key's border is no edge of the picture.
+
+    A piece goes if the network sees nothing of it, it has the backdrop's color in other light, and nine tenths of its
+    border to the backdrop are gradual. A piece is filled if the network is sure of it, most of it lies within the
+    subject, and nine tenths of its border to what the key keeps are soft: gaps in plants and hair have edges, and out
+    of focus a network's outline lies wide of the subject.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB, 0..1.
+    key, network : float32 array of shape (M, N)
+        The masks of a color key and of a network, 0..1.
+    """
+    factor = max(1.0, float(np.hypot(*key.shape)) / DIAGONAL)
+    size = tuple(max(1, round(side / factor)) for side in key.shape)
+    kept, known = (reduced(each, size) for each in (key, network))
+    denied, missed = (kept > KEPT) & (known < 1 - SURE), (kept < MISSED) & (known > SURE)
+    pieces = [list(_large(each)) for each in (denied, missed)]
+    if not any(pieces):
+        return key
+    seen = _look(image, kept, known)
+    gone = [each for each in pieces[0] if seen.is_shade(each)]
+    filled = [each for each in pieces[1] if seen.is_subject(each)]
+    if gone:
+        key = np.minimum(key, np.maximum(1 - _enlarged(gone, key.shape), network))
+    if filled:
+        key = np.maximum(key, np.minimum(_enlarged(filled, key.shape), network))
+    return key
+
+
+class _Seen(NamedTuple):
+    """What the copy shows, each of shape (M, N)."""
+
+    kept: Floats  # by the key, 0..1
+    known: Floats  # to the network, 0..1
+    differs: Floats  # from the backdrop, dE*uv
+    shade: Bools  # has the backdrop's color in other light
+    steep: Floats  # dE*uv per px, with a blur of 1 px
+    wide: Floats  # with one of 3 px
+
+    def is_shade(self, piece: Bools) -> bool:
+        """Return whether what the network denies is a shadow, or light: of the backdrop's hue, and without an edge."""
+        step = np.median(self.differs[piece])
+        gradual = self._soft(piece, step) | (self.steep < FADES * self.wide)
+        backdrop = _grown(self.kept < 1 - SURE, 4) & ~_grown(self.known > SURE, 4)
+        return bool(step > FAINT and _mostly(self.shade, piece) and _mostly(gradual, _border(piece) & backdrop))
+
+    def is_subject(self, piece: Bools) -> bool:
+        """Return whether what the key misses is of the subject: within it, and not parted from it by an edge."""
+        kept, border = self.kept > SURE, _border(piece)
+        beside = _grown(piece, 12) & kept
+        outside = _grown(self.known < 1 - SURE, 4)[border].mean()
+        if self.kept[piece].mean() > 1 - SURE or outside > OPEN or not beside.any():
+            return False
+        return _mostly(self._soft(piece, np.median(self.differs[beside])), border & _grown(kept, 4))
+
+    def _soft(self, piece: Bools, step: float) -> Bools:
+        """Return where there is no edge of such a step, beyond the noise that the piece shows."""
+        return np.less(self.steep, min(SOFT, np.median(self.steep[piece]) + step / BLURRED))
+
+
+def _look(image: Floats, kept: Floats, known: Floats) -> _Seen:
+    color = luv_of_picture(reduced(image, kept.shape))
+    ground = luv_of_picture(estimate_backdrop(image).plate(kept.shape))
+    light = dot(color, ground) / np.maximum(dot(ground, ground), np.float32(1e-6))
+    off, away = color - light[..., None] * ground, color - ground
+    shade = (light > DIM) & (dot(off, off) < HUE**2)
+    return _Seen(kept, known, np.sqrt(dot(away, away)), shade, _steepness(color, 1), _steepness(color, 3))
+
+
+def _steepness(color: Floats, blur: float) -> Floats:
+    """Return how fast a color changes, dE*uv per px."""
+    smooth = cv2.GaussianBlur(color, (0, 0), blur)
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *axes, scale=1 / 8) for axes in ((1, 0), (0, 1)))
+    steepness: Floats = np.sqrt(dot(across, across) + dot(down, down))
+    return steepness
+
+
+def _large(where: Bools) -> Iterator[Bools]:
+    """Yield the pieces of a mask that are large enough, and wider than two pixels."""
+    pieces = find_pieces(cv2.morphologyEx(where.view(np.uint8), cv2.MORPH_OPEN, SQUARE), connectivity=4)
+    for number in np.flatnonzero(pieces.area >= PIECE * where.size):
+        if number > 0:
+            yield pieces.label == number
+
+
+def _grown(where: Bools, radius: int) -> Bools:
+    return cv2.dilate(where.view(np.uint8), SQUARE, iterations=radius).view(bool)
+
+
+def _border(piece: Bools) -> Bools:
+    return _grown(piece, 3) & ~cv2.erode(piece.view(np.uint8), SQUARE).view(bool)
+
+
+def _mostly(what: Bools, where: Bools) -> bool:
+    """Return whether something holds for most of a place, if that is anywhere."""
+    return bool(where.any() and what[where].mean() > MOST)
+
+
+def _enlarged(pieces: Sequence[Bools], shape: tuple[int, ...]) -> Floats:
+    """Return the pieces with what is 2 px around them, 0..1, at full size."""
+    around = _grown(np.any(pieces, 0), 2).astype(np.float32)
+    return cv2.resize(around, shape[::-1], interpolation=cv2.INTER_LINEAR)

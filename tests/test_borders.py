@@ -1,0 +1,81 @@
+"""Borders of a key without an edge: shadows go and stripes of a subject are filled; gaps and faint things stay."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from bgkit.borders import at_edges
+from bgkit.layers import Layers
+from bgkit.pipelinefile import read_pipeline
+
+
+def beside_a_disk(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return a white disk before near white and something gray beside it, the key of both, the disk, and the thing."""
+    rows, cols = np.mgrid[:300, :400]
+    disk = np.hypot(rows - 130, cols - 200) < 70
+    foot = np.float32(np.hypot((rows - 200) / 22, (cols - 200) / 110) < 1)
+    soft = cv2.GaussianBlur(foot, (0, 0), 9)
+    share = foot if kind == "with an edge" else soft
+    color = {"in color": (0.75, 0.3, 0.1), "deep": (0.6, 0.6, 0.6)}.get(kind, (0.25, 0.25, 0.25))
+    picture = np.full((300, 400, 3), 0.93) * (1 - share[..., None] * np.float64(color))
+    picture[disk] = 0.86
+    picture += np.random.default_rng(5).normal(0, 0.004, picture.shape)
+    return np.float32(picture), np.float32(disk | (share > 0.2)), np.float32(disk), (share > 0.5) & ~disk
+
+
+def test_a_shadow_that_the_network_does_not_know_is_no_subject():
+    """A soft shadow of the backdrop's hue goes, to its rim; the disk that casts it stays as it is."""
+    picture, key, network, shadow = beside_a_disk("soft")
+    cleared = at_edges(picture, key, network)
+    assert key[shadow].min() == 1 and cleared[shadow].max() < 0.05
+    assert cleared[network == 0].mean() < 0.005
+    np.testing.assert_array_equal(cleared[network == 1], key[network == 1])
+
+
+@pytest.mark.parametrize("kind", ["with an edge", "in color", "deep", "known"])
+def test_what_has_an_edge_or_a_color_is_no_shadow(kind):
+    """A gray thing with an edge stays, so does a blurred one in color, a dark one, and one that the network knows."""
+    picture, key, network, _ = beside_a_disk(kind)
+    if kind == "known":
+        network = np.maximum(network, 0.4 * key)
+    np.testing.assert_array_equal(at_edges(picture, key, network), key)
+
+
+def across_a_disk(edge: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return a round thing that passes through the backdrop's gray, softly or between edges, the key, and the band."""
+    rows, cols = np.mgrid[:300, :400]
+    disk, band = np.hypot(rows - 150, cols - 200) < 90, np.abs(cols - 200) < 15
+    shade = np.where(band, 0, np.sign(cols - 200)) if edge else np.clip((cols - 200) / 90, -1, 1)
+    picture = np.full((300, 400, 3), 0.85) + (0.13 * shade * disk)[..., None]
+    picture += np.random.default_rng(6).normal(0, 0.004, picture.shape)
+    return np.float32(picture), np.float32(disk & ~band), np.float32(disk), disk & band
+
+
+def test_what_passes_through_the_color_of_the_backdrop_is_filled():
+    """A band of a thing that is as bright as the backdrop has no edge: the network's word counts, and nowhere else."""
+    picture, key, network, band = across_a_disk(edge=False)
+    filled = at_edges(picture, key, network)
+    assert key[band].max() == 0 and filled[band].mean() > 0.98
+    assert filled[network == 0].max() == 0
+
+
+def test_a_gap_with_edges_stays_open():
+    """Between two leaves the backdrop shows, whatever the network says; nor is a gap filled that it leaves open."""
+    picture, key, network, _ = across_a_disk(edge=True)
+    np.testing.assert_array_equal(at_edges(picture, key, network), key)
+    picture, key, network, band = across_a_disk(edge=False)
+    network[band] = 0.5
+    np.testing.assert_array_equal(at_edges(picture, key, network), key)
+
+
+@pytest.mark.parametrize("way", ["evidence", "core"])
+def test_a_merge_leaves_shadows_out_but_not_beside_a_plate(way):
+    """Both merges that read evidence leave the shadow to the network, unless an empty plate shows the light."""
+    picture, key, network, shadow = beside_a_disk("soft")
+    step = read_pipeline(f"bgkit: 1\nstages: [{{luv_threshold: {{merge: {way}}}}}]\n").steps[0]
+    for plate, kept in ((None, False), (picture, True)):
+        layers = Layers(picture).put("mask", network)
+        layers = layers if plate is None else layers.put("plate", plate)
+        assert (step._merged(key, layers, {})[shadow].mean() > 0.5) == kept
