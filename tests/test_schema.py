@@ -30,7 +30,7 @@ BEYOND = {
     "pipeline": ("needs the layer",),
     "recipe": (
         "cannot be built",
-        "paste, mix, empty and vacant",
+        "paste, mix, close, empty and vacant",
         "multiples of",
         "nothing to train on",
         "loss: expected at least one",

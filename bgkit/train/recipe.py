@@ -236,7 +236,7 @@ class Augmentation:
         The subject in another training picture, whose own subject stays one: as good as new pictures, where there are
         few.
     close : float
-        The subject close before plain ground, mostly cut by the frame; half of the time its outline, filled with
+        The subject close before plain ground, mostly cut by the frame; every second one is its outline, filled with
         another picture or a texture. Whatever differs from such ground is subject.
     smallest : float
         The smallest part of the frame that a picture is shrunk to when its subject is put on new ground.
