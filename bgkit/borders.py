@@ -31,8 +31,8 @@ KEPT, MISSED = 0.3, 0.7  # of the key: more, less may be wrongly kept, missed
 PIECE, OPEN = 0.0005, 1 / 3  # of the picture, the smallest; of the border of what may be filled, next to background
 HUE, DIM = 2.5, 0.6  # dE*uv from the backdrop in any light, of which a shadow leaves so much
 SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
-BLURRED = 6  # px over which a step is spread at least, if it is soft: a faint one is never steep
-FAINT = 4  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
+BLURRED = 8, 6  # px over which a shadow's step, and one within a subject is spread at least: a faint one is never steep
+FAINT = 2.5  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
 MOST = 0.9  # of the pixels of a border, or of a shadow
 SQUARE = np.ones((3, 3), np.uint8)
 
@@ -82,7 +82,7 @@ class _Seen(NamedTuple):
     def is_shade(self, piece: Bools) -> bool:
         """Return whether what the network denies is a shadow, or light: of the backdrop's hue, and without an edge."""
         step = np.median(self.differs[piece])
-        gradual = self._soft(piece, step) | (self.steep < FADES * self.wide)
+        gradual = self._soft(piece, step, BLURRED[0]) | (self.steep < FADES * self.wide)
         backdrop = _grown(self.kept < 1 - SURE, 4) & ~_grown(self.known > SURE, 4)
         return bool(step > FAINT and _mostly(self.shade, piece) and _mostly(gradual, _border(piece) & backdrop))
 
@@ -93,11 +93,11 @@ class _Seen(NamedTuple):
         outside = _grown(self.known < 1 - SURE, 4)[border].mean()
         if self.kept[piece].mean() > 1 - SURE or outside > OPEN or not beside.any():
             return False
-        return _mostly(self._soft(piece, np.median(self.differs[beside])), border & _grown(kept, 4))
+        return _mostly(self._soft(piece, np.median(self.differs[beside]), BLURRED[1]), border & _grown(kept, 4))
 
-    def _soft(self, piece: Bools, step: float) -> Bools:
+    def _soft(self, piece: Bools, step: float, blurred: int) -> Bools:
         """Return where there is no edge of such a step, beyond the noise that the piece shows."""
-        return np.less(self.steep, min(SOFT, np.median(self.steep[piece]) + step / BLURRED))
+        return np.less(self.steep, min(SOFT, np.median(self.steep[piece]) + step / blurred))
 
 
 def _look(image: Floats, kept: Floats, known: Floats) -> _Seen:
