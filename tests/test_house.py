@@ -36,7 +36,7 @@ LEVELS = [
         "videofile",
     },
     {"layers"},
-    {"stage", "models", "laplacian", "geodesic", "evidence", "regions"},
+    {"stage", "models", "laplacian", "geodesic", "evidence", "borders", "regions"},
     {"stages"},
     {"findings", "pipeline", "pipelinefile", "removal", "dialects", "testing"},
     {"evaluate"},
