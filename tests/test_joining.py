@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from bgkit import stages  # noqa: E402
 from bgkit.cli import app  # noqa: E402
 from bgkit.errors import ModelError  # noqa: E402
+from bgkit.files import digest_of  # noqa: E402
 from bgkit.models.store import locate  # noqa: E402
 from bgkit.train.joining import join  # noqa: E402
 
@@ -123,8 +124,11 @@ def test_what_does_not_fit_is_refused(tmp_path):
     assert not (tmp_path / "x.onnx").exists()
 
 
+VERSION_4 = "b315a51f521202769e51062eccc6643b33f582c8b391392d1017240fe87406e0"  # as it shipped
+
+
 def test_the_embedded_network_is_made_of_its_halves(tmp_path):
-    """What ships is what ``benchmarks/networks/build.py`` makes, bit for bit."""
+    """What ships is what ``benchmarks/networks/build.py`` makes, bit for bit; so is what shipped before."""
     sys.path.insert(0, str(ROOT / "benchmarks" / "networks"))
     try:
         from build import build
@@ -133,3 +137,7 @@ def test_the_embedded_network_is_made_of_its_halves(tmp_path):
     build(tmp_path / "coarse.onnx")
     made, shipped = onnx.load(tmp_path / "coarse.onnx"), onnx.load(locate("coarse")[1])
     assert made.graph == shipped.graph
+    build(tmp_path / "coarse-4.onnx", ROOT / "benchmarks" / "networks" / "pyramid.onnx", "4")
+    card, path = locate(str(tmp_path / "coarse-4.onnx"))
+    assert (card.name, card.version) == ("coarse-4", "4")
+    assert card.file.sha256 == digest_of(path) == VERSION_4
