@@ -205,9 +205,10 @@ def test_a_garment_two_to_five_levels_off_the_paper_is_whole(key, step, noise, q
 
 
 @pytest.mark.parametrize("name", ["studio-white", "auto"])
-def test_pipelines_keep_a_garment_around_a_dark_tie(name):
-    """A window around the tie would show garment alone, which would pass for the backdrop."""
-    image, _, inside = garment(5, 0.8)
+@pytest.mark.parametrize(("step", "noise"), [(5, 0.8), (3, 1.5), (2, 1.5)])
+def test_pipelines_keep_a_garment_around_a_dark_tie(name, step, noise):
+    """A window around the tie would show garment alone, which would pass for the backdrop; nor is it shade."""
+    image, _, inside = garment(step, noise)
     assert load(name, image)[inside].mean() > 0.95
 
 
