@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgkit.backdrop import estimate_backdrop
+from bgkit.backdrop.outlined import steepness
 from bgkit.color import dot, luv_of_picture
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
@@ -73,27 +74,26 @@ class _Seen(NamedTuple):
     """What the copy shows, each of shape (M, N)."""
 
     kept: Floats  # by the key, 0..1
-    known: Floats  # to the network, 0..1
     differs: Floats  # from the backdrop, dE*uv
     shade: Bools  # has the backdrop's color in other light
     steep: Floats  # dE*uv per px, with a blur of 1 px
     wide: Floats  # with one of 3 px
+    backdrop: Bools  # of the key, or near it, and not near what the network is sure of
+    outside: Bools  # of the network, or near it
+    firm: Bools  # what the key is sure of, or near it
 
     def is_shade(self, piece: Bools) -> bool:
         """Return whether what the network denies is a shadow, or light: of the backdrop's hue, and without an edge."""
         step = np.median(self.differs[piece])
         gradual = self._soft(piece, step, BLURRED[0]) | (self.steep < FADES * self.wide)
-        backdrop = _grown(self.kept < 1 - SURE, 4) & ~_grown(self.known > SURE, 4)
-        return bool(step > FAINT and _mostly(self.shade, piece) and _mostly(gradual, _border(piece) & backdrop))
+        return bool(step > FAINT and _mostly(self.shade, piece) and _mostly(gradual, _border(piece) & self.backdrop))
 
     def is_subject(self, piece: Bools) -> bool:
         """Return whether what the key misses is of the subject: within it, and not parted from it by an edge."""
-        kept, border = self.kept > SURE, _border(piece)
-        beside = _grown(piece, 12) & kept
-        outside = _grown(self.known < 1 - SURE, 4)[border].mean()
-        if self.kept[piece].mean() > 1 - SURE or outside > OPEN or not beside.any():
+        border, beside = _border(piece), _grown(piece, 12) & (self.kept > SURE)
+        if self.kept[piece].mean() > 1 - SURE or self.outside[border].mean() > OPEN or not beside.any():
             return False
-        return _mostly(self._soft(piece, np.median(self.differs[beside]), BLURRED[1]), border & _grown(kept, 4))
+        return _mostly(self._soft(piece, np.median(self.differs[beside]), BLURRED[1]), border & self.firm)
 
     def _soft(self, piece: Bools, step: float, blurred: int) -> Bools:
         """Return where there is no edge of such a step, beyond the noise that the piece shows."""
@@ -106,15 +106,10 @@ def _look(image: Floats, kept: Floats, known: Floats) -> _Seen:
     light = dot(color, ground) / np.maximum(dot(ground, ground), np.float32(1e-6))
     off, away = color - light[..., None] * ground, color - ground
     shade = (light > DIM) & (dot(off, off) < HUE**2)
-    return _Seen(kept, known, np.sqrt(dot(away, away)), shade, _steepness(color, 1), _steepness(color, 3))
-
-
-def _steepness(color: Floats, blur: float) -> Floats:
-    """Return how fast a color changes, dE*uv per px."""
-    smooth = cv2.GaussianBlur(color, (0, 0), blur)
-    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *axes, scale=1 / 8) for axes in ((1, 0), (0, 1)))
-    steepness: Floats = np.sqrt(dot(across, across) + dot(down, down))
-    return steepness
+    steep, wide = (steepness(cv2.GaussianBlur(color, (0, 0), blur)) for blur in (1, 3))
+    backdrop = _grown(kept < 1 - SURE, 4) & ~_grown(known > SURE, 4)
+    outside, firm = _grown(known < 1 - SURE, 4), _grown(kept > SURE, 4)
+    return _Seen(kept, np.sqrt(dot(away, away)), shade, steep, wide, backdrop, outside, firm)
 
 
 def _large(where: Bools) -> Iterator[Bools]:

@@ -125,18 +125,19 @@ class Step:
         answers = [each["sure"] for each in layers.facts.values() if "sure" in each]  # of networks, before refinement
         signs = evidence.read_signs(layers.image, array, layers.mask, *answers[-1:])
         facts["evidence"] = signs
-        if layers.plate is None:  # which shows the light
-            array = at_edges(layers.image, array, layers.mask)
         # A painted backdrop is known to the pixel, and its squares mislead the network.
         sure = way == "core" and estimate_backdrop(layers.image).painted
         facts["chance"] = 1.0 if sure else evidence.chance_of_key(signs)
         if facts.get("moved"):  # no key that sees every gap: where near things moved, gaps and debris are the plate's
             way = "evidence"
-        if way == "core" and layers.plate is None:  # a plate tells by itself, however busy it is
-            facts["overruled"] = evidence.is_lost(facts["chance"])
-            if facts["overruled"]:
+        if layers.plate is None:  # a plate shows the light, and tells by itself, however busy it is
+            lost = evidence.is_lost(facts["chance"])
+            if way == "core":
+                facts["overruled"] = lost
+            if lost:
                 return layers.mask
-            if not evidence.sees_gaps(signs, facts["chance"]):
+            array = at_edges(layers.image, array, layers.mask)
+            if way == "core" and not evidence.sees_gaps(signs, facts["chance"]):
                 return array
         return WEIGHED[way](array, layers.mask, facts["chance"])
 

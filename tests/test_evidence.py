@@ -205,6 +205,26 @@ def test_a_key_that_is_surely_wrong_is_not_in_charge():
     assert (kept.mask != network).any()
 
 
+def test_a_network_that_sees_no_gaps_fills_none():
+    """Half clear gaps between leaves stay where the network is sure of clear ones, too; else it makes them solid."""
+    rows, cols = np.indices((240, 240))
+    leaves = (np.hypot(rows - 120, cols - 120) < 90)[..., None]
+    noise = np.random.default_rng(0).normal(0, 0.004, (240, 240, 3))
+    soft = (abs(rows - 120) < 25)[..., None] & (abs(cols - 120) < 60)[..., None]
+    image = np.where(leaves, (0.2, 0.4, 0.1), 0.9)
+    image = np.where(soft, 0.8 * 0.9 + 0.2 * np.array((0.2, 0.4, 0.1)), image)
+    step = read_pipeline("bgkit: 1\nstages: [{backdrop_key: {merge: core}}]\n").steps[0]
+    clear = (abs(rows - 60) < 12) & (abs(cols - 120) < 30)
+    filled, blind = (np.float32(each + noise) for each in (image, np.where(clear[..., None], 0.9, image)))
+    network = np.where(leaves[..., 0], np.float32(0.98), np.float32(0.02))
+    inside = soft[..., 0] & (abs(rows - 120) < 15) & (abs(cols - 120) < 50)
+    for picture, kept in ((filled, False), (blind, True)):
+        alone = step.apply(Layers(picture)).mask
+        merged = step.apply(Layers(picture, mask=network, facts={"cnn_mask": {"sure": 0.98}})).mask
+        assert np.array_equal(merged, alone) is kept
+        assert (merged[inside].mean() > alone[inside].mean() + 0.05) is not kept
+
+
 def test_the_merge_makes_solid_what_the_key_of_a_picture_leaves_soft():
     """A gray veil on white, which the network takes for a thing: solid with it, half clear without; the rest stays."""
     rows, cols = np.indices((240, 240))

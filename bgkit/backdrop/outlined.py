@@ -29,7 +29,7 @@ from bgkit.color import dot, largest_channel, luv_of_picture
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
 
-__all__ = ["FAINTER", "drawn", "noise_of", "outlined"]
+__all__ = ["FAINTER", "drawn", "noise_of", "outlined", "steepness"]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -121,6 +121,17 @@ def drawn(image: Floats, plate: Floats, step: float) -> Bools:
     empty[label[~differs]] = True
     empty[0] = False
     return differs & ~empty[label]
+
+
+def steepness(color: Floats) -> Floats:
+    """Return how fast a picture changes, the length of the gradient of all its channels, per px.
+
+    >>> round(float(steepness(np.float32(np.mgrid[:3, :3].transpose(1, 2, 0)))[1, 1]), 3)
+    1.414
+    """
+    across, down = (cv2.Sobel(color, cv2.CV_32F, *axes, ksize=3, scale=1 / 8) for axes in ((1, 0), (0, 1)))
+    length: Floats = np.sqrt(dot(across, across) + dot(down, down))
+    return length
 
 
 class _Seen(NamedTuple):
@@ -232,7 +243,7 @@ def _trimmed(inside: Bools, edges: Bools, away: Bools) -> Bools:
 def _edges(smooth: Floats, step: float) -> Bools:
     """Return where a step is: the gradient is a step's, and fades with a wider blur as that of a shadow does not."""
     wide = cv2.GaussianBlur(smooth, (0, 0), math.sqrt(WIDER**2 - 1) * BLURS[0])
-    sharp, soft = (np.sqrt(_slope(each)) for each in (smooth, wide))
+    sharp, soft = (steepness(each) for each in (smooth, wide))
     steep = (sharp > EDGE * step / (BLURS[0] * math.sqrt(2 * math.pi))) & (sharp > FADES * soft)
     return _long(steep)
 
@@ -243,12 +254,6 @@ def _long(lines: Bools) -> Bools:
     long = pieces.area >= FEW
     long[0] = False
     return long[pieces.label]
-
-
-def _slope(color: Floats) -> Floats:
-    """Return the squared length of the gradient of all channels, per px."""
-    across, down = (cv2.Sobel(color, cv2.CV_32F, *axes, ksize=3, scale=1 / 8) for axes in ((1, 0), (0, 1)))
-    return dot(across, across) + dot(down, down)
 
 
 def _hard(inside: Bools, seen: _Seen, least: float, most: float = math.inf) -> bool:
