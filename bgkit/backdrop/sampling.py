@@ -33,6 +33,7 @@ __all__ = [
     "opacity",
     "push_pull",
     "ramp",
+    "relit",
     "sample_alpha",
     "without_dim_holes",
     "witnesses",
@@ -52,7 +53,11 @@ DARK = 0.15  # code of a background before which shades pass for mixtures
 AROUND, FAINTEST = 0.007, 0.03  # of the diagonal, within which shades are smooth or not; difference that is none yet
 ROUGH, STEEP, SOLID = 0.7, 10.0, 4.0  # deviation of the logarithm at which odds are even; their slope; their limit
 GAP, FULL = 0.25, 0.9  # alpha that a gap before a dark background has somewhere; from which on nothing is missing
+LITTLE = 0.1, 0.3  # of a sample's color: up to it a key that says solid knows better, from it on hair is mixed
 BACKDROP = 0.06  # distance from B within which nothing speaks for subject
+
+LIGHT, LIGHT_DIAGONAL = 0.01, 400  # light is smoothed over this share of the diagonal, on a copy of so many px
+LEAST_LIGHT, DIM = 0.02, 0.06  # share of background that must be near; code below which a ratio says little
 
 SURE = 0.88, 0.9  # expected alpha from which a pixel begins to pass for solid, and from which it is
 
@@ -240,6 +245,36 @@ def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
     return np.clip(lit, 0, 1, out=lit)
 
 
+def relit(image: Floats, plate: Floats, background: Bools) -> Floats:
+    """Return the plate in the light that the picture shows around, float32 (M, N, 3), 0..1.
+
+    The ratio of both, channel by channel, smoothed within 1 % of the diagonal where the picture surely shows the plate,
+    and carried on from there to where it does not. Unlike :func:`local_background` it keeps the noise of single pixels.
+
+    Parameters
+    ----------
+    image, plate : float32 array of shape (M, N, 3)
+        sRGB-encoded, 0..1; the plate's exposure matched.
+    background : bool array of shape (M, N)
+        Where the picture surely shows the plate.
+    """
+    diagonal = math.hypot(*background.shape)
+    scale = min(1.0, LIGHT_DIAGONAL / diagonal)
+    rows, cols = (max(1, round(side * scale)) for side in background.shape)
+    shown = background.astype(np.float32)
+    smooth = [
+        cv2.GaussianBlur(reduced(each, (rows, cols)), (0, 0), LIGHT * diagonal * scale)
+        for each in (shown, image * shown[..., None], plate * shown[..., None])
+    ]
+    known = smooth[0] > np.float32(LEAST_LIGHT)
+    if not known.any():
+        return plate
+    lit, unlit = (each + np.float32(DIM) * smooth[0][..., None] for each in smooth[1:])
+    ratio = np.where(known[..., None], lit / np.maximum(unlit, np.float32(1e-6)), np.float32(1))
+    ratio = cv2.resize(push_pull(ratio, known.astype(np.float32)), plate.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.clip(plate * ratio, 0, 1)
+
+
 def push_pull(values: Floats, weight: Floats) -> Floats:
     """Return ``values`` where ``weight`` is 1, smoothly carried on to where it is 0.
 
@@ -278,7 +313,8 @@ def sample_alpha(
         Sure foreground, at least one pixel; the pixels asked for, at least one.
     expected : float32 array of shape (M, N), optional
         The key's alpha, 0..1: the odds with which a pixel is taken for all subject, where both are possible, and what
-        is believed where samples say nothing, for subjects next to the color of the background.
+        is believed where samples say nothing, for subjects next to the color of the background. That it is solid is
+        not believed where a good part of a sample's color is to be seen: hair is mixed so.
 
     Returns
     -------
@@ -298,6 +334,7 @@ def sample_alpha(
     confidence = np.exp(-misfit / (2 * MISFIT**2)) * contrast / (contrast + CONTRAST**2)
     smooth = _smooth(chosen, confidence, image, subject, unknown)
     alpha, _ = _project(difference, smooth - behind)
+    mixture = alpha.copy()
     # Logistic in twice the difference of both costs: the odds of all subject against a mix of a darker sample.
     odds = 2 * (mixed - solid + MIXED)
     differs = dot(difference, difference) > BACKDROP**2
@@ -311,7 +348,8 @@ def sample_alpha(
         differs |= key > 0.1
     alpha += (1 - alpha) * differs / (1 + np.exp(-np.clip(odds, -30, 30)))
     if expected is not None:  # near the background's own color samples say nothing, and a clear key does
-        clear = (2 * key - 1) ** 2
+        few = np.clip((LITTLE[1] - mixture) / (LITTLE[1] - LITTLE[0]), 0, 1)
+        clear = (2 * key - 1) ** 2 * np.where(key > 0.5, few, np.float32(1))
         confidence, sampled = np.maximum(confidence, clear), confidence
         alpha = (sampled * alpha + clear * key) / np.maximum(sampled + clear, 1e-6)
     return alpha, confidence

@@ -9,6 +9,7 @@ two conversions to CIELUV and about forty passes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import cv2
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.outlined import FAINTER, drawn, noise_of, outlined
 from bgkit.backdrop.plate import border_share, match_plate, plate_explains
-from bgkit.backdrop.sampling import opacity
+from bgkit.backdrop.sampling import opacity, relit
 from bgkit.color import dot, largest_channel, luv_of_picture
 from bgkit.deblocking import ROUNDED, quantization, terraces_of
 from bgkit.params import Range
@@ -29,9 +30,12 @@ from bgkit.stage import note, stage
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
 
-LARGEST = 1600  # px, diagonal of the picture that is worked on
+LARGEST, FIRST = 1600, 800  # px, diagonal of the picture that is worked on, and of the one for its light
 SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.45  # dE*uv of noise, that of a step of gray: up to it smoothing loses single hairs and gains nothing
+NEXT = 2  # px on the smaller copy: as near to what is found as the background is looked at
+FAINTLY = 35.0  # dE*uv up to which a thing is so faint that what looks bare beside it may be part of it
+CORE, LOST = 5, 0.7  # px on the smaller copy, wider than hair; what the first key saw so wide, and the second does not
 SAME = 0.9 / 255  # code: rounding explains it
 NOISE, SHOT = (1.2 / 255, 3 / 255), 0.01  # code, a step to the next pixel; share of such: photographs 0.026 up
 SOFTER = 2.7  # times, and across one of several steps: 0.6 dE*uv, more than a level, which a soft shadow has everywhere
@@ -199,11 +203,62 @@ def _key(
     hidden: float = 0.0,
     fitted: bool = False,
 ) -> Floats:
-    shape, size = image.shape[:2], _worked_on(image)
+    """Return the key, (M, N), from the plate in the light that the picture shows, in shadows too.
+
+    Where that is to be seen, a first key says, from the plate as it is, on a smaller copy. Of what it finds, a thing as
+    dark as the shadow that it stands in stays.
+    """
+    shape, size = image.shape[:2], _worked_on(image, LARGEST)
     image, plate = (each if each.shape[:2] == size else reduced(each, size) for each in (image, plate))
     terraces = terraces_of(plate, coarse)
     note(terraces=terraces)
-    misplaced *= size[0] / shape[0]
+
+    def found(image: Floats, plate: Floats) -> Floats:
+        off = misplaced * image.shape[0] / shape[0]
+        return _marked(image, plate, tolerance, shadow, off, terraces, contour, chance, hidden, fitted)
+
+    small = _worked_on(image, FIRST)
+    copies = [each if size == small else reduced(each, small) for each in (image, plate)]
+    bare, solid = (_enlarged(each, size) for each in _first(copies[0], copies[1], found))
+    mask = found(image, relit(image, plate, bare))
+    lost = cv2.morphologyEx((solid & (mask < LOST)).view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    mask[solid & (cv2.dilate(lost, np.ones((7, 7), np.uint8)) > 0)] = 1
+    return mask if size == shape else cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _first(image: Floats, plate: Floats, found: Callable[[Floats, Floats], Floats]) -> tuple[Bools, Bools]:
+    """Return where a first key says that the picture surely shows its background, and where surely not.
+
+    The first keeps away from what was found, farther where that is faint; the second is wider than hair.
+    """
+    mask = found(image, plate)
+    solid = mask > SOLID
+    off = luv_of_picture(image) - luv_of_picture(plate)
+    around = round(CLOSE * float(np.hypot(*mask.shape)))
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
+    clear = cv2.dilate((solid & (dot(off, off) > FAINTLY**2)).view(np.uint8), disk)
+    away = cv2.distanceTransform((mask <= 0).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    core = cv2.morphologyEx(solid.view(np.uint8), cv2.MORPH_OPEN, np.ones((CORE, CORE), np.uint8))
+    return away > np.where(clear > 0, NEXT, around), core > 0
+
+
+def _enlarged(where: Bools, size: tuple[int, int]) -> Bools:
+    return cv2.resize(where.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _marked(
+    image: Floats,
+    plate: Floats,
+    tolerance: float,
+    shadow: float,
+    misplaced: float,
+    terraces: float,
+    contour: float,
+    chance: bool,
+    hidden: float,
+    fitted: bool,
+) -> Floats:
+    """Return the key, (M, N), from a plate that is taken as it is."""
     difference, unshaded, reach = differences(image, plate, tolerance, shadow, misplaced, terraces, hidden)
     specks = _specks(difference, reach)
     difference[specks] = unshaded[specks] = 0
@@ -214,12 +269,12 @@ def _key(
             sure = np.where(unshaded > reach, mask, np.float32(0))
             mask[outlined(image, plate, sure, step, deep, fitted)] = 1
         mask[_coincidence(mask < SOLID, dot(image, EVENLY), dot(plate, EVENLY), reach / 100)] = 1
-    return mask if size == shape else cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return mask
 
 
-def _worked_on(image: Floats) -> tuple[int, int]:
-    """Return the rows and columns of the copy that is worked on."""
-    factor = max(1.0, float(np.hypot(*image.shape[:2])) / LARGEST)
+def _worked_on(image: Floats, largest: int) -> tuple[int, int]:
+    """Return the rows and columns of a copy of at most ``largest`` px diagonal."""
+    factor = max(1.0, float(np.hypot(*image.shape[:2])) / largest)
     return max(1, round(image.shape[0] / factor)), max(1, round(image.shape[1] / factor))
 
 
