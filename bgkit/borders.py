@@ -29,7 +29,8 @@ Bools = NDArray[np.bool_]
 DIAGONAL = 500  # px, of the copy
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
 KEPT, MISSED = 0.3, 0.7  # of the key: more, less may be wrongly kept, missed
-PIECE, OPEN = 0.0005, 1 / 3  # of the picture, the smallest; of the border of what may be filled, next to background
+PIECE = 0.0005  # of the picture, the smallest
+OPEN, RIM = (1 / 3, 2 / 3), 10  # of the border of what may be filled, next to background; px to its middle, if more
 HUE, DIM = 2.5, 0.6  # dE*uv from the backdrop in any light, of which a shadow leaves so much
 SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
 BLURRED = 8, 6  # px over which a shadow's step, and one within a subject is spread at least: a faint one is never steep
@@ -91,7 +92,9 @@ class _Seen(NamedTuple):
     def is_subject(self, piece: Bools) -> bool:
         """Return whether what the key misses is of the subject: within it, and not parted from it by an edge."""
         border, beside = _border(piece), _grown(piece, 12) & (self.kept > SURE)
-        if self.kept[piece].mean() > 1 - SURE or self.outside[border].mean() > OPEN or not beside.any():
+        depth = cv2.distanceTransform(np.pad(piece.view(np.uint8), 1), cv2.DIST_L2, cv2.DIST_MASK_5).max()
+        most = OPEN[int(depth > RIM)]  # a rim is where a network's outline lies wide of the subject
+        if self.kept[piece].mean() > 1 - SURE or self.outside[border].mean() > most or not beside.any():
             return False
         return _mostly(self._soft(piece, np.median(self.differs[beside]), BLURRED[1]), border & self.firm)
 
