@@ -165,14 +165,49 @@ def _close_up(
     look = rng.random()
     if look < 0.5:
         picture = _warp(image, matrix, size, cv2.INTER_AREA)
-    elif look < 0.75 or not len(grounds):
-        picture = _warp(other, _crop(other.shape, size, chances, rng), size, cv2.INTER_AREA)
     else:
-        texture = grounds[rng.integers(len(grounds))]
-        picture = _warp(texture, _crop(texture.shape, size, chances, rng), size, cv2.INTER_AREA)
+        picture = _fill(other, grounds if look >= 0.75 else (), size, chances, rng)
+    if rng.random() < chances.ragged:
+        filling = _fill(other, grounds if rng.random() < 0.5 else (), size, chances, rng)
+        picture, truth = _make_ragged(picture, truth, filling, rng)
     ground, textured = draw_ground((), size, chances, rng)
     picture = _recolor(picture, chances, rng)
     return ground + truth[..., None] * (picture - ground), truth, ground, float(textured)
+
+
+def _fill(other: Bytes, grounds: Sequence[Bytes], size: int, chances: Augmentation, rng: Rng) -> Picture:
+    """Return a crop of one of the textures, where there are any, or of another picture."""
+    source = grounds[rng.integers(len(grounds))] if len(grounds) else other
+    return _warp(source, _crop(source.shape, size, chances, rng), size, cv2.INTER_AREA)
+
+
+def _make_ragged(picture: Picture, truth: Picture, filling: Picture, rng: Rng) -> tuple[Picture, Picture]:
+    """Return a subject (S, S, 3) and its outline (S, S) with one or more of: another thing in a part of it, an outline
+    moved to and fro as fur and leaves do, gaps as between twigs.
+    """
+    size = len(truth)
+    part, frayed, broken = rng.random(3) < (0.5, 0.6, 0.35)
+    if part:  # a sleeve, hair, a pot
+        share = _noise(size, size * rng.uniform(0.25, 1), rng) > rng.normal(0, 0.5)
+        picture = np.where(share[..., None], filling, picture)
+    if frayed:
+        length = size * np.exp(rng.uniform(np.log(0.01), np.log(0.08)))
+        depth = length * rng.uniform(0.5, 2)
+        row, col = np.mgrid[:size, :size].astype(np.float32)
+        moved = [(axis + depth * _noise(size, length, rng)).astype(np.float32) for axis in (col, row)]
+        truth = cv2.remap(truth, *moved, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if broken:
+        length = size * np.exp(rng.uniform(np.log(0.015), np.log(0.1)))
+        kept = (_noise(size, length, rng) - rng.uniform(-1.5, 0)) * length / 2  # a contour of about two pixels
+        truth = truth * np.clip(kept + 0.5, 0, 1)
+    return picture, truth
+
+
+def _noise(size: int, length: float, rng: Rng) -> Picture:
+    """Return smooth noise (S, S) of mean 0 and deviation about 1, whose waves are a few ``length`` pixels long."""
+    count = max(2, round(size / length))
+    field = rng.standard_normal((count, count), dtype=np.float32)
+    return cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 def _warp(

@@ -210,7 +210,8 @@ def read_grounds(data: Data) -> list[Bytes]:
 
 
 def split(count: int, shares: Split, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return the numbers of the pictures to train, to validate and to test with, by a draw that ``seed`` decides.
+    """Return the numbers of the pictures to train, to validate and to test with, by a draw that ``seed`` decides,
+    or the split's own.
 
     Raises
     ------
@@ -222,7 +223,7 @@ def split(count: int, shares: Split, seed: int) -> tuple[NDArray[np.intp], NDArr
     >>> [len(part) for part in split(100, Split(validation=20, test=10), seed=0)]
     [70, 20, 10]
     """
-    order = np.random.default_rng(seed).permutation(count)
+    order = np.random.default_rng(seed if shares.seed < 0 else shares.seed).permutation(count)
     held = max(1, round(count * shares.validation / 100))
     tested = max(1, round(count * shares.test / 100)) if shares.test else 0
     if held + tested >= count:

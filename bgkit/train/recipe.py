@@ -128,10 +128,14 @@ class Split:
         Chooses the best checkpoint.
     test : float
         Scored once, at the end, with the best checkpoint.
+    seed : int
+        Of the draw of the parts; -1 takes the recipe's own. A run that goes on from another run's weights keeps by it
+        what that run held out, and sees other samples by a ``seed`` of its own.
     """
 
     validation: Annotated[float, Range(0.001, 90, "% of the pictures")] = 20.0
     test: Annotated[float, Range(0, 90, "% of the pictures")] = 10.0
+    seed: Annotated[int, Range(-1, 2**31)] = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +242,8 @@ class Augmentation:
     close : float
         The subject close before plain ground, mostly cut by the frame; every second one is its outline, filled with
         another picture or a texture. Whatever differs from such ground is subject.
+    ragged : float
+        Which share of these is frayed as fur is, broken by gaps as foliage is, or partly filled with other things.
     smallest : float
         The smallest part of the frame that a picture is shrunk to when its subject is put on new ground.
     recolor : float
@@ -266,6 +272,7 @@ class Augmentation:
     texture: Annotated[float, Range(0, 1, "of the grounds")] = 0.5
     mix: Probability = 0.0
     close: Probability = 0.0
+    ragged: Annotated[float, Range(0, 1, "of the close ones")] = 0.0
     smallest: Annotated[float, Range(0.02, 1, "of the frame's area")] = 1.0
     recolor: Probability = 0.0
     relight: Probability = 1.0
