@@ -1,20 +1,26 @@
-"""Weights of an ONNX file in fewer bytes: as float16 or int8, and float32 again where they are used.
+"""An ONNX file in fewer bytes and fewer steps.
 
-ONNX Runtime does the casts once, when the session starts, so that speed is that of float32.
+Weights are stored as float16 or int8, and are float32 again where they are used: ONNX Runtime does the casts once, when
+the session starts, so that speed is that of float32. Padding in front of a convolution becomes the convolution's own:
+copying the maps once more is a tenth of the time of an EfficientNet.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from bgkit.errors import ModelError
 
-__all__ = ["store_weights"]
+__all__ = ["fold_padding", "store_weights"]
 
 STEPS = 127  # of int8, on each side of 0
+COMPUTED = ("Cast", "Concat", "Constant", "ConstantOfShape", "Reshape", "Slice", "Transpose")  # how widths are written
 
 
 def store_weights(model: onnx.ModelProto, kind: str, least: int = 4096) -> None:
@@ -49,6 +55,46 @@ def store_weights(model: onnx.ModelProto, kind: str, least: int = 4096) -> None:
     nodes += model.graph.node
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def fold_padding(model: onnx.ModelProto) -> None:
+    """Give each convolution the zeros that a step of its own pads its input with; steps left without use go.
+
+    PyTorch has no convolution that pads one side more than the other, as EfficientNet's do at each halving; ONNX has.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        Changed in place; its answers stay the same.
+    """
+    graph = model.graph
+    known: dict[str, NDArray[np.generic]] = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    users = Counter(name for node in graph.node for name in node.input)
+    pads: dict[str, NodeProto] = {}
+    for node in graph.node:
+        if node.op_type in COMPUTED and all(name in known for name in node.input if name):
+            known[node.output[0]] = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input})[0]
+        elif node.op_type == "Pad" and node.input[1] in known and users[node.output[0]] == 1 and _adds_zeros(node):
+            pads[node.output[0]] = node
+        elif node.op_type == "Conv" and node.input[0] in pads:
+            padded = known[pads[node.input[0]].input[1]].reshape(2, -1)
+            own = next(each for each in node.attribute if each.name == "pads")
+            if not padded[:, :2].any():  # neither pictures nor channels
+                own.ints[:] = [int(each) for each in np.add(own.ints, padded[:, 2:].ravel())]
+                node.input[0] = pads[node.input[0]].input[0]
+    needed, kept = {each.name for each in graph.output}, []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+
+
+def _adds_zeros(pad: NodeProto) -> bool:
+    """Return whether a Pad adds zeros: its mode is ``constant`` and it names no value."""
+    mode = next((each.s for each in pad.attribute if each.name == "mode"), b"constant")
+    return mode == b"constant" and not any(pad.input[2:])
 
 
 def _as_half(values: NDArray[np.float32], name: str) -> NDArray[np.float16]:

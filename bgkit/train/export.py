@@ -20,7 +20,7 @@ from bgkit.models.card import Instances
 from bgkit.models.decode_output import read_instances
 from bgkit.models.encode_input import Placement
 from bgkit.models.session import start
-from bgkit.train.compact import store_weights
+from bgkit.train.compact import fold_padding, store_weights
 from bgkit.train.ensemble import Ensemble
 from bgkit.train.exportcard import OBJECTS, Exported, set_checksum, write_card, write_figures
 from bgkit.train.extra_inputs import UNKNOWN
@@ -182,7 +182,10 @@ def _write(network: nn.Module, entry: Entry, path: Path, side: int) -> tuple[boo
     """
     for free in (False,) if entry.objects else (True, False):
         _trace(network, entry, path, side, free)
-        onnx.checker.check_model(onnx.load(path), full_check=True)
+        model = onnx.load(path)
+        fold_padding(model)
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, path)
         shapes = _shapes_of(entry, side)
         try:
             if not free:
