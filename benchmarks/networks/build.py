@@ -1,10 +1,11 @@
 """Make the embedded network from its two halves, the same byte for byte.
 
     python benchmarks/networks/build.py bgkit/models/weights/coarse.onnx
-    python benchmarks/networks/build.py coarse-4.onnx --pyramid benchmarks/networks/pyramid.onnx --version 4
+    python benchmarks/networks/build.py coarse-5.onnx --pyramid benchmarks/networks/pyramid-long.onnx --version 5
 
-One half is the first network of ``coarse-2.onnx``, trained from scratch; the other is ``pyramid-long.onnx``, whose
-encoder began with ImageNet, and whose last training began with ``pyramid.onnx``, the half of versions 3 and 4.
+One half is the first network of ``coarse-2.onnx``, trained from scratch; the other is ``pyramid-longer.onnx``, whose
+encoder began with ImageNet. Its training went on from ``pyramid.onnx``, the half of versions 3 and 4, by way of
+``pyramid-long.onnx``, that of version 5.
 ``docs/explanation/embedded-network.md`` says how each came about, and why both. With ``--version`` a card is written
 beside the file, so that ``bgkit models add`` takes it.
 """
@@ -26,7 +27,7 @@ CARD = HERE.parents[1] / "bgkit" / "models" / "cards" / "coarse.toml"
 FIRST = "/Sigmoid_output_0"  # answer of the first network of coarse-2.onnx
 
 
-def build(target: Path, pyramid: Path = HERE / "pyramid-long.onnx", version: str = "") -> None:
+def build(target: Path, pyramid: Path = HERE / "pyramid-longer.onnx", version: str = "") -> None:
     """Write the embedded network of a pyramid, and with a ``version`` its card."""
     with tempfile.TemporaryDirectory() as folder:
         join([first_half(Path(folder)), pyramid], target)
@@ -55,7 +56,7 @@ def _of_file(card: str, file: Path) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--pyramid", type=Path, default=HERE / "pyramid-long.onnx", help="its other half")
+    parser.add_argument("--pyramid", type=Path, default=HERE / "pyramid-longer.onnx", help="its other half")
     parser.add_argument("--version", default="", help="of an older network, for its card")
     options = parser.parse_args()
     build(options.target, options.pyramid, options.version)
