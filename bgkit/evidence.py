@@ -70,18 +70,18 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    28.177,
+    31.551,
     {
-        "noise": -1.238,
-        "texture": -1.976,
-        "little": -0.037,
-        "sides": -4.925,
-        "ambiguous": -10.279,
-        "swallowed": -7.757,
-        "sure": -28.192,
-        "disputed": -26.365,
-        "ground": -9.285,
-        "boxed": -15.725,
+        "noise": -1.392,
+        "texture": -0.981,
+        "little": -1.741,
+        "sides": -2.99,
+        "ambiguous": -17.913,
+        "swallowed": -5.554,
+        "sure": -30.104,
+        "disputed": -18.734,
+        "ground": -10.875,
+        "boxed": -13.247,
     },
 )
 

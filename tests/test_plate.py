@@ -14,7 +14,7 @@ from conftest import disk_scene
 from bgkit._ext.sampling import choose_samples
 from bgkit.backdrop import plate as plate_module
 from bgkit.backdrop.plate import match_plate
-from bgkit.backdrop.sampling import local_background, ramp, sample_alpha
+from bgkit.backdrop.sampling import local_background, ramp, relit, sample_alpha
 from bgkit.layers import Layers
 from bgkit.pipelinefile import load_pipeline, read_pipeline
 from bgkit.stages import clean_plate, closed_form, closed_form_matting, make_trimap, plate_matting
@@ -253,6 +253,42 @@ def test_light_is_carried_into_the_unknown():
     sure = np.zeros((40, 60), bool)
     sure[:, :20] = True
     assert local_background(image, plate, sure) == pytest.approx(0.4, abs=1e-3)
+
+
+def test_a_plate_is_relit_smoothly_and_keeps_its_noise():
+    """A slope of light and a tint are found where the background is sure and carried on; grain stays the plate's."""
+    grain = np.random.default_rng(3).normal(0, 0.01, (200, 300, 3))
+    plate = (textured(200, 300) * 0.5 + 0.3 + grain).astype(np.float32)
+    light = np.linspace(0.8, 1.1, 300)[None, :, None] * np.array([1, 0.98, 0.95])
+    image = (plate * light + np.random.default_rng(4).normal(0, 0.01, plate.shape)).astype(np.float32)
+    sure = np.ones((200, 300), bool)
+    sure[60:140, 100:200] = False
+    image[~sure] = [0.1, 0.2, 0.3]
+    lit = relit(image, plate, sure)
+    ratio = lit / plate
+    assert np.abs(ratio - light)[sure].mean() < 0.012 and np.abs(ratio - light)[~sure].mean() < 0.03
+    assert np.abs(np.diff(ratio, axis=1)).max() < 0.01  # smooth: the grain of neither is in it
+    np.testing.assert_array_equal(relit(image, plate, np.zeros_like(sure)), plate)
+
+
+def test_a_key_is_believed_where_samples_see_next_to_nothing_and_not_on_hair():
+    """A white thread before white is more than its mixture, as the key says; a hair that is half there is half there."""
+    plate = np.full((60, 90, 3), 0.93, np.float32)
+    image, subject = plate.copy(), np.zeros((60, 90), bool)
+    subject[:, :20] = True
+    image[subject] = [0.2, 0.1, 0.1]
+    unknown = np.zeros_like(subject)
+    unknown[10:50, 25:35] = unknown[10:50, 45:55] = True
+    hair, thread = np.zeros_like(subject), np.zeros_like(subject)
+    hair[10:50, 25:35] = thread[10:50, 45:55] = True
+    image[hair] = (image[0, 0] + plate[0, 0]) / 2
+    image[thread] = 0.87
+    found, _ = sample_alpha(image, plate, subject, unknown, np.float32(hair | thread))
+    alpha = np.zeros(subject.shape, np.float32)
+    alpha[unknown] = found
+    assert alpha[hair].mean() < 0.65
+    assert alpha[thread].mean() > 0.5
+    assert sample_alpha(image, plate, subject, unknown)[0][thread[unknown]].mean() < 0.2  # without a key it is none
 
 
 def test_no_trust_is_closed_form():

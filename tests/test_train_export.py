@@ -140,6 +140,53 @@ def test_room_for_rounding_is_none_for_a_wrong_graph(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("net.[otm]*"))
 
 
+def test_a_convolution_pads_its_own_input(tmp_path, monkeypatch):
+    """An EfficientNet's file has no step that pads, and gives the bits of one that has; it takes any size."""
+    import onnxruntime
+
+    start = checkpoint(tmp_path / "net.pt", text="network: pyramid-lite0")
+    export(start, tmp_path / "folded.onnx")
+    monkeypatch.setattr("bgkit.train.export.fold_padding", lambda model: None)
+    export(start, tmp_path / "padded.onnx")
+    kinds = [
+        [node.op_type for node in onnx.load(tmp_path / name).graph.node] for name in ("folded.onnx", "padded.onnx")
+    ]
+    assert kinds[1].count("Pad") == 5 and "Pad" not in kinds[0] and len(kinds[0]) < len(kinds[1]) - 40
+    for side in (64, 96):
+        picture = np.random.default_rng(1).normal(size=(1, 3, side, side)).astype(np.float32)
+        masks = [
+            onnxruntime.InferenceSession(tmp_path / name).run(None, {"image": picture})[0]
+            for name in ("folded.onnx", "padded.onnx")
+        ]
+        np.testing.assert_array_equal(*masks)
+
+
+def test_padding_that_is_no_border_of_zeros_stays():
+    """A reflected border, a border of ones, and one of which more is made than a convolution stay steps of their own."""
+    from bgkit.train.compact import fold_padding
+
+    def model(mode: str, value: list[str], users: int) -> onnx.ModelProto:
+        helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+        nodes = [helper.make_node("Pad", ["x", "pads", *value], ["padded"], mode=mode)]
+        nodes += [
+            helper.make_node("Conv", ["padded", "kernel"], [f"y{place}"], kernel_shape=[3, 3], pads=[0, 0, 0, 0])
+            for place in range(users)
+        ]
+        held = {"pads": np.int64([0, 0, 0, 0, 0, 0, 1, 1]), "one": np.float32(1), "kernel": np.ones((1, 1, 3, 3), "f")}
+        ends = [helper.make_tensor_value_info(name, kind, None) for name in ["x", *[f"y{n}" for n in range(users)]]]
+        kept = [onnx.numpy_helper.from_array(np.asarray(each), name) for name, each in held.items()]
+        return helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:], kept))
+
+    for mode, value, users, stays in (
+        ("constant", [], 1, False), ("reflect", [], 1, True), ("constant", ["one"], 1, True), ("constant", [], 2, True),
+    ):  # fmt: skip
+        made = model(mode, value, users)
+        fold_padding(made)
+        assert ("Pad" in [node.op_type for node in made.graph.node]) == stays
+        if not stays:
+            assert list(made.graph.node[0].attribute[1].ints) == [0, 0, 1, 1]
+
+
 def test_int8_weights_keep_every_channel_to_half_a_step():
     """A channel of small weights has small steps: each is rounded by at most 1/254 of its own channel's largest."""
     from onnx.reference import ReferenceEvaluator

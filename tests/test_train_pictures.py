@@ -134,6 +134,8 @@ def test_split_is_a_partition_that_the_seed_decides():
     assert sorted(np.concatenate(parts)) == list(range(50))
     assert all((one == two).all() for one, two in zip(parts, split(50, Split(), seed=3), strict=True))
     assert (parts[1] != split(50, Split(), seed=4)[1]).any()
+    of_its_own = split(50, Split(seed=3), seed=4)
+    assert all((one == two).all() for one, two in zip(parts, of_its_own, strict=True))
     with pytest.raises(RecipeError, match=r"split: 2 pictures are too few"):
         split(2, Split(), seed=0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ from bgkit.train.recipe import Augmentation  # noqa: E402
 from bgkit.train.scoring import predict  # noqa: E402
 
 NONE = {**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0), "smallest": 1.0}
-CHANCES = [name for name in NONE if name not in ("texture", "closest", "smallest")]
+CHANCES = [name for name in NONE if name not in ("texture", "closest", "smallest", "ragged")]
 GROUNDS = [np.full((40, 40, 3), (10, 20, 250), np.uint8)]
 
 
@@ -128,6 +129,30 @@ def test_a_close_subject_is_cut_by_the_frame_before_plain_ground():
         looks.add(round(255 * float(np.median(drawn.picture[drawn.truth > 0.99]))))
     assert cut >= 12
     assert 200 in looks and 90 in looks
+
+
+def test_a_ragged_subject_is_frayed_broken_or_patched_and_its_truth_says_where():
+    """Before plain ground whatever differs is subject still; outlines get longer, and gaps open within them."""
+    image, mask = np.full((60, 60, 3), 250, np.uint8), np.zeros((60, 60), np.uint8)
+    other = np.full((60, 60, 3), 90, np.uint8)
+    mask[10:50, 10:50] = 255
+    looks, broken, longest = 0, 0, 0.0
+    for seed in range(30):
+        drawn = [
+            draw(image, mask, (), 96, Augmentation(**{**NONE, "close": 1.0, "ragged": ragged}),
+                 np.random.default_rng(seed), partner=(other, 0 * mask))
+            for ragged in (0.0, 1.0)
+        ]  # fmt: skip
+        for each in drawn:
+            inside, outside = each.truth > 0.99, cv2.dilate(each.truth, np.ones((5, 5))) < 0.01
+            assert np.abs(np.diff(each.picture, axis=1))[outside[:, 1:] & outside[:, :-1]].max(initial=0) < 0.05
+            colors = {round(255 * float(value)) for value in np.unique(each.picture[inside].round(2))}
+        looks += {90, 250} <= {min((90, 250), key=lambda known, color=color: abs(known - color)) for color in colors}
+        length = [float(np.abs(np.diff(each.truth)).sum()) for each in drawn]
+        longest = max(longest, length[1] / max(length[0], 1))
+        count = [cv2.connectedComponents(np.uint8(each.truth < 0.5))[0] for each in drawn]
+        broken += count[1] > count[0] + 1
+    assert looks >= 3 and broken >= 3 and longest > 1.5
 
 
 @pytest.mark.parametrize(
