@@ -124,7 +124,10 @@ def test_what_does_not_fit_is_refused(tmp_path):
     assert not (tmp_path / "x.onnx").exists()
 
 
-VERSION_4 = "b315a51f521202769e51062eccc6643b33f582c8b391392d1017240fe87406e0"  # as it shipped
+SHIPPED = {  # the digests of older versions, and the half that each was made of
+    "4": ("pyramid.onnx", "b315a51f521202769e51062eccc6643b33f582c8b391392d1017240fe87406e0"),
+    "5": ("pyramid-long.onnx", "816bc325f270efc4a0a975c99609185728059864f376201e1f1ea5eca26adf04"),
+}
 
 
 def test_the_embedded_network_is_made_of_its_halves(tmp_path):
@@ -137,7 +140,8 @@ def test_the_embedded_network_is_made_of_its_halves(tmp_path):
     build(tmp_path / "coarse.onnx")
     made, shipped = onnx.load(tmp_path / "coarse.onnx"), onnx.load(locate("coarse")[1])
     assert made.graph == shipped.graph
-    build(tmp_path / "coarse-4.onnx", ROOT / "benchmarks" / "networks" / "pyramid.onnx", "4")
-    card, path = locate(str(tmp_path / "coarse-4.onnx"))
-    assert (card.name, card.version) == ("coarse-4", "4")
-    assert card.file.sha256 == digest_of(path) == VERSION_4
+    for version, (half, digest) in SHIPPED.items():
+        build(tmp_path / f"coarse-{version}.onnx", ROOT / "benchmarks" / "networks" / half, version)
+        card, path = locate(str(tmp_path / f"coarse-{version}.onnx"))
+        assert (card.name, card.version) == (f"coarse-{version}", version)
+        assert card.file.sha256 == digest_of(path) == digest

@@ -183,7 +183,7 @@ def _fill(other: Bytes, grounds: Sequence[Bytes], size: int, chances: Augmentati
 
 def _make_ragged(picture: Picture, truth: Picture, filling: Picture, rng: Rng) -> tuple[Picture, Picture]:
     """Return a subject (S, S, 3) and its outline (S, S) with one or more of: another thing in a part of it, an outline
-    moved to and fro as fur and leaves do, gaps as between twigs.
+    that wavers as that of fur and leaves does, gaps as between twigs.
     """
     size = len(truth)
     part, frayed, broken = rng.random(3) < (0.5, 0.6, 0.35)
