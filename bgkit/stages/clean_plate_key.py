@@ -2,9 +2,10 @@
 
 The plate is first brought to the picture's exposure and position (:mod:`bgkit.backdrop.plate`). The difference is
 measured in CIELUV. A difference that is only a lack of light, has soft contours and borders on backdrop in full light
-is a shadow: a shadow moves a color towards black and has no edges. The opacity of a pixel that differs is found from
-its surroundings (:func:`bgkit.backdrop.sampling.opacity`). The work is done on a picture of at most 1600 px diagonal:
-two conversions to CIELUV and about forty passes.
+is a shadow: a shadow moves a color towards black and has no edges. Where a first key on a smaller copy sees the
+background, the picture shows what light falls on it; a second key is made with the background in that light. The
+opacity of a pixel that differs is found from its surroundings (:func:`bgkit.backdrop.sampling.opacity`). The work is
+done on a picture of at most 1600 px diagonal: conversions to CIELUV and about fifty passes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ LARGEST, FIRST = 1600, 800  # px, diagonal of the picture that is worked on, and
 SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.45  # dE*uv of noise, that of a step of gray: up to it smoothing loses single hairs and gains nothing
 NEXT = 2  # px on the smaller copy: as near to what is found as the background is looked at
-FAINTLY = 35.0  # dE*uv up to which a thing is so faint that what looks bare beside it may be part of it
+FAINTEST_CLEAR = 35.0  # dE*uv up to which a thing is so faint that what looks bare beside it may be part of it
 CORE, LOST = 5, 0.7  # px on the smaller copy, wider than hair; what the first key saw so wide, and the second does not
 SAME = 0.9 / 255  # code: rounding explains it
 NOISE, SHOT = (1.2 / 255, 3 / 255), 0.01  # code, a step to the next pixel; share of such: photographs 0.026 up
@@ -101,6 +102,9 @@ def clean_plate(
 
     Where the plate agrees with the picture all over but for noise, a large thing may be one level off, if the noise is
     of one level or less. With more noise, or after JPEG, it takes two or three levels.
+
+    The plate is taken in the light that the picture shows, smoothed over 1 % of the diagonal, and in the subject's
+    shadow, too; faint things keep it 3 % away, or it would swallow them.
 
     Nothing is filled: backdrop that the subject encloses is backdrop, and a part of the subject in the plate's very
     color is a hole. A plate that explains much less of the border than a smooth surface does is taken for one of
@@ -214,8 +218,8 @@ def _key(
     note(terraces=terraces)
 
     def found(image: Floats, plate: Floats) -> Floats:
-        off = misplaced * image.shape[0] / shape[0]
-        return _marked(image, plate, tolerance, shadow, off, terraces, contour, chance, hidden, fitted)
+        off_by = misplaced * image.shape[0] / shape[0]
+        return _marked(image, plate, tolerance, shadow, off_by, terraces, contour, chance, hidden, fitted)
 
     small = _worked_on(image, FIRST)
     copies = [each if size == small else reduced(each, small) for each in (image, plate)]
@@ -236,7 +240,7 @@ def _first(image: Floats, plate: Floats, found: Callable[[Floats, Floats], Float
     off = luv_of_picture(image) - luv_of_picture(plate)
     around = round(CLOSE * float(np.hypot(*mask.shape)))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
-    clear = cv2.dilate((solid & (dot(off, off) > FAINTLY**2)).view(np.uint8), disk)
+    clear = cv2.dilate((solid & (dot(off, off) > FAINTEST_CLEAR**2)).view(np.uint8), disk)
     away = cv2.distanceTransform((mask <= 0).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     core = cv2.morphologyEx(solid.view(np.uint8), cv2.MORPH_OPEN, np.ones((CORE, CORE), np.uint8))
     return away > np.where(clear > 0, NEXT, around), core > 0
