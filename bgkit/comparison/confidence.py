@@ -25,18 +25,17 @@ GOOD = 0.9  # the IoU from which a result counts as right
 
 # Fitted by benchmarks/confidence.py; see docs/explanation/confidence.md for what it was fitted on.
 FIT = Logistic(
-    4.274,
+    4.109,
     {
-        "unsure": -10.339,
-        "mask_unsure": -13.721,
-        "moved": -0.908,
-        "large": -13.417,
-        "parts": -4.615,
-        "border": -1.357,
-        "faint": -6.548,
-        "key_differs": -1.983,
-        "network_differs": -0.472,
-        "network_unsure": -8.345,
+        "unsure": -8.192,
+        "mask_unsure": -20.085,
+        "moved": -0.902,
+        "large": -16.224,
+        "parts": -6.161,
+        "border": -0.334,
+        "key_differs": -2.099,
+        "network_differs": -0.12,
+        "network_unsure": -7.682,
     },
 )
 
