@@ -272,7 +272,7 @@ def test_a_plate_is_relit_smoothly_and_keeps_its_noise():
 
 
 def test_a_key_is_believed_where_samples_see_next_to_nothing_and_not_on_hair():
-    """A white thread before white is more than its mixture, as the key says; a hair that is half there is half there."""
+    """A white thread before white is more than its mixture, as the key says; a hair that is half there is so."""
     plate = np.full((60, 90, 3), 0.93, np.float32)
     image, subject = plate.copy(), np.zeros((60, 90), bool)
     subject[:, :20] = True

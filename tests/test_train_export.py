@@ -162,7 +162,7 @@ def test_a_convolution_pads_its_own_input(tmp_path, monkeypatch):
 
 
 def test_padding_that_is_no_border_of_zeros_stays():
-    """A reflected border, a border of ones, and one of which more is made than a convolution stay steps of their own."""
+    """A reflected border, one of ones, and one of which more is made than a convolution stay steps of their own."""
     from bgkit.train.compact import fold_padding
 
     def model(mode: str, value: list[str], users: int) -> onnx.ModelProto:
