@@ -63,6 +63,9 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
         return key
     seen = _look(image, kept, known)
     gone = [each for each in pieces[0] if seen.is_shade(each)]
+    if gone:  # what was kept of a shadow is no border of what is missing
+        kept = np.where(_grown(np.any(gone, 0), 2), np.minimum(kept, known), kept)
+        seen = seen._replace(kept=kept, firm=_firm(kept))
     filled = [each for each in pieces[1] if seen.is_subject(each)]
     if gone:
         key = np.minimum(key, np.maximum(1 - _enlarged(gone, key.shape), network))
@@ -111,8 +114,14 @@ def _look(image: Floats, kept: Floats, known: Floats) -> _Seen:
     shade = (light > DIM) & (dot(off, off) < HUE**2)
     steep, wide = (steepness(cv2.GaussianBlur(color, (0, 0), blur)) for blur in (1, 3))
     backdrop = _grown(kept < 1 - SURE, 4) & ~_grown(known > SURE, 4)
-    outside, firm = _grown(known < 1 - SURE, 4), _grown(kept > SURE, 4)
-    return _Seen(kept, np.sqrt(dot(away, away)), shade, steep, wide, backdrop, outside, firm)
+    outside = _grown(known < 1 - SURE, 4)
+    return _Seen(kept, np.sqrt(dot(away, away)), shade, steep, wide, backdrop, outside, _firm(kept))
+
+
+def _firm(kept: Floats) -> Bools:
+    """Return what is near to where the key is sure, over more than a few pixels: no rim of a shadow."""
+    sure = cv2.morphologyEx((kept > SURE).view(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    return _grown(sure.view(bool), 4)
 
 
 def _large(where: Bools) -> Iterator[Bools]:

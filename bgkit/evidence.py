@@ -44,6 +44,8 @@ Floats = NDArray[Any]
 
 SIDE = 256  # px
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
+UNCLEAR = 0.3  # of what a key does not call backdrop: more is no clear key
+SWALLOWED = 0.8  # of what the network is sure of: no key that was right has called so much of it backdrop
 DECIDED = 0.95  # beyond this chance the other mask has no effect
 DISPUTED = 1 / 3  # of the border: so much a subject that the frame cuts may take, of which the network knows nothing
 CORNER = 32  # corners are looked at so far from both sides, the shorter one being one
@@ -151,9 +153,21 @@ def sees_gaps(signs: Mapping[str, float], chance: float) -> bool:
     return signs["swallowed"] <= BLIND[0] or chance < BLIND[1]
 
 
-def is_lost(chance: float) -> bool:
-    """Return whether a key is wrong beyond doubt: it has lost the body of a white mug, or there is no backdrop."""
-    return chance < 1 - DECIDED
+def is_lost(signs: Mapping[str, float], chance: float) -> bool:
+    """Return whether a key is wrong beyond doubt: it has lost the body of a white mug, or there is no backdrop.
+
+    By its chance, if a sign says what is wrong; or since hardly anything is left of what the network is sure of. A key
+    that is clear, and drops nothing of that, may be right however unlikely it is.
+
+    >>> clear = {**dict.fromkeys(SIGNS, 0.0), "sure": 0.97}
+    >>> is_lost({**clear, "sides": 0.5}, 0.02), is_lost({**clear, "swallowed": 0.9}, 0.8), is_lost(clear, 0.02)
+    (True, True, False)
+    """
+    if signs["swallowed"] > SWALLOWED:
+        return True
+    wrong = signs["ambiguous"] > UNCLEAR or signs["swallowed"] > BLIND[0]
+    wrong |= any(signs[name] > 0 for name in ("sides", "disputed", "ground", "boxed"))
+    return wrong and chance < 1 - DECIDED
 
 
 def pool(key: Floats, network: Floats, chance: float) -> Floats:
@@ -177,7 +191,7 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
     """
     if chance > DECIDED:
         return key
-    if is_lost(chance):
+    if chance < 1 - DECIDED:
         return network
     odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
     pooled: Floats = (1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))).astype(np.float32)

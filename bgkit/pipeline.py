@@ -131,7 +131,7 @@ class Step:
         if facts.get("moved"):  # no key that sees every gap: where near things moved, gaps and debris are the plate's
             way = "evidence"
         if layers.plate is None:  # a plate shows the light, and tells by itself, however busy it is
-            lost = evidence.is_lost(facts["chance"])
+            lost = evidence.is_lost(signs, facts["chance"])
             if way == "core":
                 facts["overruled"] = lost
             if lost:

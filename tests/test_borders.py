@@ -79,3 +79,25 @@ def test_a_merge_leaves_shadows_out_but_not_beside_a_plate(way):
         layers = Layers(picture).put("mask", network)
         layers = layers if plate is None else layers.put("plate", plate)
         assert (step._merged(key, layers, {})[shadow].mean() > 0.5) == kept
+
+
+@pytest.mark.parametrize(("end", "blurred", "filled"), [(270, 0, True), (230, 0, False), (None, 9, False)])
+def test_a_thing_that_fades_into_the_wall_is_filled_to_its_side_but_no_rim_is(end, blurred, filled):
+    """A box passes into the wall's gray: the network knows where it ends. Out of focus, its outline lies too wide; and
+    of what has more than two thirds of its border to the wall, too little speaks for the subject.
+    """
+    rows, cols = np.mgrid[:300, :400]
+    box = (np.abs(rows - 150) < 70) & (np.abs(cols - 200) < 100)
+    light = np.clip((cols - end) / (end - 100), -1, 0) if end else np.full(cols.shape, -1.0)
+    picture = np.full((300, 400, 3), 0.85) + (0.2 * light * box)[..., None]
+    if blurred:
+        picture = cv2.GaussianBlur(picture, (0, 0), blurred)
+    picture += np.random.default_rng(7).normal(0, 0.003, picture.shape)
+    key = np.float32(np.abs(picture.mean(2) - 0.85) > 0.03) * cv2.erode(np.uint8(box), np.ones((3, 3)))
+    network = cv2.dilate(np.float32(box), np.ones((13, 13))) if blurred else np.float32(box)
+    corrected = at_edges(np.float32(picture), np.float32(key), network)
+    if filled:
+        right = box & (cols > end - 8)
+        assert key[right].mean() < 0.1 and corrected[right].mean() > 0.95
+    else:
+        np.testing.assert_array_equal(corrected, key)
