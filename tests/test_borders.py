@@ -101,3 +101,19 @@ def test_a_thing_that_fades_into_the_wall_is_filled_to_its_side_but_no_rim_is(en
         assert key[right].mean() < 0.1 and corrected[right].mean() > 0.95
     else:
         np.testing.assert_array_equal(corrected, key)
+
+
+def test_what_fades_is_filled_beside_a_shadow_that_the_key_kept():
+    """The shadow at the foot of the box goes first: its border with what is missing is none of the subject."""
+    rows, cols = np.mgrid[:300, :400]
+    box = (np.abs(rows - 140) < 70) & (np.abs(cols - 200) < 100)
+    foot = cv2.GaussianBlur(np.float32(np.hypot((rows - 214) / 16, (cols - 220) / 130) < 1), (0, 0), 7)
+    light = np.clip((cols - 270) / 170, -1, 0)
+    picture = np.full((300, 400, 3), 0.85) * (1 - 0.3 * foot[..., None])
+    picture[box] = (0.85 + 0.2 * light[box])[:, None]
+    picture += np.random.default_rng(8).normal(0, 0.003, picture.shape)
+    key = np.float32(np.abs(cv2.blur(picture.mean(2), (3, 3)) - 0.85) > 0.03)
+    corrected = at_edges(np.float32(picture), key, np.float32(box))
+    right, below = box & (cols > 262), (foot > 0.5) & (rows > 216)
+    assert key[right].mean() < 0.2 and corrected[right].mean() > 0.95
+    assert key[below].mean() > 0.9 and corrected[below].mean() < 0.1
