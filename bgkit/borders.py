@@ -43,9 +43,9 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     """Return the key, corrected by the network where the key's border is no edge of the picture.
 
     A piece goes if the network sees nothing of it, it has the backdrop's color in other light, and nine tenths of its
-    border to the backdrop are gradual. A piece is filled if the network is sure of it, most of it lies within the
-    subject, and nine tenths of its border to what the key keeps are soft: gaps in plants and hair have edges, and out
-    of focus a network's outline lies wide of the subject.
+    border to the backdrop are gradual. A piece is filled if the network is sure of it, most of its border lies within
+    the subject, or a third if it is more than a rim, and nine tenths of its border to what the key keeps are soft: gaps
+    in plants and hair have edges, and out of focus a network's outline lies wide of the subject.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class _Seen(NamedTuple):
     wide: Floats  # with one of 3 px
     backdrop: Bools  # of the key, or near it, and not near what the network is sure of
     outside: Bools  # of the network, or near it
-    firm: Bools  # what the key is sure of, or near it
+    firm: Bools  # what the key is sure of, wider than a few pixels, or near it
 
     def is_shade(self, piece: Bools) -> bool:
         """Return whether what the network denies is a shadow, or light: of the backdrop's hue, and without an edge."""
