@@ -167,7 +167,7 @@ def _close_up(
         picture = _warp(image, matrix, size, cv2.INTER_AREA)
     else:
         picture = _fill(other, grounds if look >= 0.75 else (), size, chances, rng)
-    if rng.random() < chances.ragged:
+    if chances.ragged and rng.random() < chances.ragged:  # without, the samples of older recipes stay the same
         filling = _fill(other, grounds if rng.random() < 0.5 else (), size, chances, rng)
         picture, truth = _make_ragged(picture, truth, filling, rng)
     ground, textured = draw_ground((), size, chances, rng)
