@@ -145,7 +145,7 @@ def test_a_shadow_is_deep_close_to_the_dark_thing_that_casts_it(name):
     assert KEYS[name](shade)[light < 0.8].mean() > 0.2
     gray = below & (abs(COL - 200) < 40)
     with_pot[gray] = 0.7
-    assert KEYS[name](with_pot)[gray].mean() > 0.8
+    assert KEYS[name](with_pot)[gray].mean() > 0.9
 
 
 def test_a_step_of_chroma_is_no_difference():
