@@ -30,11 +30,13 @@ DIAGONAL = 500  # px, of the copy
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
 KEPT, MISSED = 0.3, 0.7  # of the key: more, less may be wrongly kept, missed
 PIECE = 0.0005  # of the picture, the smallest
-OPEN, RIM = (1 / 3, 2 / 3), 10  # of the border of what may be filled, next to background; px to its middle, if more
-HUE, DIM = 2.5, 0.6  # dE*uv from the backdrop in any light, of which a shadow leaves so much
+RIM = 10  # px to its middle: more is no rim, where a network's outline may lie wide of the subject
+OPEN = 1 / 3, 2 / 3  # of the border of what may be filled, next to background: of a rim, and of more
+HUE, DIM = 2.5, 0.45  # dE*uv from the backdrop in any light, of which a shadow leaves so much
 SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
 BLURRED = 8, 6  # px over which a shadow's step, and one within a subject is spread at least: a faint one is never steep
 FAINT = 2.5  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
+SHADING, HALF = 0.85, 0.5  # dE*uv per px: less is no edge of any step; of a border that has edges, so much at least
 MOST = 0.9  # of the pixels of a border, or of a shadow
 SQUARE = np.ones((3, 3), np.uint8)
 
@@ -45,7 +47,8 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     A piece goes if the network sees nothing of it, it has the backdrop's color in other light, and nine tenths of its
     border to the backdrop are gradual. A piece is filled if the network is sure of it, most of its border lies within
     the subject, or a third if it is more than a rim, and nine tenths of its border to what the key keeps are soft: gaps
-    in plants and hair have edges, and out of focus a network's outline lies wide of the subject.
+    in plants and hair have edges, and out of focus a network's outline lies wide of the subject. A label or a rim beside
+    what is missing is an edge, too: of more than a rim it is enough that half of that border is shading without doubt.
 
     Parameters
     ----------
@@ -82,24 +85,28 @@ class _Seen(NamedTuple):
     shade: Bools  # has the backdrop's color in other light
     steep: Floats  # dE*uv per px, with a blur of 1 px
     wide: Floats  # with one of 3 px
+    near: Bools  # to what the network is sure of: its colors run into a shadow there, most of all in a JPEG
     backdrop: Bools  # of the key, or near it, and not near what the network is sure of
     outside: Bools  # of the network, or near it
     firm: Bools  # what the key is sure of, wider than a few pixels, or near it
 
     def is_shade(self, piece: Bools) -> bool:
         """Return whether what the network denies is a shadow, or light: of the backdrop's hue, and without an edge."""
-        step = np.median(self.differs[piece])
+        step, beyond = np.median(self.differs[piece]), piece & ~self.near
         gradual = self._soft(piece, step, BLURRED[0]) | (self.steep < FADES * self.wide)
-        return bool(step > FAINT and _mostly(self.shade, piece) and _mostly(gradual, _border(piece) & self.backdrop))
+        within = beyond if beyond.any() else piece
+        return bool(step > FAINT and _mostly(self.shade, within) and _mostly(gradual, _border(piece) & self.backdrop))
 
     def is_subject(self, piece: Bools) -> bool:
         """Return whether what the key misses is of the subject: within it, and not parted from it by an edge."""
         border, beside = _border(piece), _grown(piece, 12) & (self.kept > SURE)
         depth = cv2.distanceTransform(np.pad(piece.view(np.uint8), 1), cv2.DIST_L2, cv2.DIST_MASK_5).max()
-        most = OPEN[int(depth > RIM)]  # a rim is where a network's outline lies wide of the subject
-        if self.kept[piece].mean() > 1 - SURE or self.outside[border].mean() > most or not beside.any():
+        wide = bool(depth > RIM)
+        if self.kept[piece].mean() > 1 - SURE or self.outside[border].mean() > OPEN[wide] or not beside.any():
             return False
-        return _mostly(self._soft(piece, np.median(self.differs[beside]), BLURRED[1]), border & self.firm)
+        inner, step = border & self.firm, np.median(self.differs[beside])
+        shaded = wide and _mostly(self.steep < SHADING, inner, HALF)
+        return shaded or _mostly(self._soft(piece, step, BLURRED[1]), inner)
 
     def _soft(self, piece: Bools, step: float, blurred: int) -> Bools:
         """Return where there is no edge of such a step, beyond the noise that the piece shows."""
@@ -113,9 +120,10 @@ def _look(image: Floats, kept: Floats, known: Floats) -> _Seen:
     off, away = color - light[..., None] * ground, color - ground
     shade = (light > DIM) & (dot(off, off) < HUE**2)
     steep, wide = (steepness(cv2.GaussianBlur(color, (0, 0), blur)) for blur in (1, 3))
-    backdrop = _grown(kept < 1 - SURE, 4) & ~_grown(known > SURE, 4)
+    near = _grown(known > SURE, 4)
+    backdrop = _grown(kept < 1 - SURE, 4) & ~near
     outside = _grown(known < 1 - SURE, 4)
-    return _Seen(kept, np.sqrt(dot(away, away)), shade, steep, wide, backdrop, outside, _firm(kept))
+    return _Seen(kept, np.sqrt(dot(away, away)), shade, steep, wide, near, backdrop, outside, _firm(kept))
 
 
 def _firm(kept: Floats) -> Bools:
@@ -140,9 +148,9 @@ def _border(piece: Bools) -> Bools:
     return _grown(piece, 3) & ~cv2.erode(piece.view(np.uint8), SQUARE).view(bool)
 
 
-def _mostly(what: Bools, where: Bools) -> bool:
+def _mostly(what: Bools, where: Bools, least: float = MOST) -> bool:
     """Return whether something holds for most of a place, if that is anywhere."""
-    return bool(where.any() and what[where].mean() > MOST)
+    return bool(where.any() and what[where].mean() > least)
 
 
 def _enlarged(pieces: Sequence[Bools], shape: tuple[int, ...]) -> Floats:

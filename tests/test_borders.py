@@ -18,16 +18,23 @@ def beside_a_disk(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     foot = np.float32(np.hypot((rows - 200) / 22, (cols - 200) / 110) < 1)
     soft = cv2.GaussianBlur(foot, (0, 0), 9)
     share = foot if kind == "with an edge" else soft
-    color = {"in color": (0.75, 0.3, 0.1), "deep": (0.6, 0.6, 0.6)}.get(kind, (0.25, 0.25, 0.25))
-    picture = np.full((300, 400, 3), 0.93) * (1 - share[..., None] * np.float64(color))
-    picture[disk] = 0.86
+    light = {"in color": (0.75, 0.3, 0.1), "deep": (0.75, 0.75, 0.75), "contact": (0.5, 0.5, 0.5)}
+    picture = np.full((300, 400, 3), 0.93) * (1 - share[..., None] * np.float64(light.get(kind, (0.25, 0.25, 0.25))))
+    picture[disk] = (0.7, 0.2, 0.2) if kind == "beside red" else 0.86
+    if kind == "beside red":
+        lightness, *colors = cv2.split(cv2.cvtColor(np.float32(picture), cv2.COLOR_RGB2YCrCb))
+        colors = [cv2.blur(each, (13, 13)) for each in colors]
+        picture = cv2.cvtColor(cv2.merge([lightness, *colors]), cv2.COLOR_YCrCb2RGB)
     picture += np.random.default_rng(5).normal(0, 0.004, picture.shape)
     return np.float32(picture), np.float32(disk | (share > 0.2)), np.float32(disk), (share > 0.5) & ~disk
 
 
-def test_a_shadow_that_the_network_does_not_know_is_no_subject():
-    """A soft shadow of the backdrop's hue goes, to its rim; the disk that casts it stays as it is."""
-    picture, key, network, shadow = beside_a_disk("soft")
+@pytest.mark.parametrize("kind", ["soft", "contact", "beside red"])
+def test_a_shadow_that_the_network_does_not_know_is_no_subject(kind):
+    """A soft shadow of the backdrop's hue goes, to its rim, also where it is half as bright, or where the color of what
+    casts it runs into it as in a JPEG; the disk that casts it stays as it is.
+    """
+    picture, key, network, shadow = beside_a_disk(kind)
     cleared = at_edges(picture, key, network)
     assert key[shadow].min() == 1 and cleared[shadow].max() < 0.05
     assert cleared[network == 0].mean() < 0.005
@@ -59,6 +66,30 @@ def test_what_passes_through_the_color_of_the_backdrop_is_filled():
     filled = at_edges(picture, key, network)
     assert key[band].max() == 0 and filled[band].mean() > 0.98
     assert filled[network == 0].max() == 0
+
+
+@pytest.mark.parametrize("thing", ["with a label", "out of focus"])
+def test_edges_beside_what_is_missing_are_told_from_a_gap_that_is_partly_soft(thing):
+    """A label ends the band of a thing in edges, and shading beside it says what it is. A gap that is sharp at one end
+    and out of focus at the other shows softer borders than edges, too, and is none.
+    """
+    rows, cols = np.mgrid[:300, :400]
+    disk = np.hypot(rows - 150, cols - 200) < 90
+    if thing == "with a label":
+        dark = np.minimum(0.3 * ((cols - 200) / 90) ** 2, 0.3) + 0.4 * (np.abs(rows - 150) < 30)
+    else:
+        dark = 0.13 * (np.abs(cols - 200) > 15)
+    picture = np.full((300, 400, 3), 0.85) - (dark * disk)[..., None]
+    if thing == "out of focus":
+        inner = np.s_[80:150, 150:250]
+        picture[inner] = cv2.GaussianBlur(picture, (0, 0), 5)[inner]
+    key = np.float32(picture.mean(2) < 0.82)
+    picture += np.random.default_rng(9).normal(0, 0.003, picture.shape)
+    corrected = at_edges(np.float32(picture), key, np.float32(disk))
+    if thing == "with a label":
+        assert key[disk].mean() < 0.8 and corrected[disk].mean() > 0.97
+    else:
+        np.testing.assert_array_equal(corrected, key)
 
 
 def test_a_gap_with_edges_stays_open():
