@@ -47,8 +47,8 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     A piece goes if the network sees nothing of it, it has the backdrop's color in other light, and nine tenths of its
     border to the backdrop are gradual. A piece is filled if the network is sure of it, most of its border lies within
     the subject, or a third if it is more than a rim, and nine tenths of its border to what the key keeps are soft: gaps
-    in plants and hair have edges, and out of focus a network's outline lies wide of the subject. A label or a rim beside
-    what is missing is an edge, too: of more than a rim it is enough that half of that border is shading without doubt.
+    in plants and hair have edges, and out of focus a network's outline lies wide of the subject. A label beside what is
+    missing has edges, too: of more than a rim it is enough that half of that border is shading without doubt.
 
     Parameters
     ----------
