@@ -20,6 +20,7 @@ from bgkit.backdrop.outlined import steepness
 from bgkit.color import dot, luv_of_picture
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
+from bgkit.stage import note
 
 __all__ = ["at_edges"]
 
@@ -36,6 +37,7 @@ HUE, DIM = 2.5, 0.45  # dE*uv from the backdrop in any light, of which a shadow 
 SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
 BLURRED = 8, 6  # px over which a shadow's step, and one within a subject is spread at least: a faint one is never steep
 FAINT = 2.5  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
+DEEP = 16  # dE*uv from the backdrop: what differs by less and has an edge is a pale thing rather than a shadow
 SHADING, HALF = 0.85, 0.5  # dE*uv per px: less is no edge of any step; of a border that has edges, so much at least
 MOST = 0.9  # of the pixels of a border, or of a shadow
 SQUARE = np.ones((3, 3), np.uint8)
@@ -56,6 +58,11 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
         sRGB, 0..1.
     key, network : float32 array of shape (M, N)
         The masks of a color key and of a network, 0..1.
+
+    Notes
+    -----
+    In hard light a shadow has an edge, as a gray thing has. What may be either stays, and the facts say which share of
+    what the key keeps it is (``shade``).
     """
     factor = max(1.0, float(np.hypot(*key.shape)) / DIAGONAL)
     size = tuple(max(1, round(side / factor)) for side in key.shape)
@@ -69,6 +76,8 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     if gone:  # what was kept of a shadow is no border of what is missing
         kept = np.where(_grown(np.any(gone, 0), 2), np.minimum(kept, known), kept)
         seen = seen._replace(kept=kept, firm=_firm(kept))
+    either = sum(float(each.sum()) for each in pieces[0] if seen.may_be_shade(each))
+    note(shade=either / max(1.0, float((kept > KEPT).sum())))
     filled = [each for each in pieces[1] if seen.is_subject(each)]
     if gone:
         key = np.minimum(key, np.maximum(1 - _enlarged(gone, key.shape), network))
@@ -92,10 +101,18 @@ class _Seen(NamedTuple):
 
     def is_shade(self, piece: Bools) -> bool:
         """Return whether what the network denies is a shadow, or light: of the backdrop's hue, and without an edge."""
-        step, beyond = np.median(self.differs[piece]), piece & ~self.near
+        step = np.median(self.differs[piece])
         gradual = self._soft(piece, step, BLURRED[0]) | (self.steep < FADES * self.wide)
-        within = beyond if beyond.any() else piece
-        return bool(step > FAINT and _mostly(self.shade, within) and _mostly(gradual, _border(piece) & self.backdrop))
+        return bool(step > FAINT and self._has_hue(piece) and _mostly(gradual, _border(piece) & self.backdrop))
+
+    def may_be_shade(self, piece: Bools) -> bool:
+        """Return whether what the network denies may be a deep shadow with an edge."""
+        return bool(np.median(self.differs[piece]) > DEEP and self._has_hue(piece) and not self.is_shade(piece))
+
+    def _has_hue(self, piece: Bools) -> bool:
+        """Return whether a piece has the backdrop's color in other light, beyond what lies near the subject."""
+        beyond = piece & ~self.near
+        return _mostly(self.shade, beyond if beyond.any() else piece)
 
     def is_subject(self, piece: Bools) -> bool:
         """Return whether what the key misses is of the subject: within it, and not parted from it by an edge."""

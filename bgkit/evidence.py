@@ -33,6 +33,7 @@ __all__ = [
     "SIGNS",
     "chance_of_key",
     "core",
+    "dropped",
     "is_lost",
     "pool",
     "read_signs",
@@ -168,6 +169,16 @@ def is_lost(signs: Mapping[str, float], chance: float) -> bool:
     wrong = signs["ambiguous"] > UNCLEAR or signs["swallowed"] > BLIND[0]
     wrong |= any(signs[name] > 0 for name in ("sides", "disputed", "ground", "boxed"))
     return wrong and chance < 1 - DECIDED
+
+
+def dropped(mask: Floats, network: Floats) -> float:
+    """Return the share of what a network is sure of, 0..1, that a mask leaves out.
+
+    >>> dropped(np.float32([[1, 0, 0]]), np.float32([[1, 1, 0.5]]))
+    0.5
+    """
+    sure = network > SURE
+    return _share((mask < 0.5) & sure, sure)
 
 
 def pool(key: Floats, network: Floats, chance: float) -> Floats:

@@ -405,6 +405,16 @@ def _framed(name: str, factor: float = 1.0) -> Measure:
     return measure
 
 
+def _merging(name: str) -> Measure:
+    """Return the measure that reads a share off the facts of merges by evidence."""
+
+    def measure(picture: Array, layers: Layers) -> float | None:
+        shares = [float(facts[name]) for facts in layers.facts.values() if {"chance", name} <= facts.keys()]
+        return 100 * max(shares) if shares else None
+
+    return measure
+
+
 _PERCENT = Range(0, 100, "%")
 FINDINGS: Mapping[str, Finding] = {
     each.name: each
@@ -418,6 +428,13 @@ FINDINGS: Mapping[str, Finding] = {
         Finding("missing", "at most", Range(0, math.inf, "%"),
                 "area that differs clearly from the backdrop and was left out, in percent of the subject",
                 "see whether a part of the subject is gone", _missing),
+        Finding("dropped", "at most", _PERCENT,
+                "share of what a network is sure of that a color key called backdrop, and the result leaves out",
+                "see whether a part of the subject is gone that looks like the backdrop", _merging("dropped")),
+        Finding("shade", "at most", _PERCENT,
+                "share of what a color key keeps that may be a deep shadow with an edge: darker backdrop to the key, "
+                "and nothing to a network",
+                "see whether a shadow was kept; use a larger lamp, or one from farther away", _merging("shade")),
         Finding("trust", "at least", _PERCENT,
                 "estimated chance that the result is not a failure, from signs in the picture and the result",
                 "look at it: it may be wrong altogether", _trust),

@@ -104,6 +104,8 @@ class Step:
                 if self.merges and layers.mask is not None:
                     facts["disagreement"] = _disagreement(array, layers.mask)
                     array = self._merged(array, layers, facts)
+                    if "chance" in facts:
+                        facts["dropped"] = evidence.dropped(array, layers.mask)
                 # A stage that refines alpha has the opacity in it already: twice would be its square.
                 if info.gives == "alpha" and "alpha" not in info.needs and layers.opacity is not None:
                     array = array * layers.opacity

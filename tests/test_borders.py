@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from bgkit.borders import at_edges
+from bgkit.findings import measure
 from bgkit.layers import Layers
 from bgkit.pipelinefile import read_pipeline
+from bgkit.stage import collect_notes
 
 
 def beside_a_disk(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -48,6 +50,31 @@ def test_what_has_an_edge_or_a_color_is_no_shadow(kind):
     if kind == "known":
         network = np.maximum(network, 0.4 * key)
     np.testing.assert_array_equal(at_edges(picture, key, network), key)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("with an edge", True), ("in color", False), ("soft", False)])
+def test_what_may_be_a_shadow_with_an_edge_is_kept_and_told(kind, told):
+    """Nobody can tell a gray thing from the shadow of a bare lamp: the finding says what share of the result it is."""
+    picture, key, network, shadow = beside_a_disk(kind)
+    with collect_notes() as facts:
+        at_edges(picture, key, network)
+    findings = measure({"shade": 3}, picture, Layers(picture, facts={"luv_threshold": {"chance": 0.8, **facts}}))
+    assert findings["shade"]["flagged"] == told
+    assert findings["shade"]["value"] == pytest.approx(100 * shadow.sum() / key.sum() if told else 0, abs=2)
+
+
+def test_a_part_in_the_color_of_the_backdrop_is_told():
+    """A third of a box is as white as the wall. The network knows it, the key does not, and nothing soft parts them."""
+    rows, cols = np.mgrid[:300, :400]
+    box, dark = (np.abs(rows - 150) < 80) & (np.abs(cols - 200) < 100), cols < 230
+    picture = np.full((300, 400, 3), 0.93)
+    picture[box & dark] = 0.4
+    picture = np.float32(picture + np.random.default_rng(4).normal(0, 0.004, picture.shape))
+    step = read_pipeline("bgkit: 1\nstages: [{backdrop_key: {merge: core}}]\n").steps[0]
+    made = step.apply(Layers(picture).put("mask", np.float32(box)))
+    findings = measure({"dropped": 25}, picture, made)
+    assert made.mask[box & ~dark].mean() < 0.1
+    assert findings["dropped"]["flagged"] and findings["dropped"]["value"] == pytest.approx(35, abs=3)
 
 
 def across_a_disk(edge: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
