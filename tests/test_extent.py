@@ -59,6 +59,8 @@ def on_white(mask: np.ndarray) -> np.ndarray:
         ((210, 600), np.s_[105:205, 20:100], (slice(88, 210), slice(0, 120))),  # as far as the picture goes
         ((210, 200), np.s_[5:205, 20:190], None),  # more than half of the picture
         ((63, 600), np.s_[20:50, 20:50], None),  # too low to show much of a backdrop
+        ((210, 900), np.s_[:, 300:420], (slice(0, 210), slice(264, 456))),  # cut above and below
+        ((600, 600), np.s_[520:, :], None),  # a floor, which takes all of a side
     ],
 )
 def test_window_around_a_small_subject(shape, box, window):

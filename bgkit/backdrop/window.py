@@ -39,6 +39,7 @@ FAINT = 1.6, 0.5  # dE*uv across a hard contour, and of what is deep: as in the 
 SPECK = 1e-4  # of the box around the large pieces: what is smaller, chains take for dirt too (remove_small)
 MARGIN = 0.15  # of the box's longer side: backdrop that the window shows around its subject
 SMALL = 0.5  # of the picture, that the window covers at most; those of our studio shots cover 0.58 and more
+SIDES = 0.1  # of each side of the window, on which it shows the backdrop, if the frame cuts much of the subject
 LEAST = 64  # px, shorter side of a window that shows enough backdrop to fit one
 LOOKS, CLOSER = 3, 0.9  # closer ones at most, and of the last one's window that the next one covers at most
 
@@ -83,9 +84,8 @@ def _area(window: Window) -> int:
 
 def _around(things: Bools, shape: tuple[int, ...]) -> Window | None:
     """Return the window around things on a plain backdrop, px of a picture of ``shape``."""
-    border = np.concatenate([things[0], things[-1], things[:, 0], things[:, -1]])
     box = _box(things, shape)
-    if box is None or border.mean() > 1 - ALL_AROUND:
+    if box is None:
         return None
     margin = MARGIN * max(side.stop - side.start for side in box)
     rows, cols = (
@@ -95,7 +95,18 @@ def _around(things: Bools, shape: tuple[int, ...]) -> Window | None:
         )
         for side, length in zip(box, shape[:2], strict=True)
     )
-    return (rows, cols) if min(rows.stop - rows.start, cols.stop - cols.start) >= LEAST else None
+    size = rows.stop - rows.start, cols.stop - cols.start
+    return (rows, cols) if min(size) >= LEAST and _is_plain(things, np.divide(size, shape[:2])) else None
+
+
+def _is_plain(things: Bools, window: Floats) -> bool:
+    """Return whether the backdrop shows nearly all around things, or on each side of their window, of such shares.
+
+    A plant that the frame cuts above and below does not fill the sides of its window, as a floor does.
+    """
+    lying, standing = (np.stack([each[0], each[-1]], 1) for each in (things, things.T))
+    filled = *(lying.mean(0) / window[1]), *(standing.mean(0) / window[0])
+    return bool(np.concatenate([lying, standing]).mean() <= 1 - ALL_AROUND or max(filled) <= 1 - SIDES)
 
 
 def _different(image: Floats) -> tuple[Floats, Bools, Bools]:
