@@ -1,9 +1,12 @@
-"""Borders of a color key that are no edges of the picture, and what a network says of them.
+"""Borders of a color key that are no edges of the picture, and gaps of a picture that a network fills.
 
 A key judges pixel by pixel. On a white mug before white it keeps the deep shadow at the foot, and takes for backdrop
 the stripe of the body that happens to be as bright. A thing ends at edges, and neither has one. A network errs by a few
 pixels everywhere, and not by a shadow or a stripe. So pieces on which the two disagree, and which have no edge where
 the key ends, are given to the network. All is seen on a copy of 500 px diagonal.
+
+And a network draws one outline around leaves and what shows between them. Where a piece that it fills shows the
+backdrop's own color, and ends at edges as sharp as a thing's, it is a gap. That is seen on a copy of 1000 px.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
 from bgkit.stage import note
 
-__all__ = ["at_edges"]
+__all__ = ["at_edges", "with_gaps"]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -39,6 +42,10 @@ BLURRED = 8, 6  # px over which a shadow's step, and one within a subject is spr
 FAINT = 2.5  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
 DEEP = 16  # dE*uv from the backdrop: what differs by less and has an edge is a pale thing rather than a shadow
 SHADING, HALF = 0.85, 0.5  # dE*uv per px: less is no edge of any step; of a border that has edges, so much at least
+GAPS = 1000  # px, diagonal of the copy on which gaps are seen
+BRIGHT = 0.6, 1.04  # of the backdrop's light, at least and at most, a gap shows
+OWN, SHARP = 0.3, 5.0  # of a gap, in the backdrop's color although leaves blur into it; dE*uv per px of its edge
+PREVAIL = 0.6  # of all that a network fills: if more is gaps, so are the small pieces, in which leaves hide the color
 MOST = 0.9  # of the pixels of a border, or of a shadow
 SQUARE = np.ones((3, 3), np.uint8)
 
@@ -64,8 +71,7 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     In hard light a shadow has an edge, as a gray thing has. What may be either stays, and the facts say which share of
     what the key keeps it is (``shade``).
     """
-    factor = max(1.0, float(np.hypot(*key.shape)) / DIAGONAL)
-    size = tuple(max(1, round(side / factor)) for side in key.shape)
+    size = _size(key.shape, DIAGONAL)
     kept, known = (reduced(each, size) for each in (key, network))
     denied, missed = (kept > KEPT) & (known < 1 - SURE), (kept < MISSED) & (known > SURE)
     pieces = [list(_large(each)) for each in (denied, missed)]
@@ -84,6 +90,42 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     if filled:
         key = np.maximum(key, np.minimum(_enlarged(filled, key.shape), network))
     return key
+
+
+def with_gaps(image: Floats, key: Floats, network: Floats) -> Floats:
+    """Return the network's mask, with the key's gaps where the picture shows that they are gaps.
+
+    Of what the network fills, a piece is a gap if half of its border is as steep as a thing's edge, and three tenths of
+    it have the backdrop's color, in its light or less. A white stripe before white has another hue, and the border of
+    a white body that the key has lost is faint. Where most of what the network fills are gaps, it sees none; then
+    each piece with such a border is one.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB, 0..1.
+    key, network : float32 array of shape (M, N)
+        The masks of a color key and of a network, 0..1.
+    """
+    size = _size(key.shape, GAPS)
+    kept, known = (reduced(each, size) for each in (key, network))
+    pieces = find_pieces((kept < 0.5) & (known > 0.5), connectivity=4)
+    count = len(pieces.area)
+    if count == 1:
+        return network
+    color, ground = luv_of_picture(reduced(image, size)), luv_of_picture(estimate_backdrop(image).plate(size))
+    light, off = _light(color, ground)
+    own = (light > BRIGHT[0]) & (light < BRIGHT[1]) & (off < HUE**2)
+    steep = steepness(cv2.GaussianBlur(color, (0, 0), 1)) > SHARP
+    beside = cv2.dilate(pieces.label.astype(np.float32), SQUARE, iterations=2).astype(np.int32) * (pieces.label == 0)
+    edged = _shares(steep, beside, count) > 0.5
+    edged[0] = False
+    gap = edged & (_shares(own, pieces.label, count) > OWN)
+    if pieces.area[gap].sum() > PREVAIL * pieces.area[1:].sum():
+        gap = edged
+    if not gap.any():
+        return network
+    return np.minimum(network, np.maximum(1 - _enlarged([gap[pieces.label]], key.shape), key))
 
 
 class _Seen(NamedTuple):
@@ -133,14 +175,33 @@ class _Seen(NamedTuple):
 def _look(image: Floats, kept: Floats, known: Floats) -> _Seen:
     color = luv_of_picture(reduced(image, kept.shape))
     ground = luv_of_picture(estimate_backdrop(image).plate(kept.shape))
-    light = dot(color, ground) / np.maximum(dot(ground, ground), np.float32(1e-6))
-    off, away = color - light[..., None] * ground, color - ground
-    shade = (light > DIM) & (dot(off, off) < HUE**2)
+    (light, off), away = _light(color, ground), color - ground
+    shade = (light > DIM) & (off < HUE**2)
     steep, wide = (steepness(cv2.GaussianBlur(color, (0, 0), blur)) for blur in (1, 3))
     near = _grown(known > SURE, 4)
     backdrop = _grown(kept < 1 - SURE, 4) & ~near
     outside = _grown(known < 1 - SURE, 4)
     return _Seen(kept, np.sqrt(dot(away, away)), shade, steep, wide, near, backdrop, outside, _firm(kept))
+
+
+def _shares(what: Bools, label: NDArray[np.int32], count: int) -> Floats:
+    """Return for each of so many labels the share of its pixels for which something holds."""
+    held = np.bincount(label.ravel(), what.ravel(), count)
+    return np.asarray(held / np.maximum(np.bincount(label.ravel(), minlength=count), 1))
+
+
+def _light(color: Floats, ground: Floats) -> tuple[Floats, Floats]:
+    """Return how bright a picture is beside its backdrop, and the square of what is left then, dE*uv."""
+    light = dot(color, ground) / np.maximum(dot(ground, ground), np.float32(1e-6))
+    off = color - light[..., None] * ground
+    return light, dot(off, off)
+
+
+def _size(shape: tuple[int, ...], diagonal: int) -> tuple[int, int]:
+    """Return rows and columns of a copy of at most so many px diagonal."""
+    rows, cols = shape
+    factor = max(1.0, float(np.hypot(rows, cols)) / diagonal)
+    return max(1, round(rows / factor)), max(1, round(cols / factor))
 
 
 def _firm(kept: Floats) -> Bools:

@@ -20,7 +20,7 @@ from bgkit import deadline, evidence, findings, stages
 from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.margin import without_margin
 from bgkit.backdrop.window import subject_window
-from bgkit.borders import at_edges
+from bgkit.borders import at_edges, with_gaps
 from bgkit.color import from_bytes
 from bgkit.deadline import limited
 from bgkit.errors import BgkitError, ParamError, PipelineError, did_you_mean
@@ -141,6 +141,7 @@ class Step:
             array = at_edges(layers.image, array, layers.mask)
             if way == "core" and not evidence.sees_gaps(signs, facts["chance"]):
                 return array
+            return WEIGHED[way](array, with_gaps(layers.image, array, layers.mask), facts["chance"])
         return WEIGHED[way](array, layers.mask, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:

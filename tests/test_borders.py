@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bgkit.borders import at_edges
+from bgkit.borders import at_edges, with_gaps
 from bgkit.findings import measure
 from bgkit.layers import Layers
 from bgkit.pipelinefile import read_pipeline
@@ -126,6 +126,71 @@ def test_a_gap_with_edges_stays_open():
     picture, key, network, band = across_a_disk(edge=False)
     network[band] = 0.5
     np.testing.assert_array_equal(at_edges(picture, key, network), key)
+
+
+def leaves(cols: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return leaves in shaded light, cut above and below, on a gray ground of so many columns, alpha and an outline."""
+    rng, fine = np.random.default_rng(3), np.zeros((900, 4 * 420), np.uint8)
+    for angle in rng.uniform(0, 180, 160):
+        center = int(840 + 160 * rng.normal()), int(rng.uniform(0, 900))
+        cv2.ellipse(fine, center, (int(rng.uniform(50, 100)), 13), angle, 0, 360, 1, -1)
+    left, right = (cols - 420) // 2, cols - 420 - (cols - 420) // 2
+    alpha = np.pad(cv2.resize(np.float32(fine), (420, 225), interpolation=cv2.INTER_AREA), [(0, 0), (left, right)])
+    outline = cv2.morphologyEx(
+        np.pad(np.float32(alpha > 0.5), 40, "edge"), cv2.MORPH_CLOSE, np.ones((35, 35), np.uint8)
+    )
+    ground = 0.62 * (1 - 0.1 * cv2.GaussianBlur(alpha, (0, 0), 12)[..., None])
+    picture = alpha[..., None] * np.array([0.25, 0.35, 0.12]) + (1 - alpha[..., None]) * ground
+    picture += rng.normal(0, 0.004, picture.shape)
+    return np.float32(picture), alpha, np.clip(outline[40:-40, 40:-40], 0.001, 0.999)
+
+
+@pytest.mark.parametrize("way", ["evidence", "core"])
+@pytest.mark.parametrize("cols", [420, 1600])
+def test_what_shows_between_leaves_stays_open_on_any_canvas(way, cols, monkeypatch):
+    """A network is sure of a plant's outline and knows none of its gaps; the key counts for as much, and shows them."""
+    picture, alpha, outline = leaves(cols)
+    gaps = (alpha == 0) & (outline > 0.5)
+    monkeypatch.setattr("bgkit.evidence.chance_of_key", lambda signs: 0.5)
+    monkeypatch.setattr("bgkit.evidence.sees_gaps", lambda signs, chance: True)
+    step = read_pipeline(f"bgkit: 1\nstages: [{{luv_threshold: {{merge: {way}}}}}]\n").steps[0]
+    key = np.where(gaps, np.float32(0.3), alpha)  # shaded
+    mask = step._merged(key, Layers(picture).put("mask", outline), {})
+    assert np.count_nonzero(gaps) > 2000
+    assert mask[gaps].mean() < 0.4
+    assert mask[alpha == 1].mean() > 0.99
+
+
+@pytest.mark.parametrize("wide", [0, 5])
+def test_slits_that_show_no_color_are_gaps_among_wide_ones(wide):
+    """Leaves blur into a slit of two pixels; beside wide gaps, none of which the network sees, it is a gap too."""
+    thing = np.pad(np.ones((200, 300)), 60)
+    slits = [slice(100 + 40 * index, 102 + 40 * index) for index in range(6)]
+    for index in range(wide):
+        thing[80:240, 115 + 40 * index : 125 + 40 * index] = 0
+    for slit in slits:
+        thing[80:240, slit] = 0
+    alpha = cv2.GaussianBlur(thing, (0, 0), 0.9)
+    picture = 0.75 - 0.55 * alpha[..., None] * np.array([1, 0.7, 1])
+    picture += np.random.default_rng(6).normal(0, 0.003, picture.shape)
+    key, outline = np.float32(alpha > 0.5), cv2.morphologyEx(np.float32(thing), cv2.MORPH_CLOSE, np.ones((25, 25)))
+    opened = with_gaps(np.float32(picture), key, outline)
+    np.testing.assert_array_equal(opened, key if wide else outline)
+
+
+@pytest.mark.parametrize("kind", ["of another hue", "with a faint edge", "brighter"])
+def test_what_the_key_has_lost_is_no_gap(kind):
+    """A stripe between sharp edges that is tinted or brighter, and a part of a thing with a faint edge, are filled."""
+    rows, cols = np.mgrid[:300, :400]
+    disk, band = np.hypot(rows - 150, cols - 200) < 90, np.abs(cols - 200) < 15
+    picture = np.full((300, 400, 3), 0.75)
+    picture[disk] = 0.72 if kind == "with a faint edge" else 0.3
+    picture[disk & band] = {"of another hue": (0.75, 0.77, 0.71), "brighter": (0.82, 0.82, 0.82)}.get(kind, (0.75,) * 3)
+    picture = np.float32(picture + np.random.default_rng(6).normal(0, 0.003, picture.shape))
+    key, network = np.float32(disk & ~band), np.float32(disk)
+    np.testing.assert_array_equal(with_gaps(picture, key, network), network)
+    picture[disk & band], picture[disk & ~band] = 0.75, 0.3
+    np.testing.assert_array_equal(with_gaps(picture, key, network), key)
 
 
 @pytest.mark.parametrize("way", ["evidence", "core"])
