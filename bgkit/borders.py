@@ -44,6 +44,7 @@ DEEP = 16  # dE*uv from the backdrop: what differs by less and has an edge is a 
 SHADING, HALF = 0.85, 0.5  # dE*uv per px: less is no edge of any step; of a border that has edges, so much at least
 GAPS = 1000  # px, diagonal of the copy on which gaps are seen
 BRIGHT = 0.6, 1.04  # of the backdrop's light, at least and at most, a gap shows
+SMALL = 12  # px of a gap at least, for two colors of a thing mix where they meet
 OWN, SHARP = 0.3, 5.0  # of a gap, in the backdrop's color although leaves blur into it; dE*uv per px of its edge
 PREVAIL = 0.6  # of all that a network fills: if more is gaps, so are the small pieces, in which leaves hide the color
 MOST = 0.9  # of the pixels of a border, or of a shadow
@@ -120,7 +121,7 @@ def with_gaps(image: Floats, key: Floats, network: Floats) -> Floats:
     beside = cv2.dilate(pieces.label.astype(np.float32), SQUARE, iterations=2).astype(np.int32) * (pieces.label == 0)
     edged = _shares(steep, beside, count) > 0.5
     edged[0] = False
-    gap = edged & (_shares(own, pieces.label, count) > OWN)
+    gap = edged & (_shares(own, pieces.label, count) > OWN) & (pieces.area >= SMALL)
     if pieces.area[gap].sum() > PREVAIL * pieces.area[1:].sum():
         gap = edged
     if not gap.any():

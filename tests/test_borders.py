@@ -193,6 +193,19 @@ def test_what_the_key_has_lost_is_no_gap(kind):
     np.testing.assert_array_equal(with_gaps(picture, key, network), key)
 
 
+def test_a_speck_where_two_colors_meet_is_no_gap():
+    """Between a white star and a blue flag the mixture passes through the backdrop's gray, in a few pixels."""
+    picture = np.full((300, 400, 3), 0.5)
+    picture[60:240, 80:320] = 0.1
+    picture[130:170, 180:220] = 0.9
+    key = np.float32(picture[..., 0] != 0.5)
+    picture[128:131, 196:199] = 0.5
+    key[128:131, 196:199] = 0
+    network = np.float32(np.pad(np.ones((180, 240)), ((60, 60), (80, 80))))
+    picture = np.float32(picture + np.random.default_rng(6).normal(0, 0.003, picture.shape))
+    np.testing.assert_array_equal(with_gaps(picture, key, network), network)
+
+
 @pytest.mark.parametrize("way", ["evidence", "core"])
 def test_a_merge_leaves_shadows_out_but_not_beside_a_plate(way):
     """Both merges that read evidence leave the shadow to the network, unless an empty plate shows the light."""
