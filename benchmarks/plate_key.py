@@ -52,10 +52,11 @@ def drawn(shot: Sample) -> tuple[Array, Array]:
     image, plate = (np.ascontiguousarray(each, np.float32) for each in (shot.read_image(), shot.read_plate()))
     match = match_plate(image, plate)
     difference, unshaded, tolerance = differences(image, match.plate, 2.5, 0.15, match.misplaced)
-    where = np.flatnonzero(difference > tolerance)
-    some = np.random.default_rng(0).choice(where, min(DRAWN, len(where)), replace=False)
-    seen = sampling.witnesses(difference, unshaded, tolerance)
-    return np.stack([each.ravel()[some] for each in seen], -1), shot.read_truth().ravel()[some]
+    where = difference > tolerance
+    count = np.count_nonzero(where)
+    some = np.random.default_rng(0).choice(count, min(DRAWN, count), replace=False)
+    seen = sampling.witnesses(difference, unshaded, tolerance, where)
+    return np.stack([each[some] for each in seen], -1), shot.read_truth()[where][some]
 
 
 def logistic(seen: Array, alpha: Array) -> Array:

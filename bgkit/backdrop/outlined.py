@@ -56,6 +56,7 @@ FREE = 0.2  # of a piece's contour that borders on backdrop, away from what was 
 AWAY = 8  # px from it: its own blur and its shadow reach less far
 FRAMED = 0.5  # of the picture's border: what takes more of it is the ground
 FOUND = 0.5  # mask from which something was found
+ENOUGH = 250_000  # pixels that tell the noise, all of some rows
 ROUNDING = 1.7 / 255  # code: rounding of picture and plate explains no more
 
 
@@ -176,7 +177,7 @@ def _deep_things(seen: _Seen, level: float, step: float) -> Bools:
             level = max(level / LOWER, LEVELS[0] * least)
             for inside, where in _pieces(seen, level):
                 part = seen.part(where)
-                if _is_deep(inside, part) and _hard(inside, part, least, HIGHEST * level):
+                if _is_deep(inside, part) and _hard(inside, _depth(inside), part, least, HIGHEST * level):
                     things[where] |= inside
         if noise <= step:
             break
@@ -222,22 +223,26 @@ def _pieces(seen: _Seen, level: float) -> Iterator[tuple[Bools, tuple[slice, sli
 
 def _thing(inside: Bools, edges: Bools, seen: _Seen, step: float) -> Bools:
     """Return what of a piece has a hard contour to the backdrop: all but its shadow, all, or nothing."""
-    trimmed = _trimmed(inside, edges, seen.away)
-    candidates = (inside,) if trimmed is inside else (trimmed, inside)
-    return next((each for each in candidates if _hard(each, seen, step)), np.zeros_like(inside))
+    depth = _depth(inside)
+    trimmed = _trimmed(inside, depth, edges, seen.away)
+    if trimmed is not None and _hard(trimmed, _depth(trimmed), seen, step):
+        return trimmed
+    return inside if _hard(inside, depth, seen, step) else np.zeros_like(inside)
 
 
-def _trimmed(inside: Bools, edges: Bools, away: Bools) -> Bools:
-    """Return a piece without what is nearer to a soft contour than to an edge, as a mug's shadow is."""
+def _trimmed(inside: Bools, depth: Floats, edges: Bools, away: Bools) -> Bools | None:
+    """Return a piece without what is nearer to a soft contour than to an edge, like a mug's shadow; None if all is."""
     edges = edges & away  # those of what was found already are not its own
+    if not edges.any():
+        return None
     near = cv2.dilate(edges.view(np.uint8), _disk(4)) > 0
-    soft = _long(inside & (_depth(inside) <= 1.5) & away & ~near)
-    if not (soft.any() and edges.any()):
-        return inside
+    soft = _long(inside & (depth <= 1.5) & away & ~near)
+    if not soft.any():
+        return None
     to_edge, to_soft = (cv2.distanceTransform((~each).view(np.uint8), cv2.DIST_L2, 5) for each in (edges, soft))
     kept = cv2.morphologyEx((inside & (to_edge < to_soft)).view(np.uint8), cv2.MORPH_OPEN, _disk(4)) > 0
     contour = kept & (_depth(kept) <= 1.5) & away
-    return kept if np.count_nonzero(contour & near) > EDGED * np.count_nonzero(contour) else inside
+    return kept if np.count_nonzero(contour & near) > EDGED * np.count_nonzero(contour) else None
 
 
 def _edges(smooth: Floats, step: float) -> Bools:
@@ -256,19 +261,18 @@ def _long(lines: Bools) -> Bools:
     return long[pieces.label]
 
 
-def _hard(inside: Bools, seen: _Seen, least: float, most: float = math.inf) -> bool:
+def _hard(inside: Bools, depth: Floats, seen: _Seen, least: float, most: float = math.inf) -> bool:
     """Return whether a piece has a hard contour where it borders on free backdrop, of a step from least to most.
 
     With a limit to the step, backdrop has to be seen beyond it.
     """
-    depth, away = _depth(inside), seen.away
-    beyond = cv2.distanceTransform((~inside).view(np.uint8), cv2.DIST_L2, 5)
-    contour = inside & (depth <= 1.5)
-    if np.count_nonzero(contour & away) <= FREE * np.count_nonzero(contour) or np.median(depth[inside]) < THICK:
+    away, contour = seen.away, inside & (depth <= 1.5)
+    if np.count_nonzero(contour & away) <= FREE * np.count_nonzero(contour) or not _reaches(depth, THICK, inside):
         return False
-    color = seen.smooth[inside].mean(0)
+    beyond = cv2.distanceTransform((~inside).view(np.uint8), cv2.DIST_L2, 5)
+    color = _mean(seen.smooth, inside)
     color /= max(float(np.linalg.norm(color)), 1e-6)
-    along = seen.difference @ color
+    along = cv2.transform(seen.difference, color[None])
 
     def across(span: tuple[int, int]) -> tuple[float, float]:
         low, high = span[0] + seen.blur, span[1] + seen.blur
@@ -291,8 +295,18 @@ def _is_deep(inside: Bools, seen: _Seen) -> bool:
 
     JPEG makes steps of a wall's color, and falling light has narrow ones of a level.
     """
-    light, *color = seen.smooth[inside].mean(0)
-    return bool(abs(light) > GRAY * np.hypot(*color)) and bool(np.median(_depth(inside | seen.found)[inside]) >= DEEP)
+    light, *color = _mean(seen.smooth, inside)
+    return bool(abs(light) > GRAY * np.hypot(*color)) and _reaches(_depth(inside | seen.found), DEEP, inside)
+
+
+def _mean(color: Floats, inside: Bools) -> Floats:
+    """Return the mean color of a piece, float32 (3,)."""
+    return np.array(cv2.mean(color, inside.view(np.uint8))[:3], np.float32)
+
+
+def _reaches(depth: Floats, least: float, inside: Bools) -> bool:
+    """Return whether half of a piece is so deep: whether its median is."""
+    return bool(2 * np.count_nonzero(inside & (depth >= least)) >= np.count_nonzero(inside))
 
 
 def _depth(inside: Bools) -> Floats:
@@ -308,7 +322,8 @@ def noise_of(difference: Floats, hidden: float = 0.0) -> float:
     """
     if min(difference.shape[:2]) < 8:
         return 0.0
-    step = difference[:, 1:] - difference[:, :-1]
+    rows = difference[:: max(1, difference[..., 0].size // ENOUGH)]
+    step = rows[:, 1:] - rows[:, :-1]
     # For chi with 3 degrees of freedom the quarter lies at 1.10 of a channel's sigma, the rms at sqrt(3); the
     # difference of two pixels has twice the variance.
     return float(np.percentile(np.sqrt(dot(step, step)), 25 + 75 * hidden) / 1.10 * 1.5**0.5)

@@ -174,17 +174,19 @@ def opacity(difference: Floats, unshaded: Floats, tolerance: float) -> Floats:
     float32 array of shape (M, N)
         0..1; 0 where the difference is within the tolerance.
     """
-    total = np.zeros(difference.shape, np.float32)
-    for witness, weight in zip(witnesses(difference, unshaded, tolerance), WITNESSES.values(), strict=True):
+    where = difference > tolerance
+    total = np.zeros(np.count_nonzero(where), np.float32)
+    for witness, weight in zip(witnesses(difference, unshaded, tolerance, where), WITNESSES.values(), strict=True):
         total += np.float32(weight) * witness
     chance = 1 / (1 + np.exp(-total))
     solid = np.clip((chance - np.float32(SURE[0])) / np.float32(SURE[1] - SURE[0]), 0, 1)
-    alpha: Floats = np.where(difference > tolerance, chance + solid * (1 - chance), np.float32(0))
+    alpha = np.zeros(difference.shape, np.float32)
+    alpha[where] = chance + solid * (1 - chance)
     return alpha
 
 
-def witnesses(difference: Floats, unshaded: Floats, tolerance: float) -> Iterator[Floats]:
-    """Yield the witnesses of :data:`WITNESSES`, float32 (M, N) or a number, in their order.
+def witnesses(difference: Floats, unshaded: Floats, tolerance: float, where: Bools) -> Iterator[Floats]:
+    """Yield the witnesses of :data:`WITNESSES` in their order, float32, one value for each pixel in ``where``, (M, N).
 
     Lengths are in per mille of 1.2 times the diagonal of the subject: the greatest difference within 6, the mean
     within 8, the least within 2.5; depth is the distance to the nearest backdrop, up to 4, 12 and 40.
@@ -192,15 +194,15 @@ def witnesses(difference: Floats, unshaded: Floats, tolerance: float) -> Iterato
     unit = 1.2 * math.hypot(*subject_box(difference > tolerance)) / 1000
     around, beside = max(1, round(6 * unit)), max(1, round(2.5 * unit))
     floor = np.float32(tolerance)
-    here = np.maximum(difference, floor)
-    greatest = np.maximum(cv2.dilate(cv2.blur(difference, (3, 3)), _disk(around)), floor)
+    here = np.maximum(difference[where], floor)
+    greatest = np.maximum(cv2.dilate(cv2.blur(difference, (3, 3)), _disk(around))[where], floor)
     side = 2 * max(1, round(8 * unit)) + 1
     share = np.minimum(here / greatest, 1)
-    least = np.minimum(cv2.erode(difference, _disk(beside), borderType=cv2.BORDER_REPLICATE) / here, 1)
-    mean = np.minimum(cv2.blur(difference, (side, side)) / greatest, 1)
-    depth = np.minimum(_from_backdrop(difference <= tolerance, 10 * unit**2), 1e6) / np.float32(unit)
+    least = np.minimum(cv2.erode(difference, _disk(beside), borderType=cv2.BORDER_REPLICATE)[where] / here, 1)
+    mean = np.minimum(cv2.blur(difference, (side, side))[where] / greatest, 1)
+    depth = np.minimum(_from_backdrop(difference <= tolerance, 10 * unit**2)[where], 1e6) / np.float32(unit)
     near, middle, deep = (np.minimum(depth, np.float32(reach)) / np.float32(reach) for reach in (4, 12, 40))
-    clear, lit = np.log(here / floor), np.log(np.maximum(cv2.blur(unshaded, (3, 3)) / floor, np.float32(0.3)))
+    clear, lit = np.log(here / floor), np.log(np.maximum(cv2.blur(unshaded, (3, 3))[where] / floor, np.float32(0.3)))
     yield np.ones_like(here)
     yield lit
     yield lit * clear
@@ -261,18 +263,19 @@ def relit(image: Floats, plate: Floats, background: Bools) -> Floats:
     diagonal = math.hypot(*background.shape)
     scale = min(1.0, LIGHT_DIAGONAL / diagonal)
     rows, cols = (max(1, round(side * scale)) for side in background.shape)
-    shown = background.astype(np.float32)
+    inside = background.view(np.uint8)  # copyTo: 0 outside, in a third of the time of a product
     smooth = [
         cv2.GaussianBlur(reduced(each, (rows, cols)), (0, 0), LIGHT * diagonal * scale)
-        for each in (shown, image * shown[..., None], plate * shown[..., None])
+        for each in (background.astype(np.float32), cv2.copyTo(image, inside), cv2.copyTo(plate, inside))
     ]
     known = smooth[0] > np.float32(LEAST_LIGHT)
     if not known.any():
         return plate
     lit, unlit = (each + np.float32(DIM) * smooth[0][..., None] for each in smooth[1:])
     ratio = np.where(known[..., None], lit / np.maximum(unlit, np.float32(1e-6)), np.float32(1))
-    ratio = cv2.resize(push_pull(ratio, known.astype(np.float32)), plate.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return np.clip(plate * ratio, 0, 1)
+    light = cv2.resize(push_pull(ratio, known.astype(np.float32)), plate.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    light *= plate
+    return np.clip(light, 0, 1, out=light)
 
 
 def push_pull(values: Floats, weight: Floats) -> Floats:

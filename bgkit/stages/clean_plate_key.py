@@ -275,7 +275,9 @@ def _marked(
             step, deep = (float(np.hypot(least, ROUNDED * terraces)) for least in (contour, contour / FAINTER))
             sure = np.where(unshaded > reach, mask, np.float32(0))
             mask[outlined(image, plate, sure, step, deep, fitted)] = 1
-        mask[_coincidence(mask < SOLID, dot(image, EVENLY), dot(plate, EVENLY), reach / 100)] = 1
+        chances = _coincidence(mask < SOLID, image, plate, reach / 100)
+        if chances is not None:
+            mask[chances] = 1
     return mask
 
 
@@ -300,31 +302,40 @@ def differences(
     ``hidden``: share of the picture where the plate is the picture itself, since it did not reach there.
     """
     color, behind = (luv_of_picture(each) for each in (image, plate))
-    difference = color - behind
+    difference = np.subtract(color, behind, out=color)
     noise = noise_of(difference, hidden)
     note(noise=noise)
     reach = float(np.sqrt(tolerance**2 + (0.9 * noise) ** 2 + (ROUNDED * terraces) ** 2))
     square = np.maximum(dot(behind, behind), 1)
     smooth = cv2.GaussianBlur(difference, (0, 0), SMOOTH) if noise > CLEAN else difference
-    light = np.clip(dot(smooth, behind) / square, -shadow, 0)
-    rest = light[..., None] * behind
-    np.subtract(smooth, rest, out=rest)
-    whole, unshaded = (np.sqrt(dot(each, each)) for each in (smooth, rest))
+    # A difference d from a background b is a light of d.b / b.b times b, and a rest across it: |d - light b|² needs
+    # these products only.
+    along, length = dot(smooth, behind) / square, dot(smooth, smooth)
+    light = np.clip(along, -shadow, 0)
+    whole, unshaded = np.sqrt(length), _across(length, (2 * along - light) * light, square)
     tinted = _tinted(smooth, whole, reach)
-    whole[tinted] = unshaded[tinted] = 0
+    if tinted is not None:
+        whole[tinted] = unshaded[tinted] = 0
     if misplaced > 0:
         wobble = np.float32(3 * misplaced) * _slope(behind[..., 0])
         whole, unshaded = (np.maximum(each - wobble, 0) for each in (whole, unshaded))
-    shaded, deep = _shadow(difference, behind, square, whole <= reach, reach, shadow)
+    lack = (along if smooth is difference else dot(difference, behind) / square) * np.sqrt(square)
+    # L* a pixel, as in a picture of 1000 px diagonal.
+    slope = _slope(cv2.GaussianBlur(lack, (0, 0), 1)) * np.float32(float(np.hypot(*lack.shape)) / 1000)
+    shaded, deep = _shadow(difference, behind, square, whole <= reach, slope, reach, shadow)
     shaded &= light < 0
     gray = (whole > reach) & (unshaded <= reach) & ~shaded
-    unshaded = np.where(
-        _outlined(gray, (whole <= reach) | shaded, dot(difference, behind) / np.sqrt(square)), whole, unshaded
-    )
+    outlined = _outlined(gray, (whole <= reach) | shaded, slope)
+    if outlined is not None:
+        np.copyto(unshaded, whole, where=outlined)
     if deep.any():
-        unlit = smooth - (dot(smooth, behind) / square)[..., None] * behind
-        unshaded = np.where(shaded & deep, np.sqrt(dot(unlit, unlit)), unshaded)
+        np.copyto(unshaded, _across(length, along**2, square), where=shaded & deep)
     return np.where(shaded, unshaded, whole), unshaded, reach
+
+
+def _across(length: Floats, light: Floats, square: Floats) -> Floats:
+    """Return the length of what is left of a difference, whose square is given, without so much light, squared."""
+    return np.sqrt(np.maximum(length - light * square, 0))
 
 
 def _noisy(difference: Floats) -> bool:
@@ -339,15 +350,17 @@ def _noisy(difference: Floats) -> bool:
     return bool(np.count_nonzero(again) > SHOT * differs)
 
 
-def _tinted(difference: Floats, whole: Floats, reach: float) -> Bools:
-    """Return the small patches that differ by a step of chroma alone, also beside the subject.
+def _tinted(difference: Floats, whole: Floats, reach: float) -> Bools | None:
+    """Return the small patches that differ by a step of chroma alone, also beside the subject; None if there are none.
 
     JPEG codes the color of a block at once, and rounded it up here and down in the plate.
     """
     patch = np.ones((9, 9), np.uint8)
     step = (whole > reach) & (whole < STEP * reach) & (np.abs(difference[..., 0]) < LIT)
-    blocks = cv2.dilate(cv2.erode(step.view(np.uint8), patch), patch)
-    count, label = cv2.connectedComponents(blocks, connectivity=4)
+    inside = cv2.erode(step.view(np.uint8), patch)
+    if not inside.any():
+        return None
+    count, label = cv2.connectedComponents(cv2.dilate(inside, patch), connectivity=4)
     small = np.bincount(label.ravel(), minlength=count) < SPECK * step.size
     small[0] = False
     tinted: Bools = small[label]
@@ -371,7 +384,7 @@ def _specks(difference: Floats, reach: float) -> Bools:
 
 
 def _shadow(
-    difference: Floats, behind: Floats, square: Floats, backdrop: Bools, reach: float, shadow: float
+    difference: Floats, behind: Floats, square: Floats, backdrop: Bools, slope: Floats, reach: float, shadow: float
 ) -> tuple[Bools, Bools]:
     """Return where the picture lacks light only, softly, up to the backdrop in full light, and where it may lack more.
 
@@ -380,13 +393,12 @@ def _shadow(
     """
     wide = cv2.GaussianBlur(difference, (0, 0), 3)
     light = dot(wide, behind) / square
-    tint = np.sqrt(np.maximum(dot(wide, wide) - light**2 * square, 0))
-    lack = dot(difference, behind) / np.sqrt(square)
-    bold = _beside_bold(difference, wide)
+    length = dot(wide, wide)
+    tint = _across(length, light**2, square)
+    bold = _beside_bold(difference, length)
     deep = bold & (shadow * np.sqrt(square) > reach) if 0 < shadow < DEEPER else np.zeros_like(bold)
     steepest = np.where(bold, np.float32(STEEPER), np.float32(STEEPEST))
     deepest = np.where(deep, np.float32(DEEPER), np.float32(shadow))
-    slope = _slope(cv2.GaussianBlur(lack, (0, 0), 1)) * np.float32(float(np.hypot(*backdrop.shape)) / 1000)
     soft = (tint < TINT * reach) & (light > -deepest) & (light < 0) & (slope < steepest)
     # Ways narrower than five pixels are gaps in a contour, not shadows that reach the backdrop.
     wide_enough = cv2.erode((backdrop | soft).view(np.uint8), np.ones((5, 5), np.uint8))
@@ -399,7 +411,7 @@ def _shadow(
 
 
 def _beside_bold(difference: Floats, wide: Floats) -> Bools:
-    """Return where something close by differs ``BOLD`` times as much; ``wide`` is the difference, smoothed."""
+    """Return where something close by differs ``BOLD`` times as much; ``wide``: it, smoothed and squared."""
     rows, cols = difference.shape[:2]
     scale = min(1.0, NEARBY / max(rows, cols))
     size = max(1, round(cols * scale)), max(1, round(rows * scale))
@@ -407,21 +419,22 @@ def _beside_bold(difference: Floats, wide: Floats) -> Bools:
     around = max(1, round(CLOSE * float(np.hypot(*size))))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
     greatest = cv2.resize(cv2.dilate(small, disk), (cols, rows), interpolation=cv2.INTER_LINEAR)
-    bold: Bools = greatest >= np.float32(BOLD) * np.maximum(np.sqrt(dot(wide, wide)), 1)
+    bold: Bools = greatest >= np.float32(BOLD) * np.sqrt(np.maximum(wide, 1))
     return bold
 
 
-def _outlined(gray: Bools, backdrop: Bools, lack: Floats) -> Bools:
+def _outlined(gray: Bools, backdrop: Bools, slope: Floats) -> Bools | None:
     """Return the pieces of what lacks light only that have a hard contour to the backdrop: gray things, no shadows.
 
-    Pieces narrower than seven pixels are contours themselves.
+    Pieces narrower than seven pixels are contours themselves. None if there are no others.
     """
     whole = cv2.morphologyEx(gray.view(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))  # noise makes holes
     core = cv2.erode(whole, np.ones((7, 7), np.uint8))
+    if not core.any():
+        return None
     count, label = cv2.connectedComponents(core, connectivity=4)
     wide = cv2.dilate(label.astype(np.float32), np.ones((9, 9), np.uint8)).astype(np.int32) * whole
-    steepest = STEEPEST * 1000 / float(np.hypot(*backdrop.shape))
-    steep = cv2.dilate((_slope(cv2.GaussianBlur(lack, (0, 0), 1)) > steepest).view(np.uint8), np.ones((5, 5), np.uint8))
+    steep = cv2.dilate((slope > STEEPEST).view(np.uint8), np.ones((5, 5), np.uint8))
     edge = (wide > 0) & (cv2.dilate(backdrop.view(np.uint8), np.ones((5, 5), np.uint8)) > 0)
     length = np.bincount(wide[edge], minlength=count)
     hard = np.bincount(wide[edge], weights=steep[edge], minlength=count)
@@ -432,12 +445,15 @@ def _outlined(gray: Bools, backdrop: Bools, lack: Floats) -> Bools:
     return found
 
 
-def _coincidence(faint: Bools, light: Floats, behind: Floats, reach: float) -> Bools:
+def _coincidence(faint: Bools, image: Floats, plate: Floats, reach: float) -> Bools | None:
     """Return what is enclosed by the subject and has the plate's color by chance, before a plate of many colors.
 
     Behind a real gap the picture shows the plate's structure, so that both correlate there; a cheek before a roof of
-    its color does not. Before a plain plate nothing is a coincidence.
+    its color does not. Before a plain plate nothing is a coincidence. None if there is nothing such.
     """
+    light, behind = (dot(each, EVENLY) for each in (image, plate))
+    if np.ptp(behind) <= 4 * reach:  # a deviation is half of it at most
+        return None
     # Gaps in the contour of up to four pixels do not join what is enclosed to the outside.
     faint = cv2.erode(faint.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
     label, *boxes = find_pieces(faint, connectivity=4)
@@ -455,6 +471,8 @@ def _coincidence(faint: Bools, light: Floats, behind: Floats, reach: float) -> B
             one, other = (each[near][inside] - each[near][inside].mean() for each in (light, behind))
             shown = (one @ other) / np.sqrt(max(float((one @ one) * (other @ other)), 1e-9))
             chance[piece] = shown < 0.95 or area < 30 or other.std() < reach
+    if not chance.any():
+        return None
     found: Bools = cv2.dilate(chance[label].view(np.uint8), np.ones((7, 7), np.uint8)) > 0
     return found
 
