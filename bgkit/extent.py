@@ -48,20 +48,16 @@ def subject_box(mask: NDArray[Any]) -> tuple[int, int]:
 
 def _found(mask: NDArray[Any]) -> tuple[slice, slice]:
     """Return the rows and columns of the box; all of them where there is no subject."""
-    part = mask >= 0.5
+    part = (mask if mask.dtype == bool else mask >= 0.5).view(np.uint8)
     box = slice(0, mask.shape[0]), slice(0, mask.shape[1])
-    if not part.any():
+    left, top, width, height = cv2.boundingRect(part)
+    if width == 0:
         return box
-    cut = _extent(part)
+    cut = slice(top, top + height), slice(left, left + width)
     while True:
         box = _within(box, cut)
         part = part[cut]
-        kept = _without_specks(part)
-        rows, cols = (
-            slice(int(found.start * scale), math.ceil(found.stop * scale))
-            for found, scale in zip(_extent(kept), np.divide(part.shape, kept.shape), strict=True)
-        )
-        cut = rows, cols
+        cut = _without_specks(part)
         if part[cut].shape == part.shape:  # else: of a large canvas with specks, seen in finer detail
             return box
 
@@ -74,18 +70,20 @@ def _within(box: tuple[slice, slice], cut: tuple[slice, slice]) -> tuple[slice, 
     return rows, cols
 
 
-def _extent(part: NDArray[Any]) -> tuple[slice, slice]:
-    rows, cols = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
-    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-
-
-def _without_specks(part: NDArray[Any]) -> NDArray[Any]:
-    """Return where the large pieces are, on a reduced mask in which every pixel of ``part`` still shows."""
-    seen, factor = np.ascontiguousarray(part).view(np.uint8), max(part.shape) / SIDE
+def _without_specks(part: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """Return the box of the large pieces, by a reduced mask in which every pixel of ``part`` still shows."""
+    seen, factor = np.ascontiguousarray(part), max(part.shape) / SIDE
     if factor > 1:
         cols, rows = (max(1, round(side / factor)) for side in part.shape[::-1])
         seen = cv2.resize(255 * seen, (cols, rows), interpolation=cv2.INTER_AREA)
     pieces = find_pieces(seen > 0, connectivity=8)
     pieces.area[0] = 0
-    large: NDArray[Any] = (pieces.area >= max(SPECK * pieces.area.max(), 1))[pieces.label]
-    return large
+    large = pieces.area >= max(SPECK * pieces.area.max(), 1)
+    rows, cols = (
+        slice(int(first[large].min() * scale), math.ceil((first + size)[large].max() * scale))
+        for first, size, scale in (
+            (pieces.top, pieces.height, part.shape[0] / seen.shape[0]),
+            (pieces.left, pieces.width, part.shape[1] / seen.shape[1]),
+        )
+    )
+    return rows, cols

@@ -67,7 +67,7 @@ def make_trimap(
     array([[  0, 128, 128, 128, 128, 255, 255, 255]], dtype=uint8)
     """
     inside = mask >= 0.5
-    trimap = np.where(inside, np.uint8(FOREGROUND), np.uint8(BACKGROUND))
+    trimap = inside.view(np.uint8) * np.uint8(FOREGROUND)
     unsure = (mask > margin) & (mask < 1 - margin)
     seed = unsure | _contour(inside)
     if not seed.any():
@@ -197,14 +197,8 @@ def strokes(
 
 def _contour(inside: Array) -> Array:
     """Return the pixels on both sides of every change from inside to outside."""
-    edge = np.zeros(inside.shape, bool)
-    step = inside[1:] != inside[:-1]
-    edge[1:] |= step
-    edge[:-1] |= step
-    step = inside[:, 1:] != inside[:, :-1]
-    edge[:, 1:] |= step
-    edge[:, :-1] |= step
-    return edge
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return cv2.morphologyEx(inside.view(np.uint8), cv2.MORPH_GRADIENT, cross).view(bool)
 
 
 def _soft_width(unsure: Array, reach: int) -> Array:
@@ -225,10 +219,11 @@ def _keep_both(trimap: Array, mask: Array, unsure: Array) -> Array:
 
     Matting cannot start from nothing; the pixels farthest from the contour are the safest guess.
     """
-    inside = mask >= 0.5
-    for value, side in ((FOREGROUND, inside), (BACKGROUND, ~inside)):
-        sure = side & ~unsure
-        if sure.any() and not (trimap == value).any():
+    for value in (FOREGROUND, BACKGROUND):
+        if (trimap == value).any():
+            continue
+        sure = ((mask >= 0.5) == (value == FOREGROUND)) & ~unsure
+        if sure.any():
             depth = cv2.distanceTransform(sure.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
             trimap[sure & (depth >= 0.9 * depth.max())] = value
     return trimap
