@@ -180,16 +180,21 @@ static void factor_columns(float *l, ptrdiff_t rows, ptrdiff_t from, ptrdiff_t t
     factor_columns(l, rows, middle, to, least, room, threads);
 }
 
-/* Add a child's remainder into its parent's front: place[k] is where its k-th border pixel stands there. */
-static void add_child(const float *child, ptrdiff_t count, const int32_t *place, float *l, ptrdiff_t own,
-                      ptrdiff_t border, float *rest)
+/* Add a child's remainder into its parent's front: place[k] is where its k-th border pixel stands there. Pixels that
+ * stand side by side there too, as most do, are added as one run. */
+static void add_child(const float *restrict child, ptrdiff_t count, const int32_t *place, float *restrict l,
+                      ptrdiff_t own, ptrdiff_t border, float *restrict rest)
 {
-    for (ptrdiff_t j = 0; j < count; j++) {
-        const ptrdiff_t column = place[j];
-        float *target = column < own ? l + column * (own + border) : rest + (column - own) * border - own;
-        const float *source = child + j * count;
-        for (ptrdiff_t i = j; i < count; i++)
-            target[place[i]] += source[i];
+    for (ptrdiff_t begin = 0, end; begin < count; begin = end) {
+        for (end = begin + 1; end < count && place[end] - place[begin] == end - begin;)
+            end++;
+        for (ptrdiff_t j = 0; j < end; j++) {
+            const ptrdiff_t column = place[j], shift = place[begin] - begin;
+            float *target = (column < own ? l + column * (own + border) : rest + (column - own) * border - own) + shift;
+            const float *source = child + j * count;
+            for (ptrdiff_t i = j > begin ? j : begin; i < end; i++)
+                target[i] += source[i];
+        }
     }
 }
 
@@ -207,23 +212,55 @@ MULTIVERSION(void, front_forward,
     }
 }
 
-/* x = [own; border] with the border solved: solve for the own part. The sums have 16 lanes, on any processor. */
+/* x = [own; border] with the border solved: solve for the own part, four columns at a time, whose sums do not wait for
+ * one another. The sums have 16 lanes, on any processor: with eight one drawn picture of few colors in thousands took
+ * three times its iterations. */
 MULTIVERSION(void, front_backward,
-             (const float *l, ptrdiff_t own, ptrdiff_t rows, float *x),
+             (const float *l, ptrdiff_t own, ptrdiff_t rows, float *restrict x),
              (l, own, rows, x))
 {
-    for (ptrdiff_t k = own - 1; k >= 0; k--) {
-        const float *column = l + k * rows;
-        float lanes[TALL] = {0}, sum = 0;
-        ptrdiff_t i = k + 1;
+    enum { COLUMNS = 4 };
+    for (ptrdiff_t last = own; last > 0; last -= COLUMNS) {
+        const ptrdiff_t first = last - COLUMNS;
+        const float *column[COLUMNS]; /* where fewer are left, the first one again, whose sums are then not used */
+        float lanes[COLUMNS][TALL] = {{0}}, sum[COLUMNS] = {0};
+        for (int c = 0; c < COLUMNS; c++)
+            column[c] = l + (first + c > 0 ? first + c : 0) * rows;
+        ptrdiff_t i = last;
+#if defined(BGKIT_VECTORS)
+        Floats8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, t0 = {0}, t1 = {0}, t2 = {0}, t3 = {0};
+        for (; i + TALL <= rows; i += TALL) {
+            const Floats8 upper = *(const Floats8Anywhere *)(x + i);
+            const Floats8 lower = *(const Floats8Anywhere *)(x + i + 8);
+            s0 += *(const Floats8Anywhere *)(column[0] + i) * upper;
+            s1 += *(const Floats8Anywhere *)(column[1] + i) * upper;
+            s2 += *(const Floats8Anywhere *)(column[2] + i) * upper;
+            s3 += *(const Floats8Anywhere *)(column[3] + i) * upper;
+            t0 += *(const Floats8Anywhere *)(column[0] + i + 8) * lower;
+            t1 += *(const Floats8Anywhere *)(column[1] + i + 8) * lower;
+            t2 += *(const Floats8Anywhere *)(column[2] + i + 8) * lower;
+            t3 += *(const Floats8Anywhere *)(column[3] + i + 8) * lower;
+        }
+        Floats8Anywhere *const all = (Floats8Anywhere *)lanes;
+        all[0] = s0, all[2] = s1, all[4] = s2, all[6] = s3, all[1] = t0, all[3] = t1, all[5] = t2, all[7] = t3;
+#else
         for (; i + TALL <= rows; i += TALL)
+            for (int c = 0; c < COLUMNS; c++)
+                for (int lane = 0; lane < TALL; lane++)
+                    lanes[c][lane] += column[c][i + lane] * x[i + lane];
+#endif
+        for (int c = 0; c < COLUMNS; c++) {
             for (int lane = 0; lane < TALL; lane++)
-                lanes[lane] += column[i + lane] * x[i + lane];
-        for (int lane = 0; lane < TALL; lane++)
-            sum += lanes[lane];
-        for (; i < rows; i++)
-            sum += column[i] * x[i];
-        x[k] = (x[k] - sum) / column[k];
+                sum[c] += lanes[c][lane];
+            for (ptrdiff_t rest = i; rest < rows; rest++)
+                sum[c] += column[c][rest] * x[rest];
+        }
+        for (ptrdiff_t k = last - 1; k >= 0 && k >= first; k--) {
+            const int c = (int)(k - first);
+            for (ptrdiff_t j = k + 1; j < last; j++)
+                sum[c] += column[c][j] * x[j];
+            x[k] = (x[k] - sum[c]) / column[c][k];
+        }
     }
 }
 
