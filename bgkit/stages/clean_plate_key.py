@@ -36,8 +36,10 @@ SMOOTH = 0.8  # px, before a noisy difference is held against the tolerance
 CLEAN = 0.45  # dE*uv of noise, that of a step of gray: up to it smoothing loses single hairs and gains nothing
 NEXT = 2  # px on the smaller copy: as near to what is found as the background is looked at
 FAINTEST_CLEAR = 35.0  # dE*uv up to which a thing is so faint that what looks bare beside it may be part of it
-EVEN = 0.02  # code, deviation of light within 5 px of an even surface; hair has more
 CORE, LOST = 5, 0.95  # px on the smaller copy, wider than hair; below it the second key has lost what is so wide
+EVEN = 0.02, 0.006  # code, deviation of light within 5 px of an even pale surface, and of any other; hair has more
+PALE = 6.0, 16.0  # dE*uv of a pale surface from the plate; less is a plate that does not fit, unless it is BROAD
+BROAD = 0.03  # of the picture
 SAME = 0.9 / 255  # code: rounding explains it
 NOISE, SHOT = (1.2 / 255, 3 / 255), 0.01  # code, a step to the next pixel; share of such: photographs 0.026 up
 SOFTER = 2.7  # times, and across one of several steps: 0.6 dE*uv, more than a level, which a soft shadow has everywhere
@@ -224,29 +226,35 @@ def _key(
 
     small = _worked_on(image, FIRST)
     copies = [each if size == small else reduced(each, small) for each in (image, plate)]
-    bare, seen, even = (_enlarged(each, size) for each in _first(copies[0], copies[1], found))
+    bare, seen, even, faint = (_enlarged(each, size) for each in _first(copies[0], copies[1], found))
     mask = found(image, relit(image, plate, bare))
-    lost = cv2.morphologyEx((even & (mask < LOST)).view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    mask[seen & (cv2.dilate(lost, np.ones((9, 9), np.uint8)) > 0)] = 1
+    lost = cv2.morphologyEx((even & (mask < LOST)).view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).view(bool)
+    if (lost & faint).any():
+        pieces = find_pieces(lost, connectivity=4)
+        lost &= ~faint | (pieces.area >= BROAD * mask.size)[pieces.label]
+    mask[seen & (cv2.dilate(lost.view(np.uint8), np.ones((9, 9), np.uint8)) > 0)] = 1
     return mask if size == shape else cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _first(image: Floats, plate: Floats, found: Callable[[Floats, Floats], Floats]) -> tuple[Bools, Bools, Bools]:
+def _first(image: Floats, plate: Floats, found: Callable[[Floats, Floats], Floats]) -> tuple[Bools, ...]:
     """Return where a first key says that the picture surely shows its background, where not, and where surely not.
 
-    The first keeps away from what was found, farther where that is faint; the last is an even surface, as hair is not.
+    The first keeps away from what was found, farther where that is faint. The third is an even surface, as hair is not,
+    and the last where such a one differs so little that it may as well be a plate that does not fit.
     """
     mask = found(image, plate)
     solid = mask > SOLID
     off = luv_of_picture(image) - luv_of_picture(plate)
+    differs = dot(off, off)
     around = round(CLOSE * float(np.hypot(*mask.shape)))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
-    clear = cv2.dilate((solid & (dot(off, off) > FAINTEST_CLEAR**2)).view(np.uint8), disk)
+    clear = cv2.dilate((solid & (differs > FAINTEST_CLEAR**2)).view(np.uint8), disk)
     away = cv2.distanceTransform((mask <= 0).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     core = cv2.morphologyEx(solid.view(np.uint8), cv2.MORPH_OPEN, np.ones((CORE, CORE), np.uint8))
     light = dot(image, EVENLY)
-    even = cv2.blur(light * light, (5, 5)) - cv2.blur(light, (5, 5)) ** 2 < EVEN**2
-    return away > np.where(clear > 0, NEXT, around), mask > 0.5, (core > 0) & even
+    deviation = cv2.blur(light * light, (5, 5)) - cv2.blur(light, (5, 5)) ** 2
+    even = (core > 0) & (deviation < np.where(differs < PALE[1] ** 2, *np.square(EVEN)))
+    return away > np.where(clear > 0, NEXT, around), mask > 0.5, even, even & (differs < PALE[0] ** 2)
 
 
 def _enlarged(where: Bools, size: tuple[int, int]) -> Bools:
