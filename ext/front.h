@@ -213,8 +213,7 @@ MULTIVERSION(void, front_forward,
 }
 
 /* x = [own; border] with the border solved: solve for the own part, four columns at a time, whose sums do not wait for
- * one another. The sums have 16 lanes, on any processor: with eight one drawn picture of few colors in thousands took
- * three times its iterations. */
+ * one another. The sums have 16 lanes on any processor, so that its bits are the same. */
 MULTIVERSION(void, front_backward,
              (const float *l, ptrdiff_t own, ptrdiff_t rows, float *restrict x),
              (l, own, rows, x))
