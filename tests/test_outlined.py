@@ -148,6 +148,18 @@ def test_a_shadow_is_deep_close_to_the_dark_thing_that_casts_it(name):
     assert KEYS[name](with_pot)[gray].mean() > 0.9
 
 
+@pytest.mark.parametrize("name", ["backdrop_key", "clean_plate"])
+def test_a_rough_pale_thing_in_a_shadow_does_not_pass_for_it(name):
+    """It is as bright as the shadow of the pot beside it; in the light that is seen around, nothing of it was left."""
+    light = 1 - 0.1 * np.exp(-(((ROW - 380) / 35) ** 2) - ((COL - 200) / 55) ** 2)
+    picture = cv2.GaussianBlur((ground() * light[..., None] / 255).astype(np.float32), (0, 0), 0.7)
+    picture[(ROW >= 150) & (ROW < 380) & (abs(COL - 200) < 60)] = [0.16, 0.18, 0.24]
+    pale = (ROW > 384) & (ROW < 404) & (abs(COL - 200) < 40)
+    rough = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 1, pale.shape), (0, 0), 1)
+    picture[pale] = picture[390, 200].mean() + 0.012 * (rough / rough.std())[pale][:, None]
+    assert KEYS[name](picture)[pale].mean() > 0.4
+
+
 def test_a_step_of_chroma_is_no_difference():
     """JPEG codes the color of 16 x 16 pixels at once, and rounds it up in the picture and down in the plate."""
     plate = np.full((480, 480, 3), 240.0)
