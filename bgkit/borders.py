@@ -36,7 +36,7 @@ KEPT, MISSED = 0.3, 0.7  # of the key: more, less may be wrongly kept, missed
 PIECE = 0.0005  # of the picture, the smallest
 RIM = 10  # px to its middle: more is no rim, where a network's outline may lie wide of the subject
 OPEN = 1 / 3, 2 / 3  # of the border of what may be filled, next to background: of a rim, and of more
-HUE, DIM = 2.5, 0.45  # dE*uv from the backdrop in any light, of which a shadow leaves so much
+HUE, DIM = 2.5, 0.47  # dE*uv from the backdrop in any light, of which a shadow leaves so much
 SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
 BLURRED = 8, 6  # px over which a shadow's step, and one within a subject is spread at least: a faint one is never steep
 FAINT = 2.5  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
@@ -79,12 +79,13 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     if not any(pieces):
         return key
     seen = _look(image, kept, known)
-    gone = [each for each in pieces[0] if seen.is_shade(each)]
+    shades = [seen.is_shade(each) for each in pieces[0]]
+    gone = [each for each, shade in zip(pieces[0], shades, strict=True) if shade]
+    either = [each for each, shade in zip(pieces[0], shades, strict=True) if not shade and seen.is_deep(each)]
+    note(shade=float(np.sum(either)) / max(1.0, float((kept > KEPT).sum())))
     if gone:  # what was kept of a shadow is no border of what is missing
         kept = np.where(_grown(np.any(gone, 0), 2), np.minimum(kept, known), kept)
         seen = seen._replace(kept=kept, firm=_firm(kept))
-    either = sum(float(each.sum()) for each in pieces[0] if seen.may_be_shade(each))
-    note(shade=either / max(1.0, float((kept > KEPT).sum())))
     filled = [each for each in pieces[1] if seen.is_subject(each)]
     if gone:
         key = np.minimum(key, np.maximum(1 - _enlarged(gone, key.shape), network))
@@ -148,9 +149,9 @@ class _Seen(NamedTuple):
         gradual = self._soft(piece, step, BLURRED[0]) | (self.steep < FADES * self.wide)
         return bool(step > FAINT and self._has_hue(piece) and _mostly(gradual, _border(piece) & self.backdrop))
 
-    def may_be_shade(self, piece: Bools) -> bool:
-        """Return whether what the network denies may be a deep shadow with an edge."""
-        return bool(np.median(self.differs[piece]) > DEEP and self._has_hue(piece) and not self.is_shade(piece))
+    def is_deep(self, piece: Bools) -> bool:
+        """Return whether a piece has the backdrop's hue and is as dark as a deep shadow, with an edge or without."""
+        return bool(np.median(self.differs[piece]) > DEEP and self._has_hue(piece))
 
     def _has_hue(self, piece: Bools) -> bool:
         """Return whether a piece has the backdrop's color in other light, beyond what lies near the subject."""

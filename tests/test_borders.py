@@ -20,7 +20,7 @@ def beside_a_disk(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     foot = np.float32(np.hypot((rows - 200) / 22, (cols - 200) / 110) < 1)
     soft = cv2.GaussianBlur(foot, (0, 0), 9)
     share = foot if kind == "with an edge" else soft
-    light = {"in color": (0.75, 0.3, 0.1), "deep": (0.75, 0.75, 0.75), "contact": (0.5, 0.5, 0.5)}
+    light = {"in color": (0.75, 0.3, 0.1), "deep": (0.6, 0.6, 0.6), "contact": (0.5, 0.5, 0.5)}
     picture = np.full((300, 400, 3), 0.93) * (1 - share[..., None] * np.float64(light.get(kind, (0.25, 0.25, 0.25))))
     picture[disk] = (0.7, 0.2, 0.2) if kind == "beside red" else 0.86
     if kind == "beside red":
