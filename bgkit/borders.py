@@ -94,7 +94,7 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     return key
 
 
-def with_gaps(image: Floats, key: Floats, network: Floats) -> Floats:
+def with_gaps(image: Floats, key: Floats, network: Floats, *, prevailing: bool = False) -> Floats:
     """Return the network's mask, with the key's gaps where the picture shows that they are gaps.
 
     Of what the network fills, a piece is a gap if half of its border is as steep as a thing's edge, and three tenths of
@@ -108,6 +108,8 @@ def with_gaps(image: Floats, key: Floats, network: Floats) -> Floats:
         sRGB, 0..1.
     key, network : float32 array of shape (M, N)
         The masks of a color key and of a network, 0..1.
+    prevailing : bool
+        Whether to tell gaps only where most of what the network fills are gaps.
     """
     size = _size(key.shape, GAPS)
     kept, known = (reduced(each, size) for each in (key, network))
@@ -125,6 +127,8 @@ def with_gaps(image: Floats, key: Floats, network: Floats) -> Floats:
     gap = edged & (_shares(own, pieces.label, count) > OWN) & (pieces.area >= SMALL)
     if pieces.area[gap].sum() > PREVAIL * pieces.area[1:].sum():
         gap = edged
+    elif prevailing:
+        return network
     if not gap.any():
         return network
     return np.minimum(network, np.maximum(1 - _enlarged([gap[pieces.label]], key.shape), key))

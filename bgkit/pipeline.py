@@ -142,7 +142,7 @@ class Step:
             if way == "core" and not evidence.sees_gaps(signs, facts["chance"]):
                 return array
             return WEIGHED[way](array, with_gaps(layers.image, array, layers.mask), facts["chance"])
-        return WEIGHED[way](array, layers.mask, facts["chance"])
+        return WEIGHED[way](array, with_gaps(layers.image, array, layers.mask, prevailing=True), facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:
         """Do to another shot of the scene what was done to the picture, so that both can still be compared."""

@@ -206,6 +206,26 @@ def test_a_speck_where_two_colors_meet_is_no_gap():
     np.testing.assert_array_equal(with_gaps(picture, key, network), network)
 
 
+@pytest.mark.parametrize(("brought", "lost"), [(False, False), (False, True), (True, False), (True, True)])
+def test_beside_a_plate_gaps_open_only_where_they_are_most_of_what_is_filled(brought, lost, monkeypatch):
+    """Slits between bars; and papers behind a mesh, which a plate's key has lost, among them."""
+    thing, gaps = np.pad(np.ones((200, 300)), 60), np.zeros((320, 420), bool)
+    for left in range(90, 340, 40):
+        gaps[80:160, left : left + 12] = True
+    picture = 0.75 - 0.55 * (thing * ~gaps)[..., None] * np.array([1, 0.7, 1])
+    if lost:
+        picture[180:240, 90:330] = 0.75, 0.77, 0.71
+    picture = np.float32(picture + np.random.default_rng(6).normal(0, 0.003, picture.shape))
+    key, network = np.float32(thing * ~gaps), np.float32(thing)
+    key[180:240, 90:330] *= not lost
+    monkeypatch.setattr("bgkit.evidence.chance_of_key", lambda signs: 0.5)
+    step = read_pipeline("bgkit: 1\nstages: [{luv_threshold: {merge: evidence}}]\n").steps[0]
+    layers = Layers(picture).put("mask", np.clip(network, 0.01, 0.99))
+    layers = layers.put("plate", np.full_like(picture, 0.75)) if brought else layers
+    mask = step._merged(np.clip(key, 0.2, 1), layers, {})
+    assert (mask[gaps].mean() < 0.5) == (not brought or not lost)
+
+
 @pytest.mark.parametrize("way", ["evidence", "core"])
 def test_a_merge_leaves_shadows_out_but_not_beside_a_plate(way):
     """Both merges that read evidence leave the shadow to the network, unless an empty plate shows the light."""

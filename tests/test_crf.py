@@ -282,3 +282,25 @@ def test_reference_scales_the_reaches():
     twice = dense_crf(picture, mask, reference=40)
     assert np.array_equal(twice, dense_crf(picture, mask, spatial_std=6, position_std=160))
     assert not np.array_equal(twice, dense_crf(picture, mask))
+
+
+def test_reaches_by_the_subject_are_the_same_on_any_canvas():
+    """They follow the box around what the mask shows, so more of the same ground adds no reach."""
+    picture, _ = scene((60, 80))
+    mask = np.full((60, 80), np.float32(0.01))
+    mask[15:45, 20:60] = 0.8  # 40 px wide
+    larger, around = (np.pad(each, [(0, 0), (0, 160), (0, 0)][: each.ndim], mode="edge") for each in (picture, mask))
+    given = {"reference": 80, "exact_pixels": 0}
+    alone = dense_crf(picture, mask, scale_by="subject", **given)
+    assert np.array_equal(alone, dense_crf(picture, mask, spatial_std=1.5, position_std=40, exact_pixels=0))
+    padded = dense_crf(larger, around, scale_by="subject", **given)[:, :80]
+    assert np.abs(padded - alone)[:, :60].max() < 0.05
+    assert np.abs(padded - dense_crf(larger, around, **given)[:, :80]).max() > 0.2
+
+
+def test_reaches_by_a_subject_that_is_not_there_follow_the_picture():
+    """A mask below one half has no box; that of the picture is the next best."""
+    picture, mask = scene((60, 80))
+    faint = 0.4 * mask
+    by = [dense_crf(picture, faint, reference=40, scale_by=way) for way in ("subject", "picture")]
+    assert np.array_equal(*by)

@@ -7,7 +7,7 @@ Time and memory are linear in the pixels: some 60 bytes a pixel, and the lattice
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bgkit._ext.dense_crf import AllPairs, Gaussian, Lattice, mean_field_two
 from bgkit.errors import LayerError, ParamError
+from bgkit.extent import subject_box
 from bgkit.layers import Array, as_layer
 from bgkit.params import Range
 from bgkit.resizing import reduced
@@ -40,6 +41,7 @@ def dense_crf(
     confidence: Annotated[float, Range(0, 1, "", ui=(0.5, 1))] = 1.0,
     tolerance: Annotated[float, Range(0, 1, "", ui=(0, 0.01))] = 0.001,
     reference: Annotated[int, Range(0, 100_000, "px", ui=(0, 2000))] = 0,
+    scale_by: Literal["picture", "subject"] = "picture",
     resolution: Annotated[int, Range(0, 100_000, "px", ui=(0, 4000))] = 0,
     exact_pixels: Annotated[int, Range(0, 1_000_000, "px", ui=(0, 20_000))] = 4096,
 ) -> Array:
@@ -70,6 +72,9 @@ def dense_crf(
     reference : int
         Longest side of a picture for which the reaches are meant as they are given; in a picture k times larger they
         are k times as far, so that one value serves all sizes. 0 takes them as they are in any picture.
+    scale_by : str
+        What ``reference`` is the longest side of: the ``picture``, or the box around the ``subject`` that the mask
+        shows, so that more canvas around it changes nothing.
     resolution : int
         Longest side at which the iterations run; a picture larger by a third is reduced to it, and only the last
         update happens at its full size, along its own edges. Smaller is faster and coarser; 0 never reduces.
@@ -115,7 +120,8 @@ def dense_crf(
     share = resolution / max(mask.shape)
     if not 0 < share < 0.75:  # from there on reducing saves no time
         share = 1.0
-    scale = max(mask.shape) / reference if reference else 1.0
+    side = max(subject_box(mask) if scale_by == "subject" else mask.shape)
+    scale = side / reference if reference else 1.0
     spatial = max(scale * spatial_std, 0.5), spatial_weight
     bilateral = max(scale * position_std, 2.0), color_std, bilateral_weight
     kernels = _Kernels(image, share, spatial, bilateral, exact_pixels)
