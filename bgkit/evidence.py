@@ -73,18 +73,18 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    31.551,
+    32.118,
     {
-        "noise": -1.392,
-        "texture": -0.981,
-        "little": -1.741,
-        "sides": -2.99,
-        "ambiguous": -17.913,
-        "swallowed": -5.554,
-        "sure": -30.104,
-        "disputed": -18.734,
-        "ground": -10.875,
-        "boxed": -13.247,
+        "noise": -1.368,
+        "texture": -0.991,
+        "little": -1.862,
+        "sides": -3.13,
+        "ambiguous": -18.095,
+        "swallowed": -5.885,
+        "sure": -30.519,
+        "disputed": -19.099,
+        "ground": -10.976,
+        "boxed": -13.253,
     },
 )
 
