@@ -13,7 +13,7 @@ __all__ = ["ALONE", "BEST", "CHAINS", "DEEP", "JOINED", "KEY", "MDF", "RCNN", "S
 
 KEY, DEEP = "luv_threshold", "cnn_mask"  # the two that are joined
 ABSTAINING = "luv_threshold: {plain: 0.65}"  # 0.5 everywhere, which says nothing, where the border is not plain
-CRF = "dense_crf: {color_std: 4, bilateral_weight: 4, reference: 400, resolution: 800}"
+CRF = "dense_crf: {color_std: 4, bilateral_weight: 4, reference: 320, scale_by: subject, resolution: 800}"
 MATTING = ("make_trimap", "closed_form_matting")
 BEST = "odds, key where plain"
 
