@@ -109,7 +109,8 @@ def with_gaps(image: Floats, key: Floats, network: Floats, *, prevailing: bool =
     key, network : float32 array of shape (M, N)
         The masks of a color key and of a network, 0..1.
     prevailing : bool
-        Whether to tell gaps only where most of what the network fills are gaps.
+        Whether to open gaps only where most of what the network fills are gaps: beside an empty plate, where white
+        papers behind a mesh would be lost otherwise.
     """
     size = _size(key.shape, GAPS)
     kept, known = (reduced(each, size) for each in (key, network))
@@ -125,12 +126,10 @@ def with_gaps(image: Floats, key: Floats, network: Floats, *, prevailing: bool =
     edged = _shares(steep, beside, count) > 0.5
     edged[0] = False
     gap = edged & (_shares(own, pieces.label, count) > OWN) & (pieces.area >= SMALL)
-    if pieces.area[gap].sum() > PREVAIL * pieces.area[1:].sum():
-        gap = edged
-    elif prevailing:
+    most = pieces.area[gap].sum() > PREVAIL * pieces.area[1:].sum()
+    if (prevailing and not most) or not gap.any():
         return network
-    if not gap.any():
-        return network
+    gap = edged if most else gap
     return np.minimum(network, np.maximum(1 - _enlarged([gap[pieces.label]], key.shape), key))
 
 

@@ -141,8 +141,8 @@ class Step:
             array = at_edges(layers.image, array, layers.mask)
             if way == "core" and not evidence.sees_gaps(signs, facts["chance"]):
                 return array
-            return WEIGHED[way](array, with_gaps(layers.image, array, layers.mask), facts["chance"])
-        return WEIGHED[way](array, with_gaps(layers.image, array, layers.mask, prevailing=True), facts["chance"])
+        network = with_gaps(layers.image, array, layers.mask, prevailing=layers.plate is not None)
+        return WEIGHED[way](array, network, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:
         """Do to another shot of the scene what was done to the picture, so that both can still be compared."""

@@ -70,11 +70,11 @@ def dense_crf(
     tolerance : float
         Stop when no pixel's probability moves by more than this in an iteration; 0 runs all iterations.
     reference : int
-        Longest side of a picture for which the reaches are meant as they are given; in a picture k times larger they
-        are k times as far, so that one value serves all sizes. 0 takes them as they are in any picture.
+        Longest side, of what ``scale_by`` names, for which the reaches are meant as they are given; where it is k times
+        longer they are k times as far, so that one value serves all sizes. 0 takes them as they are.
     scale_by : str
-        What ``reference`` is the longest side of: the ``picture``, or the box around the ``subject`` that the mask
-        shows, so that more canvas around it changes nothing.
+        Whose longest side it is: the ``picture``'s, or that of the box around the ``subject`` in the mask, so that more
+        canvas changes nothing. The picture's where the mask shows no subject; without a reference, neither counts.
     resolution : int
         Longest side at which the iterations run; a picture larger by a third is reduced to it, and only the last
         update happens at its full size, along its own edges. Smaller is faster and coarser; 0 never reduces.
