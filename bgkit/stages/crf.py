@@ -70,8 +70,8 @@ def dense_crf(
     tolerance : float
         Stop when no pixel's probability moves by more than this in an iteration; 0 runs all iterations.
     reference : int
-        Longest side, of what ``scale_by`` names, for which the reaches are meant as they are given; where it is k times
-        longer they are k times as far, so that one value serves all sizes. 0 takes them as they are.
+        Longest side, of what ``scale_by`` names, for which the reaches are meant as they are given: one k times larger
+        has reaches k times as far, so that one value serves all sizes. 0 takes them as they are.
     scale_by : str
         Whose longest side it is: the ``picture``'s, or that of the box around the ``subject`` in the mask, so that more
         canvas changes nothing. The picture's where the mask shows no subject; without a reference, neither counts.
