@@ -1,40 +1,73 @@
 """Make the embedded network from its two halves, the same byte for byte.
 
     python benchmarks/networks/build.py bgkit/models/weights/coarse.onnx
+    python benchmarks/networks/build.py coarse-6.onnx --version 6
     python benchmarks/networks/build.py coarse-5.onnx --pyramid benchmarks/networks/pyramid-long.onnx --version 5
+    python benchmarks/networks/build.py --calibrate ../shared/data/train
 
 One half is the first network of ``coarse-2.onnx``, trained from scratch; the other is ``pyramid-longer.onnx``, whose
 encoder began with ImageNet. Its training went on from ``pyramid.onnx``, the half of versions 3 and 4, by way of
 ``pyramid-long.onnx``, that of version 5.
-``docs/explanation/embedded-network.md`` says how each came about, and why both. With ``--version`` a card is written
-beside the file, so that ``bgkit models add`` takes it.
+``docs/explanation/embedded-network.md`` says how each came about, and why both. What ships counts in whole numbers;
+``ranges.json`` has the smallest and the largest value of each map, and ``--calibrate`` measures them anew on training
+pictures. With ``--version`` an older network is written, which counts in float32, and a card beside it, so that
+``bgkit models add`` takes it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import onnx
 from onnx.utils import extract_model
 
 from bgkit.files import digest_of
+from bgkit.models.card import read_card
+from bgkit.models.encode_input import fill, place
 from bgkit.train.joining import join
+from bgkit.train.pictures import read_pictures
+from bgkit.train.recipe import Data
+from bgkit.train.whole_numbers import count_in_whole_numbers, ranges_of
 
 HERE = Path(__file__).parent
 CARD = HERE.parents[1] / "bgkit" / "models" / "cards" / "coarse.toml"
+RANGES = HERE / "ranges.json"
+EVERY = 100  # of the training pictures in the order of their names, of both sets
 FIRST = "/Sigmoid_output_0"  # answer of the first network of coarse-2.onnx
 
 
 def build(target: Path, pyramid: Path = HERE / "pyramid-longer.onnx", version: str = "") -> None:
-    """Write the embedded network of a pyramid, and with a ``version`` its card."""
+    """Write the embedded network, or the ``version`` made of another pyramid, with its card."""
     with tempfile.TemporaryDirectory() as folder:
         join([first_half(Path(folder)), pyramid], target)
     if version:
         card = re.sub(r'(?m)^version = ".*"', f'version = "{version}"', CARD.read_text(encoding="utf-8"))
         card = card.replace('name = "coarse"', f'name = "{target.stem}"').replace('"coarse.onnx"', f'"{target.name}"')
         target.with_suffix(".toml").write_text(_of_file(card, target), encoding="utf-8")
+        return
+    model = onnx.load(target)
+    count_in_whole_numbers(model, json.loads(RANGES.read_text(encoding="utf-8")))
+    onnx.checker.check_model(model)
+    target.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def calibrate(folder: str) -> None:
+    """Write the ranges of the embedded network's maps on every hundredth training picture."""
+    card, images = read_card(CARD), read_pictures(Data(folder=folder)).images[::EVERY]
+    feeds = (
+        fill(card, ("image",), {"image": np.float32(image) / 255}, place(card, image.shape[:2])) for image in images
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        joined = Path(temporary, "joined.onnx")
+        join([first_half(Path(temporary)), HERE / "pyramid-longer.onnx"], joined)
+        ranges = ranges_of(onnx.load(joined), feeds)
+    lines = [f"{json.dumps(name)}: {json.dumps(ends)}" for name, ends in ranges.items()]
+    RANGES.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def first_half(folder: Path) -> Path:
@@ -55,8 +88,14 @@ def _of_file(card: str, file: Path) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("target", type=Path)
+    parser.add_argument("target", type=Path, nargs="?")
     parser.add_argument("--pyramid", type=Path, default=HERE / "pyramid-longer.onnx", help="its other half")
     parser.add_argument("--version", default="", help="of an older network, for its card")
+    parser.add_argument("--calibrate", metavar="FOLDER", help=f"of training pictures: write {RANGES.name}")
     options = parser.parse_args()
-    build(options.target, options.pyramid, options.version)
+    if (options.target is None) == (options.calibrate is None):
+        parser.error("expected the file to write, or --calibrate and a folder")
+    if options.calibrate:
+        calibrate(options.calibrate)
+    else:
+        build(options.target, options.pyramid, options.version)

@@ -17,9 +17,10 @@ from onnx.reference import ReferenceEvaluator
 
 from bgkit.errors import ModelError
 
-__all__ = ["fold_padding", "store_weights"]
+__all__ = ["fold_padding", "keep_needed", "store_weights", "weights_of"]
 
 STEPS = 127  # of int8, on each side of 0
+READING = ("Cast", "Constant", "DequantizeLinear", "Mul")  # how stored weights are read
 COMPUTED = ("Cast", "Concat", "Constant", "ConstantOfShape", "Reshape", "Slice", "Transpose")  # how widths are written
 
 
@@ -82,6 +83,12 @@ def fold_padding(model: onnx.ModelProto) -> None:
             if not padded[:, :2].any():  # neither pictures nor channels
                 own.ints[:] = [int(each) for each in np.add(own.ints, padded[:, 2:].ravel())]
                 node.input[0] = pads[node.input[0]].input[0]
+    keep_needed(model)
+
+
+def keep_needed(model: onnx.ModelProto) -> None:
+    """Take out of a graph the nodes and the stored weights that no output depends on."""
+    graph = model.graph
     needed, kept = {each.name for each in graph.output}, []
     for node in reversed(graph.node):
         if needed.intersection(node.output):
@@ -89,6 +96,19 @@ def fold_padding(model: onnx.ModelProto) -> None:
             kept.append(node)
     del graph.node[:]
     graph.node.extend(reversed(kept))
+    stored = [each for each in graph.initializer if each.name in needed]
+    del graph.initializer[:]
+    graph.initializer.extend(stored)
+
+
+def weights_of(model: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
+    """Return a graph's constants by name: those that are stored, and what casts, factors and steps make of them."""
+    known: dict[str, NDArray[np.generic]] = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type in READING and all(name in known for name in node.input):
+            given = {name: known[name] for name in node.input}
+            known[node.output[0]] = ReferenceEvaluator(node).run(None, given)[0]
+    return known
 
 
 def _adds_zeros(pad: NodeProto) -> bool:

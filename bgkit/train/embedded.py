@@ -17,11 +17,11 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from bgkit.errors import RecipeError
 from bgkit.models.store import locate
+from bgkit.train.compact import weights_of
 
 __all__ = ["load_embedded", "load_exported"]
 
@@ -87,26 +87,13 @@ def _factor(weight: Tensor) -> Tensor:
 
 def _convolutions(path: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Return weight and offset of each convolution of an ONNX file, in the graph's order."""
-    graph = onnx.load(path).graph
-    values = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
-    made = {node.output[0]: node for node in graph.node}
-
-    def value(name: str) -> NDArray[np.float32]:
-        """A stored array, or what casts and factors make of one."""
-        if name in values:
-            return values[name]
-        node = made[name]
-        if node.op_type == "Mul":
-            return value(node.input[0]) * value(node.input[1])
-        if node.op_type == "Constant":
-            return numpy_helper.to_array(node.attribute[0].t)
-        return value(node.input[0]).astype(np.float32)
-
+    model = onnx.load(path)
+    values = weights_of(model)
     found = []
-    for node in graph.node:
+    for node in model.graph.node:
         if node.op_type == "Conv":
-            weight = np.asarray(value(node.input[1]), np.float32)
-            offset = value(node.input[2]) if len(node.input) > 2 else np.zeros(len(weight))
+            weight = np.asarray(values[node.input[1]], np.float32)
+            offset = values[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight))
             found.append((weight.copy(), np.asarray(offset, np.float32).copy()))
     return found
 

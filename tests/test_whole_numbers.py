@@ -1,0 +1,146 @@
+"""Networks that count in whole numbers: what is stored how, what stays, and that the answer stays."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from bgkit.models.store import locate
+from bgkit.train.compact import weights_of
+from bgkit.train.whole_numbers import count_in_whole_numbers, ranges_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+CHANNELS = 8
+RNG = np.random.default_rng(5)
+PICTURES = [np.float32(RNG.uniform(-1, 1, (1, 3, 16, 24))) for _ in range(5)]
+
+
+def drawn() -> onnx.ModelProto:
+    """A network with everything that the exported ones hold: dense, depthwise, added, resized, joined, pooled."""
+    rng, stored = np.random.default_rng(2), {}
+
+    def conv(name, taken, made, groups=1, given=CHANNELS, size=3):
+        shape = (CHANNELS, given // groups, size, size)
+        stored[f"{name}.w"] = np.float32(rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape))
+        stored[f"{name}.b"] = np.float32(rng.normal(0, 0.3, CHANNELS))
+        return helper.make_node("Conv", [taken, f"{name}.w", f"{name}.b"], [made], pads=[size // 2] * 4, group=groups)
+
+    stored |= {"zero": np.float32(0), "six": np.float32(6), "twice": np.float32([1, 1, 2, 2])}
+    stored |= {"last.w": np.float32(rng.normal(0, 0.8, (1, 2 * CHANNELS, 1, 1))), "last.b": np.float32([0.1])}
+    nodes = [
+        conv("first", "image", "a", given=3),
+        helper.make_node("Relu", ["a"], ["b"]),
+        conv("each", "b", "c", groups=CHANNELS),
+        helper.make_node("Clip", ["c", "zero", "six"], ["d"]),
+        conv("project", "d", "e", size=1),
+        helper.make_node("Add", ["b", "e"], ["f"]),
+        helper.make_node("ReduceMean", ["f"], ["g"], axes=[2, 3], keepdims=1),
+        conv("pooled", "g", "h", size=1),
+        helper.make_node("Shape", ["f"], ["shape"]),
+        helper.make_node("Expand", ["h", "shape"], ["i"]),
+        helper.make_node("Concat", ["f", "i"], ["j"], axis=1),
+        helper.make_node("Resize", ["j", "", "twice"], ["k"], mode="linear"),
+        helper.make_node("Conv", ["k", "last.w", "last.b"], ["l"]),
+        helper.make_node("Sigmoid", ["l"], ["mask"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "drawn",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "H", "W"])],
+        [helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1, 1, "I", "J"])],
+        [numpy_helper.from_array(value, name) for name, value in stored.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def run(model, picture, names=None):
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(names, {"image": picture})[0]
+
+
+def operators(data: bytes, folder) -> list[str]:
+    """What ONNX Runtime makes of a file."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "seen.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return [node.op_type for node in onnx.load(folder / "seen.onnx").graph.node]
+
+
+def test_the_answer_stays():
+    model = drawn()
+    before = [run(model, picture) for picture in PICTURES]
+    count_in_whole_numbers(model, ranges_of(model, PICTURES))
+    onnx.checker.check_model(model, full_check=True)
+    after = [run(model, picture) for picture in PICTURES]
+    assert max(np.abs(a - b).max() for a, b in zip(before, after, strict=True)) < 0.04
+    assert np.std(before) > 0.1  # it does not answer the same everywhere
+
+
+def test_convolutions_count_in_whole_numbers_but_for_the_last(tmp_path):
+    model = drawn()
+    count_in_whole_numbers(model, ranges_of(model, PICTURES))
+    seen = operators(model.SerializeToString(), tmp_path)
+    assert seen.count("QLinearConv") == 4
+    assert seen.count("Conv") + seen.count("FusedConv") == 1
+    assert (seen.count("QLinearAdd"), seen.count("QLinearConcat")) == (1, 1)
+    assert not {"Relu", "Clip"} & set(seen)  # storing in 0..255 clips as they did
+
+
+def test_ranges_are_those_of_the_maps():
+    model = drawn()
+    found = ranges_of(model, PICTURES)
+    # Behind Relu and Clip, not before them; what a resizing makes has the range of its map.
+    assert list(found) == ["image", "b", "d", "e", "f", "g", "h", "j"]
+    assert found["image"] == pytest.approx((-1, 1), abs=0.01)
+    assert found["b"][0] == found["d"][0] == 0 < found["d"][1] <= 6
+    seen = drawn()
+    seen.graph.output.append(helper.make_tensor_value_info("f", TensorProto.FLOAT, None))
+    values = [run(seen, picture, ["f"]) for picture in PICTURES]
+    assert found["f"] == pytest.approx((np.min(values), np.max(values)), rel=0.005)
+    assert found["f"] != (np.min(values), np.max(values))  # rounded
+
+
+def test_a_map_beyond_its_range_is_clipped():
+    """Values that no training picture had end at the range's end, as at any 8-bit store."""
+    model = drawn()
+    ranges = ranges_of(model, PICTURES) | {"b": (0.0, 0.5)}
+    count_in_whole_numbers(model, ranges)
+    model.graph.output.append(helper.make_tensor_value_info("b.read", TensorProto.FLOAT, None))
+    assert run(model, PICTURES[0], ["b.read"]).max() == pytest.approx(0.5)
+
+
+def test_a_channel_of_tiny_weights_keeps_its_offset():
+    model = drawn()
+    for each in model.graph.initializer:
+        if each.name in ("first.w", "first.b"):
+            values = numpy_helper.to_array(each).copy()
+            values[:2] = [[[[1e-12]]], [[[0]]]] if each.name == "first.w" else [2.5, -0.75]
+            each.CopyFrom(numpy_helper.from_array(values, each.name))
+    before = run(model, PICTURES[0])
+    count_in_whole_numbers(model, ranges_of(model, PICTURES))
+    offsets = weights_of(model)["a.offset.read"]
+    assert offsets[:2] == pytest.approx([2.5, -0.75], rel=1e-6)
+    assert np.abs(run(model, PICTURES[0]) - before).max() < 0.03
+
+
+def test_sums_of_pairs_fit_16_bits():
+    """Processors before VNNI add two products in 16 bits; what does not fit they clip without a word."""
+    model = drawn()
+    count_in_whole_numbers(model, ranges_of(model, PICTURES))
+    for each in (model, onnx.load(locate("coarse")[1])):
+        values = {one.name: numpy_helper.to_array(one) for one in each.graph.initializer}
+        stored = {name: value for name, value in values.items() if name.endswith(".weight.stored")}
+        assert len(stored) > 3
+        for name, value in stored.items():
+            depthwise = value.shape[1] == 1
+            assert np.abs(value.astype(int)).max() <= (127 if depthwise else 64), name
+    assert 2 * 255 * 64 < 2**15
+
+
+def test_the_embedded_network_counts_in_whole_numbers(tmp_path):
+    seen = operators(locate("coarse")[1].read_bytes(), tmp_path)
+    assert seen.count("QLinearConv") > 100
+    assert seen.count("Conv") + seen.count("FusedConv") == 2  # each half's answer
