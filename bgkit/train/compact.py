@@ -20,7 +20,7 @@ from bgkit.errors import ModelError
 __all__ = ["fold_padding", "keep_needed", "store_weights", "weights_of"]
 
 STEPS = 127  # of int8, on each side of 0
-READING = ("Cast", "Constant", "DequantizeLinear", "Mul")  # how stored weights are read
+READING = ("Cast", "Constant", "DequantizeLinear", "Identity", "Mul")  # how stored weights are read
 COMPUTED = ("Cast", "Concat", "Constant", "ConstantOfShape", "Reshape", "Slice", "Transpose")  # how widths are written
 
 

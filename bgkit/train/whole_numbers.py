@@ -13,7 +13,7 @@ Processors without instructions for it (x86 before VNNI) add pairs of products i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,7 +45,9 @@ class _Plan:
     clips: set[str] = field(default_factory=set)  # outputs of Relu and Clip that storing makes needless
 
 
-def ranges_of(model: onnx.ModelProto, pictures: Iterable[NDArray[np.float32]]) -> dict[str, tuple[float, float]]:
+def ranges_of(
+    model: onnx.ModelProto, pictures: Iterable[NDArray[np.float32]], kept: Sequence[str] = ()
+) -> dict[str, tuple[float, float]]:
     """Return the smallest and the largest value of every map that is to be stored in 8 bits.
 
     Parameters
@@ -54,6 +56,8 @@ def ranges_of(model: onnx.ModelProto, pictures: Iterable[NDArray[np.float32]]) -
         Of float32, with one input.
     pictures : iterable of ndarray of shape (1, 3, M, N)
         What the network is shown, as its card wants it: a hundred of those it was trained on are enough.
+    kept : sequence of str
+        How the names of what stays in float32 begin.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def ranges_of(model: onnx.ModelProto, pictures: Iterable[NDArray[np.float32]]) -
     """
     import onnxruntime
 
-    like = _plan(model).like
+    like = _plan(model, kept).like
     names = [name for name in like if like[name] == name]
     seen = onnx.ModelProto()
     seen.CopyFrom(model)
@@ -79,19 +83,24 @@ def ranges_of(model: onnx.ModelProto, pictures: Iterable[NDArray[np.float32]]) -
     }
 
 
-def count_in_whole_numbers(model: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]]) -> None:
+def count_in_whole_numbers(
+    model: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]], kept: Sequence[str] = ()
+) -> None:
     """Store the maps and the weights of a network in 8 bits, so that its convolutions count in whole numbers.
 
-    The last convolution stays as it is: it writes the answer, of which 256 steps would be too few.
+    The last convolution stays as it is: it writes the answer, of which 256 steps would be too few. So may the first
+    ones: their maps have few channels, so that what rounding does to one of them is not averaged out.
 
     Parameters
     ----------
     model : onnx.ModelProto
         Of float32; changed in place.
     ranges : mapping of str to tuple of float
-        What :func:`ranges_of` says of it.
+        What :func:`ranges_of` says of it, with the same ``kept``.
+    kept : sequence of str
+        How the names of what stays in float32 begin: of outputs of nodes.
     """
-    graph, plan, weights = model.graph, _plan(model), weights_of(model)
+    graph, plan, weights = model.graph, _plan(model, kept), weights_of(model)
     nodes: list[NodeProto] = []
     steps: dict[str, np.float32] = {}  # map -> its step
     reads: dict[str, str] = {}  # map -> what reads it where it is stored
@@ -146,7 +155,7 @@ def count_in_whole_numbers(model: onnx.ModelProto, ranges: Mapping[str, tuple[fl
     keep_needed(model)
 
 
-def _plan(model: onnx.ModelProto) -> _Plan:
+def _plan(model: onnx.ModelProto, kept: Sequence[str]) -> _Plan:
     graph, plan, weights = model.graph, _Plan(), weights_of(model)
     users = Counter(name for node in graph.node for name in node.input)
     clips = {node.input[0]: node.output[0] for node in graph.node if node.op_type in CLIPPING}
@@ -154,6 +163,8 @@ def _plan(model: onnx.ModelProto) -> _Plan:
     for node in graph.node:
         kind, out = node.op_type, node.output[0]
         data = node.input if kind in JOINING else node.input[:1]
+        if out.startswith(tuple(kept)):
+            continue
         if kind == "Conv" and out not in last and len(node.input) > 2 and node.input[1] in weights:
             plan.like.setdefault(data[0], data[0])
         elif not (kind in (*JOINING, *KEEPING) and all(name in plan.makes.values() for name in data)):
