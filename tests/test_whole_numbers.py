@@ -1,23 +1,32 @@
 """Networks that count in whole numbers: what is stored how, what stays, and that the answer stays."""
 
+import hashlib
+import json
+import sys
+
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from click.testing import CliRunner
+from conftest import ROOT, disk_scene
+from train_pictures import draw_folder
 
-from bgkit.models.store import locate
-from bgkit.train.compact import weights_of
-from bgkit.train.whole_numbers import count_in_whole_numbers, ranges_of
+onnx = pytest.importorskip("onnx", reason="whole numbers need bgkit[train]")
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from bgkit import stages  # noqa: E402
+from bgkit.cli import app  # noqa: E402
+from bgkit.models.store import locate  # noqa: E402
+from bgkit.train.compact import weights_of  # noqa: E402
+from bgkit.train.whole_numbers import count_in_whole_numbers, ranges_of  # noqa: E402
 
 CHANNELS = 8
 RNG = np.random.default_rng(5)
 PICTURES = [np.float32(RNG.uniform(-1, 1, (1, 3, 16, 24))) for _ in range(5)]
 
 
-def drawn() -> onnx.ModelProto:
+def drawn():
     """A network with everything that the exported ones hold: dense, depthwise, added, resized, joined, pooled."""
     rng, stored = np.random.default_rng(2), {}
 
@@ -60,7 +69,7 @@ def run(model, picture, names=None):
     return session.run(names, {"image": picture})[0]
 
 
-def operators(data: bytes, folder) -> list[str]:
+def operators(data, folder):
     """What ONNX Runtime makes of a file."""
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(folder / "seen.onnx")
@@ -140,7 +149,126 @@ def test_sums_of_pairs_fit_16_bits():
     assert 2 * 255 * 64 < 2**15
 
 
+def test_what_is_kept_stays_in_float32(tmp_path):
+    """The embedded network's first stages are kept: what follows counts all the same."""
+    model = drawn()
+    kept = ["a", "c"]
+    ranges = ranges_of(model, PICTURES, kept)
+    assert list(ranges) == ["d", "e", "g", "h"]  # b is made by the kept, so f is, too: both are as they were
+    count_in_whole_numbers(model, ranges, kept)
+    seen = operators(model.SerializeToString(), tmp_path)
+    assert seen.count("QLinearConv") == 2
+    assert seen.count("Conv") + seen.count("FusedConv") == 3
+
+
 def test_the_embedded_network_counts_in_whole_numbers(tmp_path):
-    seen = operators(locate("coarse")[1].read_bytes(), tmp_path)
-    assert seen.count("QLinearConv") > 100
-    assert seen.count("Conv") + seen.count("FusedConv") == 2  # each half's answer
+    """All convolutions but each half's last one, and the first stages of the pyramid."""
+    sys.path.insert(0, str(ROOT / "benchmarks" / "networks"))
+    try:
+        from build import KEPT, RANGES
+    finally:
+        sys.path.pop(0)
+    path = locate("coarse")[1]
+    kept = sum(node.op_type == "Conv" and node.output[0].startswith(KEPT) for node in onnx.load(path).graph.node)
+    seen = operators(path.read_bytes(), tmp_path)
+    assert seen.count("QLinearConv") == 113 - 2 - kept
+    assert 5 < kept < 15
+    assert set(json.loads(RANGES.read_text())) <= {
+        node.output[0].removesuffix(".read") for node in onnx.load(path).graph.node
+    }
+
+
+# --- bgkit export --calibrate --------------------------------------------------------------------
+
+CARD = """
+bgkit = 1
+name = "{name}"
+summary = "Drawn."
+sources = ["this test"]
+[file]
+name = "{name}.onnx"
+sha256 = "{digest}"
+bytes = {size}
+[license]
+name = "MIT"
+commercial = true
+[input]
+name = "image"
+size = [16, 24]
+closer = 0.5
+[output]
+activation = "none"
+"""
+
+
+TWO_LAYERS = """[[input.tensors]]
+name = "image"
+layers = ["image", "mask"]
+[output]"""
+
+
+def written(folder, model, card=CARD):
+    path = folder / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".toml").write_text(card.format(name="net", digest=digest, size=path.stat().st_size))
+    return path
+
+
+def export(*arguments):
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def test_a_file_with_a_card_is_exported_in_whole_numbers(tmp_path):
+    path, pictures = written(tmp_path, drawn()), draw_folder(tmp_path / "train")
+    said = export(path, "-o", tmp_path / "quick.onnx", "--calibrate", pictures)
+    assert said.exit_code == 0, said.output
+    assert "counts in whole numbers, by which answers differ by" in said.output
+    card, quick = locate(str(tmp_path / "quick.onnx"))
+    assert (card.name, card.input.closer) == ("quick", 0.5)  # what its own card says stays
+    assert operators(quick.read_bytes(), tmp_path).count("QLinearConv") == 4
+    image, _ = disk_scene(40, 60)
+    before, after = (stages.cnn_mask(image, model=str(each)) for each in (path, quick))
+    assert 0 < np.abs(before - after).max() < 0.05
+
+
+def test_several_files_are_joined_and_count_in_whole_numbers(tmp_path):
+    path, pictures = written(tmp_path, drawn()), draw_folder(tmp_path / "train")
+    said = export(path, path, "-o", tmp_path / "two.onnx", "--calibrate", pictures)
+    assert said.exit_code == 0, said.output
+    assert "2 networks that pool their answers" in said.output
+    assert operators((tmp_path / "two.onnx").read_bytes(), tmp_path).count("QLinearConv") == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("run", "expected ONNX files; export the run first"),
+        ("no pictures", "expected a folder, got"),
+        ("two layers", "expected a network that takes one picture and gives one map"),
+        ("one convolution", "expected convolutions with weights and offsets in the file, found none"),
+        ("far", "in whole numbers its answers differ by"),
+    ],
+)
+def test_what_cannot_count_is_refused_and_nothing_is_written(tmp_path, change, told):
+    model, card = drawn(), CARD
+    pictures = tmp_path / "none" if change == "no pictures" else draw_folder(tmp_path / "train")
+    if change == "two layers":
+        card = card.replace('name = "image"\n', "").replace("closer = 0.5\n", "").replace("[output]", TWO_LAYERS)
+    if change == "one convolution":
+        del model.graph.node[:]
+        model.graph.node.append(helper.make_node("Conv", ["image", "first.w"], ["c"], pads=[1] * 4))
+        model.graph.node.append(helper.make_node("ReduceMean", ["c"], ["d"], axes=[1], keepdims=1))
+        model.graph.node.append(helper.make_node("Sigmoid", ["d"], ["mask"]))
+    if change == "far":  # a channel that the answer does not hang on takes all steps of the map
+        held = {each.name: each for each in model.graph.initializer}
+        large, last = (numpy_helper.to_array(held[name]).copy() for name in ("pooled.b", "last.w"))
+        large[0], last[0, CHANNELS] = 1e4, 0
+        held["pooled.b"].CopyFrom(numpy_helper.from_array(large, "pooled.b"))
+        held["last.w"].CopyFrom(numpy_helper.from_array(last, "last.w"))
+    path = written(tmp_path, model, card)
+    source = tmp_path if change == "run" else path
+    said = export(source, "-o", tmp_path / "quick.onnx", "--calibrate", pictures)
+    assert told in said.output + str(said.exception)
+    assert said.exit_code != 0
+    assert not list(tmp_path.glob("quick*"))

@@ -22,23 +22,18 @@ import re
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import onnx
 from onnx.utils import extract_model
 
-from bgkit.files import digest_of
 from bgkit.models.card import read_card
-from bgkit.models.encode_input import fill, place
+from bgkit.train.exportcard import copy_card
 from bgkit.train.joining import join
-from bgkit.train.pictures import read_pictures
-from bgkit.train.recipe import Data
-from bgkit.train.whole_numbers import count_in_whole_numbers, ranges_of
+from bgkit.train.whole_numbers import count_in_whole_numbers, ranges_of, shown
 
 HERE = Path(__file__).parent
 CARD = HERE.parents[1] / "bgkit" / "models" / "cards" / "coarse.toml"
 RANGES = HERE / "ranges.json"
 KEPT = ("1//encoder/stem", "1//encoder/stages.0", "1//encoder/stages.1")  # of the pyramid, in float32
-EVERY = 100  # of the training pictures in the order of their names, of both sets
 FIRST = "/Sigmoid_output_0"  # answer of the first network of coarse-2.onnx
 
 
@@ -47,9 +42,10 @@ def build(target: Path, pyramid: Path = HERE / "pyramid-longer.onnx", version: s
     with tempfile.TemporaryDirectory() as folder:
         join([first_half(Path(folder)), pyramid], target)
     if version:
-        card = re.sub(r'(?m)^version = ".*"', f'version = "{version}"', CARD.read_text(encoding="utf-8"))
-        card = card.replace('name = "coarse"', f'name = "{target.stem}"').replace('"coarse.onnx"', f'"{target.name}"')
-        target.with_suffix(".toml").write_text(_of_file(card, target), encoding="utf-8")
+        copy_card(CARD, target)
+        card = target.with_suffix(".toml")
+        text = re.sub(r'(?m)^version = ".*"', f'version = "{version}"', card.read_text(encoding="utf-8"))
+        card.write_text(text, encoding="utf-8")
         return
     model = onnx.load(target)
     count_in_whole_numbers(model, json.loads(RANGES.read_text(encoding="utf-8")), KEPT)
@@ -58,15 +54,11 @@ def build(target: Path, pyramid: Path = HERE / "pyramid-longer.onnx", version: s
 
 
 def calibrate(folder: str) -> None:
-    """Write the ranges of the embedded network's maps on every hundredth training picture."""
-    card, images = read_card(CARD), read_pictures(Data(folder=folder)).images[::EVERY]
-    feeds = (
-        fill(card, ("image",), {"image": np.float32(image) / 255}, place(card, image.shape[:2])) for image in images
-    )
+    """Write the ranges of the embedded network's maps on training pictures."""
     with tempfile.TemporaryDirectory() as temporary:
         joined = Path(temporary, "joined.onnx")
         join([first_half(Path(temporary)), HERE / "pyramid-longer.onnx"], joined)
-        ranges = ranges_of(onnx.load(joined), feeds, KEPT)
+        ranges = ranges_of(onnx.load(joined), shown(read_card(CARD), folder), KEPT)
     lines = [f"{json.dumps(name)}: {json.dumps(ends)}" for name, ends in ranges.items()]
     RANGES.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
@@ -75,16 +67,11 @@ def first_half(folder: Path) -> Path:
     """Write the first network of ``coarse-2.onnx`` into a folder, with its card beside it, and return where."""
     half = folder / "half.onnx"
     extract_model(HERE / "coarse-2.onnx", half, ["image"], [FIRST], check_model=False)
-    card = (HERE / "coarse-2.toml").read_text(encoding="utf-8")
-    card = _of_file(card, half).replace('"coarse-2.onnx"', '"half.onnx"').replace('name = "mask"', f'name = "{FIRST}"')
-    half.with_suffix(".toml").write_text(card, encoding="utf-8")
+    copy_card(HERE / "coarse-2.toml", half)
+    card = half.with_suffix(".toml")
+    text = card.read_text(encoding="utf-8")
+    card.write_text(text.replace('name = "mask"', f'name = "{FIRST}"'), encoding="utf-8")
     return half
-
-
-def _of_file(card: str, file: Path) -> str:
-    """Return a card with the digest and the size of a file."""
-    known = f'sha256 = "{digest_of(file)}"\nbytes = {file.stat().st_size}'
-    return re.sub(r'sha256 = "\w+"\nbytes = \d+', known, card)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ Examples:
   bgkit export runs/a,runs/b -o mean.onnx        the mean of the weights, where b began with a's
   bgkit export runs/a runs/c -o both.onnx        an ensemble: the mean of the two networks' answers
   bgkit export a.onnx c.onnx -o both.onnx        the same of files that are exported already, with their cards
+  bgkit export mine.onnx -o quick.onnx --calibrate train   the same network in whole numbers: half the time
   bgkit models add mine.onnx --card mine.toml    known by its name from then on"""
 )
 @click.argument("sources", metavar="RUN|CHECKPOINT[,...]...", nargs=-1, required=True)
@@ -39,6 +40,11 @@ Examples:
     help="Whether the weights may be used commercially.",
 )
 @click.option("--card", metavar="FILE", type=click.Path(path_type=Path), help="A card of yours; its checksum is set.")
+@click.option(
+    "--calibrate",
+    metavar="FOLDER",
+    help="Count in whole numbers, about twice as fast: of ONNX files, with training pictures to measure ranges on.",
+)
 @click.option("--recipe", metavar="FILE", help="Names the network of a checkpoint that holds only weights.")
 def command(
     *,
@@ -49,6 +55,7 @@ def command(
     license_name: str,
     commercial: str,
     card: Path | None,
+    calibrate: str | None,
     recipe: str | None,
 ) -> int:
     """Write a trained network as an ONNX file.
@@ -56,7 +63,7 @@ def command(
     The file is compared with the network; if they differ, nothing is written. Checkpoints joined by commas give one
     network with the mean of their weights; all but one run must have begun with weights of another. Several networks
     give an ensemble with the mean of their answers, every second one's of the mirror image. ONNX files with cards are
-    joined as they are, and pool their answers. A card that exists is never overwritten.
+    joined as they are, and pool their answers; with --calibrate one is enough. A card that exists is never overwritten.
     """
     try:
         from bgkit.train.export import export
@@ -78,14 +85,22 @@ def command(
         raise PlanError(
             f"{beside}: is there already; --card {beside} keeps it and sets its checksum, or remove it first"
         )
-    if all(source.endswith(".onnx") for source in sources):
-        from bgkit.train.joining import join, write_joined_card
+    files = all(source.endswith(".onnx") for source in sources)
+    if calibrate is not None and not files:
+        raise PlanError("--calibrate: expected ONNX files; export the run first, then its file with --calibrate")
+    if files:
+        from bgkit.train.joining import join, join_in_whole_numbers, write_joined_card
 
-        join(sources, output)
+        said = []
+        if calibrate is not None:
+            difference = join_in_whole_numbers(sources, output, calibrate)
+            said.append(f"counts in whole numbers, by which answers differ by {difference:.1e} in the mean")
+        else:
+            join(sources, output)
+        if len(sources) > 1:
+            said.append(f"{len(sources)} networks that pool their answers")
         write_joined_card(sources, output, card, license_name, commercial)
-        click.echo(
-            f"{shown(output)}: written, with {(card or beside).name}: {len(sources)} networks that pool their answers"
-        )
+        click.echo(f"{shown(output)}: written, with {(card or beside).name}: {'; '.join(said)}")
         return 0
     difference = export(
         groups,

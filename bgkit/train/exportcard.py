@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from bgkit.errors import ModelError
-from bgkit.files import digest_of, read_json
+from bgkit.files import digest_of, read_json, write_whole
 from bgkit.models.card import parse_card
 from bgkit.train.networks import Entry
 from bgkit.train.recipe import Recipe
 from bgkit.train.recipefile import dump_recipe
 from bgkit.train.record import read_log
 
-__all__ = ["OBJECTS", "Exported", "card_name", "set_checksum", "write_card", "write_figures"]
+__all__ = ["OBJECTS", "Exported", "card_name", "copy_card", "set_checksum", "write_card", "write_figures"]
 
 OBJECTS = ("boxes", "labels", "scores", "masks")  # outputs of a network that finds objects
 
@@ -111,6 +111,17 @@ def set_checksum(card: Path, file: Path) -> None:
     if digests != 1 or counts != 1:
         raise ModelError(f'{card}: expected one line sha256 = "..." and one line bytes = ..., to set them')
     card.write_text(text, "utf-8")
+
+
+def copy_card(card: Path, file: Path) -> None:
+    """Write a card beside a file that says of it what ``card`` says, under the file's own name."""
+    text = card.read_text("utf-8")
+    text = re.sub(r'(?m)^name = ".*"$', f'name = "{card_name(file)}"', text, count=1)
+    text = re.sub(r'(?ms)(^\[file\].*?^name = )".*?"$', rf'\g<1>"{file.name}"', text, count=1)
+    target = file.with_suffix(".toml")
+    write_whole(target, text)
+    set_checksum(target, file)
+    parse_card(target.read_text("utf-8"), str(target))
 
 
 def write_figures(exported: Exported) -> None:

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper
 
 from bgkit.errors import ModelError
-from bgkit.files import digest_of, write_whole
+from bgkit.files import digest_of, replacing, write_whole
 from bgkit.models.card import Card, parse_card
 from bgkit.models.store import locate
-from bgkit.train.exportcard import card_name, set_checksum
+from bgkit.train.exportcard import card_name, copy_card, set_checksum
+from bgkit.train.whole_numbers import calibrate
 
-__all__ = ["join", "write_joined_card"]
+__all__ = ["join", "join_in_whole_numbers", "write_joined_card"]
 
 Floats = NDArray[np.float32]
 
@@ -91,6 +92,35 @@ def join(models: Sequence[str | Path], target: Path) -> None:
     )
     onnx.checker.check_model(joined)
     write_whole(target, joined.SerializeToString(deterministic=True))
+
+
+def join_in_whole_numbers(models: Sequence[str | Path], target: Path, folder: str) -> float:
+    """Write a file as :func:`join` does, or a copy of one alone, that counts in whole numbers.
+
+    Parameters
+    ----------
+    models, target
+        As :func:`join` takes them; one model is enough.
+    folder : str
+        Of training pictures, on which the ranges of values are measured.
+
+    Returns
+    -------
+    float
+        The mean difference of the answers on these pictures.
+
+    Raises
+    ------
+    ModelError, RecipeError
+        As :func:`join` and :func:`bgkit.train.whole_numbers.calibrate` do; nothing is written then.
+    """
+    card, path = locate(str(models[0]))
+    with replacing(target) as part:
+        if len(models) > 1:
+            join(models, part)
+        else:
+            part.write_bytes(path.read_bytes())
+        return calibrate(part, card, folder)
 
 
 def _pooled(answers: Sequence[str]) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
@@ -159,12 +189,16 @@ def write_joined_card(
         set_checksum(card, target)
         return
     cards = [locate(str(model))[0] for model in models]
+    beside = locate(str(models[0]))[1].with_suffix(".toml")
+    if len(cards) == 1 and beside.is_file():
+        copy_card(beside, target)
+        return
     first = cards[0].input
     allowed = {"yes": "true", "no": "false"}.get(commercial, '"unclear"')
     lines = [
         "bgkit = 1",
         f'name = "{card_name(target)}"',
-        f'summary = "The pooled answers of {", ".join(each.name for each in cards)}."',
+        f'summary = "The {"pooled " * (len(cards) > 1)}answers of {", ".join(each.name for each in cards)}."',
         f"sources = {json.dumps([each.name for each in cards])}",
         f'[file]\nname = "{target.name}"\nsha256 = "{digest_of(target)}"\nbytes = {target.stat().st_size}',
         f"[license]\nname = {json.dumps(license_name)}\ncommercial = {allowed}",
