@@ -35,7 +35,7 @@ FIXED = {
     "CHANGELOG.md": ["32s", "16s", "8s", "64 KB", "10 seconds"],  # FCN-32s; a limit and a pause of the program
     "docs/design.md": ["80 MB", "14 MB", "10 MB", "1.5 times", "0s"],  # packages; a factor of the program; zeros
     "docs/explanation/confidence.md": ["IoU at least 0.9", "IoU of 0.9"],  # what counts as good
-    "docs/explanation/embedded-network.md": ["7.9 MB"],  # the file that ships, below
+    "docs/explanation/embedded-network.md": ["8.1 MB"],  # the file that ships, below
     "docs/explanation/evidence.md": ["SAD/1000"],
     "docs/how-to/in-the-browser.md": ["14 MB"],  # the npm package
     "docs/how-to/scale.md": ["11.6 pictures a second", "250 MB"],  # 10⁶ / 86,400; what `--memory` begins with
@@ -45,7 +45,7 @@ FIXED = {
     "docs/reference/command-line.md": ["3 GB", "4000 times"],
     "docs/reference/formats.md": ["26 MB", "6 MB", "10 MB", "64 MB"],  # packages, and a limit
     "docs/reference/metrics.md": ["IoU 0"],  # 0/0
-    "docs/reference/model-card.md": ["7.9 MB"],  # the file that ships, below
+    "docs/reference/model-card.md": ["8.1 MB"],  # the file that ships, below
     "docs/reference/quality.md": ["SAD/1000"],
     "docs/tutorials/training.md": ["0.3 MB"],  # 320 x 240 pixels of 4 bytes
 }
