@@ -23,9 +23,8 @@ from bgkit.backdrop.outlined import steepness
 from bgkit.color import dot, luv_of_picture
 from bgkit.pieces import find_pieces
 from bgkit.resizing import reduced
-from bgkit.stage import note
 
-__all__ = ["at_edges", "with_gaps"]
+__all__ = ["at_edges", "shadowed", "with_gaps"]
 
 Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -37,6 +36,8 @@ PIECE = 0.0005  # of the picture, the smallest
 RIM = 10  # px to its middle: more is no rim, where a network's outline may lie wide of the subject
 OPEN = 1 / 3, 2 / 3  # of the border of what may be filled, next to background: of a rim, and of more
 HUE, DIM = 2.5, 0.47  # dE*uv from the backdrop in any light, of which a shadow leaves so much
+DIMMEST = 0.3  # of the light, what one with an edge leaves at least
+EVEN, BESIDE = 0.06, 0.2  # of the light, how even it is in a cast shadow; of its border, how much of it is backdrop
 SOFT, FADES = 1.3, 1.5  # dE*uv per px; times as much with a blur of 1 px as of 3, where an edge has three times
 BLURRED = 8, 6  # px over which a shadow's step, and one within a subject is spread at least: a faint one is never steep
 FAINT = 2.5  # dE*uv: the edges of what differs by less drown in noise, and the key has looked at its contour closely
@@ -69,8 +70,7 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
 
     Notes
     -----
-    In hard light a shadow has an edge, as a gray thing has. What may be either stays, and the facts say which share of
-    what the key keeps it is (``shade``).
+    In hard light a shadow has an edge, as a gray thing has. What may be either stays, and :func:`shadowed` tells it.
     """
     size = _size(key.shape, DIAGONAL)
     kept, known = (reduced(each, size) for each in (key, network))
@@ -81,8 +81,6 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     seen = _look(image, kept, known)
     shades = [seen.is_shade(each) for each in pieces[0]]
     gone = [each for each, shade in zip(pieces[0], shades, strict=True) if shade]
-    either = [each for each, shade in zip(pieces[0], shades, strict=True) if not shade and seen.is_deep(each)]
-    note(shade=float(np.sum(either)) / max(1.0, float((kept > KEPT).sum())))
     if gone:  # what was kept of a shadow is no border of what is missing
         kept = np.where(_grown(np.any(gone, 0), 2), np.minimum(kept, known), kept)
         seen = seen._replace(kept=kept, firm=_firm(kept))
@@ -92,6 +90,28 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     if filled:
         key = np.maximum(key, np.minimum(_enlarged(filled, key.shape), network))
     return key
+
+
+def shadowed(image: Floats, mask: Floats, network: Floats) -> float:
+    """Return which share of a mask may be a deep shadow with an edge, 0..1.
+
+    It is backdrop in less light that the network denies, or that is evenly dark and lies beside the backdrop, whatever
+    the network says. A gray thing may be either, too.
+
+    Parameters
+    ----------
+    image : float32 array of shape (M, N, 3)
+        sRGB, 0..1.
+    mask, network : float32 array of shape (M, N)
+        The mask, of which a color key is a part, and that of a network, 0..1.
+    """
+    size = _size(mask.shape, DIAGONAL)
+    kept, known = (reduced(each, size) for each in (mask, network))
+    seen = _look(image, kept, known)
+    denied = [each for each in _large((kept > KEPT) & (known < 1 - SURE)) if seen.is_deep(each)]
+    even = [each for each in _large((kept > SURE) & seen.dark & (seen.differs > DEEP)) if seen.is_even(each)]
+    either = np.any([*denied, *even], 0)
+    return float(either.sum() / max(1, np.count_nonzero(kept > KEPT)))
 
 
 def with_gaps(image: Floats, key: Floats, network: Floats, *, prevailing: bool = False) -> Floats:
@@ -138,7 +158,9 @@ class _Seen(NamedTuple):
 
     kept: Floats  # by the key, 0..1
     differs: Floats  # from the backdrop, dE*uv
+    light: Floats  # 1 as on the backdrop
     shade: Bools  # has the backdrop's color in other light
+    dark: Bools  # has it in any light that a shadow with an edge leaves
     steep: Floats  # dE*uv per px, with a blur of 1 px
     wide: Floats  # with one of 3 px
     near: Bools  # to what the network is sure of: its colors run into a shadow there, most of all in a JPEG
@@ -150,16 +172,26 @@ class _Seen(NamedTuple):
         """Return whether what the network denies is a shadow, or light: of the backdrop's hue, and without an edge."""
         step = np.median(self.differs[piece])
         gradual = self._soft(piece, step, BLURRED[0]) | (self.steep < FADES * self.wide)
-        return bool(step > FAINT and self._has_hue(piece) and _mostly(gradual, _border(piece) & self.backdrop))
+        return bool(
+            step > FAINT and self._has_hue(piece, self.shade) and _mostly(gradual, _border(piece) & self.backdrop)
+        )
 
     def is_deep(self, piece: Bools) -> bool:
         """Return whether a piece has the backdrop's hue and is as dark as a deep shadow, with an edge or without."""
-        return bool(np.median(self.differs[piece]) > DEEP and self._has_hue(piece))
+        return bool(np.median(self.differs[piece]) > DEEP and self._has_hue(piece, self.dark))
 
-    def _has_hue(self, piece: Bools) -> bool:
+    def is_even(self, piece: Bools) -> bool:
+        """Return whether a piece is in even light and borders on the backdrop: within a thing there is no shadow."""
+        inner = cv2.erode(piece.view(np.uint8), np.ones((5, 5), np.uint8)).view(bool)
+        if not inner.any() or (self.kept < MISSED)[_border(piece)].mean() < BESIDE:
+            return False
+        light = self.light[inner]
+        return bool(np.quantile(np.abs(light - np.median(light)), MOST) < EVEN)
+
+    def _has_hue(self, piece: Bools, shade: Bools) -> bool:
         """Return whether a piece has the backdrop's color in other light, beyond what lies near the subject."""
         beyond = piece & ~self.near
-        return _mostly(self.shade, beyond if beyond.any() else piece)
+        return _mostly(shade, beyond if beyond.any() else piece)
 
     def is_subject(self, piece: Bools) -> bool:
         """Return whether what the key misses is of the subject: within it, and not parted from it by an edge."""
@@ -181,12 +213,12 @@ def _look(image: Floats, kept: Floats, known: Floats) -> _Seen:
     color = luv_of_picture(reduced(image, kept.shape))
     ground = luv_of_picture(estimate_backdrop(image).plate(kept.shape))
     (light, off), away = _light(color, ground), color - ground
-    shade = (light > DIM) & (off < HUE**2)
+    shade, dark = ((light > least) & (off < HUE**2) for least in (DIM, DIMMEST))
     steep, wide = (steepness(cv2.GaussianBlur(color, (0, 0), blur)) for blur in (1, 3))
     near = _grown(known > SURE, 4)
     backdrop = _grown(kept < 1 - SURE, 4) & ~near
     outside = _grown(known < 1 - SURE, 4)
-    return _Seen(kept, np.sqrt(dot(away, away)), shade, steep, wide, near, backdrop, outside, _firm(kept))
+    return _Seen(kept, np.sqrt(dot(away, away)), light, shade, dark, steep, wide, near, backdrop, outside, _firm(kept))
 
 
 def _shares(what: Bools, label: NDArray[np.int32], count: int) -> Floats:

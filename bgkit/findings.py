@@ -416,6 +416,11 @@ def _merging(name: str) -> Measure:
     return measure
 
 
+def _shade(picture: Array, layers: Layers) -> float | None:
+    """Return the share that may be a shadow, where a color key may be right: a busy scene has no backdrop."""
+    return None if max(_chances(layers), default=1) < UNLIKELY else _merging("shade")(picture, layers)
+
+
 _PERCENT = Range(0, 100, "%")
 FINDINGS: Mapping[str, Finding] = {
     each.name: each
@@ -433,9 +438,9 @@ FINDINGS: Mapping[str, Finding] = {
                 "share of what a network is sure of that a color key called backdrop, and the result leaves out",
                 "see whether a part of the subject is gone that looks like the backdrop", _merging("dropped")),
         Finding("shade", "at most", _PERCENT,
-                "share of what a color key keeps that may be a deep shadow with an edge: darker backdrop to the key, "
-                "and nothing to a network",
-                "see whether a shadow was kept; use a larger lamp, or one from farther away", _merging("shade")),
+                "share of the mask that may be a deep shadow with an edge: darker backdrop, which a network denies or "
+                "which is evenly dark",
+                "see whether a shadow was kept; use a larger lamp, or one from farther away", _shade),
         Finding("trust", "at least", _PERCENT,
                 "estimated chance that the result is not a failure, from signs in the picture and the result",
                 "look at it: it may be wrong altogether", _trust),

@@ -20,7 +20,7 @@ from bgkit import deadline, evidence, findings, stages
 from bgkit.backdrop import estimate_backdrop
 from bgkit.backdrop.margin import without_margin
 from bgkit.backdrop.window import subject_window
-from bgkit.borders import at_edges, with_gaps
+from bgkit.borders import at_edges, shadowed, with_gaps
 from bgkit.color import from_bytes
 from bgkit.deadline import limited
 from bgkit.errors import BgkitError, ParamError, PipelineError, did_you_mean
@@ -106,6 +106,7 @@ class Step:
                     array = self._merged(array, layers, facts)
                     if "chance" in facts:
                         facts["dropped"] = evidence.dropped(array, layers.mask)
+                        facts["shade"] = shadowed(layers.image, array, layers.mask)
                 # A stage that refines alpha has the opacity in it already: twice would be its square.
                 if info.gives == "alpha" and "alpha" not in info.needs and layers.opacity is not None:
                     array = array * layers.opacity

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from bgkit.borders import at_edges, with_gaps
+from bgkit.borders import at_edges, shadowed, with_gaps
 from bgkit.findings import measure
 from bgkit.layers import Layers
 from bgkit.pipelinefile import read_pipeline
-from bgkit.stage import collect_notes
 
 
 def beside_a_disk(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -52,15 +51,52 @@ def test_what_has_an_edge_or_a_color_is_no_shadow(kind):
     np.testing.assert_array_equal(at_edges(picture, key, network), key)
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(("kind", "told"), [("with an edge", True), ("in color", False), ("soft", False)])
-def test_what_may_be_a_shadow_with_an_edge_is_kept_and_told(kind, told):
+def test_what_may_be_a_shadow_with_an_edge_is_kept_and_told(kind, told, known):
     """Nobody can tell a gray thing from the shadow of a bare lamp: the finding says what share of the result it is."""
     picture, key, network, shadow = beside_a_disk(kind)
-    with collect_notes() as facts:
-        at_edges(picture, key, network)
-    findings = measure({"shade": 3}, picture, Layers(picture, facts={"luv_threshold": {"chance": 0.8, **facts}}))
+    if known:  # and the network takes it for a thing, too
+        network = key
+    share = shadowed(picture, at_edges(picture, key, network), network)
+    facts = {"chance": 0.8, "shade": share}
+    findings = measure({"shade": 3}, picture, Layers(picture, facts={"luv_threshold": facts}))
     assert findings["shade"]["flagged"] == told
     assert findings["shade"]["value"] == pytest.approx(100 * shadow.sum() / key.sum() if told else 0, abs=2)
+
+
+@pytest.mark.parametrize("kind", ["pale", "uneven", "within a thing", "black"])
+def test_a_gray_thing_that_is_no_shadow_is_not_told(kind):
+    """A shadow in hard light is deep but not black, evenly dark, and lies beside the backdrop."""
+    rows, cols = np.mgrid[:300, :400]
+    thing = (np.abs(rows - 150) < 80) & (np.abs(cols - 200) < 60)
+    gray = (np.abs(rows - 150) < 50) & (np.abs(cols - 200) < 40) if kind == "within a thing" else np.zeros_like(thing)
+    gray |= (kind != "within a thing") & (np.abs(rows - 190) < 40) & (np.abs(cols - 300) < 42)
+    light = {"pale": 0.88, "black": 0.1, "uneven": 0.4 + 0.4 * (cols - 258) / 84}.get(kind, 0.6)
+    picture = np.full((300, 400), 0.9)[..., None] * np.ones(3)
+    picture[thing] = (0.7, 0.2, 0.2)
+    picture = np.where(gray[..., None], 0.9 * np.broadcast_to(light, gray.shape)[..., None], picture)
+    picture = np.float32(picture + np.random.default_rng(6).normal(0, 0.004, picture.shape))
+    mask = np.float32(thing | gray)
+    assert shadowed(picture, mask, mask) == 0
+    if kind != "within a thing":
+        deep = np.where((gray & ~thing)[..., None], np.float32(0.9 * 0.6), picture)
+        assert shadowed(deep, mask, mask) == pytest.approx(gray.sum() / mask.sum(), rel=0.1)
+
+
+def test_a_shadow_is_told_in_each_pipeline_that_merges_but_not_before_a_busy_scene():
+    picture, key, _, shadow = beside_a_disk("with an edge")
+    for text in ("luv_threshold: {merge: evidence}", "backdrop_key: {merge: core}", "clean_plate: {merge: core}"):
+        step = read_pipeline(f"bgkit: 1\nstages: [{{{text}}}]\n").steps[0]
+        layers = Layers(picture).put("mask", key)
+        if "plate" in text:
+            layers = layers.put("plate", np.full_like(picture, 0.93))
+        made = step.apply(layers)
+        assert made.facts[step.name]["shade"] > 0.7 * shadow.sum() / key.sum()
+    facts = made.facts[step.name]
+    assert measure({"shade": 3}, picture, made)["shade"]["flagged"]
+    busy = Layers(picture, facts={step.name: {**facts, "chance": 0.1}})
+    assert not measure({"shade": 3}, picture, busy).get("shade", {"flagged": False})["flagged"]
 
 
 def test_a_part_in_the_color_of_the_backdrop_is_told():

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from bgkit.models.decode_output import read_map
 from bgkit.models.encode_input import fill, place
 from bgkit.models.fitting import output_names
 from bgkit.models.graph import read_graph
+from bgkit.models.session import start
 from bgkit.train.compact import keep_needed, weights_of
 from bgkit.train.pictures import read_pictures
 from bgkit.train.recipe import Data
@@ -231,11 +233,10 @@ def _answers(model: onnx.ModelProto, card: Card, path: Path, pictures: Iterable[
 
 
 def _start(model: onnx.ModelProto) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "network.onnx")
+        onnx.save(model, path)
+        return start(path, "cpu")
 
 
 def _plan(model: onnx.ModelProto, kept: Sequence[str]) -> _Plan:
