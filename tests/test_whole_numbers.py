@@ -98,6 +98,19 @@ def test_convolutions_count_in_whole_numbers_but_for_the_last(tmp_path):
     assert not {"Relu", "Clip"} & set(seen)  # storing in 0..255 clips as they did
 
 
+@pytest.mark.parametrize("bounds", [("six", "nine"), ("", "six"), ("zero", "")])
+def test_a_clip_that_storing_does_not_replace_stays(tmp_path, bounds):
+    """A stored map's range holds 0: a clip from 6 to 9, or one without a bound, is done in float32."""
+    model = drawn()
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(9), "nine"))
+    (clip,) = (node for node in model.graph.node if node.op_type == "Clip")
+    clip.input[1:] = bounds
+    before = run(model, PICTURES[0])
+    count_in_whole_numbers(model, ranges_of(model, PICTURES))
+    assert "Clip" in [node.op_type for node in model.graph.node]
+    assert np.abs(run(model, PICTURES[0]) - before).max() < 0.1
+
+
 def test_ranges_are_those_of_the_maps():
     model = drawn()
     found = ranges_of(model, PICTURES)
