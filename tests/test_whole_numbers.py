@@ -234,11 +234,12 @@ def export(*arguments):
 
 def test_a_file_with_a_card_is_exported_in_whole_numbers(tmp_path):
     path, pictures = written(tmp_path, drawn()), draw_folder(tmp_path / "train")
-    said = export(path, "-o", tmp_path / "quick.onnx", "--calibrate", pictures)
+    target = tmp_path / "Quick é.onnx"
+    said = export(path, "-o", target, "--calibrate", pictures)
     assert said.exit_code == 0, said.output
     assert "counts in whole numbers, by which answers differ by" in said.output
-    card, quick = locate(str(tmp_path / "quick.onnx"))
-    assert (card.name, card.input.closer) == ("quick", 0.5)  # what its own card says stays
+    card, quick = locate(str(target))
+    assert (card.name, card.file.name, card.input.closer) == ("quick", "Quick é.onnx", 0.5)  # its card's word
     assert operators(quick.read_bytes(), tmp_path).count("QLinearConv") == 4
     image, _ = disk_scene(40, 60)
     before, after = (stages.cnn_mask(image, model=str(each)) for each in (path, quick))
@@ -261,6 +262,7 @@ def test_several_files_are_joined_and_count_in_whole_numbers(tmp_path):
         ("two layers", "expected a network that takes one picture and gives one map"),
         ("one convolution", "expected convolutions with weights and offsets in the file, found none"),
         ("far", "in whole numbers its answers differ by"),
+        ("again", "expected a network of float32, this one counts in whole numbers already"),
     ],
 )
 def test_what_cannot_count_is_refused_and_nothing_is_written(tmp_path, change, told):
@@ -279,6 +281,8 @@ def test_what_cannot_count_is_refused_and_nothing_is_written(tmp_path, change, t
         large[0], last[0, CHANNELS] = 1e4, 0
         held["pooled.b"].CopyFrom(numpy_helper.from_array(large, "pooled.b"))
         held["last.w"].CopyFrom(numpy_helper.from_array(last, "last.w"))
+    if change == "again":
+        count_in_whole_numbers(model, ranges_of(model, PICTURES))
     path = written(tmp_path, model, card)
     source = tmp_path if change == "run" else path
     said = export(source, "-o", tmp_path / "quick.onnx", "--calibrate", pictures)

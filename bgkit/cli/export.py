@@ -18,7 +18,7 @@ Examples:
   bgkit export runs/a,runs/b -o mean.onnx        the mean of the weights, where b began with a's
   bgkit export runs/a runs/c -o both.onnx        an ensemble: the mean of the two networks' answers
   bgkit export a.onnx c.onnx -o both.onnx        the same of files that are exported already, with their cards
-  bgkit export mine.onnx -o quick.onnx --calibrate train   the same network in whole numbers: half the time
+  bgkit export mine.onnx -o quick.onnx --calibrate train   the same network in whole numbers, about twice as fast
   bgkit models add mine.onnx --card mine.toml    known by its name from then on"""
 )
 @click.argument("sources", metavar="RUN|CHECKPOINT[,...]...", nargs=-1, required=True)

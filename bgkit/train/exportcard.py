@@ -117,7 +117,8 @@ def copy_card(card: Path, file: Path) -> None:
     """Write a card beside a file that says of it what ``card`` says, under the file's own name."""
     text = card.read_text("utf-8")
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{card_name(file)}"', text, count=1)
-    text = re.sub(r'(?ms)(^\[file\].*?^name = )".*?"$', rf'\g<1>"{file.name}"', text, count=1)
+    named = json.dumps(file.name, ensure_ascii=False)
+    text = re.sub(r'(?ms)(^\[file\].*?^name = )".*?"$', lambda found: found[1] + named, text, count=1)
     target = file.with_suffix(".toml")
     write_whole(target, text)
     set_checksum(target, file)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,7 @@ def join_in_whole_numbers(models: Sequence[str | Path], target: Path, folder: st
     with replacing(target) as part:
         if len(models) > 1:
             join(models, part)
+            card = replace(card, output=replace(card.output, name="", index=None, activation="none"))
         else:
             part.write_bytes(path.read_bytes())
         return calibrate(part, card, folder)

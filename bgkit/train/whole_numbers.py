@@ -79,8 +79,8 @@ def calibrate(path: Path, card: Card, folder: str) -> float:
     Raises
     ------
     ModelError
-        If it takes anything but one picture, if none of its convolutions can count so, or if its answers differ by more
-        than 0.05 in the mean; the file stays as it was then.
+        If it takes anything but one picture, if it counts so already or none of its convolutions can, or if its answers
+        differ by more than 0.05 in the mean; the file stays as it was then.
     RecipeError
         If there are no pictures.
     """
@@ -90,6 +90,8 @@ def calibrate(path: Path, card: Card, folder: str) -> float:
         )
     pictures = list(shown(card, folder))
     model = onnx.load(path)
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        raise ModelError(f"{card.name}: expected a network of float32, this one counts in whole numbers already")
     if not _plan(model, ()).makes:
         raise ModelError(f"{card.name}: expected convolutions with weights and offsets in the file, found none")
     before = _answers(model, card, path, pictures)
