@@ -13,6 +13,7 @@ from conftest import ROOT
 from benchmarks import pages
 from benchmarks.alternatives import README, block_of, recalled
 from bgkit import stages
+from bgkit.models.store import locate
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
@@ -161,8 +162,11 @@ def test_the_readmes_table_is_made_of_the_figures_kept():
     assert pages.block(README.read_text("utf-8"), "alternatives") == block_of(recalled())
 
 
-def test_the_embedded_networks_size_is_its_files():
-    """The size in the model card is that of the file that ships."""
+def test_the_embedded_networks_size_and_version_are_its_files():
+    """The size and the version in the model card are those of the file that ships."""
+    card = locate("coarse")[0]
+    assert f"| version | {card.version} |" in (ROOT / "docs" / "reference" / "model-card.md").read_text("utf-8")
+    assert f"`coarse`, version {card.version}," in (ROOT / "docs/explanation/embedded-network.md").read_text("utf-8")
     size = (ROOT / "bgkit" / "models" / "weights" / "coarse.onnx").stat().st_size
     for page in ("reference/model-card.md", "explanation/embedded-network.md"):
         assert f"{size / 1e6:.1f} MB" in (ROOT / "docs" / page).read_text("utf-8")
