@@ -73,18 +73,18 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    32.118,
+    35.437,
     {
-        "noise": -1.368,
-        "texture": -0.991,
-        "little": -1.862,
-        "sides": -3.13,
-        "ambiguous": -18.095,
-        "swallowed": -5.885,
-        "sure": -30.519,
-        "disputed": -19.099,
-        "ground": -10.976,
-        "boxed": -13.253,
+        "noise": -1.464,
+        "texture": -0.981,
+        "little": -2.053,
+        "sides": -5.346,
+        "ambiguous": -19.579,
+        "swallowed": -6.933,
+        "sure": -33.577,
+        "disputed": -22.269,
+        "ground": -11.518,
+        "boxed": -13.555,
     },
 )
 
