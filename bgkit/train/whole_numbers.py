@@ -1,10 +1,13 @@
-"""A network that counts in whole numbers: sooner done, and with the same answer on every processor.
+"""A network that counts in whole numbers: sooner done, with all but the same answer on every processor.
 
 A map of features is stored in 8 bits, as steps between the smallest and the largest value that it has on training
 pictures; weights are stored as steps of their channel's largest. Then a convolution is a sum of products of whole
 numbers, which nothing rounds (Jacob et al.: Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference. CVPR 2018). In the file each map goes through ``QuantizeLinear`` and
 ``DequantizeLinear``; ONNX Runtime makes integer convolutions of what lies between.
+
+What is added outside of convolutions is rounded in floats, and a tie may become another step where a processor has no
+product and sum in one, as in WASM: single pixels that are half sure then differ by a level or a few.
 
 Processors without instructions for it (x86 before VNNI) add pairs of products in 16 bits, and clip what does not fit:
 255 steps of a map and 64 of a weight always fit, 127 do not. Depthwise convolutions add in 32 bits everywhere.
