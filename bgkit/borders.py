@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.backdrop import estimate_backdrop
+from bgkit.backdrop import Backdrop, estimate_backdrop
 from bgkit.backdrop.outlined import steepness
 from bgkit.color import dot, luv_of_picture
 from bgkit.pieces import find_pieces
@@ -52,7 +52,7 @@ MOST = 0.9  # of the pixels of a border, or of a shadow
 SQUARE = np.ones((3, 3), np.uint8)
 
 
-def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
+def at_edges(image: Floats, key: Floats, network: Floats, backdrop: Backdrop | None = None) -> Floats:
     """Return the key, corrected by the network where the key's border is no edge of the picture.
 
     A piece goes if the network sees nothing of it, it has the backdrop's color in other light, and nine tenths of its
@@ -67,6 +67,8 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
         sRGB, 0..1.
     key, network : float32 array of shape (M, N)
         The masks of a color key and of a network, 0..1.
+    backdrop : Backdrop, optional
+        Of the picture, where it is known already.
 
     Notes
     -----
@@ -78,7 +80,7 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     pieces = [list(_large(each)) for each in (denied, missed)]
     if not any(pieces):
         return key
-    seen = _look(image, kept, known)
+    seen = _look(image, kept, known, backdrop)
     shades = [seen.is_shade(each) for each in pieces[0]]
     gone = [each for each, shade in zip(pieces[0], shades, strict=True) if shade]
     if gone:  # what was kept of a shadow is no border of what is missing
@@ -92,7 +94,7 @@ def at_edges(image: Floats, key: Floats, network: Floats) -> Floats:
     return key
 
 
-def shadowed(image: Floats, mask: Floats, network: Floats) -> float:
+def shadowed(image: Floats, mask: Floats, network: Floats, backdrop: Backdrop | None = None) -> float:
     """Return which share of a mask may be a deep shadow with an edge, 0..1.
 
     It is backdrop in less light that the network denies, or that is evenly dark and lies beside the backdrop, whatever
@@ -104,17 +106,21 @@ def shadowed(image: Floats, mask: Floats, network: Floats) -> float:
         sRGB, 0..1.
     mask, network : float32 array of shape (M, N)
         The mask, of which a color key is a part, and that of a network, 0..1.
+    backdrop : Backdrop, optional
+        Of the picture, where it is known already.
     """
     size = _size(mask.shape, DIAGONAL)
     kept, known = (reduced(each, size) for each in (mask, network))
-    seen = _look(image, kept, known)
+    seen = _look(image, kept, known, backdrop)
     denied = [each for each in _large((kept > KEPT) & (known < 1 - SURE)) if seen.is_deep(each)]
     even = [each for each in _large((kept > SURE) & seen.dark & (seen.differs > DEEP)) if seen.is_even(each)]
     either = np.any([*denied, *even], 0)
     return float(either.sum() / max(1, np.count_nonzero(kept > KEPT)))
 
 
-def with_gaps(image: Floats, key: Floats, network: Floats, *, prevailing: bool = False) -> Floats:
+def with_gaps(
+    image: Floats, key: Floats, network: Floats, backdrop: Backdrop | None = None, *, prevailing: bool = False
+) -> Floats:
     """Return the network's mask, with the key's gaps where the picture shows that they are gaps.
 
     Of what the network fills, a piece is a gap if half of its border is as steep as a thing's edge, and three tenths of
@@ -128,6 +134,8 @@ def with_gaps(image: Floats, key: Floats, network: Floats, *, prevailing: bool =
         sRGB, 0..1.
     key, network : float32 array of shape (M, N)
         The masks of a color key and of a network, 0..1.
+    backdrop : Backdrop, optional
+        Of the picture, where it is known already.
     prevailing : bool
         Whether to open gaps only where most of what the network fills are gaps: beside an empty plate, where white
         papers behind a mesh would be lost otherwise.
@@ -138,7 +146,7 @@ def with_gaps(image: Floats, key: Floats, network: Floats, *, prevailing: bool =
     count = len(pieces.area)
     if count == 1:
         return network
-    color, ground = luv_of_picture(reduced(image, size)), luv_of_picture(estimate_backdrop(image).plate(size))
+    color, ground = _colors(image, size, backdrop)
     light, off = _light(color, ground)
     own = (light > BRIGHT[0]) & (light < BRIGHT[1]) & (off < HUE**2)
     steep = steepness(cv2.GaussianBlur(color, (0, 0), 1)) > SHARP
@@ -209,16 +217,21 @@ class _Seen(NamedTuple):
         return np.less(self.steep, min(SOFT, np.median(self.steep[piece]) + step / blurred))
 
 
-def _look(image: Floats, kept: Floats, known: Floats) -> _Seen:
-    color = luv_of_picture(reduced(image, kept.shape))
-    ground = luv_of_picture(estimate_backdrop(image).plate(kept.shape))
+def _colors(image: Floats, size: tuple[int, int], backdrop: Backdrop | None) -> tuple[Floats, Floats]:
+    """Return the picture and its backdrop on a copy of a size, CIELUV."""
+    behind = (estimate_backdrop(image) if backdrop is None else backdrop).plate(size)
+    return luv_of_picture(reduced(image, size)), luv_of_picture(behind)
+
+
+def _look(image: Floats, kept: Floats, known: Floats, backdrop: Backdrop | None) -> _Seen:
+    color, ground = _colors(image, kept.shape, backdrop)
     (light, off), away = _light(color, ground), color - ground
     shade, dark = ((light > least) & (off < HUE**2) for least in (DIM, DIMMEST))
     steep, wide = (steepness(cv2.GaussianBlur(color, (0, 0), blur)) for blur in (1, 3))
     near = _grown(known > SURE, 4)
-    backdrop = _grown(kept < 1 - SURE, 4) & ~near
+    free = _grown(kept < 1 - SURE, 4) & ~near
     outside = _grown(known < 1 - SURE, 4)
-    return _Seen(kept, np.sqrt(dot(away, away)), light, shade, dark, steep, wide, near, backdrop, outside, _firm(kept))
+    return _Seen(kept, np.sqrt(dot(away, away)), light, shade, dark, steep, wide, near, free, outside, _firm(kept))
 
 
 def _shares(what: Bools, label: NDArray[np.int32], count: int) -> Floats:

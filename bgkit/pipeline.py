@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bgkit import deadline, evidence, findings, stages
-from bgkit.backdrop import estimate_backdrop
+from bgkit.backdrop import Backdrop, estimate_backdrop
 from bgkit.backdrop.margin import without_margin
 from bgkit.backdrop.window import subject_window
 from bgkit.borders import at_edges, shadowed, with_gaps
@@ -104,9 +104,6 @@ class Step:
                 if self.merges and layers.mask is not None:
                     facts["disagreement"] = _disagreement(array, layers.mask)
                     array = self._merged(array, layers, facts)
-                    if "chance" in facts:
-                        facts["dropped"] = evidence.dropped(array, layers.mask)
-                        facts["shade"] = shadowed(layers.image, array, layers.mask)
                 # A stage that refines alpha has the opacity in it already: twice would be its square.
                 if info.gives == "alpha" and "alpha" not in info.needs and layers.opacity is not None:
                     array = array * layers.opacity
@@ -120,16 +117,26 @@ class Step:
         return replace(made, facts={**made.facts, info.name: facts}) if facts else made
 
     def _merged(self, array: Array, layers: Layers, facts: dict[str, Any]) -> Array:
-        """Let a mask meet the mask so far."""
+        """Let a mask meet the mask so far; by evidence, note what may be lost or wrongly kept, too."""
         assert layers.mask is not None
         way = self.values["merge"]
         if way in MERGES:
             return MERGES[way](array, layers.mask)
+        backdrop = estimate_backdrop(layers.image)
+        merged = self._weighed(array, layers, facts, backdrop)
+        facts["dropped"] = evidence.dropped(merged, layers.mask)
+        facts["shade"] = shadowed(layers.image, merged, layers.mask, backdrop)
+        return merged
+
+    def _weighed(self, array: Array, layers: Layers, facts: dict[str, Any], backdrop: Backdrop) -> Array:
+        """Return the mask of a key and of a network, as the signs speak for either."""
+        assert layers.mask is not None
+        way = self.values["merge"]
         answers = [each["sure"] for each in layers.facts.values() if "sure" in each]  # of networks, before refinement
         signs = evidence.read_signs(layers.image, array, layers.mask, *answers[-1:])
         facts["evidence"] = signs
         # A painted backdrop is known to the pixel, and its squares mislead the network.
-        sure = way == "core" and estimate_backdrop(layers.image).painted
+        sure = way == "core" and backdrop.painted
         facts["chance"] = 1.0 if sure else evidence.chance_of_key(signs)
         if facts.get("moved"):  # no key that sees every gap: where near things moved, gaps and debris are the plate's
             way = "evidence"
@@ -139,10 +146,10 @@ class Step:
                 facts["overruled"] = lost
             if lost:
                 return layers.mask
-            array = at_edges(layers.image, array, layers.mask)
+            array = at_edges(layers.image, array, layers.mask, backdrop)
             if way == "core" and not evidence.sees_gaps(signs, facts["chance"]):
                 return array
-        network = with_gaps(layers.image, array, layers.mask, prevailing=layers.plate is not None)
+        network = with_gaps(layers.image, array, layers.mask, backdrop, prevailing=layers.plate is not None)
         return WEIGHED[way](array, network, facts["chance"])
 
     def _same_scene(self, name: str, other: Array, values: Mapping[str, Any]) -> Array:

@@ -1067,8 +1067,8 @@ def run_here(page: Page, array, code: str, *more) -> np.ndarray:
 def assert_same_mask(found, wanted, rounding=0.0):
     """The browser's mask is the server's within 0.01, but for one in a thousand pixels, which are half sure.
 
-    WASM has no product and sum in one, so where maps are added it rounds a tie to another step than a processor does;
-    the network's next maps, which have 256 steps, make more of it.
+    Where two maps are added, WASM rounds some sums to another step than a processor does, and the network's next maps,
+    which have 256 steps, make more of it.
     """
     off = np.abs(found - wanted)
     assert off.mean() < 2e-4 + rounding / 2

@@ -8,6 +8,7 @@ copying the maps once more is a tenth of the time of an EfficientNet.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -69,13 +70,11 @@ def fold_padding(model: onnx.ModelProto) -> None:
         Changed in place; its answers stay the same.
     """
     graph = model.graph
-    known: dict[str, NDArray[np.generic]] = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    known = _constants(model, COMPUTED)
     users = Counter(name for node in graph.node for name in node.input)
     pads: dict[str, NodeProto] = {}
     for node in graph.node:
-        if node.op_type in COMPUTED and all(name in known for name in node.input if name):
-            known[node.output[0]] = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input})[0]
-        elif node.op_type == "Pad" and node.input[1] in known and users[node.output[0]] == 1 and _adds_zeros(node):
+        if node.op_type == "Pad" and node.input[1] in known and users[node.output[0]] == 1 and _adds_zeros(node):
             pads[node.output[0]] = node
         elif node.op_type == "Conv" and node.input[0] in pads:
             padded = known[pads[node.input[0]].input[1]].reshape(2, -1)
@@ -103,11 +102,15 @@ def keep_needed(model: onnx.ModelProto) -> None:
 
 def weights_of(model: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
     """Return a graph's constants by name: those that are stored, and what casts, factors and steps make of them."""
+    return _constants(model, READING)
+
+
+def _constants(model: onnx.ModelProto, kinds: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays that are stored in a graph, and what operators of these kinds make of them."""
     known: dict[str, NDArray[np.generic]] = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type in READING and all(name in known for name in node.input):
-            given = {name: known[name] for name in node.input}
-            known[node.output[0]] = ReferenceEvaluator(node).run(None, given)[0]
+        if node.op_type in kinds and all(name in known for name in node.input if name):
+            known[node.output[0]] = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input})[0]
     return known
 
 

@@ -115,14 +115,14 @@ def set_checksum(card: Path, file: Path) -> None:
 
 def copy_card(card: Path, file: Path) -> None:
     """Write a card beside a file that says of it what ``card`` says, under the file's own name."""
-    text = card.read_text("utf-8")
+    text = re.sub(r"(?m)^(sha256|md5|bytes) = .*\n", "", card.read_text("utf-8"))
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{card_name(file)}"', text, count=1)
-    named = json.dumps(file.name, ensure_ascii=False)
+    data = file.read_bytes()
+    named = f'{json.dumps(file.name, ensure_ascii=False)}\nsha256 = "{digest_of(data)}"\nbytes = {len(data)}'
     text = re.sub(r'(?ms)(^\[file\].*?^name = )".*?"$', lambda found: found[1] + named, text, count=1)
     target = file.with_suffix(".toml")
+    parse_card(text, str(target))
     write_whole(target, text)
-    set_checksum(target, file)
-    parse_card(target.read_text("utf-8"), str(target))
 
 
 def write_figures(exported: Exported) -> None:

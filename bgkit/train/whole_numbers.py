@@ -6,8 +6,8 @@ numbers, which nothing rounds (Jacob et al.: Quantization and Training of Neural
 Integer-Arithmetic-Only Inference. CVPR 2018). In the file each map goes through ``QuantizeLinear`` and
 ``DequantizeLinear``; ONNX Runtime makes integer convolutions of what lies between.
 
-What is added outside of convolutions is rounded in floats, and a tie may become another step where a processor has no
-product and sum in one, as in WASM: single pixels that are half sure then differ by a level or a few.
+Sums of two maps are rounded in floats, by ONNX Runtime in the browser (WASM) not quite as on a processor: single pixels
+that are half sure differ by a level or a few there.
 
 Processors without instructions for it (x86 before VNNI) add pairs of products in 16 bits, and clip what does not fit:
 255 steps of a map and 64 of a weight always fit, 127 do not. Depthwise convolutions add in 32 bits everywhere.
@@ -57,6 +57,7 @@ DIGITS = 3  # of a range, so that the last bits of a processor's floats count fo
 class _Plan:
     """Which nodes count in whole numbers, and which maps are stored."""
 
+    weights: Mapping[str, Array]  # the graph's constants
     makes: dict[str, str] = field(default_factory=dict)  # output of such a node -> its map, behind Relu or Clip
     like: dict[str, str] = field(default_factory=dict)  # stored map -> the map whose range it has
     clips: set[str] = field(default_factory=set)  # outputs of Relu and Clip that storing makes needless
@@ -171,7 +172,7 @@ def count_in_whole_numbers(
     kept : sequence of str
         How the names of what stays in float32 begin: of outputs of nodes.
     """
-    graph, plan, weights = model.graph, _plan(model, kept), weights_of(model)
+    graph, plan = model.graph, _plan(model, kept)
     nodes: list[NodeProto] = []
     steps: dict[str, np.float32] = {}  # map -> its step
     reads: dict[str, str] = {}  # map -> what reads it where it is stored
@@ -206,7 +207,7 @@ def count_in_whole_numbers(
         if out in plan.clips:
             continue
         if node.op_type == "Conv" and out in plan.makes:
-            weight, offset = weights[node.input[1]], weights[node.input[2]]
+            weight, offset = plan.weights[node.input[1]], plan.weights[node.input[2]]
             step = _steps(weight, offset, steps[node.input[0]])
             unit = step * steps[node.input[0]]
             node.input[1] = whole(f"{out}.weight", np.rint(weight / step[:, None, None, None]).astype(np.int8), step)
@@ -245,16 +246,16 @@ def _start(model: onnx.ModelProto) -> Any:
 
 
 def _plan(model: onnx.ModelProto, kept: Sequence[str]) -> _Plan:
-    graph, plan, weights = model.graph, _Plan(), weights_of(model)
+    graph, plan = model.graph, _Plan(weights_of(model))
     users = Counter(name for node in graph.node for name in node.input)
-    clips = {node.input[0]: node.output[0] for node in graph.node if _clips_around_zero(node, weights)}
+    clips = {node.input[0]: node.output[0] for node in graph.node if _clips_around_zero(node, plan.weights)}
     last = _last_convolutions(graph.node)
     for node in graph.node:
         kind, out = node.op_type, node.output[0]
         data = node.input if kind in JOINING else node.input[:1]
         if out.startswith(tuple(kept)):
             continue
-        if kind == "Conv" and out not in last and len(node.input) > 2 and np.ndim(weights.get(node.input[1])) == 4:
+        if kind == "Conv" and out not in last and len(node.input) > 2 and np.ndim(plan.weights.get(node.input[1])) == 4:
             plan.like.setdefault(data[0], data[0])
         elif not (kind in (*JOINING, *KEEPING) and all(name in plan.makes.values() for name in data)):
             continue
