@@ -33,7 +33,6 @@ from bgkit.train.whole_numbers import count_in_whole_numbers, ranges_of, shown
 HERE = Path(__file__).parent
 CARD = HERE.parents[1] / "bgkit" / "models" / "cards" / "coarse.toml"
 RANGES = HERE / "ranges.json"
-KEPT = ("1//encoder/stem", "1//encoder/stages.0", "1//encoder/stages.1")  # of the pyramid, in float32
 FIRST = "/Sigmoid_output_0"  # answer of the first network of coarse-2.onnx
 
 
@@ -48,7 +47,7 @@ def build(target: Path, pyramid: Path = HERE / "pyramid-longer.onnx", version: s
         card.write_text(text, encoding="utf-8")
         return
     model = onnx.load(target)
-    count_in_whole_numbers(model, json.loads(RANGES.read_text(encoding="utf-8")), KEPT)
+    count_in_whole_numbers(model, json.loads(RANGES.read_text(encoding="utf-8")))
     onnx.checker.check_model(model)
     target.write_bytes(model.SerializeToString(deterministic=True))
 
@@ -58,7 +57,7 @@ def calibrate(folder: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         joined = Path(temporary, "joined.onnx")
         join([first_half(Path(temporary)), HERE / "pyramid-longer.onnx"], joined)
-        ranges = ranges_of(onnx.load(joined), shown(read_card(CARD), folder), KEPT)
+        ranges = ranges_of(onnx.load(joined), shown(read_card(CARD), folder))
     lines = [f"{json.dumps(name)}: {json.dumps(ends)}" for name, ends in ranges.items()]
     RANGES.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A network that counts in whole numbers: sooner done, with all but the same answer on every processor.
+"""A network that counts in whole numbers: sooner done, with the same answer on every processor.
 
 A map of features is stored in 8 bits, as steps between the smallest and the largest value that it has on training
 pictures; weights are stored as steps of their channel's largest. Then a convolution is a sum of products of whole
@@ -6,8 +6,13 @@ numbers, which nothing rounds (Jacob et al.: Quantization and Training of Neural
 Integer-Arithmetic-Only Inference. CVPR 2018). In the file each map goes through ``QuantizeLinear`` and
 ``DequantizeLinear``; ONNX Runtime makes integer convolutions of what lies between.
 
-Sums of two maps are rounded in floats, by ONNX Runtime in the browser (WASM) not quite as on a processor: single pixels
-that are half sure differ by a level or a few there.
+Weights that are each rounded to the nearest step can add up to several steps too much or too little, and what a map
+holds varies little from pixel to pixel: the errors add up, too. So some are rounded the other way, until those of a
+kernel and those of a channel add up to half a step at most (Guo et al.: SQuant. ICLR 2022).
+
+ONNX Runtime brings two maps that are added to the step of their sum in float32, with fused multiply-add where a
+processor has it, so that such a sum can end at another step elsewhere, in the browser, for one. Here the steps of added
+maps are sixteenths of the sum's, times a power of two: then nothing is rounded before it is stored.
 
 Processors without instructions for it (x86 before VNNI) add pairs of products in 16 bits, and clip what does not fit:
 255 steps of a map and 64 of a weight always fit, 127 do not. Depthwise convolutions add in 32 bits everywhere.
@@ -49,6 +54,8 @@ KEEPING = ("Resize", "Expand")  # make no value outside their map's range
 JOINING = ("Add", "Concat")
 MOST = 2**30  # steps of an offset: int32, with room for the sum of products
 SHOWN = 109  # pictures at least, where there are as many, that ranges are measured on
+PARTS = 16  # of a sum's step, of which the steps of added maps are whole multiples, times a power of two
+FINEST = 2.0**-8  # of a sum's step: an added map with a smaller one would change the sum by a step at most
 FARTHEST = 0.05  # mean difference of answers from which on a network is of no use in whole numbers
 DIGITS = 3  # of a range, so that the last bits of a processor's floats count for nothing
 
@@ -96,7 +103,7 @@ def calibrate(path: Path, card: Card, folder: str) -> float:
     model = onnx.load(path)
     if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
         raise ModelError(f"{card.name}: expected a network of float32, this one counts in whole numbers already")
-    if not _plan(model, ()).makes:
+    if not _plan(model).makes:
         raise ModelError(f"{card.name}: expected convolutions with weights and offsets in the file, found none")
     before = _answers(model, card, path, pictures)
     count_in_whole_numbers(model, ranges_of(model, pictures))
@@ -119,9 +126,7 @@ def shown(card: Card, folder: str) -> Iterator[NDArray[np.float32]]:
         yield fill(card, ("image",), {"image": np.float32(image) / 255}, place(card, image.shape[:2]))
 
 
-def ranges_of(
-    model: onnx.ModelProto, pictures: Iterable[NDArray[np.float32]], kept: Sequence[str] = ()
-) -> dict[str, tuple[float, float]]:
+def ranges_of(model: onnx.ModelProto, pictures: Iterable[NDArray[np.float32]]) -> dict[str, tuple[float, float]]:
     """Return the smallest and the largest value of every map that is to be stored in 8 bits.
 
     Parameters
@@ -130,15 +135,13 @@ def ranges_of(
         Of float32, with one input.
     pictures : iterable of ndarray of shape (1, 3, M, N)
         What the network is shown, as its card wants it: a hundred of those it was trained on are enough.
-    kept : sequence of str
-        How the names of what stays in float32 begin.
 
     Returns
     -------
     dict of str to tuple of float
         By name of the map, rounded to three digits.
     """
-    like = _plan(model, kept).like
+    like = _plan(model).like
     names = [name for name in like if like[name] == name]
     seen = onnx.ModelProto()
     seen.CopyFrom(model)
@@ -155,26 +158,21 @@ def ranges_of(
     }
 
 
-def count_in_whole_numbers(
-    model: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]], kept: Sequence[str] = ()
-) -> None:
+def count_in_whole_numbers(model: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]]) -> None:
     """Store the maps and the weights of a network in 8 bits, so that its convolutions count in whole numbers.
 
-    The last convolution stays as it is: it writes the answer, of which 256 steps would be too few. So may the first
-    ones: their maps have few channels, so that what rounding does to one of them is not averaged out.
+    The last convolution stays as it is: it writes the answer, of which 256 steps would be too few.
 
     Parameters
     ----------
     model : onnx.ModelProto
         Of float32; changed in place.
     ranges : mapping of str to tuple of float
-        What :func:`ranges_of` says of it, with the same ``kept``.
-    kept : sequence of str
-        How the names of what stays in float32 begin: of outputs of nodes.
+        What :func:`ranges_of` says of it.
     """
-    graph, plan = model.graph, _plan(model, kept)
+    graph, plan = model.graph, _plan(model)
     nodes: list[NodeProto] = []
-    steps: dict[str, np.float32] = {}  # map -> its step
+    steps = _steps_of_maps(graph.node, plan, ranges)
     reads: dict[str, str] = {}  # map -> what reads it where it is stored
 
     def constant(name: str, value: Array) -> str:
@@ -184,10 +182,8 @@ def count_in_whole_numbers(
     def store(name: str, made: str) -> None:
         like = plan.like[name]
         if name == like:
-            low, high = min(ranges[name][0], 0), max(ranges[name][1], 0)
-            steps[name] = np.float32((high - low) / LEVELS or 1)
             constant(f"{name}.step", steps[name])
-            constant(f"{name}.zero", np.rint(-low / steps[name]).astype(np.uint8))
+            constant(f"{name}.zero", np.rint(-min(ranges[name][0], 0) / steps[name]).astype(np.uint8))
         steps[name], reads[name] = steps[like], f"{name}.read"
         unit = [f"{like}.step", f"{like}.zero"]
         nodes.append(helper.make_node("QuantizeLinear", [made, *unit], [f"{name}.stored"]))
@@ -208,9 +204,11 @@ def count_in_whole_numbers(
             continue
         if node.op_type == "Conv" and out in plan.makes:
             weight, offset = plan.weights[node.input[1]], plan.weights[node.input[2]]
-            step = _steps(weight, offset, steps[node.input[0]])
-            unit = step * steps[node.input[0]]
-            node.input[1] = whole(f"{out}.weight", np.rint(weight / step[:, None, None, None]).astype(np.int8), step)
+            unit, depthwise = steps[node.input[0]], weight.shape[1] == 1 < _groups(node)
+            step = _steps_of_weights(weight, offset, unit, depthwise=depthwise)
+            stored = _round_evenly(weight / step[:, None, None, None], DEPTHWISE if depthwise else DENSE)
+            unit = unit * step
+            node.input[1] = whole(f"{out}.weight", stored.astype(np.int8), step)
             node.input[2] = whole(f"{out}.offset", np.rint(offset / np.float64(unit)).astype(np.int32), unit)
         node.input[:] = [reads.get(name, name) for name in node.input]
         nodes.append(node)
@@ -223,11 +221,65 @@ def count_in_whole_numbers(
     keep_needed(model)
 
 
-def _steps(weight: Array, offset: Array, unit: np.float32) -> NDArray[np.float32]:
+def _steps_of_maps(
+    nodes: Sequence[NodeProto], plan: _Plan, ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, np.float32]:
+    """Return the step of each stored map: its range in 255 parts, or as much more as keeps sums of maps exact."""
+    wanted = {name: (max(high, 0) - min(low, 0)) / LEVELS or 1.0 for name, (low, high) in ranges.items()}
+    sums = [
+        (plan.like[plan.makes[node.output[0]]], [plan.like[name] for name in node.input])
+        for node in nodes
+        if node.op_type == "Add" and node.output[0] in plan.makes
+    ]
+    users = Counter(name for _, added in sums for name in added)
+    parts = PARTS if max(users.values(), default=0) <= 1 else 1  # powers of two are multiples of each other
+    steps: dict[str, float] = {}
+    for made, added in reversed(sums):  # what is added may be a sum itself, whose own parts follow from its step
+        unit = steps.setdefault(made, _round_up(wanted[made], parts))
+        for name in added:
+            step = unit * _round_up(max(wanted[name] / unit, FINEST), parts)
+            exact = float(np.float32(step)) == step  # in a long chain of sums the digits run out
+            steps[name] = step if exact else unit * _round_up(max(wanted[name] / unit, FINEST), 1)
+    return {name: np.float32(steps.get(name, wanted[name])) for name in wanted}
+
+
+def _round_up(value: float, parts: int) -> float:
+    """Return the next number from ``value`` on that is a power of two times 1, or 1 and some of ``parts`` parts."""
+    power = 2.0 ** np.floor(np.log2(value))
+    return float(power * np.ceil(value / power * parts) / parts)
+
+
+def _steps_of_weights(weight: Array, offset: Array, unit: np.float32, *, depthwise: bool) -> NDArray[np.float32]:
     """Return the step of each channel's weights, (C,): of a map whose step is ``unit``, its offset has to fit, too."""
-    count = DEPTHWISE if weight.shape[1] == 1 < len(weight) else DENSE
+    count = DEPTHWISE if depthwise else DENSE
     step = np.maximum(np.abs(weight).max((1, 2, 3)) / count, np.abs(offset) / (MOST * unit)).astype(np.float32)
     return np.where(step > 0, step, np.float32(1))
+
+
+def _round_evenly(weights: Array, most: int) -> Array:
+    """Return whole numbers up to ``most`` for weights in steps, (O, I, M, N): errors within O and M x N cancel out."""
+    true = weights.reshape(*weights.shape[:2], -1)
+    whole = np.rint(true)
+    whole += _moved(true - whole)
+    errors = true - whole
+    kernels = _moved(errors.sum(-1))[..., None]  # one more weight of each of these
+    place = np.argmax(errors * kernels, -1)[..., None]
+    np.put_along_axis(whole, place, np.take_along_axis(whole, place, -1) + kernels, -1)
+    return np.clip(whole, -most, most).reshape(weights.shape)
+
+
+def _moved(errors: Array) -> Array:
+    """Return -1, 0 or 1 for each error: less that, their sums along the last axis are half a step at most.
+
+    Moved are the largest ones: the weights nearest to the middle between two steps.
+    """
+    total = errors.sum(-1, keepdims=True)
+    rank = np.argsort(np.argsort(-errors * np.sign(total), -1, kind="stable"), -1, kind="stable")
+    return np.where(rank < np.rint(np.abs(total)), np.sign(total), 0)
+
+
+def _groups(node: NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
 
 
 def _answers(model: onnx.ModelProto, card: Card, path: Path, pictures: Iterable[Array]) -> list[Array]:
@@ -245,7 +297,7 @@ def _start(model: onnx.ModelProto) -> Any:
         return start(path, "cpu")
 
 
-def _plan(model: onnx.ModelProto, kept: Sequence[str]) -> _Plan:
+def _plan(model: onnx.ModelProto) -> _Plan:
     graph, plan = model.graph, _Plan(weights_of(model))
     users = Counter(name for node in graph.node for name in node.input)
     clips = {node.input[0]: node.output[0] for node in graph.node if _clips_around_zero(node, plan.weights)}
@@ -253,8 +305,6 @@ def _plan(model: onnx.ModelProto, kept: Sequence[str]) -> _Plan:
     for node in graph.node:
         kind, out = node.op_type, node.output[0]
         data = node.input if kind in JOINING else node.input[:1]
-        if out.startswith(tuple(kept)):
-            continue
         if kind == "Conv" and out not in last and len(node.input) > 2 and np.ndim(plan.weights.get(node.input[1])) == 4:
             plan.like.setdefault(data[0], data[0])
         elif not (kind in (*JOINING, *KEEPING) and all(name in plan.makes.values() for name in data)):
