@@ -37,7 +37,15 @@ __all__ = [
 Layer = Literal["image", "plate", "next", "mask", "trimap"]  # what a tensor may be made of
 Layout = Literal["NCHW", "NHWC", "CHW"]
 Interpolation = Literal[
-    "area", "sparse-area", "nearest", "bilinear", "bicubic", "smooth-bilinear", "smooth-bicubic", "lanczos"
+    "area",
+    "sparse-area",
+    "whole-area",
+    "nearest",
+    "bilinear",
+    "bicubic",
+    "smooth-bilinear",
+    "smooth-bicubic",
+    "lanczos",
 ]
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)

@@ -3,8 +3,9 @@
 ``area``, ``bilinear``, ``bicubic`` and ``nearest`` are OpenCV's: all but ``area`` look at a few
 pixels around each sample, so that strong shrinking skips most of the picture (what torch's
 ``interpolate`` and many published scripts do). ``smooth-bilinear``, ``smooth-bicubic`` and
-``lanczos`` are Pillow's: the kernel widens with the shrinking. ``sparse-area`` is bgkit's own, for
-strong shrinking at the speed of memory. Float32 in, float32 out.
+``lanczos`` are Pillow's: the kernel widens with the shrinking. ``sparse-area`` and ``whole-area`` are bgkit's own:
+strong shrinking at the speed of memory, the second in whole numbers, so that a network which counts in them is given the
+same on every processor, and in the browser. Float32 in, float32 out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bgkit._ext.areas import reduce
 from bgkit.imagefile import resized
 from bgkit.threads import limit_opencv, threads
 
@@ -25,7 +27,12 @@ __all__ = ["resample"]
 Array = NDArray[Any]
 
 SMOOTH = {"smooth-bilinear": "bilinear", "smooth-bicubic": "bicubic", "lanczos": "lanczos"}  # kind -> Pillow's filter
-SPARSE = 4  # rows that sparse-area looks at
+SPARSE = 4  # rows that sparse-area and whole-area look at
+PARTS = (
+    256  # of a pixel, that whole-area weighs in: rows and columns of 256 levels so add up to 2**24, exact in float32
+)
+BAND = 64  # rows that are rounded at a time
+ALONE = 1_000_000  # pixels up to which one thread does it: others would wait for their turn longer than they work
 PLAIN = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "nearest": cv2.INTER_NEAREST_EXACT}
 
 
@@ -33,8 +40,10 @@ def resample(values: Array, shape: tuple[int, int], kind: str) -> Array:
     """Return ``values``, float32 (M, N) or (M, N, C), resized to ``shape`` (rows, columns).
 
     ``area`` means the mean of what a pixel covers where a side shrinks, bilinear where it grows;
-    ``sparse-area`` the same, of at most four of the rows that it covers.
+    ``sparse-area`` the same, of at most four of the rows that it covers; ``whole-area`` that of 256 levels, 0..1.
     """
+    if kind == "whole-area":
+        return _whole_area(values, shape)
     if values.shape[:2] == tuple(shape):
         return values
     if kind in SMOOTH:
@@ -99,6 +108,52 @@ def _fewer_rows(values: Array, rows: int) -> Array:
     with ThreadPoolExecutor(threads()) as pool:
         list(pool.map(add_rows, edges[:-1], edges[1:]))
     return fewer.reshape(rows, *values.shape[1:])
+
+
+def _whole_area(values: Array, shape: tuple[int, int]) -> Array:
+    """Return the means of what pixels cover, of levels 0..255, by weights in 256ths; only the last product is rounded."""
+    rows = np.arange(values.shape[0])
+    if len(rows) > SPARSE * shape[0]:
+        step, place = len(rows) // (SPARSE * shape[0]), np.arange(shape[0])[:, None]
+        middle = (2 * place + 1) * len(rows) - (SPARSE - 1) * step * shape[0]
+        rows = (middle // (2 * shape[0]) + step * np.arange(SPARSE)).ravel()
+    levels = np.empty((len(rows), *np.atleast_3d(values).shape[1:]), np.float32)
+
+    def round_rows(first: int) -> None:
+        band = slice(first, first + BAND)
+        np.multiply(values[rows[band]].reshape(levels[band].shape), np.float32(255), out=levels[band])
+        np.rint(levels[band], out=levels[band])
+
+    workers = threads() if len(rows) * values.shape[1] > ALONE else 1
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(round_rows, range(0, len(rows), BAND)))
+    sums = np.empty((*shape, *levels.shape[2:]), np.float32)
+    scratch = np.empty((workers, 3 * shape[1] + 1), np.float32)
+    reduce(levels, *_parts(len(rows), shape[0]), *_parts(values.shape[1], shape[1]), scratch, sums, workers)
+    sums *= np.float32(1 / (255 * PARTS**2))
+    return sums.reshape(*shape, *values.shape[2:])
+
+
+def _parts(old: int, new: int) -> tuple[Array, Array, Array]:
+    """Return what each of ``new`` pixels is made of, as :func:`bgkit._ext.areas.reduce` wants it; weights in 256ths.
+
+    The mean of what it covers where a side shrinks, linear where it grows.
+    """
+    place = np.arange(new)
+    if old <= new:
+        at = np.clip((2 * place + 1) * old - new, 0, 2 * new * (old - 1))  # in parts of a pixel, 2 * new of them
+        first, rest = np.divmod(at, 2 * new)
+        after = (PARTS * rest + new) // (2 * new)
+        count = np.where(after > 0, 2, 1)
+        weights = np.stack([PARTS - after, after], 1)[np.arange(2) < count[:, None]]
+    else:
+        first, count = place * old // new, -(-(place + 1) * old // new) - place * old // new
+        start = np.repeat(place * old, count)  # in parts of a pixel, new of them
+        pixel = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
+        ends = np.clip(np.stack([pixel * new, (pixel + 1) * new]) - start, 0, old)
+        before, until = (2 * PARTS * ends + old) // (2 * old)
+        weights = until - before
+    return first.astype(np.int32), np.cumsum(count, dtype=np.int32), weights.astype(np.float32)
 
 
 def _smooth(values: Array, shape: tuple[int, int], kind: str) -> Array:

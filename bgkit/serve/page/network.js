@@ -2,7 +2,7 @@
 // Resample to the network's size, one run, a closer look where the subject is small, resample to the picture's size.
 
 const RUNTIME = "./ort/ort.wasm.bundle.min.mjs";
-const SPARSE = 4; // rows that are read for one of the network's, as models/resampling.py has it
+const SPARSE = 4, PARTS = 256; // rows read for one of the network's, parts of a pixel, as models/resampling.py has them
 const FOUND = 0.5, MARGIN = 0.3, SIDE = 512; // of the closer look, as models/second_look.py has it
 
 /** Load ONNX Runtime and the network. `card` is what the server says of it in /v1/models, `folder` where its file lies. */
@@ -57,22 +57,26 @@ async function look(picture, { card, run }, part) {
   return { values: resample(map, whole(map), [rows, cols], 1, false), rows, cols };
 }
 
-/** Return the network's input, three planes, for part of a picture of RGBA bytes. */
+/** Return the network's input, three planes, for part of a picture of RGBA bytes: every bit as the server's. */
 export function fill(picture, { fixed, mean, deviation }, part = whole(picture)) {
   const [rows, cols] = fixed;
   const small = resample(picture, part, fixed, 3, true);
   const planes = new Float32Array(3 * rows * cols);
+  const { fround } = Math, share = fround(1 / (255 * PARTS ** 2));
   for (let channel = 0; channel < 3; channel++) {
-    const factor = 1 / (255 * deviation[channel]), offset = -mean[channel] / deviation[channel];
-    for (let at = 0; at < rows * cols; at++) planes[channel * rows * cols + at] = small[3 * at + channel] * factor + offset;
+    const width = fround(deviation[channel]);
+    const factor = fround(1 / width), offset = fround(-fround(mean[channel]) / width);
+    for (let at = 0; at < rows * cols; at++)
+      planes[channel * rows * cols + at] = fround(fround(small[3 * at + channel] * share) * factor) + offset;
   }
   return planes;
 }
 
 /** Resize part of an array, rows first and then columns: means where a side shrinks, linear where it grows.
- * `sparse` reads four rows for one where more than four are covered. */
-function resample({ values, cols: width, stride }, { top, left, rows, cols }, [height, across], channels, sparse) {
-  const down = places(rows, height, sparse), along = places(cols, across, false);
+ * `whole` weighs in 256ths, as whole numbers, and reads four rows for one where more than four are covered. */
+function resample({ values, cols: width, stride }, { top, left, rows, cols }, [height, across], channels, whole) {
+  const down = whole && rows > SPARSE * height ? fourRows(rows, height) : places(rows, height, whole);
+  const along = places(cols, across, whole);
   const result = new Float32Array(height * across * channels);
   const line = new Float32Array(cols * channels);
   for (let row = 0; row < height; row++) {
@@ -96,24 +100,29 @@ function resample({ values, cols: width, stride }, { top, left, rows, cols }, [h
 }
 
 /** For each of `many` places along a side: the [place, weight] pairs out of `from` that it is made of. */
-function places(from, many, sparse) {
-  const step = from / many;
+function places(from, many, whole) {
+  const part = (share, of) => (whole ? Math.floor((2 * PARTS * share + of) / (2 * of)) : share / of);
   return Array.from({ length: many }, (_, place) => {
-    if (from === many) return [[place, 1]];
-    if (from < many) {
-      const at = Math.min(Math.max((place + 0.5) * step - 0.5, 0), from - 1);
-      const before = Math.floor(at);
-      return before === at ? [[before, 1]] : [[before, 1 - at + before], [before + 1, at - before]];
+    if (from <= many) {
+      const at = Math.min(Math.max((2 * place + 1) * from - many, 0), 2 * many * (from - 1)); // in parts of a pixel
+      const before = Math.floor(at / (2 * many)), after = part(at % (2 * many), 2 * many);
+      return after ? [[before, part(1, 1) - after], [before + 1, after]] : [[before, part(1, 1)]];
     }
-    if (sparse && step > SPARSE) {
-      const stride = Math.floor(step / SPARSE);
-      const first = Math.floor(place * step + (step - (SPARSE - 1) * stride) / 2);
-      return Array.from({ length: SPARSE }, (_, each) => [first + each * stride, 1 / SPARSE]);
+    const pairs = [], start = place * from; // in parts of a pixel, too
+    for (let each = Math.floor(start / many); each * many < start + from; each++) {
+      const ends = [Math.max(each * many - start, 0), Math.min((each + 1) * many - start, from)];
+      pairs.push([each, part(ends[1], from) - part(ends[0], from)]);
     }
-    const pairs = [];
-    for (let each = Math.floor(place * step); each < Math.min(from, Math.ceil((place + 1) * step - 1e-9)); each++)
-      pairs.push([each, (Math.min(each + 1, (place + 1) * step) - Math.max(each, place * step)) / step]);
     return pairs;
+  });
+}
+
+/** The same of four rows each, spread evenly over those that a place covers. */
+function fourRows(from, many) {
+  const step = Math.floor(from / (SPARSE * many));
+  return Array.from({ length: many }, (_, place) => {
+    const first = Math.floor(((2 * place + 1) * from - (SPARSE - 1) * step * many) / (2 * many));
+    return Array.from({ length: SPARSE }, (_, each) => [first + each * step, PARTS / SPARSE]);
   });
 }
 
