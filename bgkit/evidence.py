@@ -73,18 +73,18 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    35.437,
+    29.564,
     {
-        "noise": -1.464,
-        "texture": -0.981,
-        "little": -2.053,
-        "sides": -5.346,
-        "ambiguous": -19.579,
-        "swallowed": -6.933,
-        "sure": -33.577,
-        "disputed": -22.269,
-        "ground": -11.518,
-        "boxed": -13.555,
+        "noise": -1.417,
+        "texture": -0.921,
+        "little": -1.429,
+        "sides": -1.917,
+        "ambiguous": -12.671,
+        "swallowed": -5.213,
+        "sure": -28.958,
+        "disputed": -18.568,
+        "ground": -9.445,
+        "boxed": -13.177,
     },
 )
 
