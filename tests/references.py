@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 # --- matting ---------------------------------------------------------------------------------------
@@ -222,6 +224,8 @@ def _softmax(x):
 
 def resize_matrix(old, new, kind):
     """Return the (new, old) weights of resizing one axis, float64, entry by entry from the definitions."""
+    if kind == "whole-area":
+        return whole_area_matrix(old, new) / 256
     matrix = np.zeros((new, old))
     scale = old / new
     for i in range(new):
@@ -255,8 +259,27 @@ def resize_matrix(old, new, kind):
     return matrix / matrix.sum(1, keepdims=True)
 
 
+def whole_area_matrix(old, new):
+    """Return what each new pixel takes of each old one, in 256ths: whole numbers (new, old), by exact fractions."""
+    shares, half = np.zeros((new, old)), Fraction(1, 2)
+    for row in range(new):
+        if new >= old:
+            at = min(max((row + half) * old / new - half, Fraction(0)), Fraction(old - 1))
+            after = int((at - int(at)) * 256 + half)
+            shares[row, int(at)] = 256 - after
+            if after:
+                shares[row, int(at) + 1] = after
+        else:
+            start = Fraction(row * old, new)
+            ends = [min(max((pixel - start) * new / old, Fraction(0)), Fraction(1)) for pixel in range(old + 1)]
+            shares[row] = np.diff([int(256 * end + half) for end in ends])
+    return shares
+
+
 def resized(values, shape, kind):
     """Return an array (M, N, C) resized to ``shape``, float64."""
+    if kind == "whole-area":
+        values = np.rint(values * 255.0) / 255
     down = resize_matrix(values.shape[0], shape[0], kind)
     across = resize_matrix(values.shape[1], shape[1], kind)
     rows = np.tensordot(down, values.astype(np.float64), 1)

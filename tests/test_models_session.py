@@ -82,6 +82,42 @@ def test_sparse_area_is_the_mean_of_four_rows(count, monkeypatch):
     assert resample(picture, (10, 9), "sparse-area") == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(40, 30), (23, 17), (10, 120), (97, 9), (1, 1)], ids=str)
+@pytest.mark.parametrize("channels", [(), (1,), (3,)], ids=str)
+def test_whole_area_is_a_sum_of_whole_numbers(shape, channels):
+    """256 levels by weights in 256ths along both sides, no bit of it rounded; near the mean of areas, of course."""
+    levels = np.random.default_rng(0).integers(0, 256, (40, 30, *channels))
+    picture = levels.astype(np.float32) / np.float32(255)
+    down, across = (references.whole_area_matrix(*sides) for sides in zip((40, 30), shape, strict=True))
+    assert {*down.sum(1), *across.sum(1)} == {256}
+    if 4 * shape[0] >= 40:
+        sums = np.einsum("ai,ij...,bj->ab...", down, levels, across)
+        expected = np.float32(sums) * np.float32(1 / (255 * 65536))
+        np.testing.assert_array_equal(resample(picture, shape, "whole-area"), expected)
+    found = resample(picture, shape, "whole-area")
+    assert found.shape == (*shape, *channels)
+    kind = "sparse-area" if 4 * shape[0] < 40 else "area"
+    np.testing.assert_allclose(found, resample(picture, shape, kind).reshape(found.shape), atol=0.01)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_whole_area_is_the_mean_of_four_rows(count, monkeypatch):
+    """Of a tall picture: the rows of sparse-area, whatever the number of threads, of part of a larger array, too."""
+    monkeypatch.setattr(resampling, "threads", lambda: count)
+    monkeypatch.setattr(resampling, "ALONE", 1)
+    picture = np.random.default_rng(0).integers(0, 256, (230, 97, 3)).astype(np.float32) / np.float32(255)
+    rows = [[int(row * 21.1 + (21.1 - 15) / 2) + 5 * each for each in range(4)] for row in range(10)]
+    expected = resample(picture[10:221, 5:92][np.ravel(rows)], (10, 9), "whole-area")
+    np.testing.assert_array_equal(resample(picture[10:221, 5:92], (10, 9), "whole-area"), expected)
+    np.testing.assert_allclose(expected, resample(picture[10:221, 5:92], (10, 9), "sparse-area"), atol=0.005)
+
+
+def test_whole_area_rounds_to_levels():
+    """What lies between two levels, as in pictures of 16 bits, goes to the nearer one; at its own size, too."""
+    found = resample(np.float32([[0.1, 0.5, 1], [0.3001, 0.7, 0]]), (2, 3), "whole-area")
+    np.testing.assert_allclose(found * 255, [[26, 128, 255], [77, 178, 0]], atol=1e-4)
+
+
 # The rows of FIELD's table that differ in how a picture becomes their input.
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]}
 UPSTREAM = {
@@ -94,7 +130,7 @@ UPSTREAM = {
     "ben2": ((1024, 1024), {"kind": "lanczos"}),
     # (x - 127.5) / 127.5 of 8 bits; the short side to 512, the long one down to a multiple of 32
     "modnet-portrait": ((512, 800), {"kind": "area", "scale": 255, "mean": 127.5, "deviation": 127.5}),
-    "coarse": ((320, 320), {"kind": "area", **IMAGENET}),
+    "coarse": ((320, 320), {"kind": "whole-area", **IMAGENET}),
 }
 
 

@@ -3,9 +3,9 @@
 ``area``, ``bilinear``, ``bicubic`` and ``nearest`` are OpenCV's: all but ``area`` look at a few
 pixels around each sample, so that strong shrinking skips most of the picture (what torch's
 ``interpolate`` and many published scripts do). ``smooth-bilinear``, ``smooth-bicubic`` and
-``lanczos`` are Pillow's: the kernel widens with the shrinking. ``sparse-area`` and ``whole-area`` are bgkit's own:
-strong shrinking at the speed of memory, the second in whole numbers, so that a network which counts in them is given the
-same on every processor, and in the browser. Float32 in, float32 out.
+``lanczos`` are Pillow's: the kernel widens with the shrinking. ``sparse-area`` and ``whole-area`` are bgkit's own, for
+strong shrinking at the speed of memory; the second counts in whole numbers, so that a network which does so, too, is
+given the same bits on every processor and in the browser. Float32 in, float32 out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def resample(values: Array, shape: tuple[int, int], kind: str) -> Array:
     """Return ``values``, float32 (M, N) or (M, N, C), resized to ``shape`` (rows, columns).
 
     ``area`` means the mean of what a pixel covers where a side shrinks, bilinear where it grows;
-    ``sparse-area`` the same, of at most four of the rows that it covers; ``whole-area`` that of 256 levels, 0..1.
+    ``sparse-area`` the same, of at most four of the rows that it covers; ``whole-area`` that, of 256 levels.
     """
     if kind == "whole-area":
         return _whole_area(values, shape)
@@ -111,7 +111,7 @@ def _fewer_rows(values: Array, rows: int) -> Array:
 
 
 def _whole_area(values: Array, shape: tuple[int, int]) -> Array:
-    """Return the means of what pixels cover, of levels 0..255, by weights in 256ths; only the last product is rounded."""
+    """Return means of levels 0..255 by weights in 256ths: sums are exact, in whatever order, until the last product."""
     rows = np.arange(values.shape[0])
     if len(rows) > SPARSE * shape[0]:
         step, place = len(rows) // (SPARSE * shape[0]), np.arange(shape[0])[:, None]
