@@ -1102,7 +1102,7 @@ def test_page_may_use_threads_and_wasm_but_not_eval(page):
 @with_runtime
 @pytest.mark.parametrize("size", [*SIZES[1:], "small subject"], ids=str)
 def test_browser_answers_as_the_server(page, size):
-    """The mask that the browser's network gives is that of cnn_mask within 0.01, with and without a closer look."""
+    """The mask that the browser's network gives is that of cnn_mask but for its last bits, closer look or not."""
     small = size == "small subject"
     image = bytes_as(scene(240, 420, ((60, 300),)) if small else noise(*size))
     code = """const { load, maskOf } = await import("/network.js");
@@ -1112,7 +1112,7 @@ def test_browser_answers_as_the_server(page, size):
     found = run_here(page, image, code).reshape(image.shape[:2])
     wanted = stages.cnn_mask(image)
     assert not small or 0.01 < (wanted > 0.5).mean() < 0.2
-    np.testing.assert_allclose(found, wanted, atol=0.01)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 @with_runtime
@@ -1123,7 +1123,7 @@ def test_picture_stays_in_the_browser(page):
     page.choose(SCENE, upload(scene(120, 120, ((60, 60),)), "two.png"))
     assert [request.url for request in page.requests if request.method != "GET"] == []
     mask = stages.cnn_mask(bytes_as(scene()))
-    np.testing.assert_allclose(page.shown()[..., 3], mask, atol=0.01)
+    np.testing.assert_allclose(page.shown()[..., 3], mask, atol=0.003)  # of bytes
     assert page.tab.get_by_role("radio", name="Brush", exact=True).is_disabled()
     assert not page.tab.locator("#pipeline").is_visible()
     page.screenshot("local-desktop")
@@ -1153,7 +1153,7 @@ def test_demo_of_the_site_answers_as_the_stage(browser):
         shown = pixels_of(tab, "#browser-demo img")
         tab.close()
     assert said.startswith("240 × 180 pixels")
-    np.testing.assert_allclose(shown[..., 3], stages.cnn_mask(bytes_as(scene())), atol=0.01)
+    np.testing.assert_allclose(shown[..., 3], stages.cnn_mask(bytes_as(scene())), atol=0.003)  # of bytes
     assert {request.method for request in requests} == {"GET"}
     assert all(request.url.startswith((host, "blob:", "data:")) for request in requests)
 
