@@ -84,12 +84,13 @@ def test_sparse_area_is_the_mean_of_four_rows(count, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(40, 30), (23, 17), (10, 120), (97, 9), (1, 1)], ids=str)
 @pytest.mark.parametrize("channels", [(), (1,), (3,)], ids=str)
-def test_whole_area_is_a_sum_of_whole_numbers(shape, channels):
+def test_whole_area_is_a_sum_of_whole_numbers(shape, channels, monkeypatch):
     """256 levels by weights in 256ths along both sides, no bit of it rounded; near the mean of areas, of course."""
     levels = np.random.default_rng(0).integers(0, 256, (40, 30, *channels))
     picture = levels.astype(np.float32) / np.float32(255)
     down, across = (references.whole_area_matrix(*sides) for sides in zip((40, 30), shape, strict=True))
     assert {*down.sum(1), *across.sum(1)} == {256}
+    monkeypatch.setattr(resampling, "BAND", 9)
     if 4 * shape[0] >= 40:
         sums = np.einsum("ai,ij...,bj->ab...", down, levels, across)
         expected = np.float32(sums) * np.float32(1 / (255 * 65536))
@@ -104,7 +105,7 @@ def test_whole_area_is_a_sum_of_whole_numbers(shape, channels):
 def test_whole_area_is_the_mean_of_four_rows(count, monkeypatch):
     """Of a tall picture: the rows of sparse-area, whatever the number of threads, of part of a larger array, too."""
     monkeypatch.setattr(resampling, "threads", lambda: count)
-    monkeypatch.setattr(resampling, "ALONE", 1)
+    monkeypatch.setattr(resampling, "BAND", 3)
     picture = np.random.default_rng(0).integers(0, 256, (230, 97, 3)).astype(np.float32) / np.float32(255)
     rows = [[int(row * 21.1 + (21.1 - 15) / 2) + 5 * each for each in range(4)] for row in range(10)]
     expected = resample(picture[10:221, 5:92][np.ravel(rows)], (10, 9), "whole-area")

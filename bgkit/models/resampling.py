@@ -28,11 +28,8 @@ Array = NDArray[Any]
 
 SMOOTH = {"smooth-bilinear": "bilinear", "smooth-bicubic": "bicubic", "lanczos": "lanczos"}  # kind -> Pillow's filter
 SPARSE = 4  # rows that sparse-area and whole-area look at
-PARTS = (
-    256  # of a pixel, that whole-area weighs in: rows and columns of 256 levels so add up to 2**24, exact in float32
-)
-BAND = 64  # rows that are rounded at a time
-ALONE = 1_000_000  # pixels up to which one thread does it: others would wait for their turn longer than they work
+PARTS = 256  # of a pixel, in which whole-area weighs: 255 levels, rows and columns stay below 2**24, exact in float32
+BAND = 32  # rows that whole-area makes at a time
 PLAIN = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "nearest": cv2.INTER_NEAREST_EXACT}
 
 
@@ -117,19 +114,23 @@ def _whole_area(values: Array, shape: tuple[int, int]) -> Array:
         step, place = len(rows) // (SPARSE * shape[0]), np.arange(shape[0])[:, None]
         middle = (2 * place + 1) * len(rows) - (SPARSE - 1) * step * shape[0]
         rows = (middle // (2 * shape[0]) + step * np.arange(SPARSE)).ravel()
-    levels = np.empty((len(rows), *np.atleast_3d(values).shape[1:]), np.float32)
+    picture = np.atleast_3d(values)
+    sums = np.empty((*shape, picture.shape[2]), np.float32)
+    first, ends, weights = _parts(len(rows), shape[0])
+    across = _parts(values.shape[1], shape[1])
 
-    def round_rows(first: int) -> None:
-        band = slice(first, first + BAND)
-        np.multiply(values[rows[band]].reshape(levels[band].shape), np.float32(255), out=levels[band])
-        np.rint(levels[band], out=levels[band])
+    def make_rows(top: int) -> None:
+        band = slice(top, top + BAND)
+        starts, begin = first[band], ends[top - 1] if top else 0
+        stops = ends[band] - begin
+        last = starts[-1] + stops[-1] - (stops[-2] if len(stops) > 1 else 0)
+        levels = picture[rows[starts[0] : last]] * np.float32(255)
+        np.rint(levels, out=levels)
+        scratch = np.empty((1, 3 * shape[1] + 1), np.float32)
+        reduce(levels, starts - starts[0], stops, weights[begin:], *across, scratch, sums[band], 1)
 
-    workers = threads() if len(rows) * values.shape[1] > ALONE else 1
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(round_rows, range(0, len(rows), BAND)))
-    sums = np.empty((*shape, *levels.shape[2:]), np.float32)
-    scratch = np.empty((workers, 3 * shape[1] + 1), np.float32)
-    reduce(levels, *_parts(len(rows), shape[0]), *_parts(values.shape[1], shape[1]), scratch, sums, workers)
+    with ThreadPoolExecutor(threads()) as pool:
+        list(pool.map(make_rows, range(0, shape[0], BAND)))
     sums *= np.float32(1 / (255 * PARTS**2))
     return sums.reshape(*shape, *values.shape[2:])
 
