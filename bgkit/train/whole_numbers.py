@@ -7,8 +7,8 @@ Integer-Arithmetic-Only Inference. CVPR 2018). In the file each map goes through
 ``DequantizeLinear``; ONNX Runtime makes integer convolutions of what lies between.
 
 Weights that are each rounded to the nearest step can add up to several steps too much or too little, and what a map
-holds varies little from pixel to pixel: the errors add up, too. So some are rounded the other way, until those of a
-kernel and those of a channel add up to half a step at most (Guo et al.: SQuant. ICLR 2022).
+holds varies little from pixel to pixel: the errors add up, too. So some are rounded the other way, until the errors of
+each kernel, and then those of each channel, add up to half a step at most (Guo et al.: SQuant. ICLR 2022).
 
 ONNX Runtime brings two maps that are added to the step of their sum in float32, with fused multiply-add where a
 processor has it, so that such a sum can end at another step elsewhere, in the browser, for one. Here the steps of added
