@@ -26,6 +26,17 @@ RNG = np.random.default_rng(5)
 PICTURES = [np.float32(RNG.uniform(-1, 1, (1, 3, 16, 24))) for _ in range(5)]
 
 
+def model_of(nodes, stored):
+    graph = helper.make_graph(
+        nodes,
+        "drawn",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "H", "W"])],
+        [helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1, 1, "I", "J"])],
+        [numpy_helper.from_array(value, name) for name, value in stored.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def drawn():
     """A network with everything that the exported ones hold: dense, depthwise, added, resized, joined, pooled."""
     rng, stored = np.random.default_rng(2), {}
@@ -54,14 +65,7 @@ def drawn():
         helper.make_node("Conv", ["k", "last.w", "last.b"], ["l"]),
         helper.make_node("Sigmoid", ["l"], ["mask"]),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "drawn",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "H", "W"])],
-        [helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1, 1, "I", "J"])],
-        [numpy_helper.from_array(value, name) for name, value in stored.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model_of(nodes, stored)
 
 
 def run(model, picture, names=None):
@@ -165,7 +169,7 @@ def test_sums_of_pairs_fit_16_bits():
 
 
 def adding(inputs):
-    """A network of nothing but convolutions and sums: of each pair of inputs, or of all that came before."""
+    """A network of convolutions and sums: by name, the map that a convolution takes and its scale, or the two added."""
     rng, stored, nodes = np.random.default_rng(3), {}, []
     for name, (taken, scale) in inputs.items():
         if isinstance(taken, tuple):
@@ -177,14 +181,7 @@ def adding(inputs):
         nodes.append(helper.make_node("Conv", [taken, f"{name}.w", f"{name}.b"], [name]))
     stored |= {"last.w": np.float32(rng.normal(0, 0.4, (1, CHANNELS, 1, 1))), "last.b": np.float32([0.1])}
     nodes.append(helper.make_node("Conv", [name, "last.w", "last.b"], ["mask"]))
-    graph = helper.make_graph(
-        nodes,
-        "adding",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "H", "W"])],
-        [helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1, 1, "I", "J"])],
-        [numpy_helper.from_array(value, name) for name, value in stored.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model_of(nodes, stored)
 
 
 PAIR = {"a": ("image", 0.7), "b": ("image", 0.31), "c": (("a", "b"), 0)}

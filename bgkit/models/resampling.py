@@ -89,16 +89,14 @@ def _fewer_rows(values: Array, rows: int) -> Array:
     in place of 7 on one thread, and moves the mask of noisy pictures by 0.0008 in the mean.
     """
     flat = values.reshape(values.shape[0], -1)
-    step = values.shape[0] / rows
-    stride = int(step / SPARSE)
+    seen = _spread(values.shape[0], rows)
     fewer = np.empty((rows, flat.shape[1]), np.float32)
 
     def add_rows(first: int, last: int) -> None:
         for row in range(first, last):
-            top = int(row * step + (step - (SPARSE - 1) * stride) / 2)
-            np.add(flat[top], flat[top + stride], out=fewer[row])
-            for covered in range(2, SPARSE):
-                fewer[row] += flat[top + covered * stride]
+            np.add(flat[seen[row, 0]], flat[seen[row, 1]], out=fewer[row])
+            for covered in seen[row, 2:]:
+                fewer[row] += flat[covered]
         fewer[first:last] *= np.float32(1 / SPARSE)
 
     edges = np.linspace(0, rows, threads() + 1).astype(int).tolist()
@@ -107,13 +105,16 @@ def _fewer_rows(values: Array, rows: int) -> Array:
     return fewer.reshape(rows, *values.shape[1:])
 
 
+def _spread(old: int, new: int) -> NDArray[np.intp]:
+    """Return four of the rows that each of ``new`` rows covers of ``old``, evenly spread: (new, 4)."""
+    step, place = old // (SPARSE * new), np.arange(new)[:, None]
+    return ((2 * place + 1) * old - (SPARSE - 1) * step * new) // (2 * new) + step * np.arange(SPARSE)
+
+
 def _whole_area(values: Array, shape: tuple[int, int]) -> Array:
     """Return means of levels 0..255 by weights in 256ths: sums are exact, in whatever order, until the last product."""
-    rows = np.arange(values.shape[0])
-    if len(rows) > SPARSE * shape[0]:
-        step, place = len(rows) // (SPARSE * shape[0]), np.arange(shape[0])[:, None]
-        middle = (2 * place + 1) * len(rows) - (SPARSE - 1) * step * shape[0]
-        rows = (middle // (2 * shape[0]) + step * np.arange(SPARSE)).ravel()
+    sparse = values.shape[0] > SPARSE * shape[0]
+    rows = _spread(values.shape[0], shape[0]).ravel() if sparse else np.arange(values.shape[0])
     picture = np.atleast_3d(values)
     sums = np.empty((*shape, picture.shape[2]), np.float32)
     first, ends, weights = _parts(len(rows), shape[0])

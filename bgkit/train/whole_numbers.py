@@ -257,7 +257,10 @@ def _steps_of_weights(weight: Array, offset: Array, unit: np.float32, *, depthwi
 
 
 def _round_evenly(weights: Array, most: int) -> Array:
-    """Return whole numbers up to ``most`` for weights in steps, (O, I, M, N): errors within O and M x N cancel out."""
+    """Return whole numbers, ``most`` at most, for weights in steps, (O, I, M, N).
+
+    The errors of a kernel (M, N) nearly cancel out, and then those of a channel (O).
+    """
     true = weights.reshape(*weights.shape[:2], -1)
     whole = np.rint(true)
     whole += _moved(true - whole)
