@@ -73,18 +73,18 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 # Fitted by benchmarks/evidence.py; see docs/explanation/evidence.md for what it was fitted on.
 FIT = Logistic(
-    29.564,
+    40.082,
     {
-        "noise": -1.417,
-        "texture": -0.921,
-        "little": -1.429,
-        "sides": -1.917,
-        "ambiguous": -12.671,
-        "swallowed": -5.213,
-        "sure": -28.958,
-        "disputed": -18.568,
-        "ground": -9.445,
-        "boxed": -13.177,
+        "noise": -1.222,
+        "texture": -0.408,
+        "little": -2.53,
+        "sides": -2.453,
+        "ambiguous": -23.645,
+        "swallowed": -5.798,
+        "sure": -37.328,
+        "disputed": -29.032,
+        "ground": -11.27,
+        "boxed": -13.784,
     },
 )
 
