@@ -26,6 +26,7 @@ LARGEST = 8 / 255  # a step that counts when blocks are looked for: larger ones 
 NONE = 1.1  # of blockiness; pictures that were never compressed, or scaled since, have 0.9 to 1.1
 FEW = 40_000  # pixels; of fewer, chance makes a blockiness of 1.1
 STRENGTH, MOST = 9 / 255, 15 / 255  # step that is taken away, for each 1 of blockiness above 1, and at most
+BAND = 8 * SIDE  # px; rows that are smoothed at a time, so that they stay in the cache
 ROWS = 100  # of blocks, and as many columns, that are asked about; of more, some are left out
 FINEST, COARSEST = 10, 120  # of quantization, eighths of a level: qualities 80 to 8; finer ones do no harm
 GATHERED, MORE = 0.5, 0.3  # of 1: how closely the means of blocks keep to multiples of a step, and more than elsewhere
@@ -185,14 +186,23 @@ def without_blocks(image: Floats, shown: float) -> Floats:
         return image
     least = np.float32(min(STRENGTH * (shown - 1), MOST))
     smooth = image.copy()
-    for picture in (smooth, smooth.transpose(1, 0, 2)):
-        rows = _beside(picture, 0, SIDE)
-        step = _steps(*rows)
-        size = np.abs(step)
-        step *= np.clip(2 * least / np.maximum(size, 1e-6) - 1, 0, 1)  # whole up to ``least``, nothing from twice that
-        for row, share in zip(rows, (0.125, 0.375, -0.375, -0.125), strict=True):
-            row += np.float32(share) * step
-    return np.clip(smooth, 0, 1, out=smooth)
+    for top in range(0, len(smooth), BAND):  # rows that borders lie between, first
+        _smooth_borders(smooth[max(top - SIDE, 0) : top + BAND], least)
+    for top in range(0, len(smooth), BAND):
+        band = smooth[top : top + BAND]
+        _smooth_borders(band.transpose(1, 0, 2), least)
+        np.clip(band, 0, 1, out=band)
+    return smooth
+
+
+def _smooth_borders(picture: Floats, least: np.float32) -> None:
+    """Take away, in place, the steps between every eighth row and the one above it."""
+    rows = _beside(picture, 0, SIDE)
+    step = _steps(*rows)
+    size = np.abs(step)
+    step *= np.clip(2 * least / np.maximum(size, 1e-6) - 1, 0, 1)  # whole up to ``least``, nothing from twice that
+    for row, share in zip(rows, (0.125, 0.375, -0.375, -0.125), strict=True):
+        row += np.float32(share) * step
 
 
 def _beside(picture: Floats, offset: int, every: int) -> tuple[Floats, Floats, Floats, Floats]:

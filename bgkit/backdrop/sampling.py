@@ -28,8 +28,9 @@ from bgkit.threads import threads
 
 __all__ = [
     "WITNESSES",
+    "in_light",
     "is_dark",
-    "local_background",
+    "local_light",
     "opacity",
     "push_pull",
     "ramp",
@@ -224,25 +225,33 @@ def _disk(reach: int) -> NDArray[np.uint8]:
     return disk
 
 
-def local_background(image: Floats, plate: Floats, background: Bools) -> Floats:
-    """Return the plate in the light that falls on it in the picture, float32 (M, N, 3).
+def local_light(image: Floats, plate: Floats, background: Bools) -> Floats:
+    """Return how many times as bright as on the plate the background is in the picture, 0.2..1.2, float32 (M, N).
 
     Parameters
     ----------
     image, plate : float32 array of shape (M, N, 3)
         sRGB-encoded, 0..1; the plate's exposure matched.
     background : bool array of shape (M, N)
-        Where the picture surely shows the plate; elsewhere the ratio of both is carried over from there.
+        Where the picture surely shows the plate; elsewhere the ratio of both is carried over from there. With none of
+        it the ratio is 1 everywhere.
 
     References
     ----------
     S. J. Gortler, R. Grzeszczuk, R. Szeliski, M. F. Cohen, "The lumigraph", SIGGRAPH 1996, section 3.4.
     """
     if not background.any():
-        return plate
-    ratio, total = (cv2.transform(each, np.ones((1, 3), np.float32)) for each in (image, plate))
-    ratio /= np.maximum(total, 0.06, out=total)
-    light = push_pull(np.clip(ratio, 0.2, 1.2, out=ratio), background.astype(np.float32))
+        return np.ones(background.shape, np.float32)
+    ratio = np.empty(background.shape, np.float32)
+    for top in range(0, len(ratio), BAND):
+        rows, every = slice(top, top + BAND), np.ones((1, 3), np.float32)
+        seen, total = (cv2.transform(each[rows], every) for each in (image, plate))
+        np.divide(seen, np.maximum(total, 0.06, out=total), out=ratio[rows])
+    return push_pull(np.clip(ratio, 0.2, 1.2, out=ratio), background.astype(np.float32))
+
+
+def in_light(plate: Floats, light: Floats) -> Floats:
+    """Return the colors of a plate, float32 (..., 3), in a :func:`local_light`, float32 (...): 0..1."""
     lit = plate * light[..., None]
     return np.clip(lit, 0, 1, out=lit)
 
@@ -251,7 +260,7 @@ def relit(image: Floats, plate: Floats, background: Bools) -> Floats:
     """Return the plate in the light that the picture shows around, float32 (M, N, 3), 0..1.
 
     The ratio of both, channel by channel, smoothed within 1 % of the diagonal where the picture surely shows the plate,
-    and carried on from there to where it does not. Unlike :func:`local_background` it keeps the noise of single pixels.
+    and carried on from there to where it does not. Unlike :func:`local_light` it keeps the noise of single pixels.
 
     Parameters
     ----------
@@ -292,26 +301,28 @@ def push_pull(values: Floats, weight: Floats) -> Floats:
         total = float(weight.sum())
         mean = (values * share).sum((0, 1)) / total if total > 0 else np.float32(1)
         return np.where(share > 0, share * values + (1 - share) * mean, mean).astype(np.float32)
+    known = values * share
     below = cv2.pyrDown(weight, borderType=cv2.BORDER_REFLECT_101)
+    coarse = cv2.pyrDown(known, borderType=cv2.BORDER_REFLECT_101)
     least = np.maximum(below, 1e-6)
-    coarse = cv2.pyrDown(values * share, borderType=cv2.BORDER_REFLECT_101) / (
-        least if values.ndim == 2 else least[..., None]
-    )
-    filled = push_pull(coarse, np.minimum(4 * below, 1))
-    smooth = cv2.pyrUp(filled, dstsize=weight.shape[::-1])
-    carried: Floats = share * values + (1 - share) * smooth
+    coarse /= least if values.ndim == 2 else least[..., None]
+    carried: Floats = cv2.pyrUp(push_pull(coarse, np.minimum(4 * below, 1)), dstsize=weight.shape[::-1])
+    carried *= 1 - share
+    carried += known
     return carried
 
 
 def sample_alpha(
-    image: Floats, background: Floats, subject: Bools, unknown: Bools, expected: Floats | None = None
+    image: Floats, behind: Floats, subject: Bools, unknown: Bools, expected: Floats | None = None
 ) -> tuple[Floats, Floats]:
     """Estimate alpha of the unknown pixels, one by one, from foreground samples and the known background.
 
     Parameters
     ----------
-    image, background : float32 array of shape (M, N, 3)
+    image : float32 array of shape (M, N, 3)
         sRGB-encoded, 0..1.
+    behind : float32 array of shape (K, 3)
+        The background's color at each unknown pixel, in raster order, sRGB-encoded, 0..1.
     subject, unknown : bool array of shape (M, N)
         Sure foreground, at least one pixel; the pixels asked for, at least one.
     expected : float32 array of shape (M, N), optional
@@ -329,7 +340,7 @@ def sample_alpha(
     J. Wang and M. F. Cohen, "Optimized color sampling for robust matting", CVPR 2007, section 3.1.
     """
     place, colors = _samples(image, subject, unknown)
-    pixel, behind = image[unknown], background[unknown]
+    pixel = image[unknown]
     chosen, mixed, solid = _choose(place, colors, unknown, pixel, behind)
     difference = pixel - behind
     contrast = dot(chosen - behind, chosen - behind)
@@ -364,8 +375,8 @@ def is_dark(background: Floats) -> Bools:
     return dark
 
 
-def without_dim_holes(alpha: Floats, dark: Bools) -> Floats:
-    """Return alpha with what the subject encloses solid where it is nowhere clear, before a dark background.
+def without_dim_holes(alpha: Floats, unknown: Bools, dark: Bools) -> Floats:
+    """Return alpha of unknown pixels with what the subject encloses solid where it is nowhere clear, before the dark.
 
     A black eye before black passes for a mixture of the skin around it and what is behind. But nothing that is behind
     shows anywhere in it, as it does in a gap.
@@ -373,19 +384,26 @@ def without_dim_holes(alpha: Floats, dark: Bools) -> Floats:
     Parameters
     ----------
     alpha : float32 array of shape (M, N)
-        0..1.
-    dark : bool array of shape (M, N)
-        :func:`is_dark` of the background.
+        0..1; 0 or 1 where it is known.
+    unknown : bool array of shape (M, N)
+    dark : bool array of shape (K,)
+        :func:`is_dark` of the background at each unknown pixel, in raster order.
 
     Returns
     -------
-    float32 array of shape (M, N)
+    float32 array of shape (K,)
     """
+    left, top, width, height = cv2.boundingRect(unknown.view(np.uint8))
+    # What is known background shows what is behind, and so does the picture's edge: no hole goes on outside the box.
+    box = np.s_[max(top - 1, 0) : top + height + 1, max(left - 1, 0) : left + width + 1]
+    alpha, unknown = alpha[box], unknown[box]
+    bright = np.zeros(alpha.shape, bool)
+    bright[unknown] = ~dark
     label, left, top, width, height, _ = find_pieces(alpha < FULL, connectivity=8)
     hole = (left > 0) & (top > 0) & (left + width < alpha.shape[1]) & (top + height < alpha.shape[0])
     hole[0] = False
-    hole[label[(alpha < GAP) | ~dark]] = False
-    return np.where(hole[label], np.float32(1), alpha)
+    hole[label[(alpha < GAP) | bright]] = False
+    return np.where(hole[label[unknown]], np.float32(1), alpha[unknown])
 
 
 def _smooth_shades(difference: Floats, subject: Bools, unknown: Bools) -> Floats:
@@ -394,13 +412,34 @@ def _smooth_shades(difference: Floats, subject: Bools, unknown: Bools) -> Floats
     Before black a dark leaf has the colors of a bright one that is half clear. But what is clear is so for a reason:
     it is thin, like hair, and changes from pixel to pixel, or it ends there. A leaf does neither.
     """
-    length = subject.astype(np.float32)
-    length[unknown] = np.sqrt(dot(difference, difference))
-    light = np.log(np.maximum(length, np.float32(FAINTEST)))
     side = 2 * max(1, round(AROUND * math.hypot(*unknown.shape))) + 1
-    mean, square = (cv2.blur(each, (side, side)) for each in (light, light * light))
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0))[unknown]
+    length, deviation = np.sqrt(dot(difference, difference)), np.empty(len(difference), np.float32)
+    for box, known, asked, found in _windows(unknown, side // 2):
+        light = subject[box].astype(np.float32)
+        light[unknown[box]] = length[known]
+        light = np.log(np.maximum(light, np.float32(FAINTEST)))
+        mean, square = (cv2.blur(each, (side, side))[asked] for each in (light, light * light))
+        deviation[found] = np.sqrt(np.maximum(square - mean * mean, 0))
     return np.minimum(STEEP * (ROUGH - deviation), SOLID)
+
+
+def _windows(unknown: Bools, reach: int) -> Iterator[tuple[tuple[slice, slice], slice, Bools, slice]]:
+    """Yield windows of a picture around its unknown pixels, a band of rows at a time.
+
+    Rows and columns of the window, ``reach`` wider than what is asked for; which of the unknown pixels, in raster
+    order, lie in it; where those are that the band asks for, and which these are.
+    """
+    before = np.concatenate([[0], np.cumsum(np.count_nonzero(unknown, axis=1))])
+    for top in range(0, len(unknown), BAND):
+        bottom = min(top + BAND, len(unknown))
+        if before[top] == before[bottom]:
+            continue
+        first, last = max(0, top - reach), min(len(unknown), bottom + reach)
+        cols = np.flatnonzero(unknown[first:last].any(axis=0))
+        box = slice(first, last), slice(max(0, int(cols[0]) - reach), int(cols[-1]) + 1 + reach)
+        asked = unknown[box].copy()
+        asked[: top - first] = asked[bottom - first :] = False
+        yield box, slice(before[first], before[last]), asked, slice(before[top], before[bottom])
 
 
 def _choose(
@@ -459,21 +498,12 @@ def _project(difference: Floats, line: Floats) -> tuple[Floats, Floats]:
 def _smooth(chosen: Floats, confidence: Floats, image: Floats, subject: Bools, unknown: Bools) -> Floats:
     """Return the chosen colors averaged with their neighbors', each by its confidence."""
     averaged = np.empty_like(chosen)
-    reach, done = 8, 0  # px; OpenCV's kernel of this width in float32 ends there
-    for top in range(0, len(unknown), BAND):
-        asked = unknown[top : top + BAND]
-        count = int(np.count_nonzero(asked))
-        if count == 0:
-            continue
-        first, last = max(0, top - reach), min(len(unknown), top + BAND + reach)
-        here = unknown[first:last]
-        before = np.count_nonzero(unknown[first:top])
-        known = slice(done - before, done - before + np.count_nonzero(here))
-        weight = subject[first:last].astype(np.float32)
+    for box, known, asked, found in _windows(unknown, 8):  # px; OpenCV's kernel of this width in float32 ends there
+        here = unknown[box]
+        weight = subject[box].astype(np.float32)
         weight[here] = confidence[known] + np.float32(1e-4)
-        color = image[first:last] * weight[..., None]
+        color = image[box] * weight[..., None]
         color[here] = chosen[known] * weight[here][:, None]
-        sums, weights = (cv2.GaussianBlur(each, (0, 0), 2)[top - first :][: len(asked)] for each in (color, weight))
-        averaged[done : done + count] = sums[asked] / np.maximum(weights[asked], 1e-9)[:, None]
-        done += count
+        sums, weights = (cv2.GaussianBlur(each, (0, 0), 2)[asked] for each in (color, weight))
+        averaged[found] = sums / np.maximum(weights, 1e-9)[:, None]
     return averaged

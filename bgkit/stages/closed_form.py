@@ -26,7 +26,7 @@ import numpy as np
 
 from bgkit.backdrop import estimate_plate
 from bgkit.backdrop.plate import match_plate
-from bgkit.backdrop.sampling import is_dark, local_background, sample_alpha, without_dim_holes
+from bgkit.backdrop.sampling import in_light, is_dark, local_light, sample_alpha, without_dim_holes
 from bgkit.deblocking import blockiness, without_blocks
 from bgkit.errors import ConvergenceWarning
 from bgkit.laplacian import solve
@@ -39,6 +39,7 @@ from bgkit.threads import threads
 MOST = 250_000  # unknown pixels that are solved at the picture's own size
 SCATTERED = 1.25  # times as many may be left unknown in a copy
 WHOLE = 3_000_000  # pixels up to which a plate is matched at the size at which the key has matched it
+ROWS = 64  # that are compared with their background at a time, so that what is between stays in the cache
 WINDOW, SLOPE = (3, 3), 1e-5  # px of the reduced copy, and epsilon of the functions that carry its alpha back
 UNEXPLAINED = 0.03  # rms difference of an estimated background from the true one at which it is hardly believed
 
@@ -221,15 +222,15 @@ def plate_matting(
         behind = background(copy, None if plate is None else guides[0])
         image = _calmed(copy)
         prior = _prior(image, trimap, behind, plate is None, guides[-1] if key and mask is not None else None, trust)
-        dark = is_dark(behind)
+        unknown = trimap == UNKNOWN
+        dark = is_dark(behind[unknown])
         del behind, guides  # the solve needs the room
         found = _solve(image, trimap, epsilon, tolerance, max_iterations, max_memory, prior)
         if prior is None or not dark.any():
             return found
         alpha = (trimap == FOREGROUND).astype(np.float32)
-        unknown = trimap == UNKNOWN
         alpha[unknown] = found
-        return without_dim_holes(alpha, dark)[unknown]
+        return without_dim_holes(alpha, unknown, dark)
 
     alpha[unknown] = _coarse_to_fine(matte, image, trimap, *guides)
     return alpha
@@ -311,30 +312,37 @@ def _prior(
 ) -> tuple[Array, Array] | None:
     """Return what a known background says of the unknown pixels, alpha and weight; None where it says nothing."""
     unknown, background = trimap == UNKNOWN, trimap == BACKGROUND
-    behind = local_background(image, behind, background)
+    light = local_light(image, behind, background)
     known: Array | np.float32 = np.float32(1)
     if estimated:
-        known = _explained(image, behind, background)[unknown]
+        known = _explained(image, behind, light, background, unknown)
         note(plain=float(known.mean()))
     if np.max(known) <= 0.05:
         return None
-    likely, confidence = sample_alpha(image, behind, trimap == FOREGROUND, unknown, key)
+    colors = in_light(behind[unknown], light[unknown])
+    likely, confidence = sample_alpha(image, colors, trimap == FOREGROUND, unknown, key)
     return likely, trust * confidence * known
 
 
-def _explained(image: Array, behind: Array, background: Array) -> Array:
-    """Return how far an estimated background is to be believed, 0..1, float32 (M, N).
+def _explained(image: Array, behind: Array, light: Array, background: Array, unknown: Array) -> Array:
+    """Return how far an estimated background is to be believed at each unknown pixel, 0..1, float32 (K,).
 
     By the difference from the picture where the picture surely shows the background, within 3 % of the diagonal.
     """
     side = 2 * max(1, round(0.03 * float(np.hypot(*background.shape)))) + 1
     shown = background.astype(np.float32)
-    wrong = cv2.subtract(image, behind)
-    wrong = cv2.transform(np.multiply(wrong, wrong, out=wrong), np.full((1, 3), 1 / 3, np.float32)) * shown
-    seen, missed = (cv2.blur(each, (side, side), borderType=cv2.BORDER_CONSTANT) for each in (shown, wrong))
+    wrong = np.empty_like(shown)
+    for top in range(0, len(shown), ROWS):
+        rows = slice(top, top + ROWS)
+        off = cv2.subtract(image[rows], in_light(behind[rows], light[rows]))
+        off = cv2.transform(np.multiply(off, off, out=off), np.full((1, 3), 1 / 3, np.float32))
+        np.multiply(off, shown[rows], out=wrong[rows])
     everywhere = float(wrong.sum(dtype=np.float64) / max(1, np.count_nonzero(background)))
-    mean = (missed + 0.01 * everywhere) / (seen + 0.01)
-    return np.exp(-mean / np.float32(2 * UNEXPLAINED**2))
+    seen, missed = (
+        cv2.blur(each, (side, side), borderType=cv2.BORDER_CONSTANT)[unknown] + 0.01 * mean
+        for each, mean in ((shown, 1.0), (wrong, everywhere))
+    )
+    return np.exp(-(missed / seen) / np.float32(2 * UNEXPLAINED**2))
 
 
 def _solve(
