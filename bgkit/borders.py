@@ -88,9 +88,11 @@ def at_edges(image: Floats, key: Floats, network: Floats, backdrop: Backdrop | N
         seen = seen._replace(kept=kept, firm=_firm(kept))
     filled = [each for each in pieces[1] if seen.is_subject(each)]
     if gone:
-        key = np.minimum(key, np.maximum(1 - _enlarged(gone, key.shape), network))
+        left = _beside(gone, key.shape)
+        key = np.minimum(key, np.maximum(left, network, out=left), out=left)
     if filled:
-        key = np.maximum(key, np.minimum(_enlarged(filled, key.shape), network))
+        added = _enlarged(filled, key.shape)
+        key = np.maximum(key, np.minimum(added, network, out=added), out=added)
     return key
 
 
@@ -158,7 +160,8 @@ def with_gaps(
     if (prevailing and not most) or not gap.any():
         return network
     gap = edged if most else gap
-    return np.minimum(network, np.maximum(1 - _enlarged([gap[pieces.label]], key.shape), key))
+    left = _beside([gap[pieces.label]], key.shape)
+    return np.minimum(network, np.maximum(left, key, out=left), out=left)
 
 
 class _Seen(NamedTuple):
@@ -285,3 +288,9 @@ def _enlarged(pieces: Sequence[Bools], shape: tuple[int, ...]) -> Floats:
     """Return the pieces with what is 2 px around them, 0..1, at full size."""
     around = _grown(np.any(pieces, 0), 2).astype(np.float32)
     return cv2.resize(around, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _beside(pieces: Sequence[Bools], shape: tuple[int, ...]) -> Floats:
+    """Return all but the pieces and what is 2 px around them, 0..1, at full size."""
+    around = _enlarged(pieces, shape)
+    return np.subtract(1, around, out=around)

@@ -13,6 +13,7 @@ copy of at most 256 px, in about 2 ms beside the backdrop's fit, which the key h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +45,7 @@ __all__ = [
 Floats = NDArray[Any]
 
 SIDE = 256  # px
+BAND = 64  # rows that are pooled at a time, so that what is between stays in the cache
 SURE = 0.9  # of a mask, and 1 - SURE of its other end
 UNCLEAR = 0.3  # of what a key does not call backdrop: more is no clear key
 SWALLOWED = 0.8  # of what the network is sure of: no key that was right has called so much of it backdrop
@@ -204,11 +206,15 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
         return key
     if chance < 1 - DECIDED:
         return network
-    odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
-    pooled: Floats = (1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))).astype(np.float32)
-    soft = np.float32(4 * min(1.0, 2 * chance)) * key * (1 - key)
+    pooled = np.empty(key.shape, np.float32)
+    for top in range(0, len(pooled), BAND):
+        rows = slice(top, top + BAND)
+        odds = [np.log(each / (1 - each)) for each in (np.clip(mask[rows], 0.001, 0.999) for mask in (key, network))]
+        np.divide(1, 1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])), out=pooled[rows])
     hair = HAIR * float(np.hypot(*subject_box(pooled)))
-    pooled += (key - pooled) * soft * _near((key < 1 - SURE) & (network < 0.5), hair)
+    at = (key > 0) & (key < 1)
+    keyed, soft = key[at], np.float32(4 * min(1.0, 2 * chance)) * key[at] * (1 - key[at])
+    pooled[at] += (keyed - pooled[at]) * soft * _near((key < 1 - SURE) & (network < 0.5), hair, at)
     return pooled
 
 
@@ -235,20 +241,26 @@ def core(key: Floats, network: Floats, chance: float) -> Floats:
     >>> core(np.float32([[0.5, 0.5, 0]]), np.float32([[0.99, 0.01, 0.99]]), 0.5).round(2)
     array([[0.91, 0.5 , 0.  ]], dtype=float32)
     """
-    share = np.clip((key - np.float32(CORE[0])) / np.float32(CORE[1] - CORE[0]), 0, 1)
-    filled = key + share * np.maximum(pool(key, network, chance) - key, 0)
+    at = (key > CORE[0]) & (key < 1)
+    keyed, filled = key[at], key.copy()
+    share = np.clip((keyed - np.float32(CORE[0])) / np.float32(CORE[1] - CORE[0]), 0, 1)
+    filled[at] += share * np.maximum(pool(key, network, chance)[at] - keyed, 0)
     rim = max(RIM[0] * float(np.hypot(*subject_box(filled))), RIM[1])
     wide = np.ones(2 * [2 * round(rim / 2) + 1], np.uint8)
     background = cv2.morphologyEx((key < 1 - SURE).view(np.uint8), cv2.MORPH_OPEN, wide)
-    solid: Floats = filled + (key - filled) * _near(background > 0, rim)
-    return solid
+    filled[at] += (keyed - filled[at]) * _near(background > 0, rim, at)
+    return filled
 
 
-def _near(background: Floats, reach: float) -> Floats:
-    """Return 1 up to ``reach`` px from the background, falling to 0 at twice that."""
+def _near(background: Floats, reach: float, at: Floats) -> Floats:
+    """Return, for the pixels of ``at``, 1 up to ``reach`` px from the background, falling to 0 at twice that."""
+    left, top, width, height = cv2.boundingRect(at.view(np.uint8))
+    far = math.ceil(2 * reach) + 1
+    box = np.s_[max(top - far, 0) : top + height + far, max(left - far, 0) : left + width + far]
+    background, at = background[box], at[box]
     if not background.any():
-        return np.zeros(background.shape, np.float32)
-    distance = distance_to(background, 2 * reach + 1)
+        return np.zeros(np.count_nonzero(at), np.float32)
+    distance = distance_to(background, 2 * reach + 1)[at]
     near: Floats = np.clip(2 - distance / np.float32(max(reach, 1e-3)), 0, 1)
     return near
 
