@@ -194,7 +194,7 @@ def backdrop_key(image: Floats, *, tolerance: Tolerance = 3.0, shadow: Shadow = 
     backdrop = estimate_backdrop(image)
     coarse = quantization(image)
     note(border_share=backdrop.border_share)
-    plate = backdrop.plate(image.shape)
+    plate = backdrop.plate(_worked_on(image, LARGEST))
     return _key(image, plate, tolerance, shadow, 0.0, coarse, contour, chance=not backdrop.painted, fitted=True)
 
 
