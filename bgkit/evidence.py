@@ -209,37 +209,14 @@ def pool(key: Floats, network: Floats, chance: float) -> Floats:
     pooled = np.empty(key.shape, np.float32)
     for top in range(0, len(pooled), BAND):
         rows = slice(top, top + BAND)
-        pooled[rows] = _mixed(key[rows], network[rows], chance)
+        odds = [np.log(each / (1 - each)) for each in (np.clip(mask[rows], 0.001, 0.999) for mask in (key, network))]
+        np.divide(1, 1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])), out=pooled[rows])
+    hair = HAIR * float(np.hypot(*subject_box(pooled)))
     at = (key > 0) & (key < 1)
-    pooled[at] = _with_hair(pooled[at], key, network, chance, at, subject_box(pooled))
-    return pooled
-
-
-def _mixed(key: Floats, network: Floats, chance: float) -> Floats:
-    """Return the probabilities of the log odds of both masks, averaged by the chance of the key."""
-    odds = [np.log(each / (1 - each)) for each in (np.clip(mask, 0.001, 0.999) for mask in (key, network))]
-    mixed: Floats = 1 / (1 + np.exp(-(chance * odds[0] + (1 - chance) * odds[1])))
-    return mixed
-
-
-def _with_hair(
-    mixed: Floats, key: Floats, network: Floats, chance: float, at: Floats, subject: tuple[int, int]
-) -> Floats:
-    """Return what is mixed for the pixels of ``at``, drawn to the key where it is soft beside the background."""
     keyed = key[at]
     soft = np.float32(4 * min(1.0, 2 * chance)) * keyed * (1 - keyed)
-    near = _near((key < 1 - SURE) & (network < 0.5), HAIR * float(np.hypot(*subject)), at)
-    drawn: Floats = mixed + (keyed - mixed) * soft * near
-    return drawn
-
-
-def _pooled_at(key: Floats, network: Floats, chance: float, at: Floats) -> Floats:
-    """Return :func:`pool` for the pixels of ``at`` alone."""
-    if chance < 1 - DECIDED:
-        return network[at]
-    solid, either = (key >= 0.5) & (network >= 0.5), (key >= 0.5) != (network >= 0.5)
-    solid[either] = _mixed(key[either], network[either], chance) >= 0.5
-    return _with_hair(_mixed(key[at], network[at], chance), key, network, chance, at, subject_box(solid))
+    pooled[at] += (keyed - pooled[at]) * soft * _near((key < 1 - SURE) & (network < 0.5), hair, at)
+    return pooled
 
 
 def core(key: Floats, network: Floats, chance: float) -> Floats:
@@ -265,12 +242,10 @@ def core(key: Floats, network: Floats, chance: float) -> Floats:
     >>> core(np.float32([[0.5, 0.5, 0]]), np.float32([[0.99, 0.01, 0.99]]), 0.5).round(2)
     array([[0.91, 0.5 , 0.  ]], dtype=float32)
     """
-    if chance > DECIDED:
-        return key
     at = (key > CORE[0]) & (key < 1)
     keyed, filled = key[at], key.copy()
     share = np.clip((keyed - np.float32(CORE[0])) / np.float32(CORE[1] - CORE[0]), 0, 1)
-    filled[at] += share * np.maximum(_pooled_at(key, network, chance, at) - keyed, 0)
+    filled[at] += share * np.maximum(pool(key, network, chance)[at] - keyed, 0)
     rim = max(RIM[0] * float(np.hypot(*subject_box(filled))), RIM[1])
     wide = np.ones(2 * [2 * round(rim / 2) + 1], np.uint8)
     background = cv2.morphologyEx((key < 1 - SURE).view(np.uint8), cv2.MORPH_OPEN, wide)
