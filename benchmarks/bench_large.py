@@ -6,8 +6,7 @@ Each run is ``bgkit remove`` as a shell starts it: the start of Python, the netw
 Two studio shots with known alpha are enlarged, one of a smooth subject (GT16) and one with long hair (GT08); without
 the data folder, and with ``--quick``, the drawn shot of ``bench_chain.py`` stands in for both. Seconds are the clock's,
 medians of three runs in turn, so they want an idle machine; processor seconds stand beside them, which a busy one
-raises less. Before, some memory is touched once: a virtual machine gets it from its host only then, and the
-first commands on it are slower for that. ``--write`` puts the tables into docs/reference/speed.md.
+raises less. ``--write`` puts the tables into docs/reference/speed.md.
 """
 
 from __future__ import annotations
@@ -43,7 +42,6 @@ GOALS = {  # seconds at 12 megapixels, smooth and long hair
 }
 SIZES = (1, 4, 12, 24, 50)  # megapixels, of the smooth subject
 QUALITY = 92  # of the JPEG
-TOUCHED = 4  # GB, more than any of these commands takes
 
 
 class Run(NamedTuple):
@@ -113,8 +111,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="2 megapixels, one pipeline, one run")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     options = parser.parse_args()
-    if not options.quick:
-        np.ones(TOUCHED * 10**9, np.uint8)
     most, pipelines, times = (2, ["studio-white"], 1) if options.quick else (12, list(GOALS), 3)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
