@@ -47,6 +47,33 @@ def test_the_photograph_s_own_result(pipeline, color):
     assert found.facts["margin"] == {"top": 40, "bottom": 30, "left": 60, "right": 50}
 
 
+def as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    """Return a picture as it comes back from a JPEG."""
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+
+
+@pytest.mark.parametrize("quality", [85, 92, 97])
+@pytest.mark.parametrize("color", [(190, 184, 194), (160, 155, 165)])
+@pytest.mark.parametrize("pipeline", ["auto", "studio-white"])
+def test_margins_in_a_jpeg(pipeline, color, quality):
+    """Blocks at the seam hold both, also below, where the jar is cut; the photograph begins where it did, to the pixel.
+
+    Before, its ground stayed in the result.
+    """
+    canvas, chain = as_jpeg(padded(photograph(), color), quality), load_pipeline(pipeline)
+    found = chain.run(canvas)
+    assert found.facts["margin"] == {"top": 40, "bottom": 30, "left": 60, "right": 50}
+    alone = chain.run(np.ascontiguousarray(canvas[ROWS, COLS])).alpha
+    np.testing.assert_array_equal(found.alpha[ROWS, COLS], alone)
+
+
+def test_a_smooth_photograph_in_a_jpeg():
+    """Little is left of its noise; then the seam is to be seen."""
+    shot = cv2.GaussianBlur(photograph(), (0, 0), 1.5)
+    canvas = as_floats(as_jpeg(padded(shot, (190, 184, 194)), 75))
+    assert without_margin(canvas) == (ROWS, COLS)
+
+
 def test_margins_on_some_sides():
     """A frame of one side alone is a margin, too."""
     shot = photograph()
@@ -146,6 +173,13 @@ def boxes() -> dict[str, np.ndarray]:
 def test_what_is_no_margin(name):
     """It stays in the picture."""
     assert without_margin(as_floats(boxes()[name])) is None
+
+
+@pytest.mark.parametrize("quality", [75, 90])
+@pytest.mark.parametrize("name", list(boxes())[:6])
+def test_what_is_no_margin_in_a_jpeg(name, quality):
+    """Nor there: lens, color and page say the same."""
+    assert without_margin(as_floats(as_jpeg(boxes()[name], quality))) is None
 
 
 def test_empty_and_tiny_pictures():
