@@ -251,3 +251,17 @@ def test_chains_of_a_known_background_run_without_a_network_too(name, key):
     layers = without.run(IMAGE, **({"plate": np.full_like(IMAGE, IMAGE[0, 0])} if key == "clean_plate" else {}))
     assert "chance" not in layers.facts.get(key, {})
     assert np.abs(layers.alpha - ALPHA).mean() < 0.01
+
+
+@pytest.mark.parametrize("weighed", [pool, core])
+def test_masks_are_weighed_alike_whichever_way_they_are_turned(weighed):
+    """Hair beside the background, which lies on one side alone, is the same above and below, left and right."""
+    key = np.repeat(np.float32([0] * 40 + [0.6] * 20 + [1] * 40)[:, None], 90, axis=1)
+    network = np.repeat(np.float32([0.02] * 55 + [0.98] * 45)[:, None], 90, axis=1)
+    found = weighed(key, network, 0.6)
+    for turns in (1, 2, 3):
+        turned = weighed(*(np.ascontiguousarray(np.rot90(each, turns)) for each in (key, network)), 0.6)
+        np.testing.assert_allclose(np.rot90(turned, -turns), found, atol=1e-6)
+    odds = 0.6 * np.log(0.6 / 0.4) + 0.4 * np.log(0.02 / 0.98)
+    if weighed is pool:  # drawn to the key beside the background, by its softness
+        assert found[40, 0] == pytest.approx(0.6 * 0.96 + 0.04 / (1 + np.exp(-odds)), abs=1e-3)

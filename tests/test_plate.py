@@ -14,9 +14,10 @@ from conftest import disk_scene
 from bgkit._ext.sampling import choose_samples
 from bgkit.backdrop import plate as plate_module
 from bgkit.backdrop.plate import match_plate
-from bgkit.backdrop.sampling import in_light, local_light, ramp, relit, sample_alpha
+from bgkit.backdrop.sampling import _windows, in_light, local_light, ramp, relit, sample_alpha
 from bgkit.layers import Layers
 from bgkit.pipelinefile import load_pipeline, read_pipeline
+from bgkit.stage import collect_notes
 from bgkit.stages import clean_plate, closed_form, closed_form_matting, make_trimap, plate_matting
 
 
@@ -645,3 +646,29 @@ def test_a_plate_of_a_camera_that_moved_leaves_a_busy_background_to_the_network(
         found[name] = layers.mask
     assert found["still"][110:130, 150:170].max() < 0.1
     assert found["moved"][110:130, 150:170].min() > 0.9
+
+
+@pytest.mark.parametrize("reach", [1, 12])
+def test_windows_show_what_the_whole_picture_shows(reach):
+    """Means around unknown pixels are those of the whole picture, also where bands meet; all are asked for once."""
+    rng = np.random.default_rng(0)
+    values, side = rng.random((700, 90), np.float32), 2 * reach + 1
+    unknown = rng.random(values.shape) < 0.02
+    unknown[:, :30] = unknown[300:420] = False
+    unknown[511, 60], unknown[512, 40] = True, True  # the last row of a band, and the first of the next
+    whole, pixels = cv2.blur(values, (side, side))[unknown], values[unknown]
+    found = np.full(len(whole), -1, np.float32)
+    for box, known, asked, place in _windows(unknown, reach):
+        np.testing.assert_array_equal(values[box][unknown[box]], pixels[known])
+        found[place] = cv2.blur(values[box], (side, side))[asked]
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+
+
+def test_a_backdrop_is_believed_as_far_as_it_explains_the_ground():
+    """Before an even ground in full, before noise of full range not at all."""
+    alpha = soft_disk((160, 200), 80, 100, 40, 9)
+    noise = np.random.default_rng(0).random((160, 200, 3))
+    for ground, least, most in ((np.full((160, 200, 3), 0.8), 0.95, 1), (noise, 0, 0.05)):
+        with collect_notes() as notes:
+            plate_matting(over(alpha, [0.1, 0.2, 0.95], np.float32(ground)), band(alpha))
+        assert least <= notes["plain"] <= most
