@@ -242,10 +242,10 @@ def local_light(image: Floats, plate: Floats, background: Bools) -> Floats:
     """
     if not background.any():
         return np.ones(background.shape, np.float32)
-    ratio = np.empty(background.shape, np.float32)
+    ratio, sums = np.empty(background.shape, np.float32), np.ones((1, 3), np.float32)
     for top in range(0, len(ratio), BAND):
-        rows, every = slice(top, top + BAND), np.ones((1, 3), np.float32)
-        seen, total = (cv2.transform(each[rows], every) for each in (image, plate))
+        rows = slice(top, top + BAND)
+        seen, total = (cv2.transform(each[rows], sums) for each in (image, plate))
         np.divide(seen, np.maximum(total, 0.06, out=total), out=ratio[rows])
     return push_pull(np.clip(ratio, 0.2, 1.2, out=ratio), background.astype(np.float32))
 
