@@ -222,6 +222,16 @@ def _subject_share(picture: Array, layers: Layers) -> float | None:
     return None if layers.alpha is None else 100 * float(layers.alpha.mean(dtype=np.float64))
 
 
+def _covered(picture: Array, layers: Layers) -> float | None:
+    """Return the share of the subject in the picture, or in what stands in it as a photograph within a margin may."""
+    around = layers.facts.get("perhaps_margin")
+    if around is None or layers.alpha is None or layers.alpha.shape != picture.shape[:2]:
+        return _subject_share(picture, layers)
+    rows, cols = layers.alpha.shape
+    part = layers.alpha[around["top"] : rows - around["bottom"], around["left"] : cols - around["right"]]
+    return 100 * float(part.mean(dtype=np.float64))
+
+
 @_once
 def _missing(picture: Array, layers: Layers) -> float | None:
     """Return what differs clearly from a plain backdrop and was left out, in percent of the subject; None if busy.
@@ -429,8 +439,9 @@ FINDINGS: Mapping[str, Finding] = {
                 "share of the picture that the subject takes; near 0 if nothing was found",
                 "see whether there is a subject, and go nearer", _subject_share),
         Finding("covered", "at most", _PERCENT,
-                "share of the picture that the subject takes; near 100 if the backdrop was kept",
-                "see whether the background is still there", _subject_share),
+                "share of the picture, or of what a margin surrounds, that the subject takes; near 100 if the backdrop "
+                "was kept",
+                "see whether the background is still there", _covered),
         Finding("missing", "at most", Range(0, math.inf, "%"),
                 "area that differs clearly from the backdrop and was left out, in percent of the subject",
                 "see whether a part of the subject is gone", _missing),

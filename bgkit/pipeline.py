@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from typing import Any
 
 import cv2
@@ -18,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from bgkit import deadline, evidence, findings, stages
 from bgkit.backdrop import Backdrop, estimate_backdrop
-from bgkit.backdrop.margin import without_margin
+from bgkit.backdrop.margin import Frame, find_frame, is_photograph
 from bgkit.backdrop.window import subject_window
 from bgkit.borders import at_edges, shadowed, with_gaps
 from bgkit.color import from_bytes
@@ -259,10 +258,14 @@ class Pipeline:
         coarse, near = _on_a_copy(steps), _near_the_subject(steps)
         window = whole = around = canvas = None
         small = near if _may_be_a_part(layers, steps[: near.stop]) else range(0)
-        part = _part(layers, without_margin) if small else None
+        frame, part = find_frame(layers.image) if small else None, None
+        if frame is not None:
+            kind = "perhaps_margin"
+            if _is_within(layers, frame.part) and _is_photograph(layers, frame, steps[near.start]):
+                kind, part = "margin", frame.part
+            layers = replace(layers, facts={**layers.facts, kind: _around(frame.part, layers.image)})
         if part is not None:
             layers, canvas = layers.within(part), layers
-            layers = replace(layers, facts={**layers.facts, "margin": _margin(part, canvas)})
         picture = layers.image if self.checks else None
         index = 0
         while index < len(steps):
@@ -271,7 +274,9 @@ class Pipeline:
                 layers = _with_alpha(layers)
             started = time.perf_counter()
             if small and index == near.start:
-                window = _part(layers, partial(subject_window, plate=layers.plate))
+                window = subject_window(layers.image, plate=layers.plate)
+                if window is not None and not _is_within(layers, window):
+                    window = None
                 if window is not None:
                     layers, around = layers.within(window), layers
             if coarse and index == coarse.start:
@@ -576,18 +581,25 @@ def _may_be_a_part(layers: Layers, steps: Sequence[Step]) -> bool:
     return not read & set(layers.given()) - {"image", "plate", "opacity", "mask", "trimap"}
 
 
-def _part(layers: Layers, find: Callable[[Array], tuple[slice, slice] | None]) -> tuple[slice, slice] | None:
-    """Return the rows and columns that ``find`` sees in the picture, if they hold all that was brought of a subject."""
-    part = find(layers.image)
-    if part is None:
-        return None
+def _is_within(layers: Layers, part: tuple[slice, slice]) -> bool:
+    """Return whether rows and columns of a picture hold all that was brought of a subject."""
     brought = [array for array in (layers.mask, layers.trimap) if array is not None]
-    return part if all(np.count_nonzero(each[part]) == np.count_nonzero(each) for each in brought) else None
+    return all(np.count_nonzero(each[part]) == np.count_nonzero(each) for each in brought)
 
 
-def _margin(part: tuple[slice, slice], canvas: Layers) -> dict[str, int]:
-    """Return how much of a canvas was left aside on each side, px."""
-    (rows, cols), shape = part, canvas.image.shape
+def _is_photograph(layers: Layers, frame: Frame, first: Step) -> bool:
+    """Return whether what margins surround is a photograph; where that is not sure, by what a network finds in it."""
+    if frame.sure:
+        return True
+    mask = layers.mask
+    if mask is None and first.stage.name == "cnn_mask":
+        mask = first.apply(layers).mask
+    return mask is not None and is_photograph(mask, frame)
+
+
+def _around(part: tuple[slice, slice], image: Array) -> dict[str, int]:
+    """Return how much of a picture is beyond a part of it on each side, px."""
+    (rows, cols), shape = part, image.shape
     return {"top": rows.start, "bottom": shape[0] - rows.stop, "left": cols.start, "right": shape[1] - cols.stop}
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from skimage import data
 
 from bgkit import load_pipeline
-from bgkit.backdrop.margin import without_margin
+from bgkit.backdrop.margin import Frame, find_frame, is_photograph
 from bgkit.pipelinefile import read_pipeline
 
 ROWS, COLS = slice(40, 190), slice(60, 260)  # where the photograph lies on its canvas
 GROUND = (176, 170, 181)
+
+
+def without_margin(image: np.ndarray) -> tuple[slice, slice] | None:
+    """Return where a photograph lies that is one by its pixels, whatever a network finds."""
+    frame = find_frame(image)
+    return frame.part if frame is not None and frame.sure else None
 
 
 def photograph() -> np.ndarray:
@@ -180,6 +187,79 @@ def test_what_is_no_margin(name):
 def test_what_is_no_margin_in_a_jpeg(name, quality):
     """Nor there: lens, color and page say the same."""
     assert without_margin(as_floats(as_jpeg(boxes()[name], quality))) is None
+
+
+@pytest.mark.parametrize("quality", [None, 80])
+@pytest.mark.parametrize("color", [(0, 0, 0), (128, 128, 128), (255, 255, 255)])
+def test_any_margin_around_what_a_network_finds_a_subject_in(color, quality):
+    """A cup on its table, between bars: the network marks the cup, so the table is no box."""
+    shot = np.ascontiguousarray(data.coffee()[::2, ::2])
+    canvas = cv2.copyMakeBorder(shot, 61, 63, 21, 27, cv2.BORDER_CONSTANT, value=color)
+    canvas = canvas if quality is None else as_jpeg(canvas, quality)
+    chain, part = load_pipeline("auto"), (slice(61, -63), slice(21, -27))
+    frame = find_frame(as_floats(canvas))
+    assert frame == Frame((slice(61, 261), slice(21, 321)), sure=False)
+    found = chain.run(canvas)
+    assert found.facts["margin"] == {"top": 61, "bottom": 63, "left": 21, "right": 27}
+    np.testing.assert_array_equal(found.alpha[part], chain.run(np.ascontiguousarray(canvas[part])).alpha)
+    assert np.count_nonzero(found.alpha) == np.count_nonzero(found.alpha[part])
+
+
+@pytest.mark.parametrize("pipeline", ["auto", "studio-white"])
+@pytest.mark.parametrize("name", ["a pale box with a label, straight on pure white", "a letterbox"])
+def test_what_fills_a_rectangle_stays_and_is_told(name, pipeline):
+    """A network marks it whole. It may be a photograph all the same, whose ground is kept then: a finding says so."""
+    found = load_pipeline(pipeline).run(boxes()[name])
+    assert found.alpha[ROWS, COLS].mean() > 0.98
+    assert found.facts["perhaps_margin"] == {"top": 40, "bottom": 30, "left": 60, "right": 50}
+    covered = found.facts["findings"]["covered"]
+    assert covered["flagged"] and covered["value"] == pytest.approx(100 * found.alpha[ROWS, COLS].mean(), abs=0.01)
+
+
+def test_without_a_network_it_stays():
+    """Nothing tells a box from a photograph there; a mask that is brought does."""
+    canvas, chain = padded(photograph(), (255, 255, 255)), load_pipeline("classical")
+    found = chain.run(canvas)
+    assert "margin" not in found.facts and "perhaps_margin" in found.facts
+    mask = np.zeros(canvas.shape[:2], np.float32)
+    mask[90:180, 110:190] = 1
+    assert chain.run(canvas, mask=mask).facts["margin"] == {"top": 40, "bottom": 30, "left": 60, "right": 50}
+
+
+@pytest.mark.parametrize(
+    ("marked", "photograph"),
+    [
+        ((slice(60, 160), slice(90, 200)), True),  # within
+        ((slice(100, 190), slice(60, 160)), True),  # cut by the frame, in a corner
+        ((slice(40, 190), slice(60, 260)), False),  # the whole
+        ((slice(40, 190), slice(60, 240)), False),  # all but one side
+        ((slice(0, 0), slice(0, 0)), False),  # nothing
+    ],
+)
+def test_a_photograph_shows_a_subject_and_is_none(marked, photograph):
+    """Half of its sides at least are free."""
+    mask = np.zeros((220, 310), np.float32)
+    mask[marked] = 1
+    assert is_photograph(mask, Frame((ROWS, COLS), sure=False)) is photograph
+
+
+@pytest.mark.parametrize("offset", range(16))
+def test_where_it_begins_within_a_block(offset):
+    """JPEG smears the seam within blocks of 8 and 16 px; the photograph begins where it did, also where it is cut."""
+    canvas = np.full((260, 330, 3), 255, np.uint8)
+    rows, cols = slice(40 + offset, 190 + offset), slice(50 + offset, 250 + offset)
+    canvas[rows, cols] = photograph()
+    for quality in (75, 92):
+        assert find_frame(as_floats(as_jpeg(canvas, quality))) == Frame((rows, cols), sure=False)
+
+
+def test_a_dark_part_before_black():
+    """Nobody sees where it begins; the rest of the side says it."""
+    shot = photograph()
+    shot[:, :90] = np.linspace(1, 0, 90)[:, None] * 40
+    canvas = cv2.copyMakeBorder(shot, 43, 37, 0, 0, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    frame = find_frame(as_floats(as_jpeg(canvas, 85)))
+    assert frame is not None and frame.part == (slice(43, 193), slice(0, 200))
 
 
 def test_empty_and_tiny_pictures():

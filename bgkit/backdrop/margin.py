@@ -15,7 +15,7 @@ from bgkit.backdrop.surface import estimate_backdrop
 from bgkit.color import luv_from_srgb
 from bgkit.deblocking import NONE, blockiness
 
-__all__ = ["without_margin"]
+__all__ = ["Frame", "find_frame", "is_photograph"]
 
 Floats = NDArray[Any]
 
@@ -24,24 +24,37 @@ SMALLEST = 64  # px of the shorter side of what it surrounds
 RING = 16  # px along the edge of the photograph, which are to show noise
 QUIET, SHOWN = 2.5, 0.25  # dE*uv of noise at most, share of the border at least: the photograph shows a backdrop
 NEAR, FAR = 12.0, 25.0  # dE*uv from the color to the backdrop along the border, where it is nearest and farthest
-UNSEEN, SHARP = 2.0, 0.7  # dE*uv of a seam that nobody sees; of any other, what happens from one row to the next
-SEAM = 16  # px of a JPEG's block with its chroma
-SHARPER = np.array([0.85, 0.15])  # of any other seam, after and before it, behind the end of a margin in a JPEG
-MOST = 0.9  # of a row that shows something: the rest may be as the margin
+UNSEEN = 2.0  # dE*uv of a seam that nobody sees
+SEAM = 16  # px of a JPEG's block with its chroma, by which it may smear a seam
+GROUP = 8  # px along a side, whose median says how far colors are from the margin's
+SOME, SEEN = 0.1, 0.5  # of the groups that a seam shows in: some, or all along
+STRAIGHT, FEWER = 0.7, 0.25  # of these that begin within a pixel of it; that begin before it, if it is not straight
+SHARP = 0.7  # of a seam, what happens from one row to the next
+SHARPER = 0.85, 0.15  # the same behind the end of a margin in a JPEG: after and before the first row
 STEP = 4 / 255  # median difference of two neighboring rows of a photograph
 PARTS = 8  # of its length; all but one, where it may be clipped, show noise, which a drawn wall beside a subject lacks
 TURNS = 0.02  # of pixels that differ from both neighbors in one direction: photographs 0.08 to 0.25, drawn walls 0
+FOUND, FREE, ANY = 0.5, 0.5, 0.01  # a probability of subject; of a side without one, less; of what shows one, more
+DEEP = 16  # th part of the shorter side: how deep a side is looked at
 
 
-def without_margin(image: Floats) -> tuple[slice, slice] | None:
-    """Return the rows and columns of the photograph within a margin.
+class Frame(NamedTuple):
+    """What margins surround."""
 
-    A side has a margin if its outermost 8 rows or more are equal: of one color, or each pixel the one beside it.
-    All along it the photograph must have noise: beside a subject, a drawn wall has none. One color counts only if the
-    photograph has a backdrop near this color and begins from one row to the next: a pale box on white, however straight
-    it stands, was seen by a lens and has softer edges. Repeated rows count if the first one that is not is of the same
-    scene. In a JPEG the photograph may begin up to 15 px later, and values that differ stand for noise if a seam is
-    seen on some side.
+    part: tuple[slice, slice]  # its rows and columns
+    sure: bool  # whether it is a photograph by its pixels, or may be a thing that fills a rectangle
+
+
+def find_frame(image: Floats) -> Frame | None:
+    """Return the photograph within a margin, or what may be one.
+
+    A side has a margin if its outermost 8 rows or more are equal: of one color, or each pixel the one beside it. The
+    photograph may begin up to 15 px later, as JPEG smears the seam, but all along the side in the same row.
+
+    It surely is one where it has noise all along, which a drawn wall beside a subject lacks, and a backdrop near the
+    margin's color, and begins from one row to the next: a pale box on white, however straight it stands, was seen by a
+    lens and has softer edges. Repeated rows count if the first one that is not is of the same scene. In a JPEG, values
+    that differ stand for noise if a seam is seen on some side. The rest is for :func:`is_photograph` to tell.
 
     Parameters
     ----------
@@ -50,7 +63,7 @@ def without_margin(image: Floats) -> tuple[slice, slice] | None:
 
     Returns
     -------
-    tuple of slice or None
+    Frame or None
         None where there is no margin.
     """
     top, bottom = _sides(image)
@@ -70,16 +83,32 @@ def without_margin(image: Floats) -> tuple[slice, slice] | None:
         (across[cols.stop :][::-1], part.swapaxes(0, 1)[::-1]),
     )
     compressed = blockiness(image) > NONE
-    margins = [each for each in beyond if len(each[0])]
-    seams = [_seam(*each, compressed) for each in margins]
+    seams = [_seam(*each, compressed) if len(each[0]) else None for each in beyond]
     found = [seam for seam in seams if seam is not None]
-    if len(found) < max(1, len(seams) - 1) or not any(seam.sure for seam in found):  # one side may be a cut subject's
+    least = max(1, len(found) - 1)  # one side may be a cut subject's
+    if sum(seam.straight or seam.sure for seam in found) < least or not any(seam.told for seam in found):
         return None
-    firsts = iter(seam.first if seam else _shown(*each, compressed) for seam, each in zip(seams, margins, strict=True))
-    up, down, before, after = (next(firsts) if len(margin) else 0 for margin, _ in beyond)
-    rows, cols = slice(top + up, rows.stop - down), slice(left + before, cols.stop - after)
+    up, down, before, after = (0 if seam is None else seam.first for seam in seams)
+    where = slice(top + up, rows.stop - down), slice(left + before, cols.stop - after)
     colors = [margin[0, 0] for margin, _ in beyond if len(margin) and not np.ptp(margin[0], axis=0).any()]
-    return (rows, cols) if all(_is_near(color, image[rows, cols]) for color in colors) else None
+    alike = sum(seam.sure for seam in found) >= least and any(seam.sure and seam.told for seam in found)
+    return Frame(where, alike and all(_is_near(color, image[where]) for color in colors))
+
+
+def is_photograph(mask: Floats, frame: Frame) -> bool:
+    """Return whether what margins surround shows a subject, and is none: of its sides, half at least are free of one.
+
+    Parameters
+    ----------
+    mask : float32 array of shape (M, N)
+        What a network gives of the whole picture: the probability of foreground.
+    frame : Frame
+        As :func:`find_frame` gives it.
+    """
+    found = mask[frame.part] > FOUND
+    depth = max(1, min(found.shape) // DEEP)
+    sides = found[:depth], found[-depth:], found[:, :depth], found[:, -depth:]
+    return bool(found.mean() > ANY and sum(side.mean() < FREE for side in sides) >= len(sides) / 2)
 
 
 def _sides(image: Floats) -> tuple[int, int]:
@@ -94,47 +123,48 @@ def _sides(image: Floats) -> tuple[int, int]:
 
 class _Seam(NamedTuple):
     first: int  # row in which the photograph begins, counted from the end of the margin
-    sure: bool  # it has noise, or is seen to begin
+    straight: bool  # it begins there all along
+    sure: bool  # as only a photograph does
+    told: bool  # it has noise, or is seen to begin
 
 
-def _seam(margin: Floats, part: Floats, compressed: bool) -> _Seam | None:
-    """Return where a photograph begins behind a margin; None if none does.
+def _seam(margin: Floats, part: Floats, compressed: bool) -> _Seam:
+    """Return where a photograph begins behind a margin; both run inwards, (rows, N, 3).
 
-    Both run inwards, (rows, N, 3). In a JPEG the blocks that hold the seam are no longer of one color, and what is left
-    of noise may be few steps.
+    In a JPEG the blocks that hold the seam are no longer of one color, and what is left of noise may be few steps.
     """
     color = margin[-1]
     if np.ptp(color, axis=0).any():  # repeated
-        same = np.median(np.abs(part[1] - color).max(-1)) <= STEP
-        return _Seam(0, True) if same and _is_noisy(part[:RING]) else None
-    rows = np.median(part[: SEAM + RING], axis=1)[:, None]
-    away = np.linalg.norm(luv_from_srgb(rows)[:, 0] - luv_from_srgb(color[None, :1])[0], axis=-1)
-    unseen = bool(away[:RING].max() <= UNSEEN)
-    first = _shown(margin, part, compressed) if unseen else _first_sharp(away, compressed)
-    if first is None:
-        return None
+        same = np.median(np.abs(part[1] - color).max(-1)) <= STEP and _is_noisy(part[:RING])
+        return _Seam(0, same, same, same)
+    away = np.linalg.norm(luv_from_srgb(part[: SEAM + RING]) - luv_from_srgb(color[None, :1]), axis=-1)
+    groups = np.array_split(away, max(1, away.shape[1] // GROUP), axis=1)
+    away = np.stack([np.median(group, axis=1) for group in groups], axis=1)
+    inside = np.median(away[SEAM:], axis=0)
+    seen = inside > UNSEEN
+    some, shown = seen.mean() >= SOME, bool(seen.mean() >= SEEN)
+    first, straight, sharp = _begin(away[:, seen] / inside[seen], compressed) if some else (0, False, False)
     noisy = _is_noisy(part[first : first + RING])
-    behind = part[first + SEAM : first + SEAM + 2 * RING]
-    return _Seam(first, noisy or not unseen) if noisy or (compressed and _varies(behind)) else None
+    differ = noisy or (compressed and _varies(part[first + SEAM : first + SEAM + 2 * RING]))
+    return _Seam(first, straight if shown else differ, differ and (sharp or not shown), noisy or shown)
 
 
-def _first_sharp(away: Floats, compressed: bool) -> int | None:
-    """Return the row in which colors leave the margin's at once, from their distances row by row."""
-    if away[0] >= SHARP * np.median(away[:RING]) and (away[0] >= UNSEEN / 2 or not compressed):
-        return 0
-    for row in range(1, SEAM if compressed else 1):
-        after, before = SHARPER * np.median(away[row : row + RING])
-        if away[row] >= max(after, UNSEEN / 2) and away[row - 1] <= before:
-            return row
-    return None
+def _begin(away: Floats, compressed: bool) -> tuple[int, bool, bool]:
+    """Return in which row colors leave the margin's, whether they do all along, and whether at once.
 
-
-def _shown(margin: Floats, part: Floats, compressed: bool) -> int:
-    """Return how many rows after the end of a margin something shows all along, also where a subject is cut; or 0."""
-    if not compressed or np.ptp(margin[-1], axis=0).any():
-        return 0
-    away = np.linalg.norm(luv_from_srgb(part[:SEAM]) - luv_from_srgb(margin[-1:, :1]), axis=-1)
-    return int(np.argmax((away > UNSEEN / 2).mean(1) >= MOST))
+    ``away`` is how far each group of each row has gone from the margin's color to the photograph's, (rows, groups).
+    """
+    course, begins = np.median(away, axis=1), np.argmax(away >= 0.5, axis=0)
+    first = int(np.argmax(course >= 0.5))
+    straight = (np.abs(begins - first) <= 1).mean() >= STRAIGHT
+    if not straight:  # a dark part before black begins later
+        first = int(np.percentile(begins, 100 * FEWER))
+    if first > SEAM:
+        return 0, False, False
+    near = np.median(course[first : first + RING])
+    after, before = SHARPER
+    behind = compressed and first > 0 and course[first] >= after * near and course[first - 1] <= before * near
+    return first, bool(straight), bool(behind or course[0] >= SHARP * np.median(course[:RING]))
 
 
 def _is_noisy(ring: Floats) -> bool:
