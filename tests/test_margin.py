@@ -253,6 +253,79 @@ def test_where_it_begins_within_a_block(offset):
         assert find_frame(as_floats(as_jpeg(canvas, quality))) == Frame((rows, cols), sure=False)
 
 
+@pytest.mark.parametrize("quality", [None, 75, 90])
+@pytest.mark.parametrize("color", [(0, 0, 0), (60, 60, 200), (255, 255, 255)])
+@pytest.mark.parametrize("width", [1, 3, 10, 16])
+def test_a_line_around_a_picture(width, color, quality):
+    """It is left aside to the pixel, or one more, which JPEG mixed; also below, before a dark jar."""
+    framed = cv2.copyMakeBorder(photograph(), *[width] * 4, cv2.BORDER_CONSTANT, value=color)
+    frame = find_frame(as_floats(framed if quality is None else as_jpeg(framed, quality)))
+    assert frame is not None and frame.sure
+    for side, length in zip(frame.part, framed.shape, strict=False):
+        assert width <= side.start <= width + 1 and width <= length - side.stop <= width + 1
+    assert quality is not None or frame.part == (slice(width, width + 150), slice(width, width + 200))
+
+
+def test_a_line_is_no_subject():
+    """Before, its ground was taken for the line's, and the line for the subject."""
+    shot, chain = photograph(), load_pipeline("studio-white")
+    shot[:, -4:] = 0  # as scanners leave it
+    alpha = chain.run(as_jpeg(shot, 90)).alpha
+    assert not alpha[:, -4:].any()
+    rest = np.ascontiguousarray(as_jpeg(shot, 90)[:, :-4])
+    np.testing.assert_array_equal(alpha[:, :-4], chain.run(rest).alpha)
+
+
+def test_lines_within_a_margin():
+    """A white page around a black frame around the photograph."""
+    framed = cv2.copyMakeBorder(photograph(), 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    assert find_frame(as_floats(padded(framed, (255, 255, 255)))) == Frame((slice(42, 192), slice(62, 262)), sure=False)
+
+
+def test_what_is_no_line():
+    """A jar that fills the lower edge, a floor that begins softly, a pole beside the subject, a table's edge."""
+    jar = photograph()
+    jar[140:, 15:185] = (40, 60, 30)
+    floor = photograph()
+    floor[-14:] = (floor[-14:] * np.linspace(0.95, 0.3, 14)[:, None, None]).astype(np.uint8)
+    pole = photograph()
+    pole[20:, -8:] = 30
+    table = photograph()
+    table[-20:] = noisy((20, 200), 60)
+    for shot in (photograph(), jar, floor, pole, table):
+        for quality in (75, 95):
+            assert find_frame(as_floats(as_jpeg(shot, quality))) is None
+
+
+@pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255)])
+def test_a_margin_that_was_compressed_twice(color):
+    """Its values differ by a level or two; a network finds the cup."""
+    shot = np.ascontiguousarray(data.coffee()[::2, ::2])
+    canvas = cv2.copyMakeBorder(shot, 61, 63, 0, 0, cv2.BORDER_CONSTANT, value=color)
+    noise = np.random.default_rng(3).integers(-1, 2, canvas.shape)
+    canvas = (as_jpeg(canvas, 80) + noise).clip(0, 255).astype(np.uint8)
+    assert find_frame(as_floats(canvas)) == Frame((slice(61, 261), slice(0, 300)), sure=False)
+    assert load_pipeline("auto").run(canvas).facts["margin"] == {"top": 61, "bottom": 63, "left": 0, "right": 0}
+
+
+@pytest.mark.parametrize("slope", [0.05, 0.2, 0.5, 1.0, 2.0])
+def test_light_that_changes_is_no_margin(slope):
+    """A clean ground whose light falls off downwards has equal rows, nearly, for a while."""
+    ground = 240 - slope * np.arange(300)[:, None, None] * np.ones((1, 400, 3))
+    ground[150:, 150:250] = 50
+    noise = np.random.default_rng(4).normal(0, 0.5, ground.shape)
+    shot = np.rint(ground.clip(0, 240) + noise).clip(0, 255).astype(np.uint8)
+    assert find_frame(as_floats(shot)) is None and find_frame(as_floats(as_jpeg(shot, 85))) is None
+
+
+def test_a_wall_behind_a_subject_is_no_margin():
+    """It ends straight at the table, but what stands there reaches before it."""
+    mask = np.zeros((220, 310), np.float32)
+    mask[80:160, 100:180] = 1
+    assert is_photograph(mask, Frame((slice(60, 220), slice(0, 310)), sure=False))
+    assert not is_photograph(mask, Frame((slice(110, 220), slice(0, 310)), sure=False))
+
+
 def test_a_dark_part_before_black():
     """Nobody sees where it begins; the rest of the side says it."""
     shot = photograph()

@@ -20,8 +20,8 @@ __all__ = ["Frame", "find_frame", "is_photograph"]
 Floats = NDArray[Any]
 Part = tuple[slice, slice]
 
-LINE = 16  # px of a line along the edge at most
-EVEN, DISTINCT = 6.0, 10.0  # dE*uv within a line at most, and from it to what it surrounds at least
+LINE, THIN = 16, 2  # px of a line along the edge at most; of one along one side alone at least
+EVEN, DISTINCT = 6.0, 10.0  # L* within a line at most, and from it to what it surrounds at least
 MOST = 0.9  # of the groups of a line's first row that have its color
 LEAST = 8  # px of a margin on one side
 SMEARED, FEW = 4 / 255, 0.01  # by which lossy compression changes one color; of a row's pixels that differ by more
@@ -30,10 +30,10 @@ RING = 16  # px along the edge of the photograph, which are to show noise
 QUIET, SHOWN = 2.5, 0.25  # dE*uv of noise at most, share of the border at least: the photograph shows a backdrop
 NEAR, FAR = 12.0, 25.0  # dE*uv from the color to the backdrop along the border, where it is nearest and farthest
 UNSEEN, CLEAR = 2.0, 5.0  # dE*uv of a seam that nobody sees; of one that no slow change of light makes
-SEAM = 16  # px of a JPEG's block with its chroma, by which it may smear a seam
+SEAM = 20  # px of a JPEG's block with its chroma, by which it may smear a seam, and of one that was scaled besides
 GROUP = 8  # px along a side, whose median says how far colors are from the margin's
 SOME, SEEN = 0.1, 0.5  # of the groups that a seam shows in: some, or all along
-STRAIGHT, FEWER = 0.7, 0.25  # of these that begin within a pixel of it; that begin before it, if it is not straight
+STRAIGHT, FEWER = 0.7, 0.25  # of these that begin within a pixel of it; the fewest that say what the ground is
 SHARP = 0.7  # of a seam, what happens from one row to the next
 SHARPER = 0.85, 0.15  # the same behind the end of a margin in a JPEG: after and before the first row
 STEP = 4 / 255  # median difference of two neighboring rows of a photograph
@@ -58,7 +58,7 @@ def find_frame(image: Floats) -> Frame | None:
     color that end from one row to the next, all along.
 
     Otherwise a side has a margin if its outermost 8 rows or more are equal: of one color, which lossy compression may
-    have smeared, or each pixel the one beside it. The photograph may begin up to 16 px later, as JPEG smears the seam,
+    have smeared, or each pixel the one beside it. The photograph may begin up to 20 px later, as JPEG smears the seam,
     but all along the side in the same row.
 
     It surely is one where it has noise all along, which a drawn wall beside a subject lacks, and a backdrop near the
@@ -94,11 +94,12 @@ def _within_lines(image: Floats) -> Frame | None:
     lines = np.array([_line(side, MOST) for side in sides])
     if np.count_nonzero(lines) == 1:  # also a thing behind a subject may stand there, up to the subject
         lines = np.array([_line(side, 1.0) for side in sides])
+        lines[lines < THIN] = 0
     if not lines.any():
         return None
     if np.count_nonzero(lines) > 1:  # of a frame, which goes on before what is as dark
         width, color = int(np.median(lines[lines > 0])), sides[int(np.argmax(lines > 0))][0]
-        goes_on = np.array([np.mean(_away(side[:1], color) <= EVEN) >= MOST for side in sides])
+        goes_on = np.array([np.mean(_away(side[:1], color, light_alone=True) <= EVEN) >= MOST for side in sides])
         lines[goes_on & (lines == 0)] = width
     top, bottom, left, right = (int(line) for line in lines)
     return Frame((slice(top, len(image) - bottom), slice(left, image.shape[1] - right)), True)
@@ -106,14 +107,14 @@ def _within_lines(image: Floats) -> Frame | None:
 
 def _line(rows: Floats, most: float) -> int:
     """Return how many rows a line takes whose color so much of the first row has, and the photograph has not; or 0."""
-    away = _away(rows[: LINE + RING], rows[0])
+    away = _away(rows[: LINE + RING], rows[0], light_alone=True)
     if np.mean(away[0] <= EVEN) < most:
         return 0
     inside = np.median(away[LINE:], axis=0)
     seen = inside > DISTINCT
     if seen.mean() < STRAIGHT:
         return 0
-    first, straight, course = _begin(away[:, seen] / inside[seen])
+    first, straight, course = _begin(away[:, seen], inside[seen])
     if not straight or first == 0 or not _is_soon(course, first):
         return 0
     return first if course[first] >= SHARPER[0] else first + 1
@@ -217,7 +218,7 @@ def _seam(margin: Floats, part: Floats, smeared: bool, compressed: bool) -> _Sea
     inside = np.median(away[SEAM:], axis=0)
     seen = inside > (CLEAR if smeared else UNSEEN)
     some, shown = seen.mean() >= SOME, bool(seen.mean() >= SEEN)
-    first, straight, course = _begin(away[:, seen] / inside[seen]) if some else (0, False, np.ones(SEAM))
+    first, straight, course = _begin(away[:, seen], inside[seen]) if some else (0, False, np.ones(SEAM))
     if smeared:
         found = straight and shown and _is_soon(course, first)
         return _Seam(first, found, False, found)
@@ -227,18 +228,24 @@ def _seam(margin: Floats, part: Floats, smeared: bool, compressed: bool) -> _Sea
     return _Seam(first, straight if shown else differ, differ and (sharp or not shown), noisy or shown)
 
 
-def _away(rows: Floats, color: Floats) -> Floats:
-    """Return how far colors are from the median of some, dE*uv, by groups along the rows: (rows, groups)."""
+def _away(rows: Floats, color: Floats, *, light_alone: bool = False) -> Floats:
+    """Return how far colors are from the median of some, dE*uv or L*, by groups along the rows: (rows, groups).
+
+    L* alone is for what is thin: JPEG smears its color over 16 px.
+    """
     groups = np.array_split(rows, max(1, rows.shape[1] // GROUP), axis=1)
     medians = np.stack([np.median(group, axis=1) for group in groups], axis=1)
-    return np.linalg.norm(luv_from_srgb(medians) - luv_from_srgb(np.median(color, axis=0)[None, None]), axis=-1)
+    off = luv_from_srgb(medians) - luv_from_srgb(np.median(color, axis=0)[None, None])
+    return np.abs(off[..., 0]) if light_alone else np.linalg.norm(off, axis=-1)
 
 
-def _begin(away: Floats) -> tuple[int, bool, Floats]:
+def _begin(away: Floats, inside: Floats) -> tuple[int, bool, Floats]:
     """Return in which row colors leave the margin's, whether they do all along, and their course.
 
-    ``away`` is how far each group of each row has gone from the margin's color to the photograph's, (rows, groups).
+    ``away`` is how far each group of each row is from the margin's color, (rows, groups), ``inside`` each group of the
+    photograph: of its ground, where it has both ground and subject.
     """
+    away = away / np.minimum(inside, np.median(inside))
     course, begins = np.median(away, axis=1), np.argmax(away >= 0.5, axis=0)
     first = int(np.argmax(course >= 0.5))
     straight = bool((np.abs(begins - first) <= 1).mean() >= STRAIGHT)
