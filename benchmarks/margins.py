@@ -4,7 +4,8 @@
 
 White and gray shots of all subjects of ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data`` beside the
 checkout) lie anywhere on a canvas of white, black, mid gray, or the median color of their border, which is then a JPEG
-of quality 75, 85, 92 or 95, or stays as it is (PNG). Beside them: what the same part of the canvas gives alone.
+of quality 75, 85, 92 or 95, or stays as it is (PNG); or there is a line around them, as people draw it. Beside them:
+what the same part of the canvas gives alone.
 """
 
 from __future__ import annotations
@@ -25,16 +26,20 @@ from bgkit import load_pipeline
 from bgkit.evaluate.datasets import open_dataset
 
 Array = NDArray[Any]
+Part = tuple[slice, slice]
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "quality.md"
 PIPELINES = ("auto", "studio-white")
 COLORS = {"white": 1.0, "black": 0.0, "mid gray": 128 / 255, "the border's median": None}
+LINES = {"black line, 1 px": (1, 0.0), "black line, 3 px": (3, 0.0), "white line, 3 px": (3, 1.0)}
 KINDS = ("white", "grey")
 QUALITIES = (75, 85, 92, 95)
 SIZES = ((2.0, 2.0), (1.0, 1.6), (1.5, 1.0))  # rows and columns of the canvas, in those of the shot
 KEPT = 50.0  # SAD/1000 more than alone: the ground is kept
 
 
-def padded(image: Array, value: float | None, size: tuple[float, float], random: np.random.Generator) -> Any:
+def padded(
+    image: Array, value: float | None, size: tuple[float, float], random: np.random.Generator
+) -> tuple[Array, Part]:
     """Return a canvas with the shot anywhere on it, and where."""
     rows, cols = image.shape[:2]
     border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
@@ -46,6 +51,12 @@ def padded(image: Array, value: float | None, size: tuple[float, float], random:
     where = slice(top, top + rows), slice(left, left + cols)
     canvas[where] = image
     return canvas, where
+
+
+def lined(image: Array, width: int, value: float) -> tuple[Array, Part]:
+    """Return the shot with a line around it, and where it is."""
+    canvas = cv2.copyMakeBorder(image, *[width] * 4, cv2.BORDER_CONSTANT, value=(value,) * 3)
+    return canvas, (slice(width, width + image.shape[0]), slice(width, width + image.shape[1]))
 
 
 def as_jpeg(image: Array, quality: int) -> Array:
@@ -67,12 +78,16 @@ def main() -> int:
     rows = []
     for name in options.pipelines.split(","):
         pipeline = load_pipeline(name)
-        for color, value in COLORS.items():
+        for color in (*COLORS, *LINES):
             for saved in ("PNG", "JPEG"):
                 random = np.random.default_rng(0)
                 worse, aside, told = [], 0, 0
                 for index, sample in enumerate(samples):
-                    canvas, where = padded(sample.read_image(), value, SIZES[index % len(SIZES)], random)
+                    image = sample.read_image()
+                    if color in LINES:
+                        canvas, where = lined(image, *LINES[color])
+                    else:
+                        canvas, where = padded(image, COLORS[color], SIZES[index % len(SIZES)], random)
                     quality = QUALITIES[index % len(QUALITIES)]
                     canvas = canvas if saved == "PNG" else as_jpeg(canvas, quality)
                     truth = sample.read_truth()

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from bgkit import deadline, evidence, findings, stages
 from bgkit.backdrop import Backdrop, estimate_backdrop
-from bgkit.backdrop.margin import Frame, find_frame, is_photograph
+from bgkit.backdrop.photograph import Photograph, find_photograph, shows_subject
 from bgkit.backdrop.window import subject_window
 from bgkit.borders import at_edges, shadowed, with_gaps
 from bgkit.color import from_bytes
@@ -217,10 +217,10 @@ class Pipeline:
         Layers
             Every layer that was made, or the image and those to ``keep``. Without a matting stage ``alpha`` is the
             mask. If the pipeline has ``checks``, ``facts["findings"]`` holds their results (:mod:`bgkit.findings`).
-            Steps up to the first matte see the picture without a margin that was put around it
-            (:mod:`bgkit.backdrop.margin`), noted as ``facts["margin"]``, and of that only the window around a subject
-            that is small on a plain backdrop (:mod:`bgkit.backdrop.window`); those up to a trimap see a copy of 3
-            megapixels of what is larger. ``on_step`` and ``trail`` then get the layers of that part or copy.
+            Steps up to the first matte see the picture without what was put around it, lines and margins
+            (:mod:`bgkit.backdrop.photograph`), noted as ``facts["margin"]``, and of that only the window around a
+            subject that is small on a plain backdrop (:mod:`bgkit.backdrop.window`); those up to a trimap see a copy of
+            3 megapixels of what is larger. ``on_step`` and ``trail`` then get the layers of that part or copy.
 
         Raises
         ------
@@ -258,12 +258,12 @@ class Pipeline:
         coarse, near = _on_a_copy(steps), _near_the_subject(steps)
         window = whole = around = canvas = None
         small = near if _may_be_a_part(layers, steps[: near.stop]) else range(0)
-        frame, part = find_frame(layers.image) if small else None, None
-        if frame is not None:
+        shown, part = find_photograph(layers.image) if small else None, None
+        if shown is not None:
             kind = "perhaps_margin"
-            if _is_within(layers, frame.part) and _is_photograph(layers, frame, steps[near.start]):
-                kind, part = "margin", frame.part
-            layers = replace(layers, facts={**layers.facts, kind: _around(frame.part, layers.image)})
+            if _is_within(layers, shown.part) and _is_photograph(layers, shown, steps[near.start]):
+                kind, part = "margin", shown.part
+            layers = replace(layers, facts={**layers.facts, kind: _around(shown.part, layers.image)})
         if part is not None:
             layers, canvas = layers.within(part), layers
         picture = layers.image if self.checks else None
@@ -587,14 +587,14 @@ def _is_within(layers: Layers, part: tuple[slice, slice]) -> bool:
     return all(np.count_nonzero(each[part]) == np.count_nonzero(each) for each in brought)
 
 
-def _is_photograph(layers: Layers, frame: Frame, first: Step) -> bool:
+def _is_photograph(layers: Layers, shown: Photograph, first: Step) -> bool:
     """Return whether what margins surround is a photograph; where that is not sure, by what a network finds in it."""
-    if frame.sure:
+    if shown.sure:
         return True
     mask = layers.mask
     if mask is None and first.stage.name == "cnn_mask":
         mask = first.apply(layers).mask
-    return mask is not None and is_photograph(mask, frame)
+    return mask is not None and shows_subject(mask, shown.part)
 
 
 def _around(part: tuple[slice, slice], image: Array) -> dict[str, int]:

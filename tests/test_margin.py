@@ -8,7 +8,7 @@ import pytest
 from skimage import data
 
 from bgkit import load_pipeline
-from bgkit.backdrop.margin import Frame, find_frame, is_photograph
+from bgkit.backdrop.photograph import Photograph, find_photograph, shows_subject
 from bgkit.pipelinefile import read_pipeline
 
 ROWS, COLS = slice(40, 190), slice(60, 260)  # where the photograph lies on its canvas
@@ -17,8 +17,8 @@ GROUND = (176, 170, 181)
 
 def without_margin(image: np.ndarray) -> tuple[slice, slice] | None:
     """Return where a photograph lies that is one by its pixels, whatever a network finds."""
-    frame = find_frame(image)
-    return frame.part if frame is not None and frame.sure else None
+    found = find_photograph(image)
+    return found.part if found is not None and found.sure else None
 
 
 def photograph() -> np.ndarray:
@@ -197,8 +197,8 @@ def test_any_margin_around_what_a_network_finds_a_subject_in(color, quality):
     canvas = cv2.copyMakeBorder(shot, 61, 63, 21, 27, cv2.BORDER_CONSTANT, value=color)
     canvas = canvas if quality is None else as_jpeg(canvas, quality)
     chain, part = load_pipeline("auto"), (slice(61, -63), slice(21, -27))
-    frame = find_frame(as_floats(canvas))
-    assert frame == Frame((slice(61, 261), slice(21, 321)), sure=False)
+    found = find_photograph(as_floats(canvas))
+    assert found == Photograph((slice(61, 261), slice(21, 321)), sure=False)
     found = chain.run(canvas)
     assert found.facts["margin"] == {"top": 61, "bottom": 63, "left": 21, "right": 27}
     np.testing.assert_array_equal(found.alpha[part], chain.run(np.ascontiguousarray(canvas[part])).alpha)
@@ -240,7 +240,7 @@ def test_a_photograph_shows_a_subject_and_is_none(marked, photograph):
     """Half of its sides at least are free."""
     mask = np.zeros((220, 310), np.float32)
     mask[marked] = 1
-    assert is_photograph(mask, Frame((ROWS, COLS), sure=False)) is photograph
+    assert shows_subject(mask, (ROWS, COLS)) is photograph
 
 
 @pytest.mark.parametrize("offset", range(16))
@@ -250,7 +250,7 @@ def test_where_it_begins_within_a_block(offset):
     rows, cols = slice(40 + offset, 190 + offset), slice(50 + offset, 250 + offset)
     canvas[rows, cols] = photograph()
     for quality in (75, 92):
-        assert find_frame(as_floats(as_jpeg(canvas, quality))) == Frame((rows, cols), sure=False)
+        assert find_photograph(as_floats(as_jpeg(canvas, quality))) == Photograph((rows, cols), sure=False)
 
 
 @pytest.mark.parametrize("quality", [None, 75, 90])
@@ -259,11 +259,11 @@ def test_where_it_begins_within_a_block(offset):
 def test_a_line_around_a_picture(width, color, quality):
     """It is left aside to the pixel, or one more, which JPEG mixed; also below, before a dark jar."""
     framed = cv2.copyMakeBorder(photograph(), *[width] * 4, cv2.BORDER_CONSTANT, value=color)
-    frame = find_frame(as_floats(framed if quality is None else as_jpeg(framed, quality)))
-    assert frame is not None and frame.sure
-    for side, length in zip(frame.part, framed.shape, strict=False):
+    found = find_photograph(as_floats(framed if quality is None else as_jpeg(framed, quality)))
+    assert found is not None and found.sure
+    for side, length in zip(found.part, framed.shape, strict=False):
         assert width <= side.start <= width + 1 and width <= length - side.stop <= width + 1
-    assert quality is not None or frame.part == (slice(width, width + 150), slice(width, width + 200))
+    assert quality is not None or found.part == (slice(width, width + 150), slice(width, width + 200))
 
 
 def test_a_line_is_no_subject():
@@ -279,7 +279,9 @@ def test_a_line_is_no_subject():
 def test_lines_within_a_margin():
     """A white page around a black frame around the photograph."""
     framed = cv2.copyMakeBorder(photograph(), 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-    assert find_frame(as_floats(padded(framed, (255, 255, 255)))) == Frame((slice(42, 192), slice(62, 262)), sure=False)
+    assert find_photograph(as_floats(padded(framed, (255, 255, 255)))) == Photograph(
+        (slice(42, 192), slice(62, 262)), sure=False
+    )
 
 
 def test_what_is_no_line():
@@ -294,7 +296,7 @@ def test_what_is_no_line():
     table[-20:] = noisy((20, 200), 60)
     for shot in (photograph(), jar, floor, pole, table):
         for quality in (75, 95):
-            assert find_frame(as_floats(as_jpeg(shot, quality))) is None
+            assert find_photograph(as_floats(as_jpeg(shot, quality))) is None
 
 
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255)])
@@ -304,7 +306,7 @@ def test_a_margin_that_was_compressed_twice(color):
     canvas = cv2.copyMakeBorder(shot, 61, 63, 0, 0, cv2.BORDER_CONSTANT, value=color)
     noise = np.random.default_rng(3).integers(-1, 2, canvas.shape)
     canvas = (as_jpeg(canvas, 80) + noise).clip(0, 255).astype(np.uint8)
-    assert find_frame(as_floats(canvas)) == Frame((slice(61, 261), slice(0, 300)), sure=False)
+    assert find_photograph(as_floats(canvas)) == Photograph((slice(61, 261), slice(0, 300)), sure=False)
     assert load_pipeline("auto").run(canvas).facts["margin"] == {"top": 61, "bottom": 63, "left": 0, "right": 0}
 
 
@@ -315,15 +317,15 @@ def test_light_that_changes_is_no_margin(slope):
     ground[150:, 150:250] = 50
     noise = np.random.default_rng(4).normal(0, 0.5, ground.shape)
     shot = np.rint(ground.clip(0, 240) + noise).clip(0, 255).astype(np.uint8)
-    assert find_frame(as_floats(shot)) is None and find_frame(as_floats(as_jpeg(shot, 85))) is None
+    assert find_photograph(as_floats(shot)) is None and find_photograph(as_floats(as_jpeg(shot, 85))) is None
 
 
 def test_a_wall_behind_a_subject_is_no_margin():
     """It ends straight at the table, but what stands there reaches before it."""
     mask = np.zeros((220, 310), np.float32)
     mask[80:160, 100:180] = 1
-    assert is_photograph(mask, Frame((slice(60, 220), slice(0, 310)), sure=False))
-    assert not is_photograph(mask, Frame((slice(110, 220), slice(0, 310)), sure=False))
+    assert shows_subject(mask, (slice(60, 220), slice(0, 310)))
+    assert not shows_subject(mask, (slice(110, 220), slice(0, 310)))
 
 
 def test_a_dark_part_before_black():
@@ -331,8 +333,8 @@ def test_a_dark_part_before_black():
     shot = photograph()
     shot[:, :90] = np.linspace(1, 0, 90)[:, None] * 40
     canvas = cv2.copyMakeBorder(shot, 43, 37, 0, 0, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-    frame = find_frame(as_floats(as_jpeg(canvas, 85)))
-    assert frame is not None and frame.part == (slice(43, 193), slice(0, 200))
+    found = find_photograph(as_floats(as_jpeg(canvas, 85)))
+    assert found is not None and found.part == (slice(43, 193), slice(0, 200))
 
 
 def test_empty_and_tiny_pictures():
