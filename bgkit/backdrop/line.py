@@ -18,6 +18,7 @@ Floats = NDArray[Any]
 
 LINE, THIN = 16, 2  # px of a line at most; of one along one side alone at least
 EVEN, DISTINCT = 6.0, 10.0  # L* within a line at most, and from it to what it surrounds at least
+APART = 4  # rows, of which one says what lies behind a line
 MOST = 0.9  # of the groups of a line's first row that have its color
 
 
@@ -57,13 +58,13 @@ def within_lines(image: Floats) -> Part | None:
 
 def _line(rows: Floats, most: float) -> int:
     """Return how many rows a line takes whose color so much of the first row has, and the photograph has not; or 0."""
-    away = away_from(rows[: LINE + RING], rows[0], light_alone=True)
-    if np.mean(away[0] <= EVEN) < most:
+    if np.mean(away_from(rows[:1], rows[0], light_alone=True) <= EVEN) < most:
         return 0
-    inside = np.median(away[LINE:], axis=0)
+    inside = np.median(away_from(rows[LINE : LINE + RING : APART], rows[0], light_alone=True), axis=0)
     seen = inside > DISTINCT
     if seen.mean() < STRAIGHT:
         return 0
+    away = away_from(rows[: LINE + RING], rows[0], light_alone=True)
     first, straight, course = begin(away[:, seen], inside[seen])
     if not straight or first == 0 or not is_soon(course, first):
         return 0

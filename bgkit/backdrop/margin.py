@@ -6,12 +6,25 @@ rounding it does not have, and a subject that the frame cuts goes on in it as st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bgkit.backdrop.seam import RING, SEAM, SMALLEST, Part, away_from, begin, is_at_once, is_noisy, is_soon, varies
+from bgkit.backdrop.seam import (
+    GROUP,
+    RING,
+    SEAM,
+    SMALLEST,
+    Part,
+    away_from,
+    begin,
+    is_at_once,
+    is_noisy,
+    is_soon,
+    varies,
+)
 from bgkit.backdrop.surface import estimate_backdrop
 from bgkit.color import luv_from_srgb
 from bgkit.deblocking import NONE, blockiness
@@ -19,8 +32,10 @@ from bgkit.deblocking import NONE, blockiness
 __all__ = ["within_margins"]
 
 Floats = NDArray[Any]
+Bools = NDArray[np.bool_]
 
 LEAST = 8  # px of a margin on one side
+MOST_ROWS = 64  # that are compared at a time
 SMEARED, FEW = 4 / 255, 0.01  # by which lossy compression changes one color; of a row's pixels that differ by more
 QUIET, SHOWN = 2.5, 0.25  # dE*uv of noise at most, share of the border at least: the photograph shows a backdrop
 NEAR, FAR = 12.0, 25.0  # dE*uv from the color to the backdrop along the border, where it is nearest and farthest
@@ -73,7 +88,7 @@ def _within(image: Floats, by: float) -> tuple[Part, bool] | None:
         (across[:left], part.swapaxes(0, 1)),
         (across[cols.stop :][::-1], part.swapaxes(0, 1)[::-1]),
     )
-    compressed = blockiness(image) > NONE
+    compressed = by == 0 and blockiness(image) > NONE
     seams = [_seam(*each, by > 0, compressed) if len(each[0]) else None for each in beyond]
     found = [seam for seam in seams if seam is not None]
     least = max(1, len(found) - 1)  # one side may be a cut subject's
@@ -81,7 +96,7 @@ def _within(image: Floats, by: float) -> tuple[Part, bool] | None:
         return None
     up, down, before, after = (0 if seam is None else seam.first for seam in seams)
     where = slice(top + up, rows.stop - down), slice(left + before, cols.stop - after)
-    colors = [margin[0, 0] for margin, _ in beyond if len(margin) and _is_plain(margin[0], by)]
+    colors = [margin[0, 0] for margin, _ in beyond if len(margin) and _is_plain(margin[:1], _color(margin[0]), by)[0]]
     alike = sum(seam.sure for seam in found) >= least and any(seam.sure and seam.told for seam in found)
     return where, alike and all(_is_near(color, image[where]) for color in colors)
 
@@ -90,22 +105,46 @@ def _sides(image: Floats, by: float) -> tuple[int, int]:
     """Return how many of the first and of the last rows are a margin; a first row that differs is the photograph's."""
     counts = []
     for rows in (image, image[::-1]):
-        if _is_plain(rows[0], by):
-            color = np.median(rows[0], axis=0)
-            margin = next((index for index in range(1, len(rows)) if not _is_plain(rows[index], by, color)), len(rows))
-        elif by == 0:
-            equal = next((index for index in range(1, len(rows)) if (rows[index] != rows[0]).any()), len(rows))
-            margin = equal - 1
-        else:
-            margin = 0
-        counts.append(margin if margin >= LEAST else 0)
+        count = _equal(rows, by)
+        counts.append(count if count >= LEAST else 0)
     return counts[0], counts[1]
 
 
-def _is_plain(row: Floats, by: float, color: Floats | None = None) -> bool:
-    """Return whether all pixels of a row but few have one color, which may be given, or differ ``by`` that little."""
-    away = np.abs(row - (np.median(row, axis=0) if color is None else color)).max(-1)
-    return bool(away.max() == 0 if by == 0 else (away > by).mean() <= FEW)
+def _equal(rows: Floats, by: float) -> int:
+    """Return how many of the first rows are equal, of one color or, to the bit, repeated: then all but the last one."""
+    color = _color(rows[0])
+
+    def plain(some: Floats) -> Bools:
+        return _is_plain(some, color, by)
+
+    def repeated(some: Floats) -> Bools:
+        return (some == rows[0]).all((1, 2))
+
+    if plain(rows[:1])[0]:
+        return _first(rows, plain)
+    return _first(rows, repeated) - 1 if by == 0 else 0
+
+
+def _color(row: Floats) -> Floats:
+    return np.median(row, axis=0)
+
+
+def _is_plain(rows: Floats, color: Floats, by: float) -> Bools:
+    """Return which rows have one color, or differ ``by`` that little in all but few pixels, of which each 8th tells."""
+    if by == 0:
+        return (rows == color).all((1, 2))
+    return (np.abs(rows[:, ::GROUP] - color) > by).any(-1).mean(1) <= FEW
+
+
+def _first(rows: Floats, holds: Callable[[Floats], Bools]) -> int:
+    """Return for how many of the first rows something holds, asked of more and more at a time."""
+    start, some = 1, LEAST
+    while start < len(rows):
+        held = holds(rows[start : start + some])
+        if not held.all():
+            return start + int(np.argmin(held))
+        start, some = start + some, min(2 * some, MOST_ROWS)
+    return len(rows)
 
 
 class _Seam(NamedTuple):
