@@ -266,6 +266,13 @@ def test_a_line_around_a_picture(width, color, quality):
     assert quality is not None or found.part == (slice(width, width + 150), slice(width, width + 200))
 
 
+def test_a_row_that_is_half_line_goes_with_it():
+    """A picture that was scaled has such rows."""
+    framed = cv2.copyMakeBorder(photograph(), 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    framed[3, 3:-3] //= 2
+    assert find_photograph(as_floats(framed)) == Photograph((slice(4, 153), slice(3, 203)), sure=True)
+
+
 def test_a_line_is_no_subject():
     """Before, its ground was taken for the line's, and the line for the subject."""
     shot, chain = photograph(), load_pipeline("studio-white")
