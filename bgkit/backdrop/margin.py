@@ -39,7 +39,7 @@ MOST_ROWS = 64  # that are compared at a time
 SMEARED, FEW = 4 / 255, 0.01  # by which lossy compression changes one color; of a row's pixels that differ by more
 QUIET, SHOWN = 2.5, 0.25  # dE*uv of noise at most, share of the border at least: the photograph shows a backdrop
 NEAR, FAR = 12.0, 25.0  # dE*uv from the color to the backdrop along the border, where it is nearest and farthest
-UNSEEN, CLEAR = 2.0, 5.0  # dE*uv of a seam that nobody sees; of one that no slow change of light makes
+UNSEEN = 2.0  # dE*uv of a seam that nobody sees
 SOME, SEEN = 0.1, 0.5  # of the groups that a seam shows in: some, or all along
 STEP = 4 / 255  # median difference of two neighboring rows of a photograph
 
@@ -165,7 +165,7 @@ def _seam(margin: Floats, part: Floats, smeared: bool, compressed: bool) -> _Sea
         return _Seam(0, same, same, same)
     away = away_from(part[: SEAM + RING], color)
     inside = np.median(away[SEAM:], axis=0)
-    seen = inside > (CLEAR if smeared else UNSEEN)
+    seen = inside > UNSEEN
     some, shown = seen.mean() >= SOME, bool(seen.mean() >= SEEN)
     first, straight, course = begin(away[:, seen], inside[seen]) if some else (0, False, np.ones(SEAM))
     if smeared:
