@@ -48,10 +48,10 @@ def within_lines(image: Floats) -> Part | None:
         lines[lines < THIN] = 0
     if not lines.any():
         return None
-    if np.count_nonzero(lines) > 1:  # of a frame, which goes on before what is as dark
-        width, color = int(np.median(lines[lines > 0])), sides[int(np.argmax(lines > 0))][0]
-        goes_on = np.array([np.mean(away_from(side[:1], color, light_alone=True) <= EVEN) >= MOST for side in sides])
-        lines[goes_on & (lines == 0)] = width
+    # A frame goes on where what it surrounds has its color, too.
+    width, color = int(np.median(lines[lines > 0])), sides[int(np.argmax(lines > 0))][0]
+    goes_on = np.array([np.mean(away_from(side[:1], color, light_alone=True) <= EVEN) >= MOST for side in sides])
+    lines[goes_on & (lines == 0)] = width
     top, bottom, left, right = (int(line) for line in lines)
     return slice(top, len(image) - bottom), slice(left, image.shape[1] - right)
 
