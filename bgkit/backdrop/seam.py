@@ -22,7 +22,7 @@ SMALLEST = 64  # px of the shorter side of a photograph
 RING = 16  # px along its edge, which are to show noise
 SEAM = 20  # px of a JPEG's block with its chroma, by which it may smear a seam, and of one that was scaled besides
 GROUP = 8  # px along a side
-STRAIGHT, FEWER = 0.7, 0.25  # of the groups that begin within a pixel of the seam; before it, where it is not straight
+STRAIGHT = 0.7  # of the groups that begin within a pixel of the seam
 SHARP = 0.7  # of a seam, what happens from one row to the next
 SHARPER = 0.85, 0.15  # the same behind the end of a margin in a JPEG: after and before the first row
 PARTS = 8  # of a side's length; all but one show noise: one may be clipped
@@ -50,8 +50,6 @@ def begin(away: Floats, inside: Floats) -> tuple[int, bool, Floats]:
     course, begins = np.median(away, axis=1), np.argmax(away >= 0.5, axis=0)
     first = int(np.argmax(course >= 0.5))
     straight = bool((np.abs(begins - first) <= 1).mean() >= STRAIGHT)
-    if not straight:  # a dark part before black begins later
-        first = int(np.percentile(begins, 100 * FEWER))
     return (first, straight, course) if first <= SEAM else (0, False, course)
 
 
