@@ -266,6 +266,14 @@ def test_a_line_around_a_picture(width, color, quality):
     assert quality is not None or found.part == (slice(width, width + 150), slice(width, width + 200))
 
 
+def test_what_begins_near_an_unseen_seam_is_no_seam():
+    """On its own color nobody sees where a photograph begins; a thing a little further in is in it."""
+    shot = photograph()
+    shot[12:60, 20:80] = 30
+    found = find_photograph(as_floats(padded(shot, GROUND)))
+    assert found is not None and found.sure and found.part == (ROWS, COLS)
+
+
 def test_a_row_that_is_half_line_goes_with_it():
     """A picture that was scaled has such rows."""
     framed = cv2.copyMakeBorder(photograph(), 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(0, 0, 0))

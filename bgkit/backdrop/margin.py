@@ -41,6 +41,7 @@ QUIET, SHOWN = 2.5, 0.25  # dE*uv of noise at most, share of the border at least
 NEAR, FAR = 12.0, 25.0  # dE*uv from the color to the backdrop along the border, where it is nearest and farthest
 UNSEEN = 2.0  # dE*uv of a seam that nobody sees
 SOME, SEEN = 0.1, 0.5  # of the groups that a seam shows in: some, or all along
+MIXED = 3  # px of a seam that was scaled, behind a margin that ends to the bit
 STEP = 4 / 255  # median difference of two neighboring rows of a photograph
 
 
@@ -168,6 +169,8 @@ def _seam(margin: Floats, part: Floats, smeared: bool, compressed: bool) -> _Sea
     seen = inside > UNSEEN
     some, shown = seen.mean() >= SOME, bool(seen.mean() >= SEEN)
     first, straight, course = begin(away[:, seen], inside[seen]) if some else (0, False, np.ones(SEAM))
+    if not (straight or shown) or (first > MIXED and not (compressed or smeared)):  # what is seen begins further in
+        first = 0
     if smeared:
         found = straight and shown and is_soon(course, first)
         return _Seam(first, found, False, found)
