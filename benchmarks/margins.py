@@ -1,6 +1,6 @@
 """Studio shots within a margin, as shops and layout programs save them: the error of alpha beside the shot's own.
 
-    python -m benchmarks.margins [--shots GT02,GT25] [--pipelines auto] [--write]
+    python -m benchmarks.margins [--shots GT02,GT25] [--pipelines auto] [--workers 2] [--write]
 
 White and gray shots of all subjects of ``test/studio`` under ``BGKIT_DATA`` (by default ``../shared/data`` beside the
 checkout) lie anywhere on a canvas of white, black, mid gray, or the median color of their border, which is then a JPEG
@@ -11,6 +11,8 @@ what the same part of the canvas gives alone.
 from __future__ import annotations
 
 import argparse
+import itertools
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -24,6 +26,7 @@ from benchmarks.canvases import markdown
 from benchmarks.pages import write
 from bgkit import load_pipeline
 from bgkit.evaluate.datasets import open_dataset
+from bgkit.evaluate.samples import Sample
 
 Array = NDArray[Any]
 Part = tuple[slice, slice]
@@ -34,7 +37,7 @@ LINES = {"black line, 1 px": (1, 0.0), "black line, 3 px": (3, 0.0), "white line
 KINDS = ("white", "grey")
 QUALITIES = (75, 85, 92, 95)
 SIZES = ((2.0, 2.0), (1.0, 1.6), (1.5, 1.0))  # rows and columns of the canvas, in those of the shot
-KEPT = 50.0  # SAD/1000 more than alone: the ground is kept
+WORSE, KEPT = 0.2, 50.0  # SAD/1000 more than alone; then the ground is kept
 
 
 def padded(
@@ -65,59 +68,56 @@ def as_jpeg(image: Array, quality: int) -> Array:
     return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32) / np.float32(255)
 
 
+def measure(samples: list[Sample], name: str, around: str, saved: str) -> dict[str, str]:
+    """Return the line of one pipeline, of what is around the shots, and of how they are saved."""
+    pipeline, random = load_pipeline(name), np.random.default_rng(0)
+    errors, aside, kept, told = [], 0, 0, 0
+    for index, sample in enumerate(samples):
+        image, truth = sample.read_image(), sample.read_truth()
+        if around in LINES:
+            canvas, where = lined(image, *LINES[around])
+        else:
+            canvas, where = padded(image, COLORS[around], SIZES[index % len(SIZES)], random)
+        quality = QUALITIES[index % len(QUALITIES)]
+        canvas = canvas if saved == "PNG" else as_jpeg(canvas, quality)
+        full = np.zeros(canvas.shape[:2], np.float32)
+        full[where] = truth
+        alone = pipeline.run(np.ascontiguousarray(canvas[where]), keep=("alpha",)).alpha
+        found = pipeline.run(canvas, keep=("alpha",))
+        more = float(np.abs(found.alpha - full).sum() - np.abs(alone - truth).sum()) / 1000
+        errors.append(more)
+        aside += "margin" in found.facts
+        if more > KEPT:
+            kept += 1
+            told += any(each["flagged"] for each in found.facts["findings"].values())
+        if more > WORSE:
+            print(f"{name}, {around}, {saved} {quality}, {sample.name}: {more:+.2f}", flush=True)
+    return {
+        "pipeline": name,
+        "margin": around,
+        "saved as": saved,
+        "left aside": f"{aside} of {len(errors)}",
+        f"not worse by more than {WORSE:g}": f"{sum(each <= WORSE for each in errors)} of {len(errors)}",
+        f"worse by more than {KEPT:g}": str(kept),
+        "of these flagged": str(told),
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shots", help="by default all")
     parser.add_argument("--pipelines", default=",".join(PIPELINES))
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     options = parser.parse_args()
     data = Path(os.environ.get("BGKIT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     samples = [each for each in open_dataset("studio", data / "test" / "studio") if each.kind in KINDS]
     if options.shots:
         samples = [each for each in samples if each.name[:4] in options.shots.split(",")]
-    rows = []
-    for name in options.pipelines.split(","):
-        pipeline = load_pipeline(name)
-        for color in (*COLORS, *LINES):
-            for saved in ("PNG", "JPEG"):
-                random = np.random.default_rng(0)
-                worse, aside, told = [], 0, 0
-                for index, sample in enumerate(samples):
-                    image = sample.read_image()
-                    if color in LINES:
-                        canvas, where = lined(image, *LINES[color])
-                    else:
-                        canvas, where = padded(image, COLORS[color], SIZES[index % len(SIZES)], random)
-                    quality = QUALITIES[index % len(QUALITIES)]
-                    canvas = canvas if saved == "PNG" else as_jpeg(canvas, quality)
-                    truth = sample.read_truth()
-                    full = np.zeros(canvas.shape[:2], np.float32)
-                    full[where] = truth
-                    alone = pipeline.run(np.ascontiguousarray(canvas[where]), keep=("alpha",)).alpha
-                    found = pipeline.run(canvas, keep=("alpha",))
-                    more = (np.abs(found.alpha - full).sum() - np.abs(alone - truth).sum()) / 1000
-                    worse.append(float(more))
-                    aside += "margin" in found.facts
-                    kept = more > KEPT
-                    told += kept and any(each["flagged"] for each in found.facts["findings"].values())
-                    if more > 0.2:
-                        print(
-                            f"{name} {color} {saved} {quality} {sample.name} {more:+.2f}",
-                            found.facts.get("margin"),
-                            flush=True,
-                        )
-                errors = np.array(worse)
-                kept = int((errors > KEPT).sum())
-                rows.append({
-                    "pipeline": name,
-                    "margin": color,
-                    "saved as": saved,
-                    "left aside": f"{aside} of {len(errors)}",
-                    "not worse by more than 0.2": f"{(errors <= 0.2).sum()} of {len(errors)}",
-                    f"worse by more than {KEPT:.0f}": str(kept),
-                    "of these flagged": str(told),
-                })  # fmt: skip
-                print(" | ".join(rows[-1].values()), flush=True)
+    lines = list(itertools.product([samples], options.pipelines.split(","), (*COLORS, *LINES), ("PNG", "JPEG")))
+    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
+        rows = pool.starmap(measure, lines, chunksize=1)
+    print(markdown(rows))
     if options.write:
         write(PAGE, {"margins": markdown(rows)})
     return 0
